@@ -1,0 +1,84 @@
+// NumPy arrays in and out: every check of an array argument, in one place.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gru_native/layer.h"
+
+namespace gru_native::bindings {
+
+namespace py = pybind11;
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+using Shape = std::vector<std::int64_t>;
+
+// One expected dimension: a name for the message, and its size, or -1 for any.
+struct Dim {
+  const char* name;
+  std::int64_t size;
+};
+
+std::string shape_text(const py::array& a);
+
+// The argument `name` as a C-contiguous array of T; no copy if it is one already. Lists, integers, bools and float16 are
+// converted; the other floating type, objects, complex numbers and strings are a TypeError.
+template <class T>
+Array<T> as_array(const char* name, py::handle value);
+
+// Throws ValueError "NAME has shape (..); expected (..)" unless the shape fits.
+void check_shape(const char* name, const py::array& a, const std::vector<Dim>& dims);
+
+// A fresh array that nobody has initialised.
+template <class T>
+Array<T> empty_array(const Shape& shape) {
+  return Array<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+}
+
+// How the sequences of one call lie in the user's arrays.
+struct Layout {
+  std::int64_t seq_len, batch;
+  bool batched, batch_first;
+
+  Shape shape(std::int64_t columns) const;
+  std::vector<Dim> dims(const char* columns_name, std::int64_t columns) const;
+  template <class T>
+  Sequences<T> view(T* data, std::int64_t columns) const {
+    if (!batched) return {data, columns, 0};
+    return batch_first ? Sequences<T>{data, columns, seq_len * columns} : Sequences<T>{data, batch * columns, columns};
+  }
+  // Of a state: (layers * directions, batch, size), without batch when unbatched.
+  Shape state_shape(const LayerSpec& spec, std::int64_t size) const;
+};
+
+// x of rank 2 (unbatched) or 3, with at least one step and one row.
+Layout layout_of(const char* name, const py::array& x, const LayerSpec& spec, bool batch_first);
+
+// State arguments: an array h, or a tuple (h, c) for the LSTM. Keeps the converted arrays alive.
+template <class T>
+struct StateArrays {
+  std::optional<Array<T>> h, c;
+  States<const T> view() const { return {h ? h->data() : nullptr, c ? c->data() : nullptr}; }
+};
+template <class T>
+StateArrays<T> state_argument(const char* name, const py::object& value, const LayerSpec& spec, const Layout& layout);
+
+// Fresh states in the same form, to be filled.
+template <class T>
+struct NewState {
+  NewState(const LayerSpec& spec, const Layout& layout);
+  Array<T> h;
+  std::optional<Array<T>> c;
+  States<T> view() { return {h.mutable_data(), c ? c->mutable_data() : nullptr}; }
+  py::object object() const;
+};
+
+// (batch,) integers from 0 to seq_len, or None.
+std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout);
+
+}  // namespace gru_native::bindings

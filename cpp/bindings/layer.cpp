@@ -1,0 +1,157 @@
+#include "bindings/layer.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/module.h"
+
+namespace gru_native::bindings {
+namespace {
+
+Cell cell_named(const std::string& name) {
+  if (name == "rnn_tanh") return Cell::rnn_tanh;
+  if (name == "rnn_relu") return Cell::rnn_relu;
+  if (name == "lstm") return Cell::lstm;
+  if (name == "gru") return Cell::gru;
+  throw py::value_error("cell is \"" + name + "\"; expected \"rnn_tanh\", \"rnn_relu\", \"lstm\" or \"gru\"");
+}
+
+template <class T>
+struct Call {
+  const LayerSpec& spec;
+  Array<T> x;
+  Layout layout;
+  StateArrays<T> state;
+  std::optional<std::vector<std::int64_t>> lengths;
+  Array<T> y;
+  NewState<T> final;
+  ForwardCall<T> arguments;
+
+  Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_)
+      : spec(l.layer->spec()),
+        x(as_array<T>("x", x_)),
+        layout(layout_of("x", x, spec, l.batch_first)),
+        state(state_argument<T>("state", state_, spec, layout)),
+        lengths(lengths_argument(lengths_, layout)),
+        y(empty_array<T>(layout.shape(spec.directions() * spec.output_size()))),
+        final(spec, layout) {
+    arguments.seq_len = layout.seq_len;
+    arguments.batch = layout.batch;
+    arguments.x = layout.view(x.data(), spec.input_size);
+    arguments.lengths = lengths ? lengths->data() : nullptr;
+    arguments.initial = state.view();
+    arguments.y = layout.view(y.mutable_data(), spec.directions() * spec.output_size());
+    arguments.final = final.view();
+  }
+};
+
+template <class T>
+py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths) {
+  Call<T> c(l, x, state, lengths);
+  {
+    const py::gil_scoped_release release;
+    l.layer->forward(c.arguments);
+  }
+  return py::make_tuple(c.y, c.final.object());
+}
+
+template <class T>
+py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
+                  bool training, std::uint64_t dropout_seed) {
+  Call<T> c(l, x, state, lengths);
+  PyTape<T> tape{nullptr, c.layout};
+  {
+    const py::gil_scoped_release release;
+    tape.tape = l.layer->forward(c.arguments, dropout_seed, training);
+  }
+  return py::make_tuple(c.y, c.final.object(), tape);
+}
+
+template <class T>
+py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object& dy, const py::object& dstate) {
+  const LayerSpec& spec = l.layer->spec();
+  const Layout& layout = tape.layout;
+  const std::int64_t outputs = spec.directions() * spec.output_size();
+  if (dy.is_none() && dstate.is_none()) throw py::value_error("dy and dstate are both None; expected at least one gradient");
+  l.layer->check(*tape.tape);
+  BackwardCall<T> b;
+  std::optional<Array<T>> dy_array;
+  if (!dy.is_none()) {
+    dy_array = as_array<T>("dy", dy);
+    check_shape("dy", *dy_array, layout.dims("directions * output_size", outputs));
+    b.dy = layout.view(dy_array->data(), outputs);
+  }
+  const StateArrays<T> dfinal = state_argument<T>("dstate", dstate, spec, layout);
+  b.dfinal = dfinal.view();
+  Array<T> dx = empty_array<T>(layout.shape(spec.input_size));
+  b.dx = layout.view(dx.mutable_data(), spec.input_size);
+  NewState<T> dinitial(spec, layout);
+  b.dinitial = dinitial.view();
+  py::dict weights;
+  for (const Weight<T>& w : l.layer->weights()) {
+    Array<T> dw = empty_array<T>(w.shape);
+    b.dweights.push_back(dw.mutable_data());
+    weights[py::str(w.name)] = dw;
+  }
+  {
+    const py::gil_scoped_release release;
+    l.layer->backward(*tape.tape, b);
+  }
+  return py::make_tuple(dx, dinitial.object(), weights);
+}
+
+// Views of the layer's own memory, which they keep alive; the caller sets whether they may be written.
+template <class T>
+py::dict weights(const PyLayer<T>& l, bool writeable) {
+  py::dict views;
+  for (const Weight<T>& w : l.layer->weights()) {
+    auto* owner = new std::shared_ptr<Layer<T>>(l.layer);
+    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<Layer<T>>*>(p); });
+    py::array_t<T> view(std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
+    if (!writeable) view.attr("setflags")(py::arg("write") = false);
+    views[py::str(w.name)] = view;
+  }
+  return views;
+}
+
+template <class T>
+void register_layer(py::module_& m) {
+  using L = PyLayer<T>;
+  py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
+  py::class_<L>(m, (std::string("Layer") + suffix<T>).c_str(), "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.")
+      .def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
+                       std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
+                       bool reset_after) {
+             LayerSpec spec;
+             spec.cell = cell_named(cell);
+             spec.input_size = input_size;
+             spec.hidden_size = hidden_size;
+             spec.num_layers = num_layers;
+             spec.proj_size = proj_size;
+             spec.bias = bias;
+             spec.dropout = dropout;
+             spec.bidirectional = bidirectional;
+             spec.reset_after = reset_after;
+             return std::make_unique<L>(spec, batch_first);
+           }),
+           py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
+           py::arg("proj_size"), py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
+           py::arg("reset_after"))
+      .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
+      .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
+           py::arg("dropout_seed"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"))
+      .def("weights", &weights<T>, py::arg("writeable"))
+      .def("commit", [](L& l) {
+        const py::gil_scoped_release release;
+        l.layer->commit();
+      });
+}
+
+}  // namespace
+
+void register_layers(py::module_& m) {
+  register_layer<float>(m);
+  register_layer<double>(m);
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,26 @@
+// The Python-side layer object, shared with streams.
+#pragma once
+#include <memory>
+
+#include "bindings/arrays.h"
+
+namespace gru_native::bindings {
+
+template <class T>
+struct PyLayer {
+  PyLayer(const LayerSpec& spec, bool batch_first) : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
+  std::shared_ptr<Layer<T>> layer;
+  bool batch_first;
+};
+
+// A tape with the layout of its call: backward's arrays must have it too.
+template <class T>
+struct PyTape {
+  std::shared_ptr<const Tape<T>> tape;
+  Layout layout;
+};
+
+template <class T>
+constexpr const char* suffix = sizeof(T) == 4 ? "32" : "64";
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,10 @@
+// The Python module: a table of contents.
+#include "bindings/module.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The compiled core of gru_native.";
+  m.attr("__version__") = GRU_NATIVE_VERSION;
+  gru_native::bindings::register_runtime(m);
+  gru_native::bindings::register_layers(m);
+  gru_native::bindings::register_streams(m);
+}

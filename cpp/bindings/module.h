@@ -1,0 +1,8 @@
+#pragma once
+#include <pybind11/pybind11.h>
+
+namespace gru_native::bindings {
+void register_runtime(pybind11::module_& m);
+void register_layers(pybind11::module_& m);
+void register_streams(pybind11::module_& m);
+}  // namespace gru_native::bindings

@@ -1,0 +1,21 @@
+#include "gru_native/runtime.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/module.h"
+
+namespace gru_native::bindings {
+
+void register_runtime(pybind11::module_& m) {
+  namespace py = pybind11;
+  m.def("set_num_threads", &set_num_threads, py::arg("n"),
+        "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
+        "Raises ValueError for n outside that range.");
+  m.def("get_num_threads", &get_num_threads, "The most threads that one call uses.");
+  m.def("active_isa", &active_isa,
+        "The instruction set that computes: \"baseline\", \"avx2\" or \"avx512\".\n\n"
+        "The environment variable GRU_NATIVE_ISA chooses it; ValueError if this CPU cannot run that.");
+  m.def("available_isas", &available_isas, "The instruction sets that this CPU can run, slowest first.");
+}
+
+}  // namespace gru_native::bindings

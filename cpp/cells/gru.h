@@ -1,0 +1,70 @@
+// Gated recurrent unit (Cho et al. 2014), h = (1 - z) n + z h-, in its two forms.
+//   r = sigmoid(W_r x + b_r + U_r h-)      z = sigmoid(W_z x + b_z + U_z h-)
+// Reset after the product (PyTorch, cuDNN):   n = tanh(W_n x + b_n + r * s),  s = U_n h- + b_s
+// Reset before the product (the papers):      n = tanh(W_n x + b_n + U_n u),  u = r * h-
+#pragma once
+#include "cells/unit.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+struct GruResetAfter {
+  enum Slot { n, r, z, s, slots };  // W fills n r z, U fills r z s
+  static constexpr Slots input{n, 3}, recurrent{r, 3}, candidate{0, 0};
+  static constexpr int torch_gate[max_slots] = {2, 0, 1, 2};
+  static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+
+  template <class V>
+  static void forward(Unit<V, slots>& t) {
+    t.a[r] = sigmoid(t.a[r]);
+    t.a[z] = sigmoid(t.a[z]);
+    t.a[n] = tanh(t.a[n] + t.a[r] * t.a[s]);
+    t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
+  }
+
+  template <class V>
+  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
+    const V dn = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+    const V dz = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
+    const V dr = dn * t.a[s] * sigmoid_slope(t.a[r]);
+    d.x[n - input.first] = dn;
+    d.x[r - input.first] = d.h[r - recurrent.first] = dr;
+    d.x[z - input.first] = d.h[z - recurrent.first] = dz;
+    d.h[s - recurrent.first] = dn * t.a[r];
+    d.dh_prev = d.dh * t.a[z];
+  }
+};
+
+struct GruResetBefore {
+  enum Slot { r, z, n, slots };  // W fills r z n; U fills r z, and n in a second product
+  static constexpr Slots input{r, 3}, recurrent{r, 2}, candidate{n, 1};
+  static constexpr int torch_gate[max_slots] = {0, 1, 2};
+  static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+
+  template <class V>
+  static void forward(Unit<V, slots>& t) {
+    t.a[r] = sigmoid(t.a[r]);
+    t.a[z] = sigmoid(t.a[z]);
+    t.u = t.a[r] * t.h_prev;
+  }
+  template <class V>
+  static void candidate_forward(Unit<V, slots>& t) {
+    t.a[n] = tanh(t.a[n]);
+    t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
+  }
+
+  // First what the product with U_n^T needs, then, with its result q, the rest.
+  template <class V>
+  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
+    d.candidate = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+    d.dh_prev = d.dh;
+  }
+  template <class V>
+  static void candidate_backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
+    d.x[n] = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+    d.x[z] = d.h[z] = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
+    d.x[r] = d.h[r] = d.q * t.h_prev * sigmoid_slope(t.a[r]);
+    d.dh_prev = d.dh * t.a[z] + d.q * t.a[r];
+  }
+};
+
+}  // namespace gru_native::GRU_NATIVE_ISA

@@ -1,0 +1,221 @@
+#include "engine/backward.h"
+
+#include <algorithm>
+
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+
+constexpr Index granule = 4;          // blocks: transposed panels hold four
+constexpr Index depth_at_once = 256;  // rows of x and d that are summed while they are in L2
+
+template <class T>
+Matrix<T> from_row(Matrix<T> m, Index row) {
+  return {m.base + row * m.stride, m.stride};
+}
+
+template <class T>
+Matrix<const T> read_only(Matrix<T> m) {
+  return {m.base, m.stride};
+}
+
+}  // namespace
+
+template <class T>
+DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights,
+                                        const TransposedDirection<T>& transposed, const Timeline& time, bool reverse,
+                                        const DirectionTape<T>& tape, Arena& arena)
+    : spec_(spec),
+      kernels_(kernels_for<T>()),
+      cell_(kernels_.cell[static_cast<int>(cell_kind(spec))]),
+      weights_(transposed),
+      time_(time),
+      reverse_(reverse),
+      tape_(tape),
+      lanes_(weights.lanes),
+      blocks_(weights.blocks),
+      outputs_(spec.output_size()),
+      output_blocks_(divide_up(outputs_, lanes_)),
+      projects_(spec.proj_size > 0) {
+  const Index units = round_up(blocks_, granule) * lanes_;
+  const auto stride = [](Index columns) { return padded_stride(columns, sizeof(T)); };
+  const auto compact = [&](Index columns) {
+    return Matrix<T>{arena.take<T>(time.rows * stride(columns)), stride(columns)};
+  };
+  const auto of_batch = [&](Index columns) {
+    return Matrix<T>{arena.take_zeroed<T>(time.batch * stride(columns)), stride(columns)};
+  };
+  const bool two_parts = cell_.candidate.count > 0;
+  dgates_x_ = compact(blocks_ * cell_.input.count * lanes_);
+  dgates_h_ = cell_.split_gradients ? compact(blocks_ * cell_.recurrent.count * lanes_) : dgates_x_;
+  if (two_parts) dgates_u_ = compact(blocks_ * lanes_);
+  if (projects_) {
+    const Index columns = stride(round_up(outputs_, granule * lanes_));
+    dr_ = {arena.take_zeroed<T>(time.rows * columns), columns};  // its padding stays 0: it is summed over
+  }
+  dh_ = of_batch(units);
+  if (cell_.has_c) dc_ = of_batch(units);
+  if (projects_ || two_parts) q_ = of_batch(units);
+  zeros_ = arena.take_zeroed<T>(stride(std::max(units, round_up(spec.input_size, granule * lanes_)) +
+                                       spec.directions() * units));
+}
+
+// acc (+)= a W, for a share of the columns of W in blocks.
+template <class T>
+void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add,
+                                              Index rows, Share blocks) const {
+  Product<T> p = product_of(w, lanes_, 1, 0);
+  p.panel_begin = blocks.begin / w.blocks_in_panel();
+  p.panel_end = divide_up(blocks.end, w.blocks_in_panel());
+  p.row_end = rows;
+  p.a = {a.base, a.stride, nullptr};
+  p.acc = {acc.base, acc.stride, nullptr};
+  if (add) p.start = {acc.base, acc.stride, nullptr};
+  else p.start = {zeros_, 0, nullptr};
+  kernels_.product(p);
+}
+
+template <class T>
+void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew) {
+  const Index row = time_.first(t);
+  BackStep<T> b{};
+  b.block_begin = mine.begin;
+  b.block_end = mine.end;
+  b.hidden = spec_.hidden_size;
+  b.rows = time_.alive(t);
+  b.gates = read_only(from_row(tape_.gates, row));
+  b.h_prev = read_only(from_row(tape_.h_prev, row));
+  if (cell_.has_c) b.c_prev = read_only(from_row(tape_.c_prev, row));
+  b.dh = dh_;
+  b.dc = dc_;
+  b.dgates_x = from_row(dgates_x_, row);
+  b.dgates_h = from_row(dgates_h_, row);
+  if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
+  else if (io.dy) b.dy = {io.dy + t * io.dy_step, io.dy_batch, io.dy_offset};
+
+  if (projects_) {  // dr = dy + what comes back in time; dm = W_hr^T dr
+    const Matrix<T> dr = from_row(dr_, row);
+    const Index begin = mine_out.begin * lanes_, end = std::min(mine_out.end * lanes_, outputs_);
+    for (Index r = 0; r < b.rows; ++r) {
+      const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
+      const T* const dh = dh_.base + r * dh_.stride;
+      for (Index k = begin; k < end; ++k) dr.base[r * dr.stride + k] = dy ? dy[k] + dh[k] : dh[k];
+    }
+    crew.barrier(member);
+    transposed_product(weights_.second, dr, q_, false, b.rows, mine);
+    b.dh = q_;
+    b.dy = {};
+  }
+  const bool two_parts = cell_.candidate.count > 0;
+  if (two_parts) b.dgates_u = from_row(dgates_u_, row);
+  cell_.backward(b);
+  crew.barrier(member);
+  if (two_parts) {
+    transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, mine);
+    b.q = read_only(q_);
+    cell_.candidate_backward(b);
+    crew.barrier(member);
+  }
+  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, projects_ ? mine_out : mine);
+}
+
+template <class T>
+void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
+  const Share mine = share_of(blocks_, granule, member, crew.size());
+  const Share mine_out = share_of(output_blocks_, granule, member, crew.size());
+  const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index columns) {
+    for (Index row = 0; row < time_.batch; ++row) {
+      T* const at = m.base + row * m.stride;
+      if (from) std::copy_n(from + time_.user_row(row) * columns, columns, at);
+      if (to) std::copy_n(at, columns, to + time_.user_row(row) * columns);
+    }
+  };
+  if (member == 0) {
+    copy_state(dh_, io.dh_final, nullptr, outputs_);
+    copy_state(dc_, io.dc_final, nullptr, spec_.hidden_size);
+  }
+  crew.barrier(member);
+  for (Index s = time_.seq_len - 1; s >= 0; --s)
+    step(io, time_of(time_.seq_len, reverse_, s), mine, mine_out, member, crew);
+  crew.barrier(member);
+  if (member == 0) {
+    copy_state(dh_, nullptr, io.dh_initial, outputs_);
+    copy_state(dc_, nullptr, io.dc_initial, spec_.hidden_size);
+  }
+}
+
+template <class T>
+void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, int members) const {
+  const Share rows = share_of(time_.rows, 12, member, members);  // 12: whole tiles
+  const PackedMatrix<T>& w = weights_.input;
+  transposed_product(w, from_row(dgates_x_, rows.begin), from_row(dx, rows.begin), add, rows.end - rows.begin,
+                     {0, w.panels * w.blocks_in_panel()});
+}
+
+template <class T>
+template <class RowOf>
+void DirectionBackward<T>::outer(Matrix<T> d, Index d_columns, Matrix<T> x, Index columns, T* dw, T* db,
+                                 Matrix<T> scratch, Share share, const RowOf& row_of) const {
+  Product<T> p{};
+  p.k_stride = x.stride;
+  p.panel_stride = p.acc_panel_step = 4 * lanes_;
+  p.width = 4;
+  for (int v = 0; v < 4; ++v) p.acc_vector[v] = v * lanes_;
+  p.panel_end = divide_up(columns, p.panel_stride);
+  p.a_k_stride = d.stride;
+  p.acc = {scratch.base, scratch.stride, nullptr};
+  for (Index begin = share.begin; begin < share.end; begin += scratch_rows) {
+    const Index count = std::min({scratch_rows, share.end - begin, d_columns - begin});
+    if (dw) {
+      p.row_end = count;
+      p.start = {zeros_, 0, nullptr};
+      for (Index row = 0; row == 0 || row < time_.rows; row += depth_at_once) {
+        p.depth = std::min(depth_at_once, time_.rows - row);
+        p.panels = x.base + row * x.stride;
+        p.a = {d.base + row * d.stride + begin, 1, nullptr};
+        kernels_.product(p);
+        p.start = {scratch.base, scratch.stride, nullptr};
+      }
+      for (Index j = 0; j < count; ++j)
+        if (const Index to = row_of(begin + j); to >= 0)
+          std::copy_n(scratch.base + j * scratch.stride, columns, dw + to * columns);
+    }
+    if (db) {
+      std::fill_n(scratch.base, scratch_rows, T(0));
+      kernels_.column_sums(d.base + begin, d.stride, time_.rows, count, scratch.base);
+      for (Index j = 0; j < count; ++j)
+        if (const Index to = row_of(begin + j); to >= 0) db[to] = scratch.base[j];
+    }
+  }
+}
+
+template <class T>
+void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
+                                          Matrix<T> scratch, int member, int members) const {
+  const Index d_columns = blocks_ * slots.count * lanes_;
+  outer(d, d_columns, x, columns, dw, db, scratch, share_of(d_columns, scratch_rows, member, members),
+        [&](Index column) -> Index {
+          const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
+          if (unit >= spec_.hidden_size) return -1;
+          return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
+        });
+}
+
+template <class T>
+void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g,
+                                            Matrix<T> scratch, int member, int members) const {
+  gate_gradients(dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih, scratch, member, members);
+  gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, outputs_, g.hh, g.bias_hh, scratch, member, members);
+  if (cell_.candidate.count > 0)
+    gate_gradients(dgates_u_, cell_.candidate, tape_.u, outputs_, g.hh, g.bias_hh, scratch, member, members);
+  if (projects_)
+    outer(dr_, output_blocks_ * lanes_, tape_.u, spec_.hidden_size, g.hr, nullptr, scratch,
+          share_of(output_blocks_ * lanes_, scratch_rows, member, members),
+          [&](Index column) -> Index { return column < outputs_ ? column : -1; });
+}
+
+template class DirectionBackward<float>;
+template class DirectionBackward<double>;
+
+}  // namespace gru_native

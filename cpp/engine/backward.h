@@ -1,0 +1,66 @@
+// The time loop backward (BPTT): one direction of one layer.
+#pragma once
+#include "engine/stack.h"
+
+namespace gru_native {
+
+// Where the gradients of one direction's weights go, [rows][columns] as the user has them; null: not wanted.
+template <class T>
+struct DirectionGradients {
+  T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr;
+};
+
+template <class T>
+class DirectionBackward {
+ public:
+  struct Io {
+    const T* dy;               // or nullptr
+    bool dy_compact;           // row at dy + row * dy_batch
+    Index dy_step, dy_batch;   // else as DirectionForward::Io's y
+    const Index* dy_offset;
+    const T *dh_final, *dc_final;  // the user's, or nullptr
+    T *dh_initial, *dc_initial;
+  };
+
+  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const TransposedDirection<T>& transposed,
+                    const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena);
+
+  // Gradients of the pre-activations at all steps, and of the initial state.
+  void run(const Io& io, int member, Crew& crew);
+
+  // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
+  void input_gradient(Matrix<T> dx, bool add, int member, int members) const;
+  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch: a matrix of
+  // scratch_rows x scratch_columns() for each member.
+  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, Matrix<T> scratch, int member,
+                        int members) const;
+  static constexpr Index scratch_rows = 48;
+
+ private:
+  void step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew);
+  void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows,
+                          Share blocks) const;
+  // dw = sum over rows of d^T x, row by row of d's columns, and db = sum of d. row_of: d's column -> row of dw.
+  template <class RowOf>
+  void outer(Matrix<T> d, Index d_columns, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, Share share,
+             const RowOf& row_of) const;
+  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, int member,
+                      int members) const;
+
+  const LayerSpec& spec_;
+  const Kernels<T>& kernels_;
+  const CellKernels<T>& cell_;
+  const TransposedDirection<T>& weights_;
+  const Timeline& time_;
+  const bool reverse_;
+  const DirectionTape<T>& tape_;
+  Index lanes_, blocks_, outputs_, output_blocks_;
+  bool projects_;
+  Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
+  Matrix<T> dr_{};             // projection: gradient of its output, compact
+  Matrix<T> dh_, dc_{};        // of the state, going back in time
+  Matrix<T> q_{};              // gradient of what the second product reads
+  const T* zeros_;
+};
+
+}  // namespace gru_native

@@ -1,0 +1,206 @@
+#include "engine/direction.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+constexpr Index chunk_bytes = 256 * 1024;  // of pre-activations between the input product and the steps
+}  // namespace
+
+Index padded_stride(Index columns, Index element_bytes) {
+  const Index line = 64 / element_bytes;
+  columns = round_up(columns, line);
+  return columns % (8 * line) == 0 ? columns + line : columns;
+}
+
+Share share_of(Index n, Index granule, int member, int members) {
+  const Index granules = divide_up(n, granule);
+  const auto edge = [&](int m) { return std::min(granules * m / members * granule, n); };
+  return {edge(member), edge(member + 1)};
+}
+
+template <class T>
+DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights,
+                                      const PackedDirection<T>& direction, const Timeline& time, bool reverse,
+                                      Index longest, DirectionTape<T>* tape, Arena& arena)
+    : spec_(spec),
+      kernels_(kernels_for<T>()),
+      cell_(kernels_.cell[static_cast<int>(cell_kind(spec))]),
+      weights_(direction),
+      time_(time),
+      reverse_(reverse),
+      tape_(tape),
+      lanes_(weights.lanes),
+      blocks_(weights.blocks),
+      outputs_(spec.output_size()),
+      projects_(spec.proj_size > 0) {
+  granule_ = std::max(weights_.input.blocks_in_panel(), weights_.recurrent.blocks_in_panel());
+  if (weights_.second.panels > 0) granule_ = std::max(granule_, weights_.second.blocks_in_panel());
+
+  const Index units = round_up(blocks_, granule_) * lanes_;
+  const Index state_stride = padded_stride(std::max(units, round_up(outputs_, 4 * lanes_)), sizeof(T));
+  const Index unit_stride = padded_stride(units, sizeof(T));
+  const Index gates_stride = padded_stride(units * cell_.slots, sizeof(T));
+  const auto matrix = [&](Index rows, Index stride) { return Matrix<T>{arena.take<T>(rows * stride), stride}; };
+  const auto zeroed = [&](Index rows, Index stride) { return Matrix<T>{arena.take_zeroed<T>(rows * stride), stride}; };
+  for (Matrix<T>& h : h_) h = zeroed(time.batch, state_stride);
+  if (cell_.has_c) c_ = zeroed(time.batch, unit_stride);
+  zeros_ = zeroed(1, state_stride).base;
+  const bool has_u = projects_ || cell_.candidate.count > 0;
+  if (tape_) {
+    tape_->gates = gates_ = matrix(time.rows, gates_stride);
+    tape_->h_prev = matrix(time.rows, state_stride);
+    if (cell_.has_c) tape_->c_prev = matrix(time.rows, unit_stride);
+    if (has_u) tape_->u = u_ = matrix(time.rows, unit_stride);
+  } else {
+    gates_.stride = gates_stride;
+    gates_ = matrix(std::min(chunk_steps(), longest) * time.batch, gates_stride);
+    if (has_u) u_ = matrix(time.batch, unit_stride);
+  }
+}
+
+template <class T>
+Index DirectionForward<T>::chunk_steps() const {
+  return std::max<Index>(1, chunk_bytes / (time_.batch * gates_.stride * static_cast<Index>(sizeof(T))));
+}
+
+// Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
+template <class T>
+void DirectionForward<T>::load_state(const T* h0, const T* c0) {
+  const auto load = [&](Matrix<T> to, const T* from, Index columns) {
+    for (Index row = 0; row < time_.batch; ++row) {
+      T* const at = to.base + row * to.stride;
+      if (from) std::copy_n(from + time_.user_row(row) * columns, columns, at);
+      else std::fill_n(at, columns, T(0));
+    }
+  };
+  for (const Matrix<T>& h : h_) load(h, h0, outputs_);
+  if (cell_.has_c) load(c_, c0, spec_.hidden_size);
+}
+
+template <class T>
+void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
+  for (Index row = 0; row < time_.batch; ++row) {
+    const Index user = time_.user_row(row);
+    const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
+    const Matrix<T>& h = h_[last % 2];  // where its last step wrote
+    if (h_out) std::copy_n(h.base + row * h.stride, outputs_, h_out + user * outputs_);
+    if (c_out) std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
+  }
+}
+
+// gates = bias + W x for some rows.
+template <class T>
+void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const {
+  const PackedMatrix<T>& w = weights_.input;
+  Product<T> p = product_of(w, lanes_, cell_.slots, cell_.input.first);
+  p.panel_begin = blocks.begin / w.blocks_in_panel();
+  p.panel_end = divide_up(blocks.end, w.blocks_in_panel());
+  p.row_end = rows;
+  p.a = x;
+  p.start = {weights_.bias.data(), 0, nullptr};
+  p.acc = {gates.base, gates.stride, nullptr};
+  kernels_.product(p);
+
+  // A slot that only the recurrent product fills begins at its bias.
+  for (int slot = cell_.input.first + cell_.input.count; slot < cell_.slots; ++slot)
+    for (Index row = 0; row < rows; ++row)
+      for (Index block = blocks.begin; block < blocks.end; ++block) {
+        const Index at = (block * cell_.slots + slot) * lanes_;
+        std::copy_n(weights_.bias.data() + at, lanes_, gates.base + row * gates.stride + at);
+      }
+}
+
+// h = W_hr m, and a copy to y.
+template <class T>
+void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const {
+  Product<T> p = product_of(weights_.second, lanes_, 1, 0);
+  p.panel_begin = blocks.begin / weights_.second.blocks_in_panel();
+  p.panel_end = divide_up(blocks.end, weights_.second.blocks_in_panel());
+  p.row_end = rows;
+  p.a = {m.base, m.stride, nullptr};
+  p.start = {zeros_, 0, nullptr};
+  p.acc = {h.base, h.stride, nullptr};
+  kernels_.product(p);
+  const Index begin = blocks.begin * lanes_, count = std::min(blocks.end * lanes_, outputs_) - begin;
+  if (y.base && count > 0)
+    for (Index row = 0; row < rows; ++row)
+      std::copy_n(h.base + row * h.stride + begin, count,
+                  y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
+}
+
+template <class T>
+void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
+  const Share mine = share_of(blocks_, granule_, member, crew.size());
+  const Share mine_out = share_of(divide_up(outputs_, lanes_), granule_, member, crew.size());
+
+  // The input product of all these steps at once: their compact rows lie side by side.
+  const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
+  const Index chunk = time_.first(early), rows = time_.first(early + end - begin) - chunk;
+  const Index gates_first = tape_ ? 0 : chunk;  // the compact row that gates_ begins with
+  const auto at_row = [](Matrix<T> m, Index row) { return Matrix<T>{m.base + row * m.stride, m.stride}; };
+  const Index x_row = io.x_window ? chunk - window : chunk;
+  const Rows<const T> x{io.x.offset ? io.x.base : io.x.base + x_row * io.x.stride, io.x.stride,
+                        io.x.offset ? io.x.offset + x_row : nullptr};
+  input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
+
+  Step<T> s{};
+  s.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
+  s.blocks_in_panel = weights_.recurrent.blocks_in_panel();
+  s.block_begin = mine.begin;
+  s.block_end = mine.end;
+  s.hidden = spec_.hidden_size;
+  s.c = c_;
+  s.save = tape_ != nullptr;
+  for (Index step = begin; step < end; ++step) {
+    const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
+    const Matrix<T> h_prev = h_[(phase_ + step) % 2], h = h_[(phase_ + step + 1) % 2];
+    Rows<T> y{};
+    if (io.y_compact) y = {io.y + (io.y_window ? row - window : row) * io.y_batch, io.y_batch, nullptr};
+    else if (io.y) y = {io.y + t * io.y_step, io.y_batch, io.y_offset};
+    s.rows = time_.alive(t);
+    s.gates = at_row(gates_, row - gates_first);
+    s.h_prev = {h_prev.base, h_prev.stride};
+    s.u = tape_ && u_.base ? at_row(u_, row) : u_;
+    s.h = projects_ ? s.u : h;
+    s.y = projects_ ? Rows<T>{} : y;
+    if (tape_) {
+      s.h_prev_saved = at_row(tape_->h_prev, row);
+      if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
+    }
+    s.product.a = {h_prev.base, h_prev.stride, nullptr};
+    s.product.acc = {s.gates.base, s.gates.stride, nullptr};
+    s.product.start = {s.gates.base, s.gates.stride, nullptr};
+    cell_.forward(s);
+    crew.barrier(member);
+    if (projects_) {
+      project(s.rows, {s.u.base, s.u.stride}, h, y, mine_out);
+      crew.barrier(member);
+    } else if (cell_.candidate.count > 0) {
+      Step<T> second = s;
+      second.product = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
+      second.blocks_in_panel = weights_.second.blocks_in_panel();
+      second.product.a = {s.u.base, s.u.stride, nullptr};
+      second.product.acc = s.product.acc;
+      second.product.start = s.product.start;
+      cell_.candidate_forward(second);
+      crew.barrier(member);
+    }
+  }
+}
+
+template <class T>
+void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
+  const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
+  const Index chunk = chunk_steps();
+  for (Index at = begin; at < end; at += chunk)
+    steps(io, time_.first(early), at, std::min(at + chunk, end), member, crew);
+}
+
+template class DirectionForward<float>;
+template class DirectionForward<double>;
+
+}  // namespace gru_native

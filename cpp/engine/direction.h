@@ -1,0 +1,75 @@
+// The time loop forward: one direction of one layer over a batch.
+#pragma once
+#include "engine/packed.h"
+#include "engine/timeline.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+
+// What one direction keeps for backward, all compact (engine/timeline.h).
+template <class T>
+struct DirectionTape {
+  Matrix<T> gates{};           // activations, [block][slot][lane]
+  Matrix<T> h_prev{}, c_prev{};
+  Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
+};
+
+// Rows a power of two apart would all fall into the same few sets of the cache: an odd number of lines avoids that.
+Index padded_stride(Index columns, Index element_bytes);
+
+// The share of `n` things that falls to one member, in whole granules.
+struct Share {
+  Index begin, end;
+};
+Share share_of(Index n, Index granule, int member, int members);
+
+template <class T>
+class DirectionForward {
+ public:
+  // Where inputs come from and outputs go. A window is a buffer that holds only the steps of the current run().
+  struct Io {
+    Rows<const T> x;           // compact row -> input
+    bool x_window;
+    T* y;                      // or nullptr
+    bool y_compact, y_window;  // compact: row at y + row * y_batch
+    Index y_step, y_batch;     // else time t, row b: y + t * y_step + (y_offset ? y_offset[b] : b * y_batch)
+    const Index* y_offset;
+  };
+
+  // Zero state. `longest`: the most steps that one run() will be given; tape: or nullptr.
+  DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights, const PackedDirection<T>& direction,
+                   const Timeline& time, bool reverse, Index longest, DirectionTape<T>* tape, Arena& arena);
+
+  // States of the user's rows, contiguous; null: zeros, or not wanted.
+  void load_state(const T* h, const T* c);
+  void store_state(T* h, T* c) const;
+
+  // Steps [begin, end) of time->seq_len, called by every member of the crew.
+  void run(const Io& io, Index begin, Index end, int member, Crew& crew);
+  // After the last run of a call, by one member: the next call goes on from here.
+  void advance(Index steps) { phase_ += steps; }
+
+  Index chunk_steps() const;
+
+ private:
+  void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
+  void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
+  void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
+
+  const LayerSpec& spec_;
+  const Kernels<T>& kernels_;
+  const CellKernels<T>& cell_;
+  const PackedDirection<T>& weights_;
+  const Timeline& time_;
+  const bool reverse_;
+  DirectionTape<T>* const tape_;
+  Index lanes_, blocks_, granule_, outputs_;
+  bool projects_;
+  Matrix<T> gates_;            // of one chunk, or the tape's
+  Matrix<T> h_[2];             // h(t-1) and h(t) in turn
+  Matrix<T> c_, u_;
+  const T* zeros_;
+  Index phase_ = 0;            // steps done in earlier calls: which of h_ is current
+};
+
+}  // namespace gru_native

@@ -1,0 +1,246 @@
+// The public Layer: weights by name, one call forward, one call backward.
+#include "gru_native/layer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "engine/layer_impl.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+template <class T>
+std::vector<LayerTape<T>> empty_tapes(const LayerSpec& spec) {
+  return std::vector<LayerTape<T>>(static_cast<std::size_t>(spec.num_layers));
+}
+
+// Outputs past the end of a sequence.
+template <class T>
+void clear_past_ends(const Sequences<T>& s, Index columns, const Timeline& time) {
+  if (!time.ragged() || !s.data) return;
+  for (Index row = 0; row < time.batch; ++row)
+    for (Index t = time.length_of(row); t < time.seq_len; ++t)
+      std::fill_n(s.data + t * s.step_stride + time.user_row(row) * s.batch_stride, columns, T(0));
+}
+
+}  // namespace
+
+template <class T>
+Layer<T>::Layer(const LayerSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>(spec, next_id());
+  commit();
+}
+template <class T>
+Layer<T>::~Layer() = default;
+
+template <class T>
+Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id)
+    : spec(s), id(id), arenas(std::make_shared<ArenaPool>()) {
+  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+    std::int64_t n = 1;
+    for (std::int64_t size : shape) n *= size;
+    storage.emplace_back(n);
+    weights.push_back({name, std::move(shape), storage.back().data()});
+    return static_cast<int>(weights.size()) - 1;
+  };
+  const std::int64_t rows = spec.gates() * spec.hidden_size;
+  for (std::int64_t l = 0; l < spec.num_layers; ++l)
+    for (std::int64_t d = 0; d < spec.directions(); ++d) {
+      const std::string suffix = "_l" + std::to_string(l) + (d ? "_reverse" : "");
+      WeightIndex at;
+      at.ih = add("weight_ih" + suffix, {rows, layer_input(l)});
+      at.hh = add("weight_hh" + suffix, {rows, spec.output_size()});
+      if (spec.bias) {
+        at.bias_ih = add("bias_ih" + suffix, {rows});
+        at.bias_hh = add("bias_hh" + suffix, {rows});
+      }
+      if (spec.proj_size) at.hr = add("weight_hr" + suffix, {spec.proj_size, spec.hidden_size});
+      index.push_back(at);
+    }
+}
+
+template <class T>
+std::shared_ptr<const PackedWeights<T>> Layer<T>::Impl::current() const {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return packed;
+}
+
+template <class T>
+const LayerSpec& Layer<T>::spec() const { return impl_->spec; }
+
+template <class T>
+const std::vector<Weight<T>>& Layer<T>::weights() const { return impl_->weights; }
+
+template <class T>
+void Layer<T>::commit() {
+  auto packed = pack(impl_->spec, impl_->weights, impl_->index);
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->packed.swap(packed);
+}
+
+template <class T>
+void Layer<T>::forward(const ForwardCall<T>& call) const {
+  const LayerSpec& spec = impl_->spec;
+  const Timeline time(call.seq_len, call.batch, call.lengths);
+  const auto packed = impl_->current();
+  const auto arena = impl_->arenas->lease();
+  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), *arena);
+  stack.load_state(call.initial);
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
+  stack.run(user_rows(call.x, time, *arena), call.y, row_offsets(call.y.batch_stride, time, *arena), team);
+  stack.store_state(call.final);
+}
+
+template <class T>
+std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
+                                                 bool training) const {
+  auto tape = std::make_unique<typename Tape<T>::Impl>(Timeline(call.seq_len, call.batch, call.lengths),
+                                                       DropoutMask(training ? impl_->spec.dropout : 0, dropout_seed));
+  const LayerSpec& spec = tape->spec = impl_->spec;
+  const Timeline& time = tape->time;
+  tape->layer_id = impl_->id;
+  tape->packed = impl_->current();
+  tape->arena = impl_->arenas->lease();
+  tape->layers = empty_tapes<T>(spec);
+  const auto arena = impl_->arenas->lease();
+
+  // The input is copied: a tape stays right whatever becomes of the caller's arrays.
+  const Index stride = padded_stride(spec.input_size, sizeof(T));
+  Matrix<T>& x = tape->layers[0].x = {tape->arena->template take<T>(time.rows * stride), stride};
+  Index row = 0;
+  for (Index t = 0; t < time.seq_len; ++t)
+    for (Index b = 0; b < time.alive(t); ++b, ++row)
+      std::copy_n(call.x.data + t * call.x.step_stride + time.user_row(b) * call.x.batch_stride, spec.input_size,
+                  x.base + row * stride);
+
+  StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, *tape->arena);
+  stack.load_state(call.initial);
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
+  stack.run({x.base, stride, nullptr}, call.y, row_offsets(call.y.batch_stride, time, *arena), team);
+  stack.store_state(call.final);
+  return std::make_shared<const Tape<T>>(std::move(tape));
+}
+
+template <class T>
+void Layer<T>::check(const Tape<T>& tape) const {
+  if (tape.impl().layer_id != impl_->id)
+    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+}
+
+template <class T>
+void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const {
+  check(tape_);
+  const auto& tape = tape_.impl();
+  const LayerSpec& spec = tape.spec;
+  const Timeline& time = tape.time;
+  const auto lease = impl_->arenas->lease();
+  Arena& arena = *lease;
+  const auto& transposed = tape.packed->transposed();
+  const Index directions = spec.directions(), outputs = directions * spec.output_size();
+  const auto matrix = [&](Index rows, Index columns) {
+    const Index stride = padded_stride(round_up(columns, 4 * tape.packed->lanes), sizeof(T));
+    return Matrix<T>{arena.take<T>(rows * stride), stride};
+  };
+
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  // Two gradients of inputs, in turn: of the layer at work and of the one above it.
+  const Index widest = std::max<Index>(spec.input_size, spec.num_layers > 1 ? outputs : 0);
+  const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
+  std::vector<Matrix<T>> scratch;
+  for (int m = 0; m < team.size(); ++m)
+    scratch.push_back(matrix(DirectionBackward<T>::scratch_rows, std::max({widest, outputs, Index(spec.hidden_size)})));
+  std::deque<DirectionBackward<T>> steps;
+  for (Index i = 0; i < spec.num_layers * directions; ++i)
+    steps.emplace_back(spec, *tape.packed, transposed[i], time, i % directions == 1,
+                       tape.layers[i / directions].direction[i % directions], arena);
+  const Index* const dy_offset = row_offsets(call.dy.batch_stride, time, arena);
+
+  Crew all(team.size());
+  Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
+  const auto states = [&](auto* base, Index i, Index columns) { return base ? base + i * time.batch * columns : nullptr; };
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    for (Index l = spec.num_layers - 1; l >= 0; --l) {
+      const Matrix<T> above = dx[(l + 1) % 2], here = dx[l % 2];
+      const bool top = l + 1 == spec.num_layers;
+      for (Index d = 0; d < directions; ++d) {
+        const Index i = l * directions + d;
+        typename DirectionBackward<T>::Io io{};
+        const T* const dy = top ? call.dy.data : above.base;
+        io.dy = dy ? dy + d * spec.output_size() : nullptr;
+        io.dy_compact = !top;
+        io.dy_step = call.dy.step_stride;
+        io.dy_batch = top ? call.dy.batch_stride : above.stride;
+        io.dy_offset = dy_offset;
+        io.dh_final = states(call.dfinal.h, i, spec.output_size());
+        io.dc_final = states(call.dfinal.c, i, spec.hidden_size);
+        io.dh_initial = states(call.dinitial.h, i, spec.output_size());
+        io.dc_initial = states(call.dinitial.c, i, spec.hidden_size);
+        if (directions == 1 || all.size() == 1) steps[i].run(io, rank, all);
+        else if ((rank >= halves[0].size()) == (d == 1))
+          steps[i].run(io, d == 1 ? rank - halves[0].size() : rank, halves[d]);
+      }
+      all.barrier(rank);
+      const Matrix<T> x = tape.layers[l].x;
+      const Index columns = impl_->layer_input(l);
+      for (Index d = 0; d < directions; ++d) {
+        const Index i = l * directions + d;
+        if (l > 0 || call.dx.data) steps[i].input_gradient(here, d > 0, rank, all.size());
+        if (!call.dweights.empty())
+          steps[i].weight_gradients(x, columns, impl_->gradients_of(i, call.dweights), scratch[rank], rank, all.size());
+      }
+      all.barrier(rank);
+      if (l > 0 && tape.dropout.active()) {
+        const Share mine = share_of(time.rows, 1, rank, all.size());
+        tape.dropout.apply(here, columns, time, l - 1, mine.begin, mine.end);
+        all.barrier(rank);
+      }
+    }
+  });
+
+  if (!call.dx.data) return;
+  clear_past_ends(call.dx, spec.input_size, time);
+  Index row = 0;
+  for (Index t = 0; t < time.seq_len; ++t)
+    for (Index b = 0; b < time.alive(t); ++b, ++row)
+      std::copy_n(dx[0].base + row * dx[0].stride, spec.input_size,
+                  call.dx.data + t * call.dx.step_stride + time.user_row(b) * call.dx.batch_stride);
+}
+
+template <class T>
+DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*>& dweights) const {
+  const WeightIndex& at = index[static_cast<std::size_t>(i)];
+  const auto pointer = [&](int weight) { return weight < 0 ? nullptr : dweights[static_cast<std::size_t>(weight)]; };
+  return {pointer(at.ih), pointer(at.hh), pointer(at.bias_ih), pointer(at.bias_hh), pointer(at.hr)};
+}
+
+template <class T>
+Tape<T>::Tape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+Tape<T>::~Tape() = default;
+template <class T>
+std::int64_t Tape<T>::seq_len() const { return impl_->time.seq_len; }
+template <class T>
+std::int64_t Tape<T>::batch() const { return impl_->time.batch; }
+
+template class Layer<float>;
+template class Layer<double>;
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,169 @@
+#include "engine/stack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/denormals.h"
+
+namespace gru_native {
+
+DropoutMask::DropoutMask(double p, std::uint64_t seed) : p_(p), seed_(seed) {}
+
+namespace {
+
+// splitmix64 (Steele, Lea, Flood 2014): a bijection whose outputs look random for consecutive inputs.
+std::uint64_t mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+template <class T>
+void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index layer, Index begin, Index end) const {
+  const T scale = p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0);
+  const double threshold = p_ * 18446744073709551616.0;  // 2^64
+  Index t = 0;
+  for (Index row = begin; row < end; ++row) {
+    while (time.first(t + 1) <= row) ++t;
+    const std::uint64_t key =
+        mix(mix(mix(seed_ + static_cast<std::uint64_t>(layer)) + static_cast<std::uint64_t>(t)) +
+            static_cast<std::uint64_t>(time.user_row(row - time.first(t))));
+    T* const at = m.base + row * m.stride;
+    for (Index c = 0; c < columns; ++c)
+      at[c] = static_cast<double>(mix(key + static_cast<std::uint64_t>(c))) < threshold ? T(0) : at[c] * scale;
+  }
+}
+template void DropoutMask::apply(Matrix<float>, Index, const Timeline&, Index, Index, Index) const;
+template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, Index, Index) const;
+
+int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
+  constexpr double call_macs = 200e3;  // about 10 microseconds on one core
+  constexpr double step_macs = 20e3;
+  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.output_size());
+  const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
+  const double directions = double(spec.directions());
+  if (double(rows) * (recurrent + input) * directions * double(spec.num_layers) < call_macs || steps < 1) return 1;
+  const double members = std::max(1.0, double(rows) / double(steps) * recurrent / step_macs);
+  return static_cast<int>(std::min(256.0, directions * members));
+}
+
+const Index* row_offsets(Index batch_stride, const Timeline& time, Arena& arena) {
+  if (time.order.empty()) return nullptr;
+  Index* const offset = arena.take<Index>(time.batch);
+  for (Index row = 0; row < time.batch; ++row) offset[row] = time.user_row(row) * batch_stride;
+  return offset;
+}
+
+template <class T>
+Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena) {
+  if (!time.ragged() && (time.batch == 1 || s.step_stride == time.batch * s.batch_stride))
+    return {s.data, time.batch == 1 ? s.step_stride : s.batch_stride, nullptr};
+  Index* const offset = arena.take<Index>(time.rows);
+  Index at = 0;
+  for (Index t = 0; t < time.seq_len; ++t)
+    for (Index row = 0; row < time.alive(t); ++row)
+      offset[at++] = t * s.step_stride + time.user_row(row) * s.batch_stride;
+  return {s.data, 0, offset};
+}
+template Rows<const float> user_rows(const Sequences<const float>&, const Timeline&, Arena&);
+template Rows<const double> user_rows(const Sequences<const double>&, const Timeline&, Arena&);
+
+template <class T>
+StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
+                              Index longest, std::vector<LayerTape<T>>* tape, DropoutMask dropout, Arena& arena)
+    : spec_(spec), time_(time), tape_(tape), dropout_(dropout) {
+  // Forward in time only and without a tape, a window of steps passes through all layers before the next one does,
+  // so what lies between layers stays small.
+  const bool windows = spec.directions() == 1 && !tape;
+  window_ = longest;
+  const Index columns = spec.directions() * spec.output_size();
+  for (Index layer = 0; layer < spec.num_layers; ++layer) {
+    for (Index d = 0; d < spec.directions(); ++d) {
+      const Index i = layer * spec.directions() + d;
+      directions_.emplace_back(spec, weights, weights.forward[i], time, d == 1, longest,
+                               tape ? &(*tape)[layer].direction[d] : nullptr, arena);
+    }
+    if (windows) window_ = std::min(window_, directions_.back().chunk_steps());
+    if (layer + 1 == spec.num_layers) break;
+    const Index stride = padded_stride(columns, sizeof(T));
+    const Index rows = windows ? window_ * time.batch : time.rows;
+    between_.push_back({arena.take<T>(rows * stride), stride});
+    if (tape) (*tape)[layer + 1].x = between_.back();
+  }
+}
+
+template <class T>
+void StackForward<T>::load_state(const States<const T>& s) {
+  for (std::size_t i = 0; i < directions_.size(); ++i) {
+    const Index rows = static_cast<Index>(i) * time_.batch;
+    directions_[i].load_state(s.h ? s.h + rows * spec_.output_size() : nullptr,
+                              s.c ? s.c + rows * spec_.hidden_size : nullptr);
+  }
+}
+
+template <class T>
+void StackForward<T>::store_state(const States<T>& s) const {
+  for (std::size_t i = 0; i < directions_.size(); ++i) {
+    const Index rows = static_cast<Index>(i) * time_.batch;
+    directions_[i].store_state(s.h ? s.h + rows * spec_.output_size() : nullptr,
+                               s.c ? s.c + rows * spec_.hidden_size : nullptr);
+  }
+}
+
+// Two directions on two or more threads are two crews that never wait for each other within a layer.
+template <class T>
+void StackForward<T>::layer(Index layer, typename DirectionForward<T>::Io io, Index begin, Index end, int rank,
+                            Crew& all, Crew* halves) {
+  const Index first = layer * spec_.directions();
+  T* const y = io.y;
+  for (int d = 0; d < spec_.directions(); ++d) {
+    io.y = y + d * spec_.output_size();
+    if (spec_.directions() == 1 || all.size() == 1) {
+      directions_[first + d].run(io, begin, end, rank, all);
+    } else if ((rank >= halves[0].size()) == (d == 1)) {
+      directions_[first + d].run(io, begin, end, d == 1 ? rank - halves[0].size() : rank, halves[d]);
+    }
+  }
+}
+
+template <class T>
+void StackForward<T>::run(Rows<const T> x, const Sequences<T>& y, const Index* y_offset, TeamLease& team) {
+  Crew all(team.size());
+  Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
+  const bool windows = window_ < time_.seq_len || (spec_.directions() == 1 && !tape_);
+  const Index columns = spec_.directions() * spec_.output_size();
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    for (Index begin = 0; begin < time_.seq_len; begin += window_) {
+      const Index end = std::min(begin + window_, time_.seq_len);
+      for (Index l = 0; l < spec_.num_layers; ++l) {
+        typename DirectionForward<T>::Io io{};
+        io.x = x;
+        if (l > 0) io.x = {between_[l - 1].base, between_[l - 1].stride, nullptr}, io.x_window = windows;
+        if (l + 1 < spec_.num_layers) {
+          io.y = between_[l].base, io.y_batch = between_[l].stride;
+          io.y_compact = true, io.y_window = windows;
+        } else {
+          io.y = y.data, io.y_step = y.step_stride, io.y_batch = y.batch_stride, io.y_offset = y_offset;
+        }
+        layer(l, io, begin, end, rank, all, halves);
+        if (l + 1 == spec_.num_layers) break;
+        all.barrier(rank);
+        if (tape_ && dropout_.active()) {
+          const Share mine = share_of(time_.rows, 1, rank, all.size());
+          dropout_.apply(between_[l], columns, time_, l, mine.begin, mine.end);
+          all.barrier(rank);
+        }
+      }
+    }
+  });
+  for (DirectionForward<T>& d : directions_) d.advance(time_.seq_len);
+}
+
+template class StackForward<float>;
+template class StackForward<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,31 @@
+// Which rows of a batch are alive at which step.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "kernels/table.h"
+
+namespace gru_native {
+
+// Rows sorted by falling length, so that the rows alive at time t are the first `alive(t)`. Buffers that hold a row for
+// each living (t, b), by time and then by row, are called compact: first(t) is where time t begins.
+struct Timeline {
+  Index seq_len = 0, batch = 0, rows = 0;  // rows: the sum of all lengths
+  std::vector<Index> order;                // user's row of each sorted row; empty: the same
+  std::vector<Index> length;               // of each sorted row; empty: all seq_len
+  std::vector<Index> alive_at, first_at;   // [seq_len], [seq_len + 1]; empty: all rows at all times
+
+  Timeline() = default;
+  Timeline(Index seq_len, Index batch, const std::int64_t* lengths);
+
+  bool ragged() const { return !length.empty(); }
+  Index alive(Index t) const { return ragged() ? alive_at[t] : batch; }
+  Index first(Index t) const { return ragged() ? first_at[t] : t * batch; }
+  Index length_of(Index row) const { return ragged() ? length[row] : seq_len; }
+  Index user_row(Index row) const { return order.empty() ? row : order[row]; }
+};
+
+// The s-th step of a direction is time s, or, in reverse, time seq_len - 1 - s: rows then come alive at their own ends.
+inline Index time_of(Index seq_len, bool reverse, Index step) { return reverse ? seq_len - 1 - step : step; }
+
+}  // namespace gru_native

@@ -1,0 +1,130 @@
+// A recurrent layer (a stack of layers, in one or two directions): RNN, LSTM or GRU, forward and backward.
+//
+// Names, shapes and gate orders follow torch.nn. All functions are thread-safe unless they say otherwise.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gru_native/export.h"
+
+namespace gru_native {
+
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+
+// What a layer computes. `validate` throws std::invalid_argument, naming the field, if it makes no sense.
+struct LayerSpec {
+  Cell cell = Cell::lstm;
+  std::int64_t input_size = 0;
+  std::int64_t hidden_size = 0;
+  std::int64_t num_layers = 1;
+  std::int64_t proj_size = 0;  // LSTM only; 0: none
+  bool bias = true;
+  bool bidirectional = false;
+  bool reset_after = true;     // GRU only: reset gate applied after the recurrent product (PyTorch) or before (papers)
+  double dropout = 0;          // between layers, in training only
+
+  GRU_NATIVE_API void validate() const;
+  std::int64_t directions() const { return bidirectional ? 2 : 1; }
+  std::int64_t output_size() const { return proj_size ? proj_size : hidden_size; }  // of one direction
+  std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+  bool has_c() const { return cell == Cell::lstm; }
+};
+
+// One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM), r z n (GRU).
+template <class T>
+struct Weight {
+  std::string name;                 // "weight_ih_l0", "bias_hh_l1_reverse", ...
+  std::vector<std::int64_t> shape;  // (rows, columns) or (rows,)
+  T* data;                          // row-major
+};
+
+// Sequences: element k of row b at time t is data[t * step_stride + b * batch_stride + k].
+template <class T>
+struct Sequences {
+  T* data = nullptr;
+  std::int64_t step_stride = 0, batch_stride = 0;
+};
+
+// Initial or final states, [num_layers * directions][batch][size]: h has output_size() columns, c hidden_size.
+template <class T>
+struct States {
+  T* h = nullptr;
+  T* c = nullptr;  // LSTM only
+};
+
+template <class T>
+struct ForwardCall {
+  std::int64_t seq_len = 0, batch = 0;
+  Sequences<const T> x;                   // input_size columns
+  const std::int64_t* lengths = nullptr;  // [batch], each 0..seq_len; nullptr: all seq_len
+  States<const T> initial;                // null: zeros
+  Sequences<T> y;                         // directions * output_size columns; 0 past a sequence's end
+  States<T> final;                        // written where not null
+};
+
+// The gradients of a loss. Null pointers: on the way in zero, on the way out not wanted.
+template <class T>
+struct BackwardCall {
+  Sequences<const T> dy;
+  States<const T> dfinal;
+  Sequences<T> dx;
+  States<T> dinitial;
+  std::vector<T*> dweights;               // one per Layer::weights(), written (not added to); may be empty
+};
+
+template <class T>
+class Tape;
+
+template <class T>
+class GRU_NATIVE_API Layer {
+ public:
+  // Weights are zero until set. Throws std::invalid_argument, std::bad_alloc.
+  explicit Layer(const LayerSpec& spec);
+  ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  const LayerSpec& spec() const;
+
+  // The weights as the user sees them. Write through `data`, then call commit(): until then calls go on with
+  // the old values. Writing and committing are not safe from two threads at once; calls meanwhile are.
+  const std::vector<Weight<T>>& weights() const;
+  void commit();
+
+  // Inference.
+  void forward(const ForwardCall<T>& call) const;
+
+  // Training: also returns what backward needs. `dropout_seed` chooses the dropout masks.
+  std::shared_ptr<const Tape<T>> forward(const ForwardCall<T>& call, std::uint64_t dropout_seed, bool training) const;
+
+  // Throws std::invalid_argument for a tape of another layer; so does backward.
+  void check(const Tape<T>& tape) const;
+
+  // Gradients of the call that made the tape, with the weights of that call. A tape may be used again.
+  void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// Everything one call keeps for backward. Opaque; its memory goes back to the layer when it dies.
+template <class T>
+class GRU_NATIVE_API Tape {
+ public:
+  std::int64_t seq_len() const;
+  std::int64_t batch() const;
+  ~Tape();
+  struct Impl;
+  explicit Tape(std::unique_ptr<Impl> impl);
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gru_native

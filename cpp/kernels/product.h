@@ -1,0 +1,118 @@
+// A whole product from tiles: blocks of rows, then panels, then chunks of k that keep a panel's chunk in L1.
+// Sums that wait between chunks are stored exactly, so cutting k changes no bit.
+#pragma once
+#include "kernels/tile.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+inline constexpr Index row_block = 48;       // rows that share a panel while it is in L1; a multiple of every tile height
+inline constexpr Index depth_chunk_bytes = 16384;  // of a panel
+
+EIGEN_ALWAYS_INLINE Index min(Index a, Index b) { return a < b ? a : b; }
+
+template <class R>
+EIGEN_ALWAYS_INLINE auto row_at(const R& rows, Index i) {
+  return rows.base + (rows.offset ? rows.offset[i] : i * rows.stride);
+}
+
+template <class T, int width>
+EIGEN_ALWAYS_INLINE PackedStrides<T, width> strides_of(const Product<T>&, PackedStrides<T, width>) {
+  return {};
+}
+template <class T>
+EIGEN_ALWAYS_INLINE RuntimeStrides strides_of(const Product<T>& p, RuntimeStrides) {
+  return {p.a_k_stride, p.k_stride};
+}
+
+// Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth).
+template <class T, int R, int P, int width, class Strides>
+EIGEN_DONT_INLINE void tile_at(const Product<T>& p, Index panel, Index row, Index k, Index depth) {
+  const Strides strides = strides_of(p, Strides{});
+  const T* a[R];
+  const T* start[R];
+  T* acc[R];
+  for (int r = 0; r < R; ++r) {
+    a[r] = row_at(p.a, row + r) + k * strides.a;
+    acc[r] = row_at(p.acc, row + r) + panel * p.acc_panel_step;
+    start[r] = k == 0 ? row_at(p.start, row + r) + panel * p.acc_panel_step : acc[r];
+  }
+  Index vectors[P * width];
+  for (int q = 0; q < P; ++q)
+    for (int w = 0; w < width; ++w) vectors[q * width + w] = q * p.acc_panel_step + p.acc_vector[w];
+  tile<T, R, P, width>(a, p.panels + panel * p.panel_stride + k * strides.panel, p.panel_stride, strides, depth, start,
+                       acc, vectors);
+}
+
+template <class T, int width, class Strides>
+struct TileTable {
+  using Tile = void (*)(const Product<T>&, Index, Index, Index, Index);
+  static EIGEN_ALWAYS_INLINE void rows(const Product<T>& p, Index height, Index panel, Index row, Index k,
+                                       Index depth) {
+    switch (height) {
+      case 1: return tile_at<T, 1, 1, width, Strides>(p, panel, row, k, depth);
+      case 2: return tile_at<T, 2, 1, width, Strides>(p, panel, row, k, depth);
+      case 3: return tile_at<T, 3, 1, width, Strides>(p, panel, row, k, depth);
+      default: break;
+    }
+    if constexpr (tile_rows<width> >= 4)
+      if (height == 4) return tile_at<T, 4, 1, width, Strides>(p, panel, row, k, depth);
+    if constexpr (tile_rows<width> >= 6) {
+      if (height == 5) return tile_at<T, 5, 1, width, Strides>(p, panel, row, k, depth);
+      if (height == 6) return tile_at<T, 6, 1, width, Strides>(p, panel, row, k, depth);
+    }
+    if constexpr (tile_rows<width> >= 8) {
+      if (height == 7) return tile_at<T, 7, 1, width, Strides>(p, panel, row, k, depth);
+      if (height == 8) return tile_at<T, 8, 1, width, Strides>(p, panel, row, k, depth);
+    }
+  }
+};
+
+template <class T, int width, class Strides>
+void product_of_width(const Product<T>& p) {
+  constexpr Index chunk = depth_chunk_bytes / (width * Lanes<T>::size * Index(sizeof(T)));
+  if (p.row_end - p.row_begin == 1) {  // one row: nothing to reuse, so no chunks; panels side by side instead
+    Index panel = p.panel_begin;
+    for (; panel + single_row_panels <= p.panel_end; panel += single_row_panels)
+      tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);
+    if (panel + 2 <= p.panel_end) {
+      tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth);
+      panel += 2;
+    }
+    if (panel < p.panel_end) tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth);
+    return;
+  }
+  for (Index begin = p.row_begin; begin < p.row_end; begin += row_block) {
+    const Index end = min(begin + row_block, p.row_end);
+    for (Index panel = p.panel_begin; panel < p.panel_end; ++panel)
+      for (Index k = 0; k == 0 || k < p.depth; k += chunk) {
+        const Index depth = min(p.depth - k, chunk);
+        // Tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
+        Index tiles = (end - begin + tile_rows<width> - 1) / tile_rows<width>;
+        for (Index row = begin; row < end; --tiles) {
+          const Index height = (end - row + tiles - 1) / tiles;
+          TileTable<T, width, Strides>::rows(p, height, panel, row, k, depth);
+          row += height;
+        }
+      }
+  }
+}
+
+template <class T>
+void product(const Product<T>& p) {
+  const bool packed = p.a_k_stride == 1 && p.k_stride == p.width * Lanes<T>::size;
+  if (p.width == 3) return product_of_width<T, 3, PackedStrides<T, 3>>(p);
+  if (packed) return product_of_width<T, 4, PackedStrides<T, 4>>(p);
+  return product_of_width<T, 4, RuntimeStrides>(p);
+}
+
+template <class T>
+void column_sums(const T* a, Index stride, Index rows, Index columns, T* sums) {
+  using V = Lanes<T>;
+  for (Index c = 0; c < columns; c += V::size) {
+    V sum = V::load(sums + c);
+    for (Index r = 0; r < rows; ++r) sum = sum + V::load(a + r * stride + c);
+    sum.store(sums + c);
+  }
+}
+
+}  // namespace gru_native::GRU_NATIVE_ISA

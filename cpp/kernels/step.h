@@ -1,0 +1,137 @@
+// Drives a cell over a batch: product into the gates of a few blocks, then the cell on them while they are in L1.
+#pragma once
+#include <type_traits>
+
+#include "cells/unit.h"
+#include "kernels/product.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+// A step has one part, or two with a product between them (GRU with the reset gate before the product).
+struct FirstPart {
+  template <class Cell>
+  static constexpr bool last = Cell::candidate.count == 0;
+  template <class Cell, class U>
+  static EIGEN_ALWAYS_INLINE void forward(U& s) { Cell::forward(s); }
+  template <class Cell, class U, class D>
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) { Cell::backward(s, d); }
+};
+struct CandidatePart {
+  template <class Cell>
+  static constexpr bool last = true;
+  template <class Cell, class U>
+  static EIGEN_ALWAYS_INLINE void forward(U& s) { Cell::candidate_forward(s); }
+  template <class Cell, class U, class D>
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) { Cell::candidate_backward(s, d); }
+};
+
+template <class T, int n>
+EIGEN_ALWAYS_INLINE void load_all(Lanes<T> (&a)[n], const T* from) {
+#pragma GCC unroll 8
+  for (int s = 0; s < n; ++s) a[s] = Lanes<T>::load(from + s * Lanes<T>::size);
+}
+template <class T, int n>
+EIGEN_ALWAYS_INLINE void store_all(const Lanes<T> (&a)[n], T* to) {
+#pragma GCC unroll 8
+  for (int s = 0; s < n; ++s) a[s].store(to + s * Lanes<T>::size);
+}
+
+template <class M>
+EIGEN_ALWAYS_INLINE auto at(const M& m, Index row, Index column) {
+  return m.base + row * m.stride + column;
+}
+
+template <class Cell, class Part, bool save, class T>
+EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block_begin, Index block_end) {
+  using V = Lanes<T>;
+  constexpr bool last = Part::template last<Cell>;
+  T* const y = last && s.y.base ? row_at(s.y, row) : nullptr;
+  for (Index block = block_begin; block < block_end; ++block) {
+    const Index lane = block * V::size;
+    T* const a = at(s.gates, row, lane * Cell::slots);
+    Unit<V, Cell::slots> unit;
+    load_all<T>(unit.a, a);
+    if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(at(s.h_prev, row, lane));
+    if constexpr (Cell::has_c) unit.c_prev = V::load(at(s.c, row, lane));
+    Part::template forward<Cell>(unit);
+    if constexpr (save || !last) store_all<T>(unit.a, a);  // the second part goes on from the first's gates
+    if constexpr (save && last) {
+      unit.h_prev.store(at(s.h_prev_saved, row, lane));
+      if constexpr (Cell::has_c) unit.c_prev.store(at(s.c_prev_saved, row, lane));
+    }
+    if constexpr (Cell::has_c) unit.c.store(at(s.c, row, lane));
+    if constexpr (last) {
+      unit.h.store(at(s.h, row, lane));
+      if (y) unit.h.store_first(y + lane, s.hidden - lane);
+    } else {
+      unit.u.store(at(s.u, row, lane));
+    }
+  }
+}
+
+template <class Cell, class Part, bool save, class T>
+void step_over_blocks(const Step<T>& s) {
+  Product<T> p = s.product;
+  const Index panels_at_once = s.rows == 1 ? single_row_panels : 1;
+  for (Index begin = 0; begin < s.rows; begin += row_block) {
+    p.row_begin = begin;
+    p.row_end = min(begin + row_block, s.rows);
+    for (Index block = s.block_begin; block < s.block_end;) {
+      p.panel_begin = block / s.blocks_in_panel;
+      p.panel_end = min(p.panel_begin + panels_at_once, (s.block_end + s.blocks_in_panel - 1) / s.blocks_in_panel);
+      product(p);
+      const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
+      for (Index row = p.row_begin; row < p.row_end; ++row)
+        forward_blocks<Cell, Part, save>(s, row, block, block_end);
+      block = block_end;
+    }
+  }
+}
+
+template <class Cell, class Part, class T>
+void step_forward(const Step<T>& s) {
+  s.save ? step_over_blocks<Cell, Part, true>(s) : step_over_blocks<Cell, Part, false>(s);
+}
+
+template <class Cell, class Part, class T>
+void step_backward(const BackStep<T>& s) {
+  using V = Lanes<T>;
+  constexpr bool first = std::is_same_v<Part, FirstPart>;
+  for (Index row = 0; row < s.rows; ++row) {
+    const T* const dy = first && s.dy.base ? row_at(s.dy, row) : nullptr;
+    for (Index block = s.block_begin; block < s.block_end; ++block) {
+      const Index lane = block * V::size;
+      const Index units = s.hidden - lane;
+      Unit<V, Cell::slots> unit;
+      UnitGradient<V, Cell::slots> d;
+      load_all<T>(unit.a, at(s.gates, row, lane * Cell::slots));
+      if constexpr (Cell::uses_h_prev) unit.h_prev = V::load(at(s.h_prev, row, lane));
+      if constexpr (Cell::has_c) {
+        unit.c_prev = V::load(at(s.c_prev, row, lane));
+        d.dc = V::load(at(s.dc, row, lane));
+      }
+      d.dh = V::load(at(s.dh, row, lane));
+      if (dy) d.dh = V::load_first(dy + lane, units) + d.dh;
+      if constexpr (!first) d.q = V::load(at(s.q, row, lane));
+      Part::template backward<Cell>(unit, d);
+      // Padding units may hold NaN (0 * inf); the products that follow sum over them, so they must be 0 there.
+      const auto put = [units](V value, T* to) { (units < V::size ? value.first(units) : value).store(to); };
+      put(d.dh_prev, at(s.dh, row, lane));
+      if constexpr (Cell::has_c) put(d.dc, at(s.dc, row, lane));
+      if constexpr (!Part::template last<Cell>) {
+        put(d.candidate, at(s.dgates_u, row, lane));
+      } else {
+        T* const x = at(s.dgates_x, row, lane * Cell::input.count);
+#pragma GCC unroll 8
+        for (int k = 0; k < Cell::input.count; ++k) put(d.x[k], x + k * V::size);
+        if constexpr (Cell::split_gradients) {
+          T* const h = at(s.dgates_h, row, lane * Cell::recurrent.count);
+#pragma GCC unroll 8
+          for (int k = 0; k < Cell::recurrent.count; ++k) put(d.h[k], h + k * V::size);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace gru_native::GRU_NATIVE_ISA

@@ -1,0 +1,116 @@
+// What crosses the border between the engine (compiled once, baseline instructions) and the kernels
+// (compiled once per ISA): plain structs and a constant table of function pointers. The structs have no
+// member functions on purpose: an inline function shared by objects that are compiled under different -m
+// flags would be merged by the linker into one copy, and that copy may not run on this CPU.
+#pragma once
+#include <cstddef>
+
+namespace gru_native {
+
+using Index = std::ptrdiff_t;
+
+// A list of rows: row i begins at base + (offset ? offset[i] : i * stride). Strides are in elements.
+template <class T>
+struct Rows {
+  T* base;
+  Index stride;
+  const Index* offset;
+};
+
+// acc[row][column] = start[row][column] + sum over k = 0.. of a[row][k] * panel[k][column], in that order, one
+// fused (or on old CPUs rounded) multiply-add at a time, so that no result depends on how rows and
+// columns are shared out. Columns come in panels of `width` vectors of `lanes` elements.
+template <class T>
+struct Product {
+  const T* panels;            // panel p, step k: panels + p * panel_stride + k * k_stride, width * lanes elements
+  Index panel_stride, k_stride;
+  Index panel_begin, panel_end;
+  int width;                  // vectors in a panel: 3 or 4
+  Index depth;                // number of k
+  Rows<const T> a;            // element k of a row: a.base[... + k * a_k_stride]
+  Index a_k_stride;           // 1, unless a is read down its columns (gradients of weights)
+  Rows<const T> start;        // where sums begin: biases (stride 0) or earlier sums (the same rows as acc)
+  Rows<T> acc;
+  Index acc_panel_step;       // vector v of panel p lies at row + p * acc_panel_step + acc_vector[v]
+  Index acc_vector[4];
+  Index row_begin, row_end;
+};
+
+// Rows of an internal buffer, [row][block][lane] or [row][block][slot][lane], padded to whole blocks.
+template <class T>
+struct Matrix {
+  T* base;
+  Index stride;
+};
+
+// One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
+template <class T>
+struct Step {
+  Product<T> product;         // into the gates; its panel and row ranges follow from the fields below
+  Index blocks_in_panel;
+  Index block_begin, block_end;  // block_begin: a multiple of blocks_in_panel
+  Index hidden;               // units that exist; the rest of the last block is padding
+  Index rows;
+  Matrix<T> gates;            // pre-activations in, activations out when saving
+  Matrix<const T> h_prev;     // h(t-1)
+  Matrix<T> h;                // h(t)
+  Matrix<T> c;                // c(t-1) in, c(t) out
+  Matrix<T> u;                // what the second product of the step reads
+  Rows<T> y;                  // h(t) once more, for the user; not padded; base may be nullptr
+  bool save;                  // training: keep the activations in `gates` and the old state in the next two
+  Matrix<T> h_prev_saved, c_prev_saved;
+};
+
+// Backward through the element-wise part of one step. The gradient of h(t) is dh (from step t+1) plus dy (from above).
+template <class T>
+struct BackStep {
+  Index block_begin, block_end, hidden, rows;
+  Matrix<const T> gates, h_prev, c_prev;  // as saved
+  Rows<const T> dy;           // not padded; base may be nullptr
+  Matrix<T> dh;               // in: from step t+1; out: the part of the gradient of h(t-1) that takes no product
+  Matrix<T> dc;               // in: of c(t), out: of c(t-1)
+  Matrix<const T> q;          // second part: gradient of u
+  Matrix<T> dgates_x, dgates_h, dgates_u;  // out: as the input, recurrent and second product see the pre-activations
+};
+
+// Which of a unit's slots a product fills.
+struct Slots {
+  int first, count;
+};
+inline constexpr int max_slots = 4;
+
+// One cell, as the engine sees it: the shape of its step and its functions.
+template <class T>
+struct CellKernels {
+  int slots;                  // vectors kept per block of units
+  Slots input, recurrent, candidate;  // candidate.count > 0: the step has a second product, from u
+  int torch_gate[max_slots];  // the row block of torch's weights that each slot comes from
+  bool has_c;                 // the cell has a second state, c
+  bool split_gradients;       // dgates_h is not dgates_x
+  void (*forward)(const Step<T>&);
+  void (*candidate_forward)(const Step<T>&);
+  void (*backward)(const BackStep<T>&);
+  void (*candidate_backward)(const BackStep<T>&);
+};
+
+enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
+inline constexpr int cell_kinds = 5;
+
+template <class T>
+struct Kernels {
+  int lanes;
+  void (*product)(const Product<T>&);
+  void (*column_sums)(const T* a, Index stride, Index rows, Index columns, T* sums);  // sums[c] += a[0][c] + ...
+  void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
+  void (*tanh)(const T* x, T* y, Index n);
+  CellKernels<T> cell[cell_kinds];
+};
+
+// All that one ISA offers.
+struct IsaKernels {
+  const char* name;
+  Kernels<float> f32;
+  Kernels<double> f64;
+};
+
+}  // namespace gru_native

@@ -1,0 +1,42 @@
+// What a LayerSpec may be.
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "gru_native/layer.h"
+
+namespace gru_native {
+namespace {
+
+[[noreturn]] void refuse(const std::string& name, const std::string& value, const std::string& expected) {
+  throw std::invalid_argument(name + " is " + value + "; expected " + expected);
+}
+
+void check_size(const char* name, std::int64_t value, std::int64_t least) {
+  if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
+}
+
+}  // namespace
+
+void LayerSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_layers", num_layers, 1);
+  check_size("proj_size", proj_size, 0);
+  if (proj_size > 0 && cell != Cell::lstm) refuse("proj_size", std::to_string(proj_size), "0: only the LSTM projects");
+  if (proj_size >= hidden_size && proj_size > 0)
+    refuse("proj_size", std::to_string(proj_size), "less than hidden_size=" + std::to_string(hidden_size));
+  if (!(dropout >= 0 && dropout <= 1)) refuse("dropout", std::to_string(dropout), "a probability from 0 to 1");
+
+  // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
+  const double inner = static_cast<double>(directions()) * static_cast<double>(output_size());
+  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3;
+  if (rows * columns * static_cast<double>(directions()) > most)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+}  // namespace gru_native

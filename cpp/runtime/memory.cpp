@@ -1,0 +1,106 @@
+#include "runtime/memory.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace gru_native {
+namespace {
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t huge_page = std::size_t(2) << 20;
+constexpr std::size_t idle_arenas = 4;  // kept for the next calls; more only while more calls run at once
+
+std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+}  // namespace
+
+Block::Block(std::size_t bytes) : data_(nullptr), bytes_(bytes) {
+  if (bytes == 0) return;
+  if (bytes > std::size_t(-1) / 2) throw std::bad_alloc();
+  // From half a huge page on, a whole one costs little and saves the misses of its 512 small ones.
+  const bool huge = bytes >= huge_page / 2;
+  const std::size_t alignment = huge ? huge_page : cache_line;
+  void* p = std::aligned_alloc(alignment, round_up(bytes, alignment));
+  if (!p) throw std::bad_alloc();
+#if defined(__linux__)
+  if (huge) madvise(p, round_up(bytes, alignment), MADV_HUGEPAGE);
+#endif
+  data_ = static_cast<char*>(p);
+}
+
+Block& Block::operator=(Block&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Block::~Block() { std::free(data_); }
+
+template <class T>
+Buffer<T>::Buffer(std::ptrdiff_t n) : block_(static_cast<std::size_t>(n) * sizeof(T)) {
+  if (n > 0) std::memset(block_.data(), 0, block_.size());
+}
+template class Buffer<float>;
+template class Buffer<double>;
+
+void* Arena::take_bytes(std::size_t bytes) {
+  bytes = round_up(bytes, cache_line);
+  if (blocks_.empty() || used_ + bytes > blocks_.back().size()) {
+    blocks_.emplace_back(bytes);
+    used_ = 0;
+  }
+  char* p = blocks_.back().data() + used_;
+  used_ += bytes;
+  return p;
+}
+
+template <class T>
+T* Arena::take_zeroed(std::ptrdiff_t n) {
+  T* p = take<T>(n);
+  std::memset(static_cast<void*>(p), 0, static_cast<std::size_t>(n) * sizeof(T));
+  return p;
+}
+template float* Arena::take_zeroed<float>(std::ptrdiff_t);
+template double* Arena::take_zeroed<double>(std::ptrdiff_t);
+
+std::size_t Arena::capacity() const {
+  std::size_t sum = 0;
+  for (const Block& block : blocks_) sum += block.size();
+  return sum;
+}
+
+void Arena::reset() {
+  if (blocks_.size() > 1) {  // the next call of this size finds one block
+    const std::size_t all = capacity();
+    blocks_.clear();
+    blocks_.emplace_back(all);
+  }
+  used_ = 0;
+}
+
+ArenaPool::Lease ArenaPool::lease() {
+  // Only tried, never waited for: after fork() the lock may belong to a thread that is not there.
+  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (lock && !free_.empty()) {
+    std::unique_ptr<Arena> arena = std::move(free_.back());
+    free_.pop_back();
+    return Lease(arena.release(), Return{shared_from_this()});
+  }
+  return Lease(new Arena, Return{shared_from_this()});
+}
+
+void ArenaPool::Return::operator()(Arena* arena) const {
+  std::unique_ptr<Arena> owner(arena);
+  try {
+    owner->reset();
+    const std::unique_lock<std::mutex> lock(pool->mutex_, std::try_to_lock);
+    if (lock && pool->free_.size() < idle_arenas) pool->free_.push_back(std::move(owner));
+  } catch (const std::bad_alloc&) {
+    // No memory to keep it: let it go.
+  }
+}
+
+}  // namespace gru_native

@@ -1,0 +1,204 @@
+#include "runtime/team.h"
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "gru_native/runtime.h"
+
+namespace gru_native {
+namespace {
+constexpr int most_threads = 256;
+constexpr int idle_spins = 1000;  // about 40 microseconds, then sleep
+}  // namespace
+
+// `size - 1` threads beside the caller of run().
+class Team {
+ public:
+  explicit Team(int size) : size_(size) {
+    try {
+      for (int rank = 1; rank < size; ++rank) threads_.emplace_back([this, rank] { work(rank); });
+    } catch (const std::system_error&) {
+      size_ = static_cast<int>(threads_.size()) + 1;  // the system gives no more threads: do with fewer
+    }
+  }
+  ~Team() {
+    call_.store(stop, std::memory_order_seq_cst);
+    wake();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  int size() const { return size_; }
+  bool try_acquire() { return !busy_.test_and_set(std::memory_order_acquire); }
+  void release() { busy_.clear(std::memory_order_release); }
+
+  void run(int members, void (*body)(void*, int), void* context) {
+    body_ = body;
+    context_ = context;
+    remaining_.store(members - 1, std::memory_order_relaxed);
+    // One word says "a new call" and "for so many", so that those not called need not look further.
+    call_.store(((call_.load(std::memory_order_relaxed) >> 16) + 1) << 16 | static_cast<std::uint64_t>(members),
+                std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) wake();
+    body(context, 0);
+    spin_until([this] { return remaining_.load(std::memory_order_acquire) == 0; });
+  }
+
+ private:
+  static constexpr std::uint64_t stop = ~std::uint64_t(0);
+
+  void wake() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    changed_.notify_all();
+  }
+
+  std::uint64_t next_call(std::uint64_t last) {
+    for (int spins = 0; spins < idle_spins; ++spins) {
+      const std::uint64_t call = call_.load(std::memory_order_acquire);
+      if (call != last) return call;
+      pause_briefly();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    std::uint64_t call;
+    while ((call = call_.load(std::memory_order_seq_cst)) == last) changed_.wait(lock);
+    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+    return call;
+  }
+
+  void work(int rank) {
+    for (std::uint64_t call = 0; (call = next_call(call)) != stop;) {
+      const int members = static_cast<int>(call & 0xffff);
+      if (rank >= members) continue;
+      body_(context_, rank);
+      remaining_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  int size_;
+  std::vector<std::thread> threads_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  std::atomic<std::uint64_t> call_{0};
+  std::atomic<int> remaining_{0}, sleepers_{0};
+  void (*body_)(void*, int) = nullptr;
+  void* context_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+namespace {
+
+bool read_number(const char* path, int field, long& value) {
+  std::ifstream file(path);
+  std::string word;
+  for (int i = 0; i <= field; ++i)
+    if (!(file >> word)) return false;
+  char* end;
+  value = std::strtol(word.c_str(), &end, 10);
+  return end != word.c_str() && *end == 0;
+}
+
+// Cores that this process may use: its affinity, and the quota of its control group (version 2, then 1).
+int usable_cores() {
+  int cores = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
+  long quota, period;
+  if ((read_number("/sys/fs/cgroup/cpu.max", 0, quota) && read_number("/sys/fs/cgroup/cpu.max", 1, period)) ||
+      (read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0, quota) &&
+       read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0, period)))
+    if (quota > 0 && period > 0) {
+      const long allowed = (quota + period - 1) / period;
+      if (allowed < cores) cores = static_cast<int>(allowed);
+    }
+#endif
+  return cores < 1 ? 1 : cores > most_threads ? most_threads : cores;
+}
+
+int initial_threads() {
+  if (const char* text = std::getenv("GRU_NATIVE_NUM_THREADS"); text && *text) {
+    char* end;
+    const long n = std::strtol(text, &end, 10);
+    if (*end != 0 || n < 1 || n > most_threads)
+      throw std::invalid_argument("GRU_NATIVE_NUM_THREADS is \"" + std::string(text) +
+                                  "\"; expected a whole number from 1 to " + std::to_string(most_threads));
+    return static_cast<int>(n);
+  }
+  return usable_cores();
+}
+
+// Never destroyed: worker threads may outlive static objects at exit.
+struct Registry {
+  std::mutex mutex;
+  std::shared_ptr<Team> team;
+  int team_size = 0;
+  std::atomic<int> num_threads{initial_threads()};
+
+  static Registry& get() {
+    static Registry* const registry = [] {
+      auto* r = new Registry;
+      pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); }, [] { get().in_child(); });
+      return r;
+    }();
+    return *registry;
+  }
+
+  // The parent's threads do not exist in the child: forget the team without joining it.
+  void in_child() {
+    new std::shared_ptr<Team>(std::move(team));
+    team.reset();
+    mutex.unlock();
+  }
+
+  std::shared_ptr<Team> current(int size) {
+    std::shared_ptr<Team> old;  // destroyed, and perhaps joined, after the lock
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (!team || team_size != size) {
+      old = std::move(team);
+      team = std::make_shared<Team>(size);
+      team_size = size;
+    }
+    return team;
+  }
+};
+
+}  // namespace
+
+TeamLease::TeamLease(int wanted) : size_(1) {
+  const int limit = get_num_threads();
+  if (wanted > limit) wanted = limit;
+  if (wanted < 2) return;
+  team_ = Registry::get().current(limit);
+  if (team_->try_acquire()) size_ = wanted < team_->size() ? wanted : team_->size();
+  else team_.reset();
+}
+
+TeamLease::~TeamLease() {
+  if (team_) team_->release();
+}
+
+void TeamLease::run(void (*body)(void*, int), void* context) {
+  if (size_ > 1) team_->run(size_, body, context);
+  else body(context, 0);
+}
+
+void set_num_threads(int n) {
+  if (n < 1 || n > most_threads)
+    throw std::invalid_argument("n is " + std::to_string(n) + "; expected a number of threads from 1 to " +
+                                std::to_string(most_threads));
+  Registry::get().num_threads.store(n);
+}
+
+int get_num_threads() { return Registry::get().num_threads.load(); }
+
+}  // namespace gru_native

@@ -1,0 +1,79 @@
+// The threads that compute. One team per process, made when first needed, asleep when idle.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace gru_native {
+
+inline void pause_briefly() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits for a condition that another running thread is about to make true; gives the core away if it takes long
+// (that thread may be waiting for this core).
+template <class Condition>
+void spin_until(const Condition& condition) {
+  for (int spins = 0; !condition(); ++spins) {
+    if (spins < 2000) pause_briefly();
+    else std::this_thread::yield();
+  }
+}
+
+// The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
+// another call: many callers share the cores by not sharing the team. Safe from any thread and after fork().
+class TeamLease {
+ public:
+  explicit TeamLease(int wanted);
+  ~TeamLease();
+  TeamLease(const TeamLease&) = delete;
+  TeamLease& operator=(const TeamLease&) = delete;
+  int size() const { return size_; }
+
+  // body(rank) on every member at once, rank 0 on the calling thread; returns when all are done. It must not throw.
+  template <class Body>
+  void run(const Body& body) {
+    run([](void* b, int rank) { (*static_cast<const Body*>(b))(rank); }, const_cast<Body*>(&body));
+  }
+
+ private:
+  void run(void (*body)(void* context, int rank), void* context);
+  std::shared_ptr<class Team> team_;
+  int size_;
+};
+
+// The members of a team who work on one thing step by step, and wait for each other in between.
+class Crew {
+ public:
+  explicit Crew(int size) : size_(size), marks_(size > 1 ? new Mark[size] : nullptr) {}
+  int size() const { return size_; }
+
+  // Returns when every member has called it as often as this one. What members wrote before is then visible.
+  void barrier(int member) {
+    if (size_ == 1) return;
+    const std::uint32_t mine = marks_[member].reached.load(std::memory_order_relaxed) + 1;
+    marks_[member].reached.store(mine, std::memory_order_release);
+    for (int other = 0; other < size_; ++other)
+      if (other != member)
+        spin_until([&] {
+          return static_cast<std::int32_t>(marks_[other].reached.load(std::memory_order_acquire) - mine) >= 0;
+        });
+  }
+
+ private:
+  struct alignas(128) Mark {  // a pair of cache lines each: neighbours are prefetched together
+    std::atomic<std::uint32_t> reached{0};
+  };
+  int size_;
+  std::unique_ptr<Mark[]> marks_;
+};
+
+}  // namespace gru_native

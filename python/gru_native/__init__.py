@@ -1,0 +1,31 @@
+"""Recurrent networks on CPUs: RNN, LSTM and GRU, forward and backward, on NumPy arrays.
+
+    >>> import numpy as np, gru_native
+    >>> lstm = gru_native.LSTM(40, 256)
+    >>> y, (h, c) = lstm(np.zeros((100, 1, 40), np.float32))   # (seq, batch, input)
+    >>> y.shape
+    (100, 1, 256)
+
+Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
+"""
+
+from ._core import (
+    __version__,
+    active_isa,
+    available_isas,
+    get_num_threads,
+    set_num_threads,
+)
+from ._layers import GRU, LSTM, RNN, Gradients
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Gradients",
+    "__version__",
+    "active_isa",
+    "available_isas",
+    "get_num_threads",
+    "set_num_threads",
+]

@@ -1,0 +1,345 @@
+"""The layers: argument names, weights by name, documentation. The mathematics is in the compiled core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from operator import index
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import _core
+from ._weights import EditableWeights, check_state_dict
+
+Array: TypeAlias = NDArray[Any]
+State: TypeAlias = Array | tuple[Array, Array]
+StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
+
+
+class Gradients(NamedTuple):
+    """What ``backward`` returns: gradients of a loss, each in the shape of what it belongs to."""
+
+    x: Array
+    state: State
+    weights: dict[str, Array]
+
+
+def _size(name: str, value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{name} is a bool; expected a whole number")
+    try:
+        number = index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a whole number") from None
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{name} is {number}; expected a size that memory can hold")
+    return number
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected True or False")
+    return bool(value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a number")
+    return float(value)
+
+
+class _Recurrent:
+    """What RNN, LSTM and GRU have in common."""
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        *,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        dtype: DTypeLike,
+        seed: int | None,
+        proj_size: int = 0,
+        reset_after: bool = True,
+    ) -> None:
+        try:
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"dtype is {self.dtype}; expected float32 or float64")
+        layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
+        self.input_size = _size("input_size", input_size)
+        self.hidden_size = _size("hidden_size", hidden_size)
+        self.num_layers = _size("num_layers", num_layers)
+        self.bias = _flag("bias", bias)
+        self.batch_first = _flag("batch_first", batch_first)
+        self.dropout = _number("dropout", dropout)
+        self.bidirectional = _flag("bidirectional", bidirectional)
+        self._core: Any = layer_type(
+            cell=cell,
+            input_size=self.input_size,
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            proj_size=_size("proj_size", proj_size),
+            bias=self.bias,
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+            bidirectional=self.bidirectional,
+            reset_after=_flag("reset_after", reset_after),
+        )
+        self._weights: Mapping[str, Array] = MappingProxyType(self._core.weights(writeable=False))
+        self._random = np.random.default_rng(seed)
+        bound = self.hidden_size**-0.5
+        with self.editing() as weights:
+            for w in weights.values():
+                w[...] = self._random.uniform(-bound, bound, w.shape)
+
+    # --- computing
+
+    def __call__(
+        self, x: ArrayLike, state: StateLike | None = None, *, lengths: ArrayLike | None = None
+    ) -> tuple[Array, Any]:
+        """Inference: ``y, state = layer(x, state=None, lengths=None)``.
+
+        x is (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or unbatched
+        (seq, input_size), of the layer's dtype; lists, integers and float16 are converted. state is
+        h, or (h, c) for the LSTM, each (num_layers * directions, batch, size), without batch when x
+        has none; None means zeros. lengths is (batch,), each 0 to seq, in any order: outputs past a
+        sequence's end are 0, its final state is that of its own end, the reverse direction begins
+        there, and length 0 hands the state through.
+
+        Returns y, shaped as x with directions * (proj_size or hidden_size) columns, and the final
+        state. Raises ValueError for wrong shapes or values and TypeError for wrong dtypes or kinds,
+        naming the argument.
+        """
+        result: tuple[Array, Any] = self._core(x, state, lengths)
+        return result
+
+    def forward(
+        self,
+        x: ArrayLike,
+        state: StateLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        training: bool = True,
+    ) -> tuple[Array, Any, Any]:
+        """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
+
+        Dropout acts between layers if ``training``. The tape keeps its own copies: the arrays and
+        the weights may change before ``backward``. Any number of tapes may be alive at once.
+        """
+        seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
+        result: tuple[Array, Any, Any] = self._core.forward(
+            x, state, lengths, _flag("training", training), seed
+        )
+        return result
+
+    def backward(
+        self, tape: Any, dy: ArrayLike | None = None, dstate: StateLike | None = None
+    ) -> Gradients:
+        """Gradients of a loss from dy, its gradient of y, and/or dstate, of the final state.
+
+        dy has y's shape, dstate the state's; None means zeros, but not both may be None. Returns
+        ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
+        Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
+        """
+        if not isinstance(tape, (_core.Tape32, _core.Tape64)):
+            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
+        own = _core.Tape32 if self.dtype == np.float32 else _core.Tape64
+        if not isinstance(tape, own):
+            raise ValueError("tape was made by a layer of another dtype; expected one of this layer")
+        return Gradients(*self._core.backward(tape, dy, dstate))
+
+    def stream(self, batch_size: int = 1) -> Any:
+        """A stream over this layer: one step or one chunk after the other, the state kept.
+
+        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. Raises ValueError
+        for a bidirectional layer, which needs the end of the sequence.
+        """
+        stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
+        return stream_type(self._core, _size("batch_size", batch_size))
+
+    # --- weights
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
+        return self._weights
+
+    @contextmanager
+    def editing(self) -> Iterator[EditableWeights]:
+        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
+
+        The layer computes with the new weights from the end of the block on.
+        """
+        weights = EditableWeights(self._core.weights(writeable=True))
+        try:
+            yield weights
+        finally:
+            weights.close()
+            self._core.commit()
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of the weights by torch's names."""
+        return {name: w.copy() for name, w in self._weights.items()}
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
+        """Set the weights from arrays under torch's names, of any floating or integer dtype.
+
+        Raises ValueError for a missing or (if ``strict``) surplus name or a wrong shape, TypeError
+        for values that are not numbers; the layer is then unchanged. Without ``strict``, missing
+        names keep their values and surplus ones are ignored.
+        """
+        arrays = check_state_dict(mapping, self._weights, strict)
+        with self.editing() as weights:
+            for name, array in arrays.items():
+                weights[name][...] = array
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases included."""
+        return sum(w.size for w in self._weights.values())
+
+    def __repr__(self) -> str:
+        options = {
+            "num_layers": (self.num_layers, 1),
+            "bias": (self.bias, True),
+            "batch_first": (self.batch_first, False),
+            "dropout": (self.dropout, 0.0),
+            "bidirectional": (self.bidirectional, False),
+            "proj_size": (getattr(self, "proj_size", 0), 0),
+            "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
+            "reset_after": (getattr(self, "reset_after", True), True),
+        }
+        changed = [f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual]
+        return (
+            f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(changed)}"
+            f", dtype={self.dtype})"
+        )
+
+
+class RNN(_Recurrent):
+    """The Elman network: h = f(W x + b + U h-), f = tanh or relu.
+
+    Weights as torch.nn.RNN: weight_ih_l{k} (hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
+    bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
+    +-1/sqrt(hidden_size), drawn from ``seed``.
+
+    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout outside
+    [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity is {nonlinearity!r}; expected 'tanh' or 'relu'")
+        self.nonlinearity = nonlinearity
+        super().__init__(
+            f"rnn_{nonlinearity}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            dtype=dtype,
+            seed=seed,
+        )
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory; c = f c- + i g, h = o tanh(c).
+
+    Weights as torch.nn.LSTM: weight_ih_l{k} (4 hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
+    bias_hh_l{k}, rows in the order i, f, g, o; with proj_size also weight_hr_l{k} (proj_size,
+    hidden_size), and h = W_hr (o tanh(c)) (Sak, Senior and Beaufays 2014). Otherwise as RNN.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            "lstm",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            dtype=dtype,
+            seed=seed,
+        )
+        self.proj_size = int(proj_size)
+
+
+class GRU(_Recurrent):
+    """Gated recurrent unit; h = (1 - z) n + z h-.
+
+    ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
+    the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
+    in the order r, z, n. Otherwise as RNN.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            "gru",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            reset_after=reset_after,
+            dtype=dtype,
+            seed=seed,
+        )
+        self.reset_after = bool(reset_after)
