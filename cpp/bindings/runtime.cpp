@@ -2,13 +2,23 @@
 
 #include <pybind11/stl.h>
 
+#include <limits>
+
 #include "bindings/module.h"
 
 namespace gru_native::bindings {
 
 void register_runtime(pybind11::module_& m) {
   namespace py = pybind11;
-  m.def("set_num_threads", &set_num_threads, py::arg("n"),
+  m.def(
+      "set_num_threads",
+      [](const py::int_& n) {
+        int overflow = 0;
+        const long long value = PyLong_AsLongLongAndOverflow(n.ptr(), &overflow);
+        constexpr int most = std::numeric_limits<int>::max();
+        set_num_threads(overflow < 0 || value < 0 ? -1 : overflow > 0 || value > most ? most : static_cast<int>(value));
+      },
+      py::arg("n"),
         "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
         "Raises ValueError for n outside that range.");
   m.def("get_num_threads", &get_num_threads, "The most threads that one call uses.");

@@ -51,6 +51,13 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
+def _random(seed: int | None) -> np.random.Generator:
+    number = None if seed is None else _size("seed", seed)
+    if number is not None and number < 0:
+        raise ValueError(f"seed is {number}; expected a whole number from 0 or None")
+    return np.random.default_rng(number)
+
+
 class _Recurrent:
     """What RNN, LSTM and GRU have in common."""
 
@@ -97,7 +104,7 @@ class _Recurrent:
             reset_after=_flag("reset_after", reset_after),
         )
         self._weights: Mapping[str, Array] = MappingProxyType(self._core.weights(writeable=False))
-        self._random = np.random.default_rng(seed)
+        self._random = _random(seed)
         bound = self.hidden_size**-0.5
         with self.editing() as weights:
             for w in weights.values():
@@ -193,11 +200,11 @@ class _Recurrent:
         return {name: w.copy() for name, w in self._weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Set the weights from arrays under torch's names, of any floating or integer dtype.
+        """Set the weights from arrays of the layer's dtype under torch's names.
 
-        Raises ValueError for a missing or (if ``strict``) surplus name or a wrong shape, TypeError
-        for values that are not numbers; the layer is then unchanged. Without ``strict``, missing
-        names keep their values and surplus ones are ignored.
+        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape, TypeError
+        for arrays of the other floating dtype or of no numbers; the layer is then unchanged. Without
+        ``strict``, missing names keep their values and surplus ones are ignored.
         """
         arrays = check_state_dict(mapping, self._weights, strict)
         with self.editing() as weights:

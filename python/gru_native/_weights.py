@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected an array of numbers") from None
+        raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} has dtype {array.dtype}; expected floating-point numbers")
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+        raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
+    other_float = array.dtype.kind == "f" and array.dtype not in (own.dtype, np.float16)
+    if other_float and isinstance(value, np.ndarray):  # lists are float64 by habit, not by choice
+        advice = f"write {name}.astype(np.{own.dtype})"
+        raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}: {advice}")
+    if array.shape != own.shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {own.shape}")
     return array
 
 
@@ -35,7 +39,7 @@ class EditableWeights(MutableMapping[str, NDArray[Any]]):
             raise KeyError(f"{name} is no weight of this layer; expected one of {list(self._arrays)}")
         own = self._arrays[name]
         if value is not own:  # `w[name] *= 2` has already written in place
-            own[...] = _numbers(name, value, own.shape)
+            own[...] = _checked(name, value, own)
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("weights cannot be removed")
@@ -65,6 +69,4 @@ def check_state_dict(
             f"mapping lacks {missing or 'nothing'} and has unknown {surplus or 'nothing'}; "
             f"expected exactly {list(own)}"
         )
-    return {
-        name: _numbers(name, mapping[name], w.shape) for name, w in own.items() if name in mapping
-    }
+    return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}

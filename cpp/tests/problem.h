@@ -1,0 +1,74 @@
+// A layer with random weights and one random call, for the tests.
+#pragma once
+#include <algorithm>
+
+#include "gru_native/gru_native.h"
+#include "tests/check.h"
+
+namespace gru_native::testing {
+
+template <class T>
+struct RandomCall {
+  Layer<T> layer;
+  std::int64_t seq_len, batch, outputs, states;
+  std::vector<std::int64_t> lengths;
+  std::vector<T> x, h0, c0, y, h, c;
+
+  RandomCall(const LayerSpec& spec, std::int64_t seq_len, std::int64_t batch, bool ragged, unsigned seed)
+      : layer(spec), seq_len(seq_len), batch(batch), outputs(spec.directions() * spec.output_size()),
+        states(spec.num_layers * spec.directions() * batch) {
+    for (const Weight<T>& w : layer.weights()) {
+      std::size_t n = 1;
+      for (std::int64_t size : w.shape) n *= static_cast<std::size_t>(size);
+      const auto values = random_numbers<T>(n, seed++, 0.4);
+      std::copy(values.begin(), values.end(), w.data);
+    }
+    layer.commit();
+    const auto numbers = [&](std::int64_t n) { return random_numbers<T>(static_cast<std::size_t>(n), seed++); };
+    x = numbers(seq_len * batch * spec.input_size);
+    h0 = numbers(states * spec.output_size());
+    if (spec.has_c()) c0 = numbers(states * spec.hidden_size);
+    y.resize(static_cast<std::size_t>(seq_len * batch * outputs));
+    h.resize(h0.size());
+    c.resize(c0.size());
+    if (ragged)
+      for (std::int64_t b = 0; b < batch; ++b) lengths.push_back((b * 7 + seed) % (seq_len + 1));
+  }
+
+  ForwardCall<T> call() {
+    const std::int64_t inputs = layer.spec().input_size;
+    ForwardCall<T> f;
+    f.seq_len = seq_len;
+    f.batch = batch;
+    f.x = {x.data(), batch * inputs, inputs};
+    f.lengths = lengths.empty() ? nullptr : lengths.data();
+    f.initial = {h0.data(), c0.empty() ? nullptr : c0.data()};
+    f.y = {y.data(), batch * outputs, outputs};
+    f.final = {h.data(), c.empty() ? nullptr : c.data()};
+    return f;
+  }
+};
+
+inline LayerSpec spec_of(Cell cell, std::int64_t inputs, std::int64_t hidden, std::int64_t layers = 1,
+                         bool bidirectional = false, std::int64_t proj = 0, bool reset_after = true) {
+  LayerSpec spec;
+  spec.cell = cell;
+  spec.input_size = inputs;
+  spec.hidden_size = hidden;
+  spec.num_layers = layers;
+  spec.bidirectional = bidirectional;
+  spec.proj_size = proj;
+  spec.reset_after = reset_after;
+  return spec;
+}
+
+inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden, std::int64_t layers, bool bidirectional) {
+  std::vector<LayerSpec> specs;
+  for (const Cell cell : {Cell::rnn_tanh, Cell::rnn_relu, Cell::lstm, Cell::gru})
+    specs.push_back(spec_of(cell, inputs, hidden, layers, bidirectional));
+  specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional, 0, false));
+  if (hidden > 2) specs.push_back(spec_of(Cell::lstm, inputs, hidden, layers, bidirectional, hidden / 2));
+  return specs;
+}
+
+}  // namespace gru_native::testing

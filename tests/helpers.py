@@ -1,0 +1,179 @@
+"""Random layers and inputs, and the comparisons, that several tests share."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reference import Spec, weight_shapes
+
+CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before")
+
+
+def random_weights(spec, rng):
+    """Name -> float64 array, uniform in ±1/sqrt(hidden) as torch draws them: no two are alike."""
+    k = 1 / np.sqrt(spec.hidden_size)
+    return {name: rng.uniform(-k, k, shape) for name, shape in weight_shapes(spec).items()}
+
+
+def random_state(spec, batch, rng):
+    rows = spec.num_layers * spec.directions
+    state = tuple(rng.standard_normal((rows, batch, size)) for size in spec.state_sizes)
+    return state if spec.cell == "lstm" else state[0]
+
+
+def output_width(spec):
+    return spec.directions * spec.output_size
+
+
+def parts(state):
+    """The arrays of a state: (h,) or (h, c)."""
+    return state if isinstance(state, tuple) else (state,)
+
+
+def each(function, state):
+    """The state with the function applied to each of its arrays."""
+    return None if state is None else regroup(state, [function(part) for part in parts(state)])
+
+
+def regroup(state, arrays):
+    """The arrays in the form of the state: one array, or a tuple."""
+    return tuple(arrays) if isinstance(state, tuple) else arrays[0]
+
+
+def make_layer(spec, weights=None, *, dtype=np.float64, **options):
+    """The gru_native layer of a reference Spec, holding these weights."""
+    import gru_native
+
+    kind = {"r": gru_native.RNN, "l": gru_native.LSTM, "g": gru_native.GRU}[spec.cell[0]]
+    if spec.cell.startswith("rnn"):
+        options["nonlinearity"] = spec.cell.removeprefix("rnn_")
+    elif spec.cell == "lstm":
+        options["proj_size"] = spec.proj_size
+    else:
+        options["reset_after"] = spec.cell == "gru"
+    layer = kind(
+        spec.input_size,
+        spec.hidden_size,
+        spec.num_layers,
+        bias=spec.bias,
+        bidirectional=spec.bidirectional,
+        dtype=dtype,
+        **options,
+    )
+    if weights is not None:
+        layer.load_state_dict({name: value.astype(dtype) for name, value in weights.items()})
+    return layer
+
+
+@dataclass
+class Case:
+    """A network, its weights, and all that goes into forward and backward, in float64."""
+
+    spec: Spec
+    weights: dict
+    x: np.ndarray
+    state: object
+    lengths: object
+    dy: object
+    dstate: object
+
+    def cast(self, dtype):
+        """The same case, rounded to what a layer of this dtype takes."""
+
+        def convert(array):
+            return None if array is None else np.ascontiguousarray(array, dtype)
+
+        return replace(
+            self,
+            weights={name: convert(value) for name, value in self.weights.items()},
+            x=convert(self.x),
+            state=each(convert, self.state),
+            dy=convert(self.dy),
+            dstate=each(convert, self.dstate),
+        )
+
+
+def random_case(spec, rng, *, seq_len=5, batch=3, lengths=None, state=True, dy=True, dstate=True):
+    return Case(
+        spec,
+        random_weights(spec, rng),
+        rng.standard_normal((seq_len, batch, spec.input_size)),
+        random_state(spec, batch, rng) if state else None,
+        lengths,
+        rng.standard_normal((seq_len, batch, output_width(spec))) if dy else None,
+        random_state(spec, batch, rng) if dstate else None,
+    )
+
+
+def named_gradients(x, state, weights):
+    """All gradients under one roof: name -> array."""
+    dstate = dict(zip(("dh0", "dc0"), parts(state), strict=False))
+    return {"dx": x, **dstate, **weights}
+
+
+def relative_error(actual, expected):
+    """The largest difference over the largest expected value; NaN and inf must agree in place."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape, f"{actual.shape} against {expected.shape}"
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~finite], expected[~finite])
+    difference = np.abs(actual[finite] - expected[finite]).max(initial=0.0)
+    if difference == 0.0:
+        return 0.0
+    return difference / max(np.abs(expected[finite]).max(), np.finfo(np.float64).tiny)
+
+
+def assert_close(actual, expected, tolerance, name="y"):
+    error = relative_error(actual, expected)
+    assert error <= tolerance, f"{name}: relative error {error:.3g} > {tolerance:.3g}"
+
+
+def assert_all_close(actual, expected, tolerance):
+    """Dictionaries of arrays: the same names, and each array close."""
+    assert list(actual) == list(expected)
+    for name in expected:
+        assert_close(actual[name], expected[name], tolerance, name)
+
+
+def assert_same_bits(actual, expected, name="y"):
+    assert actual.dtype == expected.dtype, name
+    assert actual.shape == expected.shape, f"{name}: {actual.shape} against {expected.shape}"
+    if actual.tobytes() != expected.tobytes():
+        where = np.argwhere(as_integers(actual) != as_integers(expected))
+        raise AssertionError(f"{name}: {len(where)} of {actual.size} differ, first at {where[0]}")
+
+
+def as_integers(array):
+    """The bits, so that a NaN equals itself and -0 differs from 0."""
+    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+
+
+def assert_same_state(actual, expected, name="state"):
+    assert isinstance(actual, tuple) == isinstance(expected, tuple), name
+    for a, e in zip(parts(actual), parts(expected), strict=True):
+        assert_same_bits(a, e, name)
+
+
+def gradient_arrays(grads):
+    return named_gradients(grads.x, grads.state, dict(grads.weights))
+
+
+def assert_same_gradients(actual, expected):
+    actual, expected = gradient_arrays(actual), gradient_arrays(expected)
+    assert list(actual) == list(expected)
+    for name in expected:
+        assert_same_bits(actual[name], expected[name], name)
+
+
+def run_python(code, *arguments, timeout=120, **environment):
+    """Run code in a fresh interpreter; the environment is this one's plus the keywords."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **environment},
+    )

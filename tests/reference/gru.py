@@ -1,0 +1,67 @@
+"""The gated recurrent unit (Cho 2014), one step, in its two forms.
+
+    r = σ(W_r x + b_r + U_r h₋ + b_hr)                  reset gate
+    z = σ(W_z x + b_z + U_z h₋ + b_hz)                  update gate
+    n = tanh(W_n x + b_n + r (U_n h₋ + b_hn))           reset after the product: torch, cuDNN
+    n = tanh(W_n x + b_n + U_n (r h₋) + b_hn)           reset before the product: the paper
+    h = (1 - z) n + z h₋
+
+The three blocks lie in the rows of W and U in the order r, z, n, as in torch.
+"""
+
+import numpy as np
+
+from reference.sigmoid import sigmoid
+
+
+def forward(w, x, state, reset_after):
+    (h_,) = state
+    W, U = w["weight_ih"], w["weight_hh"]
+    H = len(h_)
+    b, b_h = w.get("bias_ih", np.zeros(3 * H)), w.get("bias_hh", np.zeros(3 * H))
+
+    p_r, p_z, p_n = np.split(W @ x + b, 3)
+    r = sigmoid(p_r + U[:H] @ h_ + b_h[:H])
+    z = sigmoid(p_z + U[H : 2 * H] @ h_ + b_h[H : 2 * H])
+    if reset_after:
+        q_n = U[2 * H :] @ h_ + b_h[2 * H :]
+        n = np.tanh(p_n + r * q_n)
+    else:
+        q_n = U[2 * H :] @ (r * h_) + b_h[2 * H :]
+        n = np.tanh(p_n + q_n)
+    h = (1 - z) * n + z * h_
+    return (h,), (x, h_, r, z, n, q_n)
+
+
+def backward(w, saved, dstate, reset_after):
+    (dh,) = dstate
+    x, h_, r, z, n, q_n = saved
+    W, U = w["weight_ih"], w["weight_hh"]
+    U_n = U[2 * len(h_) :]
+
+    dz = dh * (h_ - n)
+    dn = dh * (1 - z)
+    dh_ = dh * z
+    da_n = dn * (1 - n * n)
+    if reset_after:
+        dr = da_n * q_n
+        dq_n = da_n * r  # the gradient of U_n h₋ + b_hn, which r has scaled
+        dh_ = dh_ + U_n.T @ dq_n
+        dU_n = np.outer(dq_n, h_)
+    else:
+        ds = U_n.T @ da_n  # s = r h₋
+        dr = ds * h_
+        dq_n = da_n
+        dh_ = dh_ + ds * r
+        dU_n = np.outer(da_n, r * h_)
+    da_r, da_z = dr * r * (1 - r), dz * z * (1 - z)
+    dh_ = dh_ + U[: len(h_)].T @ da_r + U[len(h_) : 2 * len(h_)].T @ da_z
+
+    dp = np.concatenate([da_r, da_z, da_n])
+    dw = {
+        "weight_ih": np.outer(dp, x),
+        "weight_hh": np.concatenate([np.outer(da_r, h_), np.outer(da_z, h_), dU_n]),
+        "bias_ih": dp,
+        "bias_hh": np.concatenate([da_r, da_z, dq_n]),
+    }
+    return W.T @ dp, (dh_,), dw

@@ -1,0 +1,186 @@
+"""Layers, directions and ragged batches over the cells.
+
+    layer l reads the output of layer l-1:        x_t^l = [→h_t^{l-1}; ←h_t^{l-1}]
+    the reverse direction starts at the last step of each sequence's own length
+    the state of (layer l, direction d) is row  l * directions + d
+
+Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, B, output),
+c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference import gru, lstm, rnn
+
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
+
+
+@dataclass(frozen=True)
+class Spec:
+    cell: str  # a key of GATES
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    proj_size: int = 0
+
+    @property
+    def directions(self):
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self):
+        return self.proj_size or self.hidden_size
+
+    @property
+    def state_sizes(self):
+        """The widths of what one cell carries on: (h,) or (h, c)."""
+        sizes = (self.output_size, self.hidden_size)
+        return sizes if self.cell == "lstm" else sizes[:1]
+
+
+def suffix(layer, direction):
+    return f"_l{layer}" + ("_reverse" if direction else "")
+
+
+def weight_shapes(spec):
+    """Name -> shape, in torch's order."""
+    shapes = {}
+    rows = GATES[spec.cell] * spec.hidden_size
+    for layer in range(spec.num_layers):
+        columns = spec.input_size if layer == 0 else spec.directions * spec.output_size
+        for direction in range(spec.directions):
+            end = suffix(layer, direction)
+            shapes["weight_ih" + end] = (rows, columns)
+            shapes["weight_hh" + end] = (rows, spec.output_size)
+            if spec.bias:
+                shapes["bias_ih" + end] = (rows,)
+                shapes["bias_hh" + end] = (rows,)
+            if spec.proj_size:
+                shapes["weight_hr" + end] = (spec.output_size, spec.hidden_size)
+    return shapes
+
+
+def cell_weights(weights, layer, direction):
+    end = suffix(layer, direction)
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    return {kind: weights[kind + end] for kind in kinds if kind + end in weights}
+
+
+def cell_forward(cell, w, x, state):
+    if cell == "lstm":
+        return lstm.forward(w, x, state)
+    if cell.startswith("gru"):
+        return gru.forward(w, x, state, reset_after=cell == "gru")
+    return rnn.forward(w, x, state, phi=cell.removeprefix("rnn_"))
+
+
+def cell_backward(cell, w, saved, dstate):
+    if cell == "lstm":
+        return lstm.backward(w, saved, dstate)
+    if cell.startswith("gru"):
+        return gru.backward(w, saved, dstate, reset_after=cell == "gru")
+    return rnn.backward(w, saved, dstate, phi=cell.removeprefix("rnn_"))
+
+
+def as_parts(state):
+    return state if isinstance(state, tuple) else (state,)
+
+
+def zero_state(spec, batch):
+    rows = spec.num_layers * spec.directions
+    return tuple(np.zeros((rows, batch, size)) for size in spec.state_sizes)
+
+
+def in_time(length, reverse):
+    return range(length - 1, -1, -1) if reverse else range(length)
+
+
+def scan(spec, w, x, state, reverse):
+    """One cell along one sequence x (n, input): its outputs h (n, output) and its last state."""
+    h = np.zeros((len(x), spec.output_size))
+    saved = [None] * len(x)
+    for t in in_time(len(x), reverse):
+        state, saved[t] = cell_forward(spec.cell, w, x[t], state)
+        h[t] = state[0]
+    return h, state, saved
+
+
+def scan_backward(spec, w, saved, dh, dstate, reverse):
+    """Against the order of scan: the gradients of its x, its first state and its weights."""
+    dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
+    dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
+    for t in in_time(len(dh), not reverse):
+        dstate = (dstate[0] + dh[t], *dstate[1:])
+        dx[t], dstate, dw = cell_backward(spec.cell, w, saved[t], dstate)
+        for kind in dw_sum:
+            dw_sum[kind] += dw[kind]
+    return dx, dstate, dw_sum
+
+
+@dataclass
+class Tape:
+    """What backward needs; saved[sequence, layer, direction] is what each step left."""
+
+    weights: dict
+    shape: tuple
+    lengths: list
+    saved: dict
+
+
+def forward(spec, weights, x, state=None, lengths=None):
+    """Return y, the final state and the tape."""
+    seq_len, batch, _ = x.shape
+    lengths = [seq_len] * batch if lengths is None else [int(n) for n in lengths]
+    initial = zero_state(spec, batch) if state is None else as_parts(state)
+    final = tuple(np.zeros_like(part) for part in initial)
+    y = np.zeros((seq_len, batch, spec.directions * spec.output_size))
+    tape = Tape(weights, x.shape, lengths, {})
+    for b, length in enumerate(lengths):
+        inputs = x[:length, b]
+        for layer in range(spec.num_layers):
+            outputs = []
+            for direction in range(spec.directions):
+                row = layer * spec.directions + direction
+                w = cell_weights(weights, layer, direction)
+                first = tuple(part[row, b] for part in initial)
+                h, last, saved = scan(spec, w, inputs, first, reverse=direction == 1)
+                outputs.append(h)
+                tape.saved[b, layer, direction] = saved
+                for part, value in zip(final, last, strict=True):
+                    part[row, b] = value
+            inputs = np.concatenate(outputs, axis=1)
+        y[:length, b] = inputs
+    return y, final if spec.cell == "lstm" else final[0], tape
+
+
+def backward(spec, tape, dy=None, dstate=None):
+    """Return the gradients of x, of the initial state and of the weights, by name."""
+    seq_len, batch, _ = tape.shape
+    if dy is None:
+        dy = np.zeros((seq_len, batch, spec.directions * spec.output_size))
+    dfinal = zero_state(spec, batch) if dstate is None else as_parts(dstate)
+    dinitial = tuple(np.zeros_like(part) for part in dfinal)
+    dx = np.zeros(tape.shape)
+    dweights = {name: np.zeros(shape) for name, shape in weight_shapes(spec).items()}
+    for b, length in enumerate(tape.lengths):
+        doutputs = dy[:length, b]
+        for layer in reversed(range(spec.num_layers)):
+            dinputs = 0.0  # both directions read the same inputs
+            for direction, dh in enumerate(np.split(doutputs, spec.directions, axis=1)):
+                row = layer * spec.directions + direction
+                w = cell_weights(tape.weights, layer, direction)
+                dlast = tuple(part[row, b] for part in dfinal)
+                saved = tape.saved[b, layer, direction]
+                dxs, dfirst, dw = scan_backward(spec, w, saved, dh, dlast, reverse=direction == 1)
+                dinputs = dinputs + dxs
+                for part, value in zip(dinitial, dfirst, strict=True):
+                    part[row, b] = value
+                for kind, value in dw.items():
+                    dweights[kind + suffix(layer, direction)] += value
+            doutputs = dinputs
+        dx[:length, b] = doutputs
+    return dx, dinitial if spec.cell == "lstm" else dinitial[0], dweights

@@ -1,0 +1,181 @@
+"""NaN, infinities and denormals, and the caller's floating-point mode."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import gru_native
+import reference
+from helpers import CELLS, assert_close, make_layer, parts, random_case
+from reference import Spec
+
+CELLS_AND_PROJECTION = [*CELLS, "lstm_proj"]
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+def odd_case(cell, dtype, *, bidirectional=False, lengths=None):
+    """Odd sizes: whatever pads them must not meet a NaN or an infinity."""
+    proj_size = 5 if cell == "lstm_proj" else 0
+    spec = Spec(cell.removesuffix("_proj"), 7, 19, 2, bidirectional, proj_size=proj_size)
+    rng = np.random.default_rng(1)
+    return random_case(spec, rng, seq_len=6, batch=3, lengths=lengths, state=False).cast(dtype)
+
+
+SPECIALS = {
+    "nan": [((2, 1, 3), np.nan)],
+    "nan_everywhere": [((slice(None), 0), np.nan)],
+    "inf": [((2, 1, 3), np.inf)],
+    "minus_inf": [((0, 2, 0), -np.inf)],
+    "last_column": [((3, 0, 6), np.inf)],
+    "inf_minus_inf": [((2, 1, 3), np.inf), ((2, 1, 5), -np.inf)],
+    "at_the_end": [((5, 1, 0), np.nan), ((5, 2, 0), np.inf)],
+    "past_the_end": [((4, 1, 0), np.nan), ((5, 2, 0), np.inf)],
+}
+
+
+def special_case(cell, dtype, special, bidirectional):
+    lengths = [6, 4, 5] if special == "past_the_end" else None
+    case = odd_case(cell, dtype, bidirectional=bidirectional, lengths=lengths)
+    for index, value in SPECIALS[special]:
+        case.x[index] = value
+    return case
+
+
+def check(case, dtype, y, final):
+    """NaN and infinities in the same places, and the rest close (relative_error sees to both)."""
+    tolerance = 1e-5 if dtype == np.float32 else 1e-11
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    actual, actual_final = layer(case.x, lengths=case.lengths)
+    assert_close(actual, y, tolerance)
+    for part, expected in zip(parts(actual_final), parts(final), strict=True):
+        assert_close(part, expected, tolerance, "final state")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("special", SPECIALS)
+@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+def test_specials_travel_as_in_the_papers(cell, special, bidirectional, dtype):
+    case = special_case(cell, dtype, special, bidirectional)
+    exact = case.cast(np.float64)
+    y, final, _ = reference.forward(case.spec, exact.weights, exact.x, None, case.lengths)
+    check(case, dtype, y, final)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("special", SPECIALS)
+@pytest.mark.parametrize("cell", [c for c in CELLS_AND_PROJECTION if c != "gru_reset_before"])
+def test_specials_travel_as_in_torch(cell, special, bidirectional, dtype):
+    pytest.importorskip("torch")
+    import torch_network
+
+    case = special_case(cell, dtype, special, bidirectional)
+    expected = torch_network.run(case)
+    check(case, dtype, expected.y, expected.final)
+
+
+@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+def test_a_nan_stays_in_its_sequence(cell, dtype):
+    case = odd_case(cell, dtype)
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    clean, _ = layer(case.x)
+    case.x[2, 1] = np.nan
+    y, _, tape = layer.forward(case.x)
+    assert np.isnan(y[2:, 1]).all()
+    assert y[:2].tobytes() == clean[:2].tobytes()
+    assert y[:, [0, 2]].tobytes() == clean[:, [0, 2]].tobytes()
+    dx = layer.backward(tape, case.dy).x
+    assert np.isfinite(dx[:, [0, 2]]).all()
+
+
+@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+def test_denormal_inputs_count_as_zeros_at_most(cell, dtype):
+    """Whether they are flushed or not, no result moves by more than they are worth."""
+    case = odd_case(cell, dtype)
+    case.x[...] = np.finfo(dtype).tiny / 8 * np.sign(case.x)
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    y, _, tape = layer.forward(case.x)
+    zeros, _, _ = layer.forward(np.zeros_like(case.x))
+    np.testing.assert_allclose(y, zeros, rtol=np.finfo(dtype).eps, atol=np.finfo(dtype).tiny * 100)
+    assert np.isfinite(layer.backward(tape, case.dy).x).all()
+
+
+@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+def test_denormal_weights_do_no_harm(cell, dtype):
+    case = odd_case(cell, dtype)
+    for name, array in case.weights.items():
+        if name.startswith("weight"):
+            array[::2] = np.finfo(dtype).tiny / 16
+    exact = case.cast(np.float64)
+    y, _, _ = reference.forward(case.spec, exact.weights, exact.x)
+    got, _ = make_layer(case.spec, case.weights, dtype=dtype)(case.x)
+    np.testing.assert_allclose(got, y, rtol=1e-5, atol=1e-6 if dtype == np.float32 else 1e-13)
+
+
+def test_small_numbers_add_up(dtype):
+    """Small but normal weights are not flushed: each term of the sum is worth more than tiny."""
+    tiny = float(np.finfo(dtype).tiny)
+    layer = gru_native.RNN(64, 3, bias=False, dtype=dtype)
+    weight = np.full((3, 64), 64 * tiny, dtype)
+    layer.load_state_dict({"weight_ih_l0": weight, "weight_hh_l0": np.zeros((3, 3), dtype)})
+    y, _ = layer(np.ones((1, 1, 64), dtype))
+    np.testing.assert_allclose(y / tiny, 64 * 64, rtol=1e-6)
+
+
+def denormals_live(dtype):
+    """Whether this thread's arithmetic keeps them: inputs (DAZ) and results (FTZ)."""
+    tiny = np.full(16, np.finfo(dtype).tiny, dtype)
+    kept = tiny / dtype(4)
+    return bool((kept != 0).all() and (kept * dtype(2) != 0).all())
+
+
+def use(layer, dtype):
+    """Everything that enters the core, failing calls too."""
+    x = np.ones((6, 3, 7), dtype)
+    y, _, tape = layer.forward(x)
+    layer.backward(tape, y)
+    layer(x)
+    layer.stream()(x[0, 0])
+    with pytest.raises(ValueError, match="x"):
+        layer(x[:, :, :2])
+    with pytest.raises(ValueError, match="lengths"):
+        layer(x, lengths=[9, 9, 9])
+    with pytest.raises(ValueError, match="dy"):
+        layer.backward(tape, y[:1])
+    with layer.editing() as w:
+        w["weight_ih_l0"][...] = 1
+    layer.load_state_dict(layer.state_dict())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_callers_mode_is_unchanged(dtype, count, threads):
+    threads(count)
+    assert denormals_live(dtype)
+    use(gru_native.GRU(7, 65, 2, dtype=dtype), dtype)
+    assert denormals_live(dtype)
+
+
+def test_a_caller_who_flushes_denormals_still_does(dtype):
+    """The mode is restored, not set to a default."""
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    def flushing():
+        if torch.set_flush_denormal(True):
+            seen.append(denormals_live(dtype))
+            use(gru_native.GRU(7, 65, 2, dtype=dtype), dtype)
+            seen.append(denormals_live(dtype))
+            torch.set_flush_denormal(False)
+
+    thread = threading.Thread(target=flushing)  # the mode is a thread's own
+    thread.start()
+    thread.join()
+    if not seen:
+        pytest.skip("torch cannot flush denormals on this CPU")
+    assert seen == [False, False]
+    assert denormals_live(dtype)
