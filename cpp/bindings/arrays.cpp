@@ -37,8 +37,8 @@ Array<T> as_array(const char* name, py::handle value) {
     }
     if (!a) {
       PyErr_Clear();
-      throw py::type_error(std::string(name) + " is a " + type_name(value) + " that NumPy cannot read as an array; expected " +
-                           own_name<T> + " numbers");
+      throw py::type_error(std::string(name) + " is a " + type_name(value) +
+                           " that NumPy cannot read as an array; expected " + own_name<T> + " numbers");
     }
     // A list of Python floats is float64 by NumPy's habit, not by the user's choice.
     if (a.dtype().kind() == 'f' && !py::hasattr(value, "dtype")) a = py::array(a.attr("astype")(own_name<T>));
@@ -48,7 +48,9 @@ Array<T> as_array(const char* name, py::handle value) {
   const bool same = kind == 'f' && a.itemsize() == sizeof(T);
   if (!convertible && !same) {
     std::string text = std::string(name) + " has dtype " + dtype_name(a) + "; expected " + own_name<T>;
-    if (kind == 'f') text += std::string(": write ") + name + ".astype(np." + own_name<T> + "), or make the layer with dtype=np." + dtype_name(a);
+    if (kind == 'f')
+      text += std::string(": write ") + name + ".astype(np." + own_name<T> + "), or make the layer with dtype=np." +
+              dtype_name(a);
     throw py::type_error(text);
   }
   return Array<T>(py::array(a.attr("astype")(own_name<T>, py::arg("order") = "C", py::arg("copy") = false)));
@@ -90,7 +92,8 @@ Layout layout_of(const char* name, const py::array& x, const LayerSpec& spec, bo
   any.seq_len = x.shape(first ? 1 : 0);
   any.batch = any.batched ? x.shape(first ? 0 : 1) : 1;
   if (any.seq_len < 1 || any.batch < 1)
-    throw py::value_error(std::string(name) + " has shape " + shape_text(x) + "; expected at least one step and one sequence");
+    throw py::value_error(std::string(name) + " has shape " + shape_text(x) +
+                          "; expected at least one step and one sequence");
   return any;
 }
 
@@ -110,8 +113,8 @@ StateArrays<T> state_argument(const char* name, const py::object& value, const L
   const bool pair = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
   if (spec.has_c()) {
     if (!pair || py::len(value) != 2)
-      throw py::type_error(std::string(name) + " is a " + type_name(value) + (pair ? " of " + std::to_string(py::len(value)) : "") +
-                           "; expected the LSTM's pair (h, c)");
+      throw py::type_error(std::string(name) + " is a " + type_name(value) +
+                           (pair ? " of " + std::to_string(py::len(value)) : "") + "; expected the LSTM's pair (h, c)");
     const auto items = py::reinterpret_borrow<py::sequence>(value);
     s.h = take(std::string(name) + "[0] (h)", py::object(items[0]), out, spec.output_size());
     s.c = take(std::string(name) + "[1] (c)", py::object(items[1]), "hidden_size", spec.hidden_size);
@@ -143,7 +146,8 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
   py::array a = py::array::ensure(value);
   if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
     PyErr_Clear();
-    throw py::type_error("lengths is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) + "; expected whole numbers");
+    throw py::type_error("lengths is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
+                         "; expected whole numbers");
   }
   if (!layout.batched) throw py::value_error("lengths was given with an unbatched x; expected x of rank 3");
   check_shape("lengths", a, {{"batch", layout.batch}});
@@ -152,8 +156,8 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
   for (py::ssize_t i = 0; i < wide.size(); ++i) {
     const std::int64_t n = lengths[static_cast<std::size_t>(i)] = wide.at(i);
     if (n < 0 || n > layout.seq_len)
-      throw py::value_error("lengths[" + std::to_string(i) + "] is " + std::to_string(n) + "; expected 0 to seq_len=" +
-                            std::to_string(layout.seq_len));
+      throw py::value_error("lengths[" + std::to_string(i) + "] is " + std::to_string(n) +
+                            "; expected 0 to seq_len=" + std::to_string(layout.seq_len));
   }
   return lengths;
 }

@@ -26,8 +26,8 @@ struct Dim {
 
 std::string shape_text(const py::array& a);
 
-// The argument `name` as a C-contiguous array of T; no copy if it is one already. Lists, integers, bools and float16 are
-// converted; the other floating type, objects, complex numbers and strings are a TypeError.
+// The argument `name` as a C-contiguous array of T; no copy if it is one already. Lists, integers, bools and float16
+// are converted; the other floating type, objects, complex numbers and strings are a TypeError.
 template <class T>
 Array<T> as_array(const char* name, py::handle value);
 

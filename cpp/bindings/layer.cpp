@@ -71,7 +71,8 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   const LayerSpec& spec = l.layer->spec();
   const Layout& layout = tape.layout;
   const std::int64_t outputs = spec.directions() * spec.output_size();
-  if (dy.is_none() && dstate.is_none()) throw py::value_error("dy and dstate are both None; expected at least one gradient");
+  if (dy.is_none() && dstate.is_none())
+    throw py::value_error("dy and dstate are both None; expected at least one gradient");
   l.layer->check(*tape.tape);
   BackwardCall<T> b;
   std::optional<Array<T>> dy_array;
@@ -117,10 +118,11 @@ template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
   py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
-  py::class_<L>(m, (std::string("Layer") + suffix<T>).c_str(), "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.")
-      .def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
-                       std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
-                       bool reset_after) {
+  py::class_<L>(m, (std::string("Layer") + suffix<T>).c_str(),
+                "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.")
+      .def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size,
+                       std::int64_t num_layers, std::int64_t proj_size, bool bias, bool batch_first, double dropout,
+                       bool bidirectional, bool reset_after) {
              LayerSpec spec;
              spec.cell = cell_named(cell);
              spec.input_size = input_size;

@@ -8,7 +8,8 @@ namespace gru_native::bindings {
 
 template <class T>
 struct PyLayer {
-  PyLayer(const LayerSpec& spec, bool batch_first) : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
+  PyLayer(const LayerSpec& spec, bool batch_first)
+      : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
   std::shared_ptr<Layer<T>> layer;
   bool batch_first;
 };

@@ -19,8 +19,8 @@ void register_runtime(pybind11::module_& m) {
         set_num_threads(overflow < 0 || value < 0 ? -1 : overflow > 0 || value > most ? most : static_cast<int>(value));
       },
       py::arg("n"),
-        "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
-        "Raises ValueError for n outside that range.");
+      "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
+      "Raises ValueError for n outside that range.");
   m.def("get_num_threads", &get_num_threads, "The most threads that one call uses.");
   m.def("active_isa", &active_isa,
         "The instruction set that computes: \"baseline\", \"avx2\" or \"avx512\".\n\n"

@@ -29,15 +29,15 @@ class PyStream {
     }
     check_shape("x", x, dims);
     if (layout.seq_len < 0) layout.seq_len = x.shape(layout.batched && batch_first_ ? 1 : 0);
-    if (layout.seq_len < 1)
-      throw py::value_error("x has shape " + shape_text(x) + "; expected at least one step");
+    if (layout.seq_len < 1) throw py::value_error("x has shape " + shape_text(x) + "; expected at least one step");
     const bool one_step = x.ndim() == 1 || (x.ndim() == 2 && batch > 1);
 
     Shape shape(x.shape(), x.shape() + x.ndim());
     shape.back() = spec.output_size();
     Array<T> y = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
     const auto view = [&](auto* data, std::int64_t columns) {
-      return one_step ? decltype(layout.view(data, columns)){data, batch * columns, columns} : layout.view(data, columns);
+      return one_step ? decltype(layout.view(data, columns)){data, batch * columns, columns}
+                      : layout.view(data, columns);
     };
     {
       const py::gil_scoped_release release;

@@ -25,8 +25,12 @@ struct UnitGradient {
 
 // Derivatives from outputs: s = sigmoid(a) has s (1 - s), t = tanh(a) has 1 - t^2.
 template <class V>
-EIGEN_ALWAYS_INLINE V sigmoid_slope(V s) { return s * (V(1) - s); }
+EIGEN_ALWAYS_INLINE V sigmoid_slope(V s) {
+  return s * (V(1) - s);
+}
 template <class V>
-EIGEN_ALWAYS_INLINE V tanh_slope(V t) { return V(1) - t * t; }
+EIGEN_ALWAYS_INLINE V tanh_slope(V t) {
+  return V(1) - t * t;
+}
 
 }  // namespace gru_native::GRU_NATIVE_ISA

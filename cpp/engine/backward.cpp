@@ -57,8 +57,8 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   dh_ = of_batch(units);
   if (cell_.has_c) dc_ = of_batch(units);
   if (projects_ || two_parts) q_ = of_batch(units);
-  zeros_ = arena.take_zeroed<T>(stride(std::max(units, round_up(spec.input_size, granule * lanes_)) +
-                                       spec.directions() * units));
+  zeros_ = arena.take_zeroed<T>(
+      stride(std::max(units, round_up(spec.input_size, granule * lanes_)) + spec.directions() * units));
 }
 
 // acc (+)= a W, for a share of the columns of W in blocks.
@@ -66,8 +66,8 @@ template <class T>
 void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add,
                                               Index rows, Share blocks) const {
   Product<T> p = product_of(w, lanes_, 1, 0);
-  p.panel_begin = blocks.begin / w.blocks_in_panel();
-  p.panel_end = divide_up(blocks.end, w.blocks_in_panel());
+  p.panel_begin = w.panel_begin(blocks.begin);
+  p.panel_end = w.panel_end(blocks.end);
   p.row_end = rows;
   p.a = {a.base, a.stride, nullptr};
   p.acc = {acc.base, acc.stride, nullptr};

@@ -17,6 +17,7 @@ Index padded_stride(Index columns, Index element_bytes) {
 }
 
 Share share_of(Index n, Index granule, int member, int members) {
+  if (members == 1) return {0, n};
   const Index granules = divide_up(n, granule);
   const auto edge = [&](int m) { return std::min(granules * m / members * granule, n); };
   return {edge(member), edge(member + 1)};
@@ -36,7 +37,11 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       lanes_(weights.lanes),
       blocks_(weights.blocks),
       outputs_(spec.output_size()),
-      projects_(spec.proj_size > 0) {
+      projects_(spec.proj_size > 0),
+      input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)),
+      recurrent_(product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first)) {
+  if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
+  else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
   granule_ = std::max(weights_.input.blocks_in_panel(), weights_.recurrent.blocks_in_panel());
   if (weights_.second.panels > 0) granule_ = std::max(granule_, weights_.second.blocks_in_panel());
 
@@ -44,6 +49,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   const Index state_stride = padded_stride(std::max(units, round_up(outputs_, 4 * lanes_)), sizeof(T));
   const Index unit_stride = padded_stride(units, sizeof(T));
   const Index gates_stride = padded_stride(units * cell_.slots, sizeof(T));
+  chunk_steps_ = std::max<Index>(1, chunk_bytes / (time.batch * gates_stride * static_cast<Index>(sizeof(T))));
   const auto matrix = [&](Index rows, Index stride) { return Matrix<T>{arena.take<T>(rows * stride), stride}; };
   const auto zeroed = [&](Index rows, Index stride) { return Matrix<T>{arena.take_zeroed<T>(rows * stride), stride}; };
   for (Matrix<T>& h : h_) h = zeroed(time.batch, state_stride);
@@ -56,15 +62,9 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
     if (cell_.has_c) tape_->c_prev = matrix(time.rows, unit_stride);
     if (has_u) tape_->u = u_ = matrix(time.rows, unit_stride);
   } else {
-    gates_.stride = gates_stride;
-    gates_ = matrix(std::min(chunk_steps(), longest) * time.batch, gates_stride);
+    gates_ = matrix(std::min(chunk_steps_, longest) * time.batch, gates_stride);
     if (has_u) u_ = matrix(time.batch, unit_stride);
   }
-}
-
-template <class T>
-Index DirectionForward<T>::chunk_steps() const {
-  return std::max<Index>(1, chunk_bytes / (time_.batch * gates_.stride * static_cast<Index>(sizeof(T))));
 }
 
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
@@ -95,10 +95,9 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
 // gates = bias + W x for some rows.
 template <class T>
 void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const {
-  const PackedMatrix<T>& w = weights_.input;
-  Product<T> p = product_of(w, lanes_, cell_.slots, cell_.input.first);
-  p.panel_begin = blocks.begin / w.blocks_in_panel();
-  p.panel_end = divide_up(blocks.end, w.blocks_in_panel());
+  Product<T> p = input_;
+  p.panel_begin = weights_.input.panel_begin(blocks.begin);
+  p.panel_end = weights_.input.panel_end(blocks.end);
   p.row_end = rows;
   p.a = x;
   p.start = {weights_.bias.data(), 0, nullptr};
@@ -117,9 +116,9 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
 // h = W_hr m, and a copy to y.
 template <class T>
 void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const {
-  Product<T> p = product_of(weights_.second, lanes_, 1, 0);
-  p.panel_begin = blocks.begin / weights_.second.blocks_in_panel();
-  p.panel_end = divide_up(blocks.end, weights_.second.blocks_in_panel());
+  Product<T> p = second_;
+  p.panel_begin = weights_.second.panel_begin(blocks.begin);
+  p.panel_end = weights_.second.panel_end(blocks.end);
   p.row_end = rows;
   p.a = {m.base, m.stride, nullptr};
   p.start = {zeros_, 0, nullptr};
@@ -128,8 +127,7 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
   const Index begin = blocks.begin * lanes_, count = std::min(blocks.end * lanes_, outputs_) - begin;
   if (y.base && count > 0)
     for (Index row = 0; row < rows; ++row)
-      std::copy_n(h.base + row * h.stride + begin, count,
-                  y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
+      std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
 }
 
 template <class T>
@@ -148,9 +146,10 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
   input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
 
   Step<T> s{};
-  s.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
+  s.product = recurrent_;
+  s.product.panel_begin = weights_.recurrent.panel_begin(mine.begin);
+  s.product.panel_end = weights_.recurrent.panel_end(mine.end);
   s.blocks_in_panel = weights_.recurrent.blocks_in_panel();
-  s.block_begin = mine.begin;
   s.block_end = mine.end;
   s.hidden = spec_.hidden_size;
   s.c = c_;
@@ -181,7 +180,9 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       crew.barrier(member);
     } else if (cell_.candidate.count > 0) {
       Step<T> second = s;
-      second.product = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
+      second.product = second_;
+      second.product.panel_begin = weights_.second.panel_begin(mine.begin);
+      second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();
       second.product.a = {s.u.base, s.u.stride, nullptr};
       second.product.acc = s.product.acc;
@@ -195,9 +196,8 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
-  const Index chunk = chunk_steps();
-  for (Index at = begin; at < end; at += chunk)
-    steps(io, time_.first(early), at, std::min(at + chunk, end), member, crew);
+  for (Index at = begin; at < end; at += chunk_steps_)
+    steps(io, time_.first(early), at, std::min(at + chunk_steps_, end), member, crew);
 }
 
 template class DirectionForward<float>;

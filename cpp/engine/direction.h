@@ -49,7 +49,7 @@ class DirectionForward {
   // After the last run of a call, by one member: the next call goes on from here.
   void advance(Index steps) { phase_ += steps; }
 
-  Index chunk_steps() const;
+  Index chunk_steps() const { return chunk_steps_; }
 
  private:
   void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
@@ -65,9 +65,11 @@ class DirectionForward {
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, outputs_;
   bool projects_;
+  Product<T> input_, recurrent_, second_{};  // as the steps use them, but for rows and shares
+  Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn
-  Matrix<T> c_, u_;
+  Matrix<T> c_{}, u_{};
   const T* zeros_;
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current
 };

@@ -47,8 +47,7 @@ template <class T>
 Layer<T>::~Layer() = default;
 
 template <class T>
-Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id)
-    : spec(s), id(id), arenas(std::make_shared<ArenaPool>()) {
+Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), arenas(std::make_shared<ArenaPool>()) {
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
     std::int64_t n = 1;
     for (std::int64_t size : shape) n *= size;
@@ -79,10 +78,14 @@ std::shared_ptr<const PackedWeights<T>> Layer<T>::Impl::current() const {
 }
 
 template <class T>
-const LayerSpec& Layer<T>::spec() const { return impl_->spec; }
+const LayerSpec& Layer<T>::spec() const {
+  return impl_->spec;
+}
 
 template <class T>
-const std::vector<Weight<T>>& Layer<T>::weights() const { return impl_->weights; }
+const std::vector<Weight<T>>& Layer<T>::weights() const {
+  return impl_->weights;
+}
 
 template <class T>
 void Layer<T>::commit() {
@@ -172,7 +175,9 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
 
   Crew all(team.size());
   Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
-  const auto states = [&](auto* base, Index i, Index columns) { return base ? base + i * time.batch * columns : nullptr; };
+  const auto states = [&](auto* base, Index i, Index columns) {
+    return base ? base + i * time.batch * columns : nullptr;
+  };
   team.run([&](int rank) {
     const FlushDenormals flush;
     for (Index l = spec.num_layers - 1; l >= 0; --l) {
@@ -234,9 +239,13 @@ Tape<T>::Tape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 Tape<T>::~Tape() = default;
 template <class T>
-std::int64_t Tape<T>::seq_len() const { return impl_->time.seq_len; }
+std::int64_t Tape<T>::seq_len() const {
+  return impl_->time.seq_len;
+}
 template <class T>
-std::int64_t Tape<T>::batch() const { return impl_->time.batch; }
+std::int64_t Tape<T>::batch() const {
+  return impl_->time.batch;
+}
 
 template class Layer<float>;
 template class Layer<double>;

@@ -13,6 +13,7 @@ PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, cons
   PackedMatrix<T> m;
   m.width = panel_width(gates);
   m.gates = gates;
+  m.blocks_shift = gates >= 3 ? 0 : gates == 2 ? 1 : 2;
   m.depth = depth;
   m.panels = divide_up(divide_up(units, lanes), m.blocks_in_panel());
   const Index columns = m.width * lanes;
@@ -39,6 +40,7 @@ PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   if (m.panels == 0) return t;
   t.width = 4;
   t.gates = 1;
+  t.blocks_shift = 2;
   t.depth = blocks * m.gates * lanes;
   t.panels = divide_up(m.depth, t.width * lanes);
   const Index from_columns = m.width * lanes, to_columns = t.width * lanes;

@@ -13,14 +13,18 @@ namespace gru_native {
 inline Index divide_up(Index n, Index by) { return (n + by - 1) / by; }
 inline Index round_up(Index n, Index to) { return divide_up(n, to) * to; }
 
-// The columns of a product are units in blocks of `lanes`, each block with `gates` vectors; a panel holds 3 or 4 vectors,
-// so one block of 3 or 4 gates, two of 2, four of 1.
+// The columns of a product are units in blocks of `lanes`, each block with `gates` vectors; a panel holds 3 or 4
+// vectors, so one block of 3 or 4 gates, two of 2, four of 1.
 template <class T>
 struct PackedMatrix {
   Buffer<T> data;
   Index panels = 0, depth = 0;
   int width = 0, gates = 0;
-  Index blocks_in_panel() const { return width / gates; }
+  int blocks_shift = 0;       // blocks in a panel: 1, 2 or 4, as a power of two
+  Index blocks_in_panel() const { return Index(1) << blocks_shift; }
+  // The panels of a range of blocks that begins with a panel.
+  Index panel_begin(Index block) const { return block >> blocks_shift; }
+  Index panel_end(Index block) const { return (block + blocks_in_panel() - 1) >> blocks_shift; }
 };
 
 // What a product writes to: rows of blocks with `slots` vectors each, of which it fills gates from `first` on.

@@ -28,9 +28,8 @@ void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index 
   Index t = 0;
   for (Index row = begin; row < end; ++row) {
     while (time.first(t + 1) <= row) ++t;
-    const std::uint64_t key =
-        mix(mix(mix(seed_ + static_cast<std::uint64_t>(layer)) + static_cast<std::uint64_t>(t)) +
-            static_cast<std::uint64_t>(time.user_row(row - time.first(t))));
+    const std::uint64_t key = mix(mix(mix(seed_ + static_cast<std::uint64_t>(layer)) + static_cast<std::uint64_t>(t)) +
+                                  static_cast<std::uint64_t>(time.user_row(row - time.first(t))));
     T* const at = m.base + row * m.stride;
     for (Index c = 0; c < columns; ++c)
       at[c] = static_cast<double>(mix(key + static_cast<std::uint64_t>(c))) < threshold ? T(0) : at[c] * scale;

@@ -48,7 +48,8 @@ class StackForward {
   void run(Rows<const T> x, const Sequences<T>& y, const Index* y_offset, TeamLease& team);
 
  private:
-  void layer(Index layer, typename DirectionForward<T>::Io io, Index begin, Index end, int rank, Crew& all, Crew* halves);
+  void layer(Index layer, typename DirectionForward<T>::Io io, Index begin, Index end, int rank, Crew& all,
+             Crew* halves);
 
   const LayerSpec& spec_;
   const Timeline& time_;

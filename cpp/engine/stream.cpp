@@ -32,7 +32,8 @@ template <class T>
 Stream<T>::Stream(const Layer<T>& layer, std::int64_t batch) : impl_(std::make_unique<Impl>()) {
   const LayerSpec& spec = layer.spec();
   if (spec.bidirectional)
-    throw std::invalid_argument("a bidirectional layer has no stream: its reverse direction begins at the end of the sequence");
+    throw std::invalid_argument(
+        "a bidirectional layer has no stream: its reverse direction begins at the end of the sequence");
   if (batch < 1) throw std::invalid_argument("batch_size is " + std::to_string(batch) + "; expected at least 1");
   impl_->spec = spec;
   impl_->packed = layer.impl().current();
@@ -45,7 +46,9 @@ template <class T>
 Stream<T>::~Stream() = default;
 
 template <class T>
-std::int64_t Stream<T>::batch() const { return impl_->time.batch; }
+std::int64_t Stream<T>::batch() const {
+  return impl_->time.batch;
+}
 
 template <class T>
 void Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len) {

@@ -5,7 +5,7 @@
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-inline constexpr Index row_block = 48;       // rows that share a panel while it is in L1; a multiple of every tile height
+inline constexpr Index row_block = 64;       // at most so many rows share a panel's chunk while it is in L1
 inline constexpr Index depth_chunk_bytes = 16384;  // of a panel
 
 EIGEN_ALWAYS_INLINE Index min(Index a, Index b) { return a < b ? a : b; }
@@ -81,8 +81,9 @@ void product_of_width(const Product<T>& p) {
     if (panel < p.panel_end) tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth);
     return;
   }
-  for (Index begin = p.row_begin; begin < p.row_end; begin += row_block) {
-    const Index end = min(begin + row_block, p.row_end);
+  Index blocks = (p.row_end - p.row_begin + row_block - 1) / row_block;  // of nearly equal size
+  for (Index begin = p.row_begin, end; begin < p.row_end; begin = end, --blocks) {
+    end = begin + (p.row_end - begin + blocks - 1) / blocks;
     for (Index panel = p.panel_begin; panel < p.panel_end; ++panel)
       for (Index k = 0; k == 0 || k < p.depth; k += chunk) {
         const Index depth = min(p.depth - k, chunk);

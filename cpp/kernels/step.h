@@ -12,17 +12,25 @@ struct FirstPart {
   template <class Cell>
   static constexpr bool last = Cell::candidate.count == 0;
   template <class Cell, class U>
-  static EIGEN_ALWAYS_INLINE void forward(U& s) { Cell::forward(s); }
+  static EIGEN_ALWAYS_INLINE void forward(U& s) {
+    Cell::forward(s);
+  }
   template <class Cell, class U, class D>
-  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) { Cell::backward(s, d); }
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) {
+    Cell::backward(s, d);
+  }
 };
 struct CandidatePart {
   template <class Cell>
   static constexpr bool last = true;
   template <class Cell, class U>
-  static EIGEN_ALWAYS_INLINE void forward(U& s) { Cell::candidate_forward(s); }
+  static EIGEN_ALWAYS_INLINE void forward(U& s) {
+    Cell::candidate_forward(s);
+  }
   template <class Cell, class U, class D>
-  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) { Cell::candidate_backward(s, d); }
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) {
+    Cell::candidate_backward(s, d);
+  }
 };
 
 template <class T, int n>
@@ -73,17 +81,17 @@ template <class Cell, class Part, bool save, class T>
 void step_over_blocks(const Step<T>& s) {
   Product<T> p = s.product;
   const Index panels_at_once = s.rows == 1 ? single_row_panels : 1;
-  for (Index begin = 0; begin < s.rows; begin += row_block) {
+  Index blocks = (s.rows + row_block - 1) / row_block;
+  for (Index begin = 0; begin < s.rows; begin = p.row_end, --blocks) {
     p.row_begin = begin;
-    p.row_end = min(begin + row_block, s.rows);
-    for (Index block = s.block_begin; block < s.block_end;) {
-      p.panel_begin = block / s.blocks_in_panel;
-      p.panel_end = min(p.panel_begin + panels_at_once, (s.block_end + s.blocks_in_panel - 1) / s.blocks_in_panel);
+    p.row_end = begin + (s.rows - begin + blocks - 1) / blocks;
+    for (Index panel = s.product.panel_begin; panel < s.product.panel_end; panel = p.panel_end) {
+      p.panel_begin = panel;
+      p.panel_end = min(panel + panels_at_once, s.product.panel_end);
       product(p);
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
       for (Index row = p.row_begin; row < p.row_end; ++row)
-        forward_blocks<Cell, Part, save>(s, row, block, block_end);
-      block = block_end;
+        forward_blocks<Cell, Part, save>(s, row, panel * s.blocks_in_panel, block_end);
     }
   }
 }

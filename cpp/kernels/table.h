@@ -46,9 +46,9 @@ struct Matrix {
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
 template <class T>
 struct Step {
-  Product<T> product;         // into the gates; its panel and row ranges follow from the fields below
+  Product<T> product;         // into the gates, for a range of panels; its row range follows from `rows`
   Index blocks_in_panel;
-  Index block_begin, block_end;  // block_begin: a multiple of blocks_in_panel
+  Index block_end;            // blocks that exist: the last panel may hold more
   Index hidden;               // units that exist; the rest of the last block is padding
   Index rows;
   Matrix<T> gates;            // pre-activations in, activations out when saving

@@ -21,6 +21,31 @@ constexpr int most_threads = 256;
 constexpr int idle_spins = 1000;  // about 40 microseconds, then sleep
 }  // namespace
 
+// Cores, and moving off one of them.
+class Affinity {
+ public:
+#if defined(__linux__)
+  Affinity() { known_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0; }
+  int usable() const { return known_ ? CPU_COUNT(&allowed_) : 0; }
+  static int current() { return sched_getcpu(); }
+  // The scheduler may wake a worker on its caller's core and leave it there, where each waits for the other.
+  void avoid(int core) const {
+    if (core < 0 || core != current() || usable() < 2) return;
+    cpu_set_t others = allowed_;
+    CPU_CLR(static_cast<unsigned>(core), &others);
+    sched_setaffinity(0, sizeof others, &others);
+  }
+
+ private:
+  cpu_set_t allowed_;
+  bool known_;
+#else
+  int usable() const { return 0; }
+  static int current() { return -1; }
+  void avoid(int) const {}
+#endif
+};
+
 // `size - 1` threads beside the caller of run().
 class Team {
  public:
@@ -42,6 +67,7 @@ class Team {
   void release() { busy_.clear(std::memory_order_release); }
 
   void run(int members, void (*body)(void*, int), void* context) {
+    caller_core_ = Affinity::current();
     body_ = body;
     context_ = context;
     remaining_.store(members - 1, std::memory_order_relaxed);
@@ -79,6 +105,7 @@ class Team {
     for (std::uint64_t call = 0; (call = next_call(call)) != stop;) {
       const int members = static_cast<int>(call & 0xffff);
       if (rank >= members) continue;
+      affinity_.avoid(caller_core_);
       body_(context_, rank);
       remaining_.fetch_sub(1, std::memory_order_release);
     }
@@ -91,6 +118,8 @@ class Team {
   std::atomic<int> remaining_{0}, sleepers_{0};
   void (*body_)(void*, int) = nullptr;
   void* context_ = nullptr;
+  int caller_core_ = -1;
+  const Affinity affinity_;
   std::mutex mutex_;
   std::condition_variable changed_;
 };
@@ -111,8 +140,7 @@ bool read_number(const char* path, int field, long& value) {
 int usable_cores() {
   int cores = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
+  if (const int n = Affinity().usable()) cores = n;
   long quota, period;
   if ((read_number("/sys/fs/cgroup/cpu.max", 0, quota) && read_number("/sys/fs/cgroup/cpu.max", 1, period)) ||
       (read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0, quota) &&
@@ -175,6 +203,7 @@ struct Registry {
 }  // namespace
 
 TeamLease::TeamLease(int wanted) : size_(1) {
+  if (wanted < 2) return;
   const int limit = get_num_threads();
   if (wanted > limit) wanted = limit;
   if (wanted < 2) return;

@@ -18,12 +18,13 @@ inline void pause_briefly() {
 #endif
 }
 
-// Waits for a condition that another running thread is about to make true; gives the core away if it takes long
-// (that thread may be waiting for this core).
+// Waits for a condition that another running thread is about to make true. Giving the core away early would hand it
+// to a busy neighbour for milliseconds, so that comes only when the other thread plainly does not run.
 template <class Condition>
 void spin_until(const Condition& condition) {
+  constexpr int patience = 1500;  // about 50 microseconds
   for (int spins = 0; !condition(); ++spins) {
-    if (spins < 2000) pause_briefly();
+    if (spins < patience) pause_briefly();
     else std::this_thread::yield();
   }
 }

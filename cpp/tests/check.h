@@ -8,15 +8,15 @@
 
 inline int checks = 0;
 
-#define CHECK(condition, ...)                                          \
-  do {                                                                 \
-    ++checks;                                                          \
-    if (!(condition)) {                                                \
+#define CHECK(condition, ...)                                            \
+  do {                                                                   \
+    ++checks;                                                            \
+    if (!(condition)) {                                                  \
       std::printf("%s:%d: %s failed: ", __FILE__, __LINE__, #condition); \
-      std::printf(__VA_ARGS__);                                        \
-      std::printf("\n");                                               \
-      std::exit(1);                                                    \
-    }                                                                  \
+      std::printf(__VA_ARGS__);                                          \
+      std::printf("\n");                                                 \
+      std::exit(1);                                                      \
+    }                                                                    \
   } while (false)
 
 // Whether f throws an E whose text contains `part`.

@@ -20,7 +20,12 @@ struct Problem {
 
   Index columns() const { return panels * width * lanes; }
   Problem(Index rows, Index panels, Index depth, Index lanes, int width, bool strided, unsigned seed)
-      : rows(rows), panels(panels), depth(depth), lanes(lanes), width(width), strided(strided),
+      : rows(rows),
+        panels(panels),
+        depth(depth),
+        lanes(lanes),
+        width(width),
+        strided(strided),
         a(random_numbers<T>(static_cast<std::size_t>(rows * depth + 8), seed)),
         w(random_numbers<T>(static_cast<std::size_t>((columns() + 5) * depth), seed + 1)),
         start(random_numbers<T>(static_cast<std::size_t>(rows * columns()), seed + 2)),
@@ -73,8 +78,8 @@ void check(const Kernels<T>& kernels, const char* isa) {
               }
               const T got = problem.acc[row * problem.columns() + c];
               CHECK(std::fabs(static_cast<double>(got - sum)) <= tolerance * static_cast<double>(size),
-                    "%s rows %td depth %td width %d strided %d: row %td column %td is %g, not %Lg", isa, rows, depth, width,
-                    strided, row, c, static_cast<double>(got), sum);
+                    "%s rows %td depth %td width %d strided %d: row %td column %td is %g, not %Lg", isa, rows, depth,
+                    width, strided, row, c, static_cast<double>(got), sum);
             }
 
           const std::vector<T> whole = problem.acc;

@@ -52,8 +52,8 @@ void check_gradients(const LayerSpec& spec, bool ragged, unsigned seed) {
       };
       const double numeric = (loss_at(kept + step) - loss_at(kept - step)) / (2 * step);
       loss_at(kept);
-      CHECK(std::fabs(numeric - gradient[at]) <= 1e-6 * (1 + std::fabs(numeric)), "%s[%zu]: %.12g by differences, %.12g backward",
-            name, at, numeric, gradient[at]);
+      CHECK(std::fabs(numeric - gradient[at]) <= 1e-6 * (1 + std::fabs(numeric)),
+            "%s[%zu]: %.12g by differences, %.12g backward", name, at, numeric, gradient[at]);
     }
   };
   compare("x", p.x.data(), dx, false);

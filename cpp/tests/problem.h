@@ -15,7 +15,10 @@ struct RandomCall {
   std::vector<T> x, h0, c0, y, h, c;
 
   RandomCall(const LayerSpec& spec, std::int64_t seq_len, std::int64_t batch, bool ragged, unsigned seed)
-      : layer(spec), seq_len(seq_len), batch(batch), outputs(spec.directions() * spec.output_size()),
+      : layer(spec),
+        seq_len(seq_len),
+        batch(batch),
+        outputs(spec.directions() * spec.output_size()),
         states(spec.num_layers * spec.directions() * batch) {
     for (const Weight<T>& w : layer.weights()) {
       std::size_t n = 1;
@@ -62,7 +65,8 @@ inline LayerSpec spec_of(Cell cell, std::int64_t inputs, std::int64_t hidden, st
   return spec;
 }
 
-inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden, std::int64_t layers, bool bidirectional) {
+inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden, std::int64_t layers,
+                                        bool bidirectional) {
   std::vector<LayerSpec> specs;
   for (const Cell cell : {Cell::rnn_tanh, Cell::rnn_relu, Cell::lstm, Cell::gru})
     specs.push_back(spec_of(cell, inputs, hidden, layers, bidirectional));

@@ -7,9 +7,7 @@
 
 #include "tests/problem.h"
 
-namespace {
-std::atomic<long> allocations{0};
-}
+namespace { std::atomic<long> allocations{0}; }
 void* operator new(std::size_t n) {
   ++allocations;
   if (void* p = std::malloc(n)) return p;
@@ -64,7 +62,8 @@ int main() {
         check<float>(spec, 3);
         check<double>(spec, 2);
       }
-  CHECK(throws<std::invalid_argument>([] { Stream<float>(Layer<float>(spec_of(Cell::gru, 2, 3, 1, true)), 1); }, "bidirectional"),
+  CHECK(throws<std::invalid_argument>([] { Stream<float>(Layer<float>(spec_of(Cell::gru, 2, 3, 1, true)), 1); },
+                                      "bidirectional"),
         "no error");
   return done("streams");
 }

@@ -58,7 +58,8 @@ void after_fork() {
     _exit(p.y == expected ? 0 : 1);
   }
   int status = -1;
-  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "child ended with %d", status);
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "child ended with %d",
+        status);
   p.layer.forward(p.call());
   CHECK(p.y == expected, "parent differs after fork");
 }

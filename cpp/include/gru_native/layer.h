@@ -22,7 +22,7 @@ struct LayerSpec {
   std::int64_t proj_size = 0;  // LSTM only; 0: none
   bool bias = true;
   bool bidirectional = false;
-  bool reset_after = true;     // GRU only: reset gate applied after the recurrent product (PyTorch) or before (papers)
+  bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
 
   GRU_NATIVE_API void validate() const;
