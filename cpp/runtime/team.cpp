@@ -76,7 +76,7 @@ class Team {
                 std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst) > 0) wake();
     body(context, 0);
-    spin_until([this] { return remaining_.load(std::memory_order_acquire) == 0; });
+    spin_until([this] { return remaining_.load(std::memory_order_acquire) == 0; }, spin_patience(members));
   }
 
  private:
@@ -201,6 +201,11 @@ struct Registry {
 };
 
 }  // namespace
+
+int spin_patience(int members) {
+  static const int cores = usable_cores();
+  return members > cores ? 0 : 1500;
+}
 
 TeamLease::TeamLease(int wanted) : size_(1) {
   if (wanted < 2) return;

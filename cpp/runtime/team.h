@@ -21,13 +21,16 @@ inline void pause_briefly() {
 // Waits for a condition that another running thread is about to make true. Giving the core away early would hand it
 // to a busy neighbour for milliseconds, so that comes only when the other thread plainly does not run.
 template <class Condition>
-void spin_until(const Condition& condition) {
-  constexpr int patience = 1500;  // about 50 microseconds
+void spin_until(const Condition& condition, int patience) {
   for (int spins = 0; !condition(); ++spins) {
     if (spins < patience) pause_briefly();
     else std::this_thread::yield();
   }
 }
+
+// Spins before the core is given away: about 50 microseconds, or none where there are more members than cores, so
+// that somebody must make room.
+int spin_patience(int members);
 
 // The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
 // another call: many callers share the cores by not sharing the team. Safe from any thread and after fork().
@@ -54,7 +57,8 @@ class TeamLease {
 // The members of a team who work on one thing step by step, and wait for each other in between.
 class Crew {
  public:
-  explicit Crew(int size) : size_(size), marks_(size > 1 ? new Mark[size] : nullptr) {}
+  explicit Crew(int size)
+      : size_(size), patience_(size > 1 ? spin_patience(size) : 0), marks_(size > 1 ? new Mark[size] : nullptr) {}
   int size() const { return size_; }
 
   // Returns when every member has called it as often as this one. What members wrote before is then visible.
@@ -66,7 +70,7 @@ class Crew {
       if (other != member)
         spin_until([&] {
           return static_cast<std::int32_t>(marks_[other].reached.load(std::memory_order_acquire) - mine) >= 0;
-        });
+        }, patience_);
   }
 
  private:
@@ -74,6 +78,7 @@ class Crew {
     std::atomic<std::uint32_t> reached{0};
   };
   int size_;
+  int patience_;
   std::unique_ptr<Mark[]> marks_;
 };
 
