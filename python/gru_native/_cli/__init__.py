@@ -1,0 +1,100 @@
+"""The command ``gru-native``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .. import __version__
+from . import demo
+from .errors import UnusableArgument
+from .model import CELLS
+
+SPIN = "OPENBLAS_THREAD_TIMEOUT"  # the logarithm of the clock ticks to spin; 4 is the least
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code: 0, 1 for a failure, 2 for unusable arguments."""
+    options = _parser().parse_args(argv)
+    if argv is None:
+        _restart_with_idle_blas()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a text may hold what the terminal cannot show
+    try:
+        return demo.run(demo.Options(**vars(options)))
+    except UnusableArgument as error:
+        print(f"gru-native demo: {error}", file=sys.stderr)
+        return 2
+
+
+def _restart_with_idle_blas() -> None:
+    """Start this program again, now with OpenBLAS threads that sleep between products.
+
+    By default they spin for tens of milliseconds after each of NumPy's matrix products, on the
+    cores that the layer then needs. OpenBLAS reads the variable when NumPy is imported, so it must
+    be set before.
+    """
+    if os.name == "posix" and SPIN not in os.environ:
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, SPIN: "4"})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gru-native", description="RNN, LSTM and GRU networks on CPUs."
+    )
+    parser.add_argument("--version", action="version", version=f"gru_native {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = commands.add_parser(
+        "demo",
+        help="train a network on English text, let it write, save it",
+        description="Trains a network to predict the next character of a text; measures it on the "
+        "text's end, which it has not seen; lets it write; saves it, loads it again and measures "
+        "again. Ctrl-C ends the training early and goes on with what has been learnt.",
+    )
+    add = command.add_argument
+    add("--cell", choices=CELLS, default="gru", help="the kind of network (default: gru)")
+    add("--hidden", type=_whole(1, 8192), default=256, metavar="N", help="its units (default: 256)")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="S", help="time to train (default: 60)"
+    )
+    length.add_argument(
+        "--steps",
+        type=_whole(1, 10**9),
+        metavar="N",
+        help="train for N updates instead: on one machine, one --seed then gives one network",
+    )
+    add(
+        "--text",
+        type=Path,
+        metavar="FILE",
+        help="learn from this UTF-8 text (default: the manual that Python carries)",
+    )
+    add("--seed", type=_whole(0, 2**32), default=0, metavar="N", help="of all chance (default: 0)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=Path("gru-native-demo.npz"),
+        help="where to save the network (default: gru-native-demo.npz)",
+    )
+    return parser
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        if not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not in {least} .. {most}")
+        return int(text)
+
+    return whole_number
+
+
+def _seconds(text: str) -> float:
+    if not 0 < float(text) < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1e6")
+    return float(text)
