@@ -21,7 +21,7 @@ from helpers import (
 from reference import Spec
 
 pytest.importorskip("torch")
-import torch_network  # noqa: E402 (it imports torch)
+import torch_network
 
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru"]
 LAYOUTS = ["seq_first", "batch_first", "unbatched"]

@@ -66,11 +66,11 @@ class Crew {
     if (size_ == 1) return;
     const std::uint32_t mine = marks_[member].reached.load(std::memory_order_relaxed) + 1;
     marks_[member].reached.store(mine, std::memory_order_release);
-    for (int other = 0; other < size_; ++other)
-      if (other != member)
-        spin_until([&] {
-          return static_cast<std::int32_t>(marks_[other].reached.load(std::memory_order_acquire) - mine) >= 0;
-        }, patience_);
+    for (int other = 0; other < size_; ++other) {
+      const std::atomic<std::uint32_t>& theirs = marks_[other].reached;
+      const auto there = [&] { return static_cast<std::int32_t>(theirs.load(std::memory_order_acquire) - mine) >= 0; };
+      if (other != member) spin_until(there, patience_);
+    }
   }
 
  private:

@@ -12,7 +12,9 @@ isa, nm, *objects = sys.argv[1:]
 defined = 0
 bad = []
 for path in objects:
-    listing = subprocess.run([nm, "-C", "--defined-only", path], check=True, capture_output=True, text=True)
+    listing = subprocess.run(
+        [nm, "-C", "--defined-only", path], check=True, capture_output=True, text=True
+    )
     for line in listing.stdout.splitlines():
         kind, name = line.split(maxsplit=2)[1:]
         if name.startswith("_GLOBAL__sub_I"):

@@ -1,4 +1,4 @@
-"""The layers: argument names, weights by name, documentation. The mathematics is in the compiled core."""
+"""The layers: argument names, weights by name, documentation. The mathematics is in cpp/."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import index
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,6 +17,9 @@ from ._weights import EditableWeights, check_state_dict
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
+Tape: TypeAlias = _core.Tape32 | _core.Tape64
+Stream: TypeAlias = _core.Stream32 | _core.Stream64
+S = TypeVar("S")  # the state of one kind of layer
 
 
 class Gradients(NamedTuple):
@@ -58,7 +61,7 @@ def _random(seed: int | None) -> np.random.Generator:
     return np.random.default_rng(number)
 
 
-class _Recurrent:
+class _Recurrent(Generic[S]):
     """What RNN, LSTM and GRU have in common."""
 
     def __init__(
@@ -91,7 +94,7 @@ class _Recurrent:
         self.batch_first = _flag("batch_first", batch_first)
         self.dropout = _number("dropout", dropout)
         self.bidirectional = _flag("bidirectional", bidirectional)
-        self._core: Any = layer_type(
+        self._core: _core._Layer[Any] = layer_type(
             cell=cell,
             input_size=self.input_size,
             hidden_size=self.hidden_size,
@@ -114,7 +117,7 @@ class _Recurrent:
 
     def __call__(
         self, x: ArrayLike, state: StateLike | None = None, *, lengths: ArrayLike | None = None
-    ) -> tuple[Array, Any]:
+    ) -> tuple[Array, S]:
         """Inference: ``y, state = layer(x, state=None, lengths=None)``.
 
         x is (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or unbatched
@@ -128,8 +131,7 @@ class _Recurrent:
         state. Raises ValueError for wrong shapes or values and TypeError for wrong dtypes or kinds,
         naming the argument.
         """
-        result: tuple[Array, Any] = self._core(x, state, lengths)
-        return result
+        return self._core(x, state, lengths)
 
     def forward(
         self,
@@ -138,20 +140,20 @@ class _Recurrent:
         *,
         lengths: ArrayLike | None = None,
         training: bool = True,
-    ) -> tuple[Array, Any, Any]:
+    ) -> tuple[Array, S, Tape]:
         """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
 
         Dropout acts between layers if ``training``. The tape keeps its own copies: the arrays and
         the weights may change before ``backward``. Any number of tapes may be alive at once.
         """
         seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
-        result: tuple[Array, Any, Any] = self._core.forward(
+        result: tuple[Array, S, Any] = self._core.forward(
             x, state, lengths, _flag("training", training), seed
         )
         return result
 
     def backward(
-        self, tape: Any, dy: ArrayLike | None = None, dstate: StateLike | None = None
+        self, tape: Tape, dy: ArrayLike | None = None, dstate: StateLike | None = None
     ) -> Gradients:
         """Gradients of a loss from dy, its gradient of y, and/or dstate, of the final state.
 
@@ -159,14 +161,16 @@ class _Recurrent:
         ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
         Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
-        if not isinstance(tape, (_core.Tape32, _core.Tape64)):
+        if not isinstance(tape, Tape):
             raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
         own = _core.Tape32 if self.dtype == np.float32 else _core.Tape64
         if not isinstance(tape, own):
-            raise ValueError("tape was made by a layer of another dtype; expected one of this layer")
+            raise ValueError(
+                "tape was made by a layer of another dtype; expected one of this layer"
+            )
         return Gradients(*self._core.backward(tape, dy, dstate))
 
-    def stream(self, batch_size: int = 1) -> Any:
+    def stream(self, batch_size: int = 1) -> Stream:
         """A stream over this layer: one step or one chunk after the other, the state kept.
 
         ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. Raises ValueError
@@ -202,9 +206,9 @@ class _Recurrent:
     def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
         """Set the weights from arrays of the layer's dtype under torch's names.
 
-        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape, TypeError
-        for arrays of the other floating dtype or of no numbers; the layer is then unchanged. Without
-        ``strict``, missing names keep their values and surplus ones are ignored.
+        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
+        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
+        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
         """
         arrays = check_state_dict(mapping, self._weights, strict)
         with self.editing() as weights:
@@ -227,14 +231,16 @@ class _Recurrent:
             "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
             "reset_after": (getattr(self, "reset_after", True), True),
         }
-        changed = [f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual]
+        changed = [
+            f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual
+        ]
         return (
             f"{type(self).__name__}({self.input_size}, {self.hidden_size}{''.join(changed)}"
             f", dtype={self.dtype})"
         )
 
 
-class RNN(_Recurrent):
+class RNN(_Recurrent[Array]):
     """The Elman network: h = f(W x + b + U h-), f = tanh or relu.
 
     Weights as torch.nn.RNN: weight_ih_l{k} (hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
@@ -276,7 +282,7 @@ class RNN(_Recurrent):
         )
 
 
-class LSTM(_Recurrent):
+class LSTM(_Recurrent[tuple[Array, Array]]):
     """Long short-term memory; c = f c- + i g, h = o tanh(c).
 
     Weights as torch.nn.LSTM: weight_ih_l{k} (4 hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
@@ -314,7 +320,7 @@ class LSTM(_Recurrent):
         self.proj_size = int(proj_size)
 
 
-class GRU(_Recurrent):
+class GRU(_Recurrent[Array]):
     """Gated recurrent unit; h = (1 - z) n + z h-.
 
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is

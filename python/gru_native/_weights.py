@@ -17,7 +17,7 @@ def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
     other_float = array.dtype.kind == "f" and array.dtype not in (own.dtype, np.float16)
-    if other_float and isinstance(value, np.ndarray):  # lists are float64 by habit, not by choice
+    if other_float and hasattr(value, "dtype"):  # lists are float64 by habit, not by choice
         advice = f"write {name}.astype(np.{own.dtype})"
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}: {advice}")
     if array.shape != own.shape:
@@ -36,7 +36,9 @@ class EditableWeights(MutableMapping[str, NDArray[Any]]):
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         if name not in self._arrays:
-            raise KeyError(f"{name} is no weight of this layer; expected one of {list(self._arrays)}")
+            raise KeyError(
+                f"{name} is no weight of this layer; expected one of {list(self._arrays)}"
+            )
         own = self._arrays[name]
         if value is not own:  # `w[name] *= 2` has already written in place
             own[...] = _checked(name, value, own)
@@ -61,7 +63,9 @@ def check_state_dict(
 ) -> dict[str, NDArray[Any]]:
     """The arrays to load, checked; nothing is written yet."""
     if not isinstance(mapping, Mapping):
-        raise TypeError(f"mapping is a {type(mapping).__name__}; expected a mapping of names to arrays")
+        raise TypeError(
+            f"mapping is a {type(mapping).__name__}; expected a mapping of names to arrays"
+        )
     missing = [name for name in own if name not in mapping]
     surplus = [name for name in mapping if name not in own]
     if strict and (missing or surplus):

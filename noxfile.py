@@ -1,0 +1,43 @@
+"""All checks that are not tests: `nox`. To let the formatters write: `nox -s format`."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+# Another version of clang-format would format otherwise.
+FORMATTERS = ["clang-format==23.1.5", "ruff==0.17.5"]
+CPP = [
+    str(path)
+    for folder in ("cpp", "bench")
+    for path in sorted(Path(folder).rglob("*.*"))
+    if path.suffix in (".h", ".cpp", ".inc")
+]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting and linters."""
+    session.install(*FORMATTERS)
+    session.run("clang-format", "--dry-run", "-Werror", *CPP)
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy over the package, and its stubs against the compiled module."""
+    session.install(".[cli]", "mypy==2.4.1")
+    session.run("mypy")
+    session.run("stubtest", "--mypy-config-file=pyproject.toml", "gru_native._core")
+
+
+@nox.session
+def format(session: nox.Session) -> None:
+    """Format everything in place."""
+    session.install(*FORMATTERS)
+    session.run("clang-format", "-i", *CPP)
+    session.run("ruff", "format")
+    session.run("ruff", "check", "--fix")
