@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import gru_native
 from helpers import (
     Case,
     assert_all_close,
@@ -20,8 +21,8 @@ from helpers import (
 )
 from reference import Spec
 
-pytest.importorskip("torch")
-import torch_network
+torch = pytest.importorskip("torch")
+import torch_network  # noqa: E402 (it imports torch)
 
 CELLS = ["rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru"]
 LAYOUTS = ["seq_first", "batch_first", "unbatched"]
@@ -158,3 +159,9 @@ def test_the_configurations_meet_every_option():
     assert {config.case.x.shape[1] for config in configs} == set(BATCHES)
     for name in ("state", "lengths", "dy", "dstate"):
         assert {getattr(config.case, name) is None for config in configs} == {False, True}, name
+
+
+def test_tensors_of_the_other_float_type_are_no_weights():
+    wide = torch.nn.GRU(3, 4, dtype=torch.float64).state_dict()
+    with pytest.raises(TypeError, match=r"weight_ih_l0 has dtype float64; expected float32"):
+        gru_native.GRU(3, 4).load_state_dict(wide)
