@@ -64,8 +64,9 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
 // acc (+)= a W, for a share of the columns of W in blocks.
 template <class T>
 void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add,
-                                              Index rows, Share blocks) const {
+                                              Index rows, Share blocks, Index turn) const {
   Product<T> p = product_of(w, lanes_, 1, 0);
+  p.last_panel_first = turn % 2;
   p.panel_begin = w.panel_begin(blocks.begin);
   p.panel_end = w.panel_end(blocks.end);
   p.row_end = rows;
@@ -103,7 +104,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_ou
       for (Index k = begin; k < end; ++k) dr.base[r * dr.stride + k] = dy ? dy[k] + dh[k] : dh[k];
     }
     crew.barrier(member);
-    transposed_product(weights_.second, dr, q_, false, b.rows, mine);
+    transposed_product(weights_.second, dr, q_, false, b.rows, mine, t);
     b.dh = q_;
     b.dy = {};
   }
@@ -112,12 +113,12 @@ void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_ou
   cell_.backward(b);
   crew.barrier(member);
   if (two_parts) {
-    transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, mine);
+    transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, mine, t);
     b.q = read_only(q_);
     cell_.candidate_backward(b);
     crew.barrier(member);
   }
-  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, projects_ ? mine_out : mine);
+  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, projects_ ? mine_out : mine, t);
 }
 
 template <class T>
@@ -150,7 +151,7 @@ void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, in
   const Share rows = share_of(time_.rows, 12, member, members);  // 12: whole tiles
   const PackedMatrix<T>& w = weights_.input;
   transposed_product(w, from_row(dgates_x_, rows.begin), from_row(dx, rows.begin), add, rows.end - rows.begin,
-                     {0, w.panels * w.blocks_in_panel()});
+                     {0, w.panels * w.blocks_in_panel()}, 0);
 }
 
 template <class T>

@@ -38,8 +38,8 @@ class DirectionBackward {
 
  private:
   void step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew);
-  void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows,
-                          Share blocks) const;
+  void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
+                          Index turn) const;  // turns alternate the order of panels
   // dw = sum over rows of d^T x, row by row of d's columns, and db = sum of d. row_of: d's column -> row of dw.
   template <class RowOf>
   void outer(Matrix<T> d, Index d_columns, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, Share share,

@@ -170,6 +170,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
     }
+    s.product.last_panel_first = (phase_ + step) % 2;
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
@@ -184,6 +185,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.panel_begin = weights_.second.panel_begin(mine.begin);
       second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();
+      second.product.last_panel_first = s.product.last_panel_first;
       second.product.a = {s.u.base, s.u.stride, nullptr};
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;

@@ -70,31 +70,37 @@ struct TileTable {
 template <class T, int width, class Strides>
 void product_of_width(const Product<T>& p) {
   constexpr Index chunk = depth_chunk_bytes / (width * Lanes<T>::size * Index(sizeof(T)));
+  const Index panels = p.panel_end - p.panel_begin;
   if (p.row_end - p.row_begin == 1) {  // one row: nothing to reuse, so no chunks; panels side by side instead
-    Index panel = p.panel_begin;
-    for (; panel + single_row_panels <= p.panel_end; panel += single_row_panels)
-      tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);
-    if (panel + 2 <= p.panel_end) {
-      tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth);
-      panel += 2;
+    const Index groups = (panels + single_row_panels - 1) / single_row_panels;
+    for (Index i = 0; i < groups; ++i) {
+      const Index panel = p.panel_begin + (p.last_panel_first ? groups - 1 - i : i) * single_row_panels;
+      switch (p.panel_end - panel) {
+        case 1: tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
+        case 2: tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
+        default: tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);
+      }
     }
-    if (panel < p.panel_end) tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth);
     return;
   }
   Index blocks = (p.row_end - p.row_begin + row_block - 1) / row_block;  // of nearly equal size
   for (Index begin = p.row_begin, end; begin < p.row_end; begin = end, --blocks) {
     end = begin + (p.row_end - begin + blocks - 1) / blocks;
-    for (Index panel = p.panel_begin; panel < p.panel_end; ++panel)
+    // Tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
+    const Index tiles = (end - begin + tile_rows<width> - 1) / tile_rows<width>;
+    const Index height = (end - begin) / tiles, higher = (end - begin) % tiles;
+    for (Index i = 0; i < panels; ++i) {
+      const Index panel = p.last_panel_first ? p.panel_end - 1 - i : p.panel_begin + i;
       for (Index k = 0; k == 0 || k < p.depth; k += chunk) {
         const Index depth = min(p.depth - k, chunk);
-        // Tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
-        Index tiles = (end - begin + tile_rows<width> - 1) / tile_rows<width>;
-        for (Index row = begin; row < end; --tiles) {
-          const Index height = (end - row + tiles - 1) / tiles;
-          TileTable<T, width, Strides>::rows(p, height, panel, row, k, depth);
-          row += height;
+        Index row = begin;
+        for (Index n = 0; n < tiles; ++n) {
+          const Index rows = height + (n < higher);
+          TileTable<T, width, Strides>::rows(p, rows, panel, row, k, depth);
+          row += rows;
         }
       }
+    }
   }
 }
 

@@ -85,8 +85,10 @@ void step_over_blocks(const Step<T>& s) {
   for (Index begin = 0; begin < s.rows; begin = p.row_end, --blocks) {
     p.row_begin = begin;
     p.row_end = begin + (s.rows - begin + blocks - 1) / blocks;
-    for (Index panel = s.product.panel_begin; panel < s.product.panel_end; panel = p.panel_end) {
-      p.panel_begin = panel;
+    const Index groups = (s.product.panel_end - s.product.panel_begin + panels_at_once - 1) / panels_at_once;
+    for (Index i = 0; i < groups; ++i) {
+      const Index group = s.product.last_panel_first ? groups - 1 - i : i;
+      const Index panel = p.panel_begin = s.product.panel_begin + group * panels_at_once;
       p.panel_end = min(panel + panels_at_once, s.product.panel_end);
       product(p);
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);

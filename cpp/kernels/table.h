@@ -34,6 +34,7 @@ struct Product {
   Index acc_panel_step;       // vector v of panel p lies at row + p * acc_panel_step + acc_vector[v]
   Index acc_vector[4];
   Index row_begin, row_end;
+  bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
 };
 
 // Rows of an internal buffer, [row][block][lane] or [row][block][slot][lane], padded to whole blocks.
