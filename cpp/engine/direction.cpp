@@ -78,6 +78,7 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
     }
   };
   for (const Matrix<T>& h : h_) load(h, h0, outputs_);
+  zero_h_ = !h0;
   if (cell_.has_c) load(c_, c0, spec_.hidden_size);
 }
 
@@ -88,7 +89,8 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
     const Matrix<T>& h = h_[last % 2];  // where its last step wrote
     if (h_out) std::copy_n(h.base + row * h.stride, outputs_, h_out + user * outputs_);
-    if (c_out) std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
+    if (c_out && cell_.has_c)
+      std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
   }
 }
 
@@ -170,6 +172,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
     }
+    s.product.depth = step == 0 && zero_h_ ? 0 : recurrent_.depth;
     s.product.last_panel_first = (phase_ + step) % 2;
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
@@ -186,6 +189,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();
       second.product.last_panel_first = s.product.last_panel_first;
+      if (s.product.depth == 0) second.product.depth = 0;
       second.product.a = {s.u.base, s.u.stride, nullptr};
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;
