@@ -136,7 +136,7 @@ def test_float64(seed):
 
 @pytest.mark.parametrize("seed", range(300, 400))
 def test_float32(seed):
-    check(seed, np.float32, 1e-5, 2e-5)
+    check(seed, np.float32, 1e-5, 1e-5)
 
 
 def test_the_configurations_meet_every_option():

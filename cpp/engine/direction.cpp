@@ -78,7 +78,6 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
     }
   };
   for (const Matrix<T>& h : h_) load(h, h0, outputs_);
-  zero_h_ = !h0;
   if (cell_.has_c) load(c_, c0, spec_.hidden_size);
 }
 
@@ -172,7 +171,6 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
     }
-    s.product.depth = step == 0 && zero_h_ ? 0 : recurrent_.depth;
     s.product.last_panel_first = (phase_ + step) % 2;
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
@@ -189,7 +187,6 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();
       second.product.last_panel_first = s.product.last_panel_first;
-      if (s.product.depth == 0) second.product.depth = 0;
       second.product.a = {s.u.base, s.u.stride, nullptr};
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;

@@ -47,7 +47,7 @@ class DirectionForward {
   // Steps [begin, end) of time->seq_len, called by every member of the crew.
   void run(const Io& io, Index begin, Index end, int member, Crew& crew);
   // After the last run of a call, by one member: the next call goes on from here.
-  void advance(Index steps) { phase_ += steps, zero_h_ = false; }
+  void advance(Index steps) { phase_ += steps; }
 
   Index chunk_steps() const { return chunk_steps_; }
 
@@ -72,7 +72,6 @@ class DirectionForward {
   Matrix<T> c_{}, u_{};
   const T* zeros_;
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current
-  bool zero_h_ = true;         // h is 0 before the first step, so that step has no recurrent product
 };
 
 }  // namespace gru_native

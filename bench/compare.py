@@ -1,0 +1,183 @@
+"""Compares gru_native with PyTorch, ONNX Runtime and OpenVINO, and with what the machine allows.
+
+python bench/compare.py [--quick] [--group ...] [--cells ...] [--threads 1 2] [--out DIR]
+
+Needs `pip install "gru-native[bench]"`, and a C++ compiler for the limits of the machine and the
+steps timed in C++. See bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+
+import cases
+import checks
+import limits
+import machine
+import native
+import ours
+import peers
+import problem
+import report
+import rows
+import table
+import timing
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+import gru_native
+
+CHECKS = "checks"
+ROUNDS = 5  # at least; with --quick 2
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few shapes, less than a minute")
+    parser.add_argument(
+        "--group", nargs="+", default=["all"], choices=[*cases.GROUPS, CHECKS, "all"],
+        help="what to measure (checks: memory, import time, neighbours, ...)",
+    )  # fmt: skip
+    parser.add_argument("--cells", nargs="+", choices=list(cases.GATES), help="default: all")
+    parser.add_argument("--threads", nargs="+", type=int, help="default: 1, 2 and all cores")
+    parser.add_argument("--seconds", type=float, help="to spend on each shape (default 4)")
+    parser.add_argument("--out", type=Path, help="default: bench/results/<instruction set>")
+    given = parser.parse_args(argv)
+    cores = machine.cores()
+    given.threads = sorted(set(given.threads or [1, 2, cores]))
+    if given.threads[0] < 1:
+        parser.error(f"--threads has {given.threads[0]}; expected whole numbers from 1")
+    given.too_many = [n for n in given.threads if n > cores]
+    given.threads = [n for n in given.threads if n <= cores] or [1]
+    given.cells = tuple(given.cells or (["lstm", "gru"] if given.quick else cases.GATES))
+    given.seconds = given.seconds or (0.5 if given.quick else 4.0)
+    given.out = given.out or native.HERE / "results" / gru_native.active_isa()
+    given.groups = [*cases.GROUPS, CHECKS] if "all" in given.group else given.group
+    return given
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        refresh_per_second=2,  # drawing costs time on a core, too
+    )
+
+
+def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
+    """The limits of the machine, and the steps in C++."""
+    try:
+        task = bar.add_task("building the C++ programs", total=None)
+        native.build()
+        bar.update(task, description="measuring the limits of the machine")
+        run.limits = limits.measure(run.machine["isa"], given.quick)
+        bar.update(task, description="steps in C++")
+        threads = ",".join(map(str, given.threads))
+        options = ["--cells", ",".join(given.cells), "--threads", threads]
+        run.steps = native.run("step", *options, *(["--quick"] if given.quick else []))["steps"]
+    except native.BuildError as error:
+        run.notes.append(f"left out: limits of the machine and steps in C++. {error}")
+    finally:
+        bar.remove_task(task)
+    if run.limits and not run.limits.is_quiet:
+        run.notes.append(
+            "The machine was not quiet while its limits were measured: all cores together did less "
+            "than each alone. Percentages of the limit are too high."
+        )
+
+
+def _ticker(bar: Progress, task: TaskID, done: int) -> timing.Tick:
+    return lambda part: bar.update(task, completed=done + part)
+
+
+def _case(
+    case: cases.Case,
+    run: report.Run,
+    given: argparse.Namespace,
+    others: list[peers.Peer],
+    tick: timing.Tick,
+) -> list[rows.Row]:
+    numbers = problem.Problem(case)
+    own = [ours.runner(numbers, n) for n in given.threads]
+    with own[0].around():
+        reference = own[0].outputs()
+    runners = own + peers.runners(others, numbers, given.threads, run.notes)
+    for runner in runners:
+        problem.compare(reference, runner, case)
+    full = case.full_batch()
+    if full:
+        same = problem.Problem(full)
+        runners += [ours.runner(same, n, rows.FULL_BATCH) for n in given.threads]
+    timings = timing.measure(runners, given.seconds, 2 if given.quick else ROUNDS, tick)
+    return rows.make(case, runners, timings, given.threads, run.limits, run.steps)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = _arguments(argv)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=180)  # a file: nothing is cut off
+    notes: list[str] = []
+    if given.too_many:
+        notes.append(f"left out: {given.too_many} threads, more than the {machine.cores()} cores")
+    others = peers.installed(notes)
+    versions = {peer.name: peer.version for peer in others}
+    run = report.Run(machine.describe(versions), given.threads, notes=notes)
+    console.print(report.machine_line(run.machine), highlight=False)
+
+    groups = [g for g in cases.GROUPS if g in given.groups]
+    with _bar(console) as bar:
+        try:
+            _native(run, given, bar)
+            if run.limits:
+                console.print(table.of_limits(run.limits).rich())
+            if run.steps and "streaming" in groups:
+                console.print(table.of_steps(run.steps, run.limits).rich())
+            for group in groups:
+                grid = cases.grid((group,), given.cells, given.quick)
+                task = bar.add_task(group, total=len(grid))
+                for done, case in enumerate(grid):
+                    bar.update(task, description=case.name, completed=done)
+                    tick = _ticker(bar, task, done)
+                    run.rows += _case(case, run, given, others, tick)
+                    gc.collect()
+                bar.remove_task(task)
+                for n in given.threads:
+                    if made := table.of_rows(run.rows, group, n):
+                        console.print(made.rich())
+            if CHECKS in given.groups:
+                task = bar.add_task("memory, imports, neighbours", total=len(checks.CHECKS))
+                run.checks = checks.run_all(given.quick, notes, lambda: bar.advance(task))
+                bar.remove_task(task)
+        except KeyboardInterrupt:
+            notes.append("stopped before the end")
+    if any(row.percent and row.percent > 100 for row in run.rows):
+        notes.append(
+            "A row is beyond the limit, which is impossible: something else ran while the limits "
+            "were measured. Measure again."
+        )
+    console.print(table.of_targets(run.targets()).rich())
+    paths = report.write(run, given.out)
+    for note in notes:
+        console.print(f"- {note}", highlight=False, markup=False)
+    console.print(f"Written to {given.out}: {', '.join(p.name for p in paths)}", highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""What the machine allows, and what that makes the least time of a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import native
+from cases import Case
+
+BYTES = 4  # float32
+
+
+@dataclass(frozen=True)
+class Level:
+    """A cache, or the memory (capacity 0): bytes a second, read by one core and by all together."""
+
+    name: str
+    capacity: int
+    one: float
+    all: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Measured by limits.cpp with the instructions of one ISA."""
+
+    isa: str
+    cores: int
+    flops_one: float
+    flops_all: float
+    levels: tuple[Level, ...]
+    curve: tuple[dict[str, float], ...]  # read rates by size of the block, to look things up
+
+    def used(self, threads: int) -> int:
+        return min(threads, self.cores)
+
+    def flops(self, threads: int) -> float:
+        """Float operations a second of so many threads, each on a core of its own."""
+        cores = self.used(threads)
+        return self.flops_one if cores == 1 else self.flops_all * cores / self.cores
+
+    def level(self, share: float, threads: int) -> Level:
+        """The level in which a core's share fits. The last cache is shared, the others are not."""
+        caches = [level for level in self.levels if level.capacity]
+        for level in caches:
+            sharers = self.used(threads) if level is caches[-1] else 1
+            if share * sharers <= level.capacity:
+                return level
+        return self.levels[-1]
+
+    def read_rate(self, share: float, threads: int) -> float:
+        """Bytes a second that one core reads from there, while the others read as well."""
+        level = self.level(share, threads)
+        return level.one if self.used(threads) == 1 else level.all / self.cores
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all cores together did what so many alone would, as on an idle machine."""
+        pairs = [(self.flops_one, self.flops_all)]
+        pairs += [(level.one, level.all) for level in self.levels[:2]]
+        return all(together > 0.85 * self.cores * one for one, together in pairs)
+
+
+def measure(isa: str, quick: bool) -> Limits:
+    """Run limits_<isa>. Raises native.BuildError."""
+    raw: dict[str, Any] = native.run(f"limits_{isa}", *(["--quick"] if quick else []))
+    return Limits(
+        raw["isa"],
+        raw["cores"],
+        raw["gflops"]["one"] * 1e9,
+        raw["gflops"]["all"] * 1e9,
+        tuple(
+            Level(v["name"], v["capacity"], v["one"] * 1e9, v["all"] * 1e9) for v in raw["levels"]
+        ),
+        tuple(raw["curve"]),
+    )
+
+
+class Parts(NamedTuple):
+    """Seconds that the two bounds ask for, and the level from which a step's weights come."""
+
+    arithmetic: float
+    weights: float
+    level: str
+
+
+def limit_parts(case: Case, limits: Limits, threads: int) -> Parts:
+    cores = limits.used(threads)
+    layers = [(BYTES * i / cores, BYTES * r / cores) for i, r in case.layers()]
+    whole = sum(i + r for i, r in layers)
+    passes = case.seq_len * (2 if case.group == "training" else 1)
+    seconds, slowest = 0.0, 0.0
+    for from_input, recurrent in layers:
+        cycle = whole if case.seq_len == 1 else recurrent  # read again and again
+        seconds += passes * recurrent / limits.read_rate(cycle, threads)
+        seconds += from_input / limits.read_rate(whole, threads)
+        slowest = max(slowest, cycle)
+    return Parts(case.flops / limits.flops(threads), seconds, limits.level(slowest, threads).name)
+
+
+def limit_seconds(case: Case, limits: Limits, threads: int) -> float:
+    """The least time that this machine allows for a call: the larger of two bounds.
+
+    Arithmetic: 2 FLOPs a weight, step and row of the batch (for ragged batches the steps that
+    count; for training three times as much), divided by the measured FMA rate of the cores used.
+    Activations count nothing.
+
+    Weights: a step needs all recurrent weights, whatever the batch, and cannot begin before the
+    step before it has ended. So over the call a core reads its share (the layer's recurrent
+    weights, both directions, divided by the cores used) seq_len times, in training twice that
+    (forward, and back in dh = dG W). It reads at the measured rate of the nearest level that holds
+    the share, with all cores in use reading at once: a cache of its own (L1, L2) holds it if the
+    share is no larger than the cache; the last, shared cache if the shares of all cores together
+    are not. The layers of a stack come one after the other, each cycling over its own share only:
+    the kindest order there is. The input weights are read once a call, for all steps together,
+    from the level that holds a core's share of all weights of the stack. With seq_len = 1 each
+    call is one step, so the recurrent weights, too, come from the level that holds all of these.
+
+    Neither bound counts x, y, the state or hand-over between cores.
+    """
+    parts = limit_parts(case, limits, threads)
+    return max(parts.arithmetic, parts.weights)

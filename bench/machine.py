@@ -1,0 +1,44 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gru_native
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(peers: dict[str, str]) -> dict[str, Any]:
+    """Machine, versions and date; `peers` are the versions of those that took part."""
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _cpu_model(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "isa": gru_native.active_isa(),
+        "versions": {
+            "gru_native": getattr(gru_native, "__version__", "unknown"),
+            **peers,
+            "NumPy": np.__version__,
+            "Python": platform.python_version(),
+        },
+    }

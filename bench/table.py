@@ -1,0 +1,128 @@
+"""The tables, as columns of text: rich draws them on the terminal, report.py writes Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import targets
+from limits import Limits
+from problem import OURS
+from rich.table import Table as RichTable
+from rows import Row, Step
+from targets import Target
+
+TITLES = {
+    "inference": "Inference",
+    "stacks": "Inference: stacks, bidirectional, ragged",
+    "training": "Training step: forward and all gradients",
+    "streaming": "One streaming step from Python",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    header: tuple[str, ...]
+    lines: Sequence[tuple[str, ...]]
+
+    def rich(self) -> RichTable:
+        drawn = RichTable(title=self.title, title_justify="left", title_style="bold")
+        for k, name in enumerate(self.header):
+            drawn.add_column(name, justify="left" if k == 0 else "right", no_wrap=k == 0)
+        for line in self.lines:
+            drawn.add_row(*line)
+        return drawn
+
+    def markdown(self) -> str:
+        marks = ["---"] + ["--:"] * (len(self.header) - 1)
+        lines = [self.header, tuple(marks), *self.lines]
+        return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Three digits that count; a dash for what there is not."""
+    if value is None:
+        return "-"
+    if value >= 100:
+        return f"{value:.0f}{unit}"
+    if value < 1:
+        return f"{value:.2g}{unit}"
+    return f"{value:.{1 if value >= 10 else 2}f}{unit}"
+
+
+def _us(seconds: float | None) -> str:
+    return number(None if seconds is None else seconds * 1e6)
+
+
+def _line(row: Row, peers: Sequence[str], cpp: bool, full: bool) -> Iterator[str]:
+    yield row.case.name
+    yield _us(row.ours.median)
+    if cpp:
+        yield _us(row.ours_in_cpp)
+    if full:
+        yield _us(row.full_batch)
+    for name in peers:
+        timing, threads = row.peers.get(name, (None, 0))
+        fewer = f" ({threads} thr.)" if timing and threads < row.threads else ""
+        yield _us(timing.median if timing else None) + fewer
+    yield number(row.ratio, "x")
+    yield f"{_us(row.limit)} {row.bound}".strip()
+    yield "-" if row.percent is None else f"{row.percent:.0f} %"
+
+
+def of_rows(rows: Sequence[Row], group: str, threads: int) -> Table | None:
+    """Microseconds a call of one group at one number of threads."""
+    chosen = [r for r in rows if r.case.group == group and r.threads == threads]
+    if not chosen:
+        return None
+    peers = list(dict.fromkeys(name for r in chosen for name in r.peers))
+    cpp = any(r.ours_in_cpp for r in chosen)
+    full = any(r.full_batch for r in chosen)
+    header = ["us a call", OURS]
+    header += ["in C++"] * cpp + ["full batch"] * full + peers
+    header += ["best peer / ours", "limit", "of the limit"]
+    title = f"{TITLES[group]}, float32, {threads} thread{'s' if threads > 1 else ''}"
+    lines = [tuple(_line(r, peers, cpp, full)) for r in chosen]
+    return Table(title, tuple(header), lines)
+
+
+def of_limits(limits: Limits) -> Table:
+    lines = [
+        (
+            "float32 multiply-adds",
+            *(f"{v / 1e9:.0f} GFLOP/s" for v in (limits.flops_one, limits.flops_all)),
+        )
+    ]
+    for level in limits.levels:
+        size = f" ({level.capacity >> 10} KB)" if level.capacity else ""
+        lines.append(
+            (f"read {level.name}{size}", *(f"{v / 1e9:.0f} GB/s" for v in (level.one, level.all)))
+        )
+    return Table(
+        f"What the machine allows with {limits.isa} instructions",
+        ("", "1 core", f"all {limits.cores} cores"),
+        lines,
+    )
+
+
+def of_steps(steps: Sequence[Step], limits: Limits | None) -> Table:
+    """Streaming steps in C++, with the target where RTNeural has a figure."""
+    lines = []
+    for s in steps:
+        if s["what"] != "stream":
+            continue
+        target = targets.step_target(s, limits) if limits else None
+        met = "-" if target is None else ("yes" if s["ns"] <= target else "no")
+        name = f"{s['cell'].upper()} {s['input']}->{s['hidden']}"
+        lines.append(
+            (name, str(s["threads"]), number(s["ns"]), number(target), met, str(s["allocations"]))
+        )
+    header = ("ns a step", "threads", "ns", "target ns", "met", "allocations")
+    return Table("One streaming step in C++", header, lines)
+
+
+def of_targets(found: Sequence[Target]) -> Table:
+    words = {True: "yes", False: "NO", None: "-"}
+    lines = [(t.what, t.wanted, t.measured, words[t.met], t.where) for t in found]
+    return Table("Held to", ("what", "wanted", "measured", "met", "worst row"), lines)
