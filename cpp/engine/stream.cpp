@@ -35,6 +35,11 @@ Stream<T>::Stream(const Layer<T>& layer, std::int64_t batch) : impl_(std::make_u
     throw std::invalid_argument(
         "a bidirectional layer has no stream: its reverse direction begins at the end of the sequence");
   if (batch < 1) throw std::invalid_argument("batch_size is " + std::to_string(batch) + "; expected at least 1");
+  // Every buffer of a stream must have a size that an address can hold.
+  const double row = static_cast<double>(spec.num_layers) * static_cast<double>(spec.gates() * spec.hidden_size + 1024);
+  if (static_cast<double>(batch) * row > 1e15)
+    throw std::invalid_argument("batch_size is " + std::to_string(batch) +
+                                "; its states would be larger than memory can be");
   impl_->spec = spec;
   impl_->packed = layer.impl().current();
   impl_->time = Timeline(1, batch, nullptr);

@@ -65,5 +65,8 @@ int main() {
   CHECK(throws<std::invalid_argument>([] { Stream<float>(Layer<float>(spec_of(Cell::gru, 2, 3, 1, true)), 1); },
                                       "bidirectional"),
         "no error");
+  CHECK(throws<std::invalid_argument>(
+            [] { Stream<float>(Layer<float>(spec_of(Cell::gru, 2, 3)), std::int64_t(1) << 60); }, "batch_size"),
+        "no error");
   return done("streams");
 }
