@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "engine/layer_impl.h"
 
@@ -17,14 +18,16 @@ struct Stream<T>::Impl {
   Index longest = 0;
   std::vector<T> h, c;
 
+  // The new buffers are complete before the old ones go: if memory runs out, the stream is as it was.
   void grow(Index seq_len) {
-    States<T> s{h.data(), c.empty() ? nullptr : c.data()};
+    const States<T> s{h.data(), c.empty() ? nullptr : c.data()};
     if (stack) stack->store_state(s);
-    stack.reset();
-    arena.reset();
+    Arena roomier;
+    auto next = std::make_unique<StackForward<T>>(spec, *packed, time, seq_len, nullptr, DropoutMask(0, 0), roomier);
+    next->load_state({s.h, s.c});
+    stack = std::move(next);
+    arena = std::move(roomier);
     longest = seq_len;
-    stack = std::make_unique<StackForward<T>>(spec, *packed, time, longest, nullptr, DropoutMask(0, 0), arena);
-    stack->load_state({s.h, s.c});
   }
 };
 
