@@ -177,3 +177,17 @@ def run_python(code, *arguments, timeout=120, **environment):
         timeout=timeout,
         env={**os.environ, **environment},
     )
+
+
+def assert_slopes(loss, arrays, gradients, rng):
+    """Gradients against central differences of loss(), along one random direction of each array."""
+    for name, array in arrays.items():
+        direction, kept, step = rng.standard_normal(array.shape), array.copy(), 1e-6
+        array[...] = kept + step * direction
+        up = loss()
+        array[...] = kept - step * direction
+        down = loss()
+        array[...] = kept
+        expected = (up - down) / (2 * step)
+        actual = np.sum(gradients[name] * direction)
+        assert abs(actual - expected) <= 1e-7 * max(1.0, abs(expected)), name

@@ -76,7 +76,7 @@ StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& wei
     : spec_(spec), time_(time), tape_(tape), dropout_(dropout) {
   // Forward in time only and without a tape, a window of steps passes through all layers before the next one does,
   // so what lies between layers stays small.
-  const bool windows = spec.directions() == 1 && !tape;
+  windows_ = spec.directions() == 1 && !tape;
   window_ = longest;
   const Index columns = spec.directions() * spec.output_size();
   for (Index layer = 0; layer < spec.num_layers; ++layer) {
@@ -85,10 +85,10 @@ StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& wei
       directions_.emplace_back(spec, weights, weights.forward[i], time, d == 1, longest,
                                tape ? &(*tape)[layer].direction[d] : nullptr, arena);
     }
-    if (windows) window_ = std::min(window_, directions_.back().chunk_steps());
+    if (windows_) window_ = std::min(window_, directions_.back().chunk_steps());
     if (layer + 1 == spec.num_layers) break;
     const Index stride = padded_stride(columns, sizeof(T));
-    const Index rows = windows ? window_ * time.batch : time.rows;
+    const Index rows = windows_ ? window_ * time.batch : time.rows;
     between_.push_back({arena.take<T>(rows * stride), stride});
     if (tape) (*tape)[layer + 1].x = between_.back();
   }
@@ -132,7 +132,6 @@ template <class T>
 void StackForward<T>::run(Rows<const T> x, const Sequences<T>& y, const Index* y_offset, TeamLease& team) {
   Crew all(team.size());
   Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
-  const bool windows = window_ < time_.seq_len || (spec_.directions() == 1 && !tape_);
   const Index columns = spec_.directions() * spec_.output_size();
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -141,10 +140,10 @@ void StackForward<T>::run(Rows<const T> x, const Sequences<T>& y, const Index* y
       for (Index l = 0; l < spec_.num_layers; ++l) {
         typename DirectionForward<T>::Io io{};
         io.x = x;
-        if (l > 0) io.x = {between_[l - 1].base, between_[l - 1].stride, nullptr}, io.x_window = windows;
+        if (l > 0) io.x = {between_[l - 1].base, between_[l - 1].stride, nullptr}, io.x_window = windows_;
         if (l + 1 < spec_.num_layers) {
           io.y = between_[l].base, io.y_batch = between_[l].stride;
-          io.y_compact = true, io.y_window = windows;
+          io.y_compact = true, io.y_window = windows_;
         } else {
           io.y = y.data, io.y_step = y.step_stride, io.y_batch = y.batch_stride, io.y_offset = y_offset;
         }

@@ -56,6 +56,7 @@ class StackForward {
   std::vector<LayerTape<T>>* tape_;
   DropoutMask dropout_;
   std::deque<DirectionForward<T>> directions_;  // [layer * directions + direction]
+  bool windows_;                                // whether the steps are cut into windows at all
   Index window_;                                // steps that pass through all layers before the next ones do
   std::vector<Matrix<T>> between_;              // [layer]: its output for the layer above
 };
