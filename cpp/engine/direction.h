@@ -14,15 +14,6 @@ struct DirectionTape {
   Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
 };
 
-// Rows a power of two apart would all fall into the same few sets of the cache: an odd number of lines avoids that.
-Index padded_stride(Index columns, Index element_bytes);
-
-// The share of `n` things that falls to one member, in whole granules.
-struct Share {
-  Index begin, end;
-};
-Share share_of(Index n, Index granule, int member, int members);
-
 template <class T>
 class DirectionForward {
  public:

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/layer_impl.h"
+#include "engine/outer.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 
@@ -166,7 +167,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
   std::vector<Matrix<T>> scratch;
   for (int m = 0; m < team.size(); ++m)
-    scratch.push_back(matrix(DirectionBackward<T>::scratch_rows, std::max({widest, outputs, Index(spec.hidden_size)})));
+    scratch.push_back(matrix(outer_rows, std::max({widest, outputs, Index(spec.hidden_size)})));
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
     steps.emplace_back(spec, *tape.packed, transposed[i], time, i % directions == 1,
