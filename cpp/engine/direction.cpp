@@ -7,7 +7,7 @@
 
 namespace gru_native {
 namespace {
-constexpr Index chunk_bytes = 256 * 1024;  // of pre-activations between the input product and the steps
+constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the input product and the steps
 }  // namespace
 
 template <class T>
