@@ -55,7 +55,7 @@ class DirectionForward {
   const Timeline& time_;
   const bool reverse_;
   DirectionTape<T>* const tape_;
-  Index lanes_, blocks_, granule_, outputs_;
+  Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
   bool projects_;
   Product<T> input_, recurrent_, second_{};  // as the steps use them, but for rows and shares
   Index chunk_steps_;          // steps whose input product is done at once

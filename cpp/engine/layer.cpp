@@ -62,12 +62,19 @@ Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), ar
       const std::string suffix = "_l" + std::to_string(l) + (d ? "_reverse" : "");
       WeightIndex at;
       at.ih = add("weight_ih" + suffix, {rows, layer_input(l)});
-      at.hh = add("weight_hh" + suffix, {rows, spec.output_size()});
+      at.hh = add("weight_hh" + suffix, {rows, spec.state_size()});
       if (spec.bias) {
         at.bias_ih = add("bias_ih" + suffix, {rows});
         at.bias_hh = add("bias_hh" + suffix, {rows});
       }
       if (spec.proj_size) at.hr = add("weight_hr" + suffix, {spec.proj_size, spec.hidden_size});
+      if (spec.nonrecurrent_proj_size)
+        at.hp = add("weight_hp" + suffix, {spec.nonrecurrent_proj_size, spec.hidden_size});
+      const LstmVariant& v = spec.lstm;
+      if (v.peephole && v.input_gate) at.peephole[0] = add("weight_ci" + suffix, {spec.hidden_size});
+      if (v.peephole && v.forget_gate && !v.coupled_gates)
+        at.peephole[1] = add("weight_cf" + suffix, {spec.hidden_size});
+      if (v.peephole && v.output_gate) at.peephole[2] = add("weight_co" + suffix, {spec.hidden_size});
       index.push_back(at);
     }
 }
@@ -167,7 +174,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
-    steps.emplace_back(spec, *tape.packed, transposed[i], time, i % directions == 1,
+    steps.emplace_back(spec, *tape.packed, tape.packed->forward[i], transposed[i], time, i % directions == 1,
                        tape.layers[i / directions].direction[i % directions], arena);
   Index sums = 0;
   for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
@@ -194,9 +201,9 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
         io.dy_step = call.dy.step_stride;
         io.dy_batch = top ? call.dy.batch_stride : above.stride;
         io.dy_offset = dy_offset;
-        io.dh_final = states(call.dfinal.h, i, spec.output_size());
+        io.dh_final = states(call.dfinal.h, i, spec.state_size());
         io.dc_final = states(call.dfinal.c, i, spec.hidden_size);
-        io.dh_initial = states(call.dinitial.h, i, spec.output_size());
+        io.dh_initial = states(call.dinitial.h, i, spec.state_size());
         io.dc_initial = states(call.dinitial.c, i, spec.hidden_size);
         if (directions == 1 || all.size() == 1) steps[i].run(io, rank, all);
         else if ((rank >= halves[0].size()) == (d == 1))
@@ -233,7 +240,13 @@ template <class T>
 DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*>& dweights) const {
   const WeightIndex& at = index[static_cast<std::size_t>(i)];
   const auto pointer = [&](int weight) { return weight < 0 ? nullptr : dweights[static_cast<std::size_t>(weight)]; };
-  return {pointer(at.ih), pointer(at.hh), pointer(at.bias_ih), pointer(at.bias_hh), pointer(at.hr)};
+  return {pointer(at.ih),
+          pointer(at.hh),
+          pointer(at.bias_ih),
+          pointer(at.bias_hh),
+          pointer(at.hr),
+          pointer(at.hp),
+          {pointer(at.peephole[0]), pointer(at.peephole[1]), pointer(at.peephole[2])}};
 }
 
 template <class T>

@@ -46,7 +46,7 @@ Stream<T>::Stream(const Layer<T>& layer, std::int64_t batch) : impl_(std::make_u
   impl_->spec = spec;
   impl_->packed = layer.impl().current();
   impl_->time = Timeline(1, batch, nullptr);
-  impl_->h.resize(static_cast<std::size_t>(spec.num_layers * batch * spec.output_size()));
+  impl_->h.resize(static_cast<std::size_t>(spec.num_layers * batch * spec.state_size()));
   if (spec.has_c()) impl_->c.resize(static_cast<std::size_t>(spec.num_layers * batch * spec.hidden_size));
   impl_->grow(1);
 }

@@ -37,14 +37,22 @@ EIGEN_ALWAYS_INLINE Exp exp_in_parts(Lanes<float> x) {
 
 // min and max of Eigen return their first argument where it is NaN: a clamped NaN is still one.
 template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> clamp(Lanes<T> x, T low, T high) {
-  return packet::pmax(packet::pmin(x.p, Lanes<T>(high).p), Lanes<T>(low).p);
+EIGEN_ALWAYS_INLINE Lanes<T> clamp(Lanes<T> x, Lanes<T> low, Lanes<T> high) {
+  return packet::pmax(packet::pmin(x.p, high.p), low.p);
+}
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> clamp(Lanes<T> x, Lanes<T> limit) {
+  return clamp(x, Lanes<T>(T(0)) - limit, limit);
+}
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> abs(Lanes<T> x) {
+  return packet::pabs(x.p);
 }
 
 // 1 / (1 + exp(-x)). +-inf saturate: the inverse of nearly 2^128 is flushed to 0.
 EIGEN_ALWAYS_INLINE Lanes<float> sigmoid(Lanes<float> x) {
   using V = Lanes<float>;
-  const Exp e = exp_in_parts(clamp(V(0.f) - x, -87.3365f, 88.3f));
+  const Exp e = exp_in_parts(clamp(V(0.f) - x, V(-87.3365f), V(88.3f)));
   return V(1.f) / multiply_add(e.scale, e.m1, e.scale + V(1.f));
 }
 EIGEN_ALWAYS_INLINE Lanes<double> sigmoid(Lanes<double> x) {
@@ -61,7 +69,7 @@ EIGEN_ALWAYS_INLINE Lanes<T> with_sign_of(Lanes<T> x, Lanes<T> a) {
 // tanh |x| = d / (d + 2), d = exp(2|x|) - 1; from |x| = 20 on it is 1.
 EIGEN_ALWAYS_INLINE Lanes<float> tanh(Lanes<float> x) {
   using V = Lanes<float>;
-  const V magnitude = packet::pabs(x.p);
+  const V magnitude = abs(x);
   const Exp e = exp_in_parts(packet::pmin((magnitude + magnitude).p, V(40.f).p));
   const V d = multiply_add(e.scale, e.m1, e.scale - V(1.f));
   return with_sign_of(x, d / (d + V(2.f)));
@@ -77,7 +85,7 @@ EIGEN_ALWAYS_INLINE Lanes<double> tanh(Lanes<double> x) {
   q = multiply_add(z, q, V(2.23548839060100448583e3));
   q = multiply_add(z, q, V(4.84406305325125486048e3));
   const V near = multiply_add(p * z / q, x, x);
-  const V magnitude = packet::pabs(x.p);
+  const V magnitude = abs(x);
   const V far = V(1.) - V(2.) / (V(packet::pexp((magnitude + magnitude).p)) + V(1.));
   return keep_nan(x, where_less(magnitude, V(0.625), near, with_sign_of(x, far)));
 }
