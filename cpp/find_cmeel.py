@@ -1,6 +1,6 @@
 """Print the folder in which a PyPI package of this environment keeps headers or CMake files, if any.
 
-    python find_cmeel.py cmeel-eigen
+python find_cmeel.py cmeel-eigen
 """
 
 import pathlib
