@@ -1,4 +1,4 @@
-"""Print the folder in which a PyPI package of this environment keeps headers or CMake files, if any.
+"""Print the folder in which a PyPI package of this environment keeps its headers, if any.
 
 python find_cmeel.py cmeel-eigen
 """

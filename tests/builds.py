@@ -11,7 +11,7 @@ PYTHON = f"-DPython_EXECUTABLE={sys.executable}"
 
 
 def run(*command, cwd=ROOT, **variables):
-    """The command's output; cmake, ctest, ninja and python are those of this environment, active or not."""
+    """The command's output. cmake, ninja, python are those of this environment, active or not."""
     path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
     environment = {**os.environ, "PATH": path, **variables}
     done = subprocess.run(

@@ -44,11 +44,10 @@ def parent_project(tmp_path_factory):
     """
     source = tmp_path_factory.mktemp("parent")
     (source / "gru_native").symlink_to(builds.ROOT)
-    hostile = (
-        "-O2 -ffast-math -fno-exceptions -fno-rtti -DEIGEN_DONT_VECTORIZE -DEIGEN_MAX_ALIGN_BYTES=0"
-    )
+    code = "-O2 -march=native -ffast-math -fno-exceptions -fno-rtti"
+    eigen = "-DEIGEN_DONT_VECTORIZE -DEIGEN_MAX_ALIGN_BYTES=0"
     options = [
-        f"-DCMAKE_CXX_FLAGS={hostile}",
+        f"-DCMAKE_CXX_FLAGS={code} {eigen}",
         "-DCMAKE_CXX_STANDARD=20",
         "-DCMAKE_UNITY_BUILD=ON",
         "-DCMAKE_BUILD_TYPE=",

@@ -1,9 +1,10 @@
-"""The C++ library as other projects find it: installed, as a part of them, or in the Python package."""
+"""The C++ library as other projects find it: installed, as a part of them, in the package."""
 
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ def embedder_options():
     """Where the embedder's own Eigen is, and instructions that this machine has."""
     eigen = run(sys.executable, "cpp/find_cmeel.py", "cmeel-eigen").strip()
     isa = "-mavx2;-mfma" if "avx2" in gru_native.available_isas() else ""
-    return [f"-DCMAKE_PREFIX_PATH={eigen}", f"-DEMBEDDER_ISA={isa}"]
+    return ["-DEMBEDDER_EIGEN=ON", f"-DCMAKE_PREFIX_PATH={eigen}", f"-DEMBEDDER_ISA={isa}"]
 
 
 def configure_options(cmake_dir, shared=False):
@@ -192,8 +193,6 @@ def test_package_with_find_package(package, tmp_path, bits):
 
 
 def test_package_with_pkg_config(package, tmp_path, bits):
-    from pathlib import Path
-
     assert package("pkgconfig") == gru_native.get_pkgconfig_dir()
     compile_with_pkg_config(Path(package("pkgconfig")), tmp_path, bits)
 

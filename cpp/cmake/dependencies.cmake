@@ -23,8 +23,11 @@ if(NOT Eigen3_FOUND)
   message(FATAL_ERROR "Eigen >= 3.4 not found: install it, or run `python -m pip install cmeel-eigen`")
 endif()
 message(STATUS "gru_native: Eigen ${Eigen3_VERSION} from ${Eigen3_DIR}")
-if(NOT PROJECT_IS_TOP_LEVEL AND NOT gru_native_eigen_dir_was)
-  unset(Eigen3_DIR CACHE)  # the parent project looks for its own Eigen
+if(NOT PROJECT_IS_TOP_LEVEL)  # the parent project looks for its own Eigen
+  unset(Eigen3_DIR CACHE)
+  if(gru_native_eigen_dir_was)
+    set(Eigen3_DIR "${gru_native_eigen_dir_was}" CACHE PATH "The directory containing a CMake configuration file for Eigen3.")
+  endif()
 endif()
 
 # Global: whoever links the library needs this target, also a parent project.

@@ -1,4 +1,4 @@
-"""Where the C++ library lies that comes with the package: headers, libraries, CMake and pkg-config files."""
+"""Where the C++ library lies that comes with the package: headers, libraries, CMake files."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def _existing(folder: str, file: str) -> str:
     if not (_PREFIX / folder / file).is_file():
         raise FileNotFoundError(
             f"{_PREFIX / folder} has no {file}: this gru_native was not installed by pip. "
-            "Install it (`python -m pip install .`), or install the library alone (`cmake --install`)."
+            "Install it (`python -m pip install .`), or the library alone (`cmake --install`)."
         )
     return str(_PREFIX / folder)
