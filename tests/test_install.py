@@ -76,6 +76,30 @@ def test_beside_another_eigen(embedder, bits, eigen, library):
     assert run(embedder / f"eigen_{eigen}_{library}") == bits
 
 
+C_PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(c_only LANGUAGES C)
+find_package(gru_native REQUIRED)
+foreach(kind static shared)
+  add_executable(${kind} main.c)
+  target_link_libraries(${kind} PRIVATE gru_native::${kind})
+endforeach()
+"""
+C_PROGRAM = """
+#include <stdio.h>
+int _ZN10gru_native15get_num_threadsEv(void);  /* gru_native::get_num_threads() */
+int main(void) { return printf("%d", _ZN10gru_native15get_num_threadsEv()) < 0; }
+"""
+
+
+def test_a_project_without_cpp(prefix, tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(C_PROJECT)
+    (tmp_path / "main.c").write_text(C_PROGRAM)
+    build(tmp_path, tmp_path / "build", *configure_options(prefix / "lib/cmake/gru_native"))
+    for program in ("static", "shared"):
+        assert run(tmp_path / "build" / program, GRU_NATIVE_NUM_THREADS="3") == "3"
+
+
 def dynamic_symbols(path):
     lines = run("nm", "-D", "-C", "--defined-only", path).splitlines()
     return [line.split(maxsplit=2)[2] for line in lines]
