@@ -36,19 +36,18 @@ def check(printed):
 
 
 @pytest.fixture
-def installed(prefix):
+def installed(prefix, tmp_path):
     """Fills the folders into the commands, where this package was not installed by pip."""
 
     def fill_in(script):
         try:
             gru_native.get_cmake_dir()
         except FileNotFoundError:
-            script = script.replace(
-                "$(python -m gru_native --cmakedir)", str(prefix / "lib/cmake/gru_native")
-            )
-            script = script.replace(
-                "$(python -m gru_native --pkgconfigdir)", str(prefix / "lib/pkgconfig")
-            )
+            link = tmp_path / "prefix"  # a path without spaces
+            link.symlink_to(prefix)
+            for name, folder in [("cmake", "cmake/gru_native"), ("pkgconfig", "pkgconfig")]:
+                asked = f"$(python -m gru_native --{name}dir)"
+                script = script.replace(asked, str(link / "lib" / folder))
         return script
 
     return fill_in
