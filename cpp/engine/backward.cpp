@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/outer.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {
 namespace {
 
 constexpr Index granule = 4;          // blocks: transposed panels hold four
-constexpr Index depth_at_once = 256;  // rows of x and d that are summed while they are in L2
 
 template <class T>
 Matrix<T> from_row(Matrix<T> m, Index row) {
@@ -155,65 +155,34 @@ void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, in
 }
 
 template <class T>
-template <class RowOf>
-void DirectionBackward<T>::outer(Matrix<T> d, Index d_columns, Matrix<T> x, Index columns, T* dw, T* db,
-                                 Matrix<T> scratch, Share share, const RowOf& row_of) const {
-  Product<T> p{};
-  p.k_stride = x.stride;
-  p.panel_stride = p.acc_panel_step = 4 * lanes_;
-  p.width = 4;
-  for (int v = 0; v < 4; ++v) p.acc_vector[v] = v * lanes_;
-  p.panel_end = divide_up(columns, p.panel_stride);
-  p.a_k_stride = d.stride;
-  p.acc = {scratch.base, scratch.stride, nullptr};
-  for (Index begin = share.begin; begin < share.end; begin += scratch_rows) {
-    const Index count = std::min({scratch_rows, share.end - begin, d_columns - begin});
-    if (dw) {
-      p.row_end = count;
-      p.start = {zeros_, 0, nullptr};
-      for (Index row = 0; row == 0 || row < time_.rows; row += depth_at_once) {
-        p.depth = std::min(depth_at_once, time_.rows - row);
-        p.panels = x.base + row * x.stride;
-        p.a = {d.base + row * d.stride + begin, 1, nullptr};
-        kernels_.product(p);
-        p.start = {scratch.base, scratch.stride, nullptr};
-      }
-      for (Index j = 0; j < count; ++j)
-        if (const Index to = row_of(begin + j); to >= 0)
-          std::copy_n(scratch.base + j * scratch.stride, columns, dw + to * columns);
-    }
-    if (db) {
-      std::fill_n(scratch.base, scratch_rows, T(0));
-      kernels_.column_sums(d.base + begin, d.stride, time_.rows, count, scratch.base);
-      for (Index j = 0; j < count; ++j)
-        if (const Index to = row_of(begin + j); to >= 0) db[to] = scratch.base[j];
-    }
-  }
-}
-
-template <class T>
 void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
-                                          Matrix<T> scratch, int member, int members) const {
+                                          T* scratch, int member, int members) const {
   const Index d_columns = blocks_ * slots.count * lanes_;
-  outer(d, d_columns, x, columns, dw, db, scratch, share_of(d_columns, scratch_rows, member, members),
-        [&](Index column) -> Index {
-          const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
-          if (unit >= spec_.hidden_size) return -1;
-          return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
-        });
+  const Outer<T> o{time_.rows, read_only(d), read_only(x), columns, dw, db};
+  outer(o, share_of(d_columns, outer_granule, member, members), scratch, [&](Index column) -> Index {
+    const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
+    if (unit >= spec_.hidden_size) return -1;
+    return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
+  });
 }
 
 template <class T>
-void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g,
-                                            Matrix<T> scratch, int member, int members) const {
+Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
+  const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
+  const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
+  return outer_scratch<T>(std::min(gates, most), std::max({columns, outputs_, Index(spec_.hidden_size)}));
+}
+
+template <class T>
+void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch,
+                                            int member, int members) const {
   gate_gradients(dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih, scratch, member, members);
   gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, outputs_, g.hh, g.bias_hh, scratch, member, members);
   if (cell_.candidate.count > 0)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, outputs_, g.hh, g.bias_hh, scratch, member, members);
-  if (projects_)
-    outer(dr_, output_blocks_ * lanes_, tape_.u, spec_.hidden_size, g.hr, nullptr, scratch,
-          share_of(output_blocks_ * lanes_, scratch_rows, member, members),
-          [&](Index column) -> Index { return column < outputs_ ? column : -1; });
+  if (!projects_) return;
+  const Outer<T> o{time_.rows, read_only(dr_), read_only(tape_.u), spec_.hidden_size, g.hr, nullptr};
+  outer(o, share_of(outputs_, outer_granule, member, members), scratch, [](Index column) { return column; });
 }
 
 template class DirectionBackward<float>;

@@ -30,21 +30,17 @@ class DirectionBackward {
 
   // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
   void input_gradient(Matrix<T> dx, bool add, int member, int members) const;
-  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch: a matrix of
-  // scratch_rows x scratch_columns() for each member.
-  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, Matrix<T> scratch, int member,
+  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch:
+  // gradient_scratch() elements for each member.
+  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch, int member,
                         int members) const;
-  static constexpr Index scratch_rows = 48;
+  Index gradient_scratch(Index columns, int members) const;
 
  private:
   void step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
-  // dw = sum over rows of d^T x, row by row of d's columns, and db = sum of d. row_of: d's column -> row of dw.
-  template <class RowOf>
-  void outer(Matrix<T> d, Index d_columns, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, Share share,
-             const RowOf& row_of) const;
-  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, int member,
+  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
                       int members) const;
 
   const LayerSpec& spec_;

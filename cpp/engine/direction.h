@@ -14,15 +14,6 @@ struct DirectionTape {
   Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
 };
 
-// Rows a power of two apart would all fall into the same few sets of the cache: an odd number of lines avoids that.
-Index padded_stride(Index columns, Index element_bytes);
-
-// The share of `n` things that falls to one member, in whole granules.
-struct Share {
-  Index begin, end;
-};
-Share share_of(Index n, Index granule, int member, int members);
-
 template <class T>
 class DirectionForward {
  public:
@@ -54,6 +45,7 @@ class DirectionForward {
  private:
   void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
+  void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
   void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
 
   const LayerSpec& spec_;

@@ -1,0 +1,19 @@
+// How rows are spaced and work is shared out.
+#pragma once
+#include "kernels/table.h"
+
+namespace gru_native {
+
+inline Index divide_up(Index n, Index by) { return (n + by - 1) / by; }
+inline Index round_up(Index n, Index to) { return divide_up(n, to) * to; }
+
+// Rows a power of two apart would all fall into the same few sets of the cache: an odd number of lines avoids that.
+Index padded_stride(Index columns, Index element_bytes);
+
+// The share of `n` things that falls to one member, in whole granules.
+struct Share {
+  Index begin, end;
+};
+Share share_of(Index n, Index granule, int member, int members);
+
+}  // namespace gru_native

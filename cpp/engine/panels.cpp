@@ -1,0 +1,51 @@
+#include "engine/panels.h"
+
+#include <algorithm>
+
+namespace gru_native {
+
+template <class T>
+Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first) {
+  Product<T> p{};
+  p.panels = m.data.data();
+  p.k_stride = m.width * lanes;
+  p.panel_stride = m.depth * p.k_stride;
+  p.panel_end = m.panels;
+  p.width = m.width;
+  p.depth = m.depth;
+  p.a_k_stride = 1;
+  p.acc_panel_step = m.blocks_in_panel() * slots * lanes;
+  for (int v = 0; v < m.width; ++v) p.acc_vector[v] = (v / m.gates * slots + first + v % m.gates) * lanes;
+  return p;
+}
+
+template <class T>
+PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
+  PackedMatrix<T> t;
+  if (m.panels == 0) return t;
+  t.width = 4;
+  t.gates = 1;
+  t.blocks_shift = 2;
+  t.depth = blocks * m.gates * lanes;
+  t.panels = divide_up(m.depth, t.width * lanes);
+  const Index from_columns = m.width * lanes, to_columns = t.width * lanes;
+  t.data = Buffer<T>(t.panels * t.depth * to_columns);
+  for (Index panel = 0; panel < t.panels; ++panel) {
+    T* const to = t.data.data() + panel * t.depth * to_columns;
+    const Index first = panel * to_columns, count = std::min(to_columns, m.depth - first);
+    for (Index begin = 0; begin < t.depth; begin += from_columns) {
+      const T* const from = m.data.data() + begin / from_columns * m.depth * from_columns + first * from_columns;
+      const Index columns = std::min(from_columns, t.depth - begin);
+      for (Index c = 0; c < columns; ++c)
+        for (Index k = 0; k < count; ++k) to[(begin + c) * to_columns + k] = from[k * from_columns + c];
+    }
+  }
+  return t;
+}
+
+template Product<float> product_of(const PackedMatrix<float>&, Index, int, int);
+template Product<double> product_of(const PackedMatrix<double>&, Index, int, int);
+template PackedMatrix<float> transpose(const PackedMatrix<float>&, Index, Index);
+template PackedMatrix<double> transpose(const PackedMatrix<double>&, Index, Index);
+
+}  // namespace gru_native
