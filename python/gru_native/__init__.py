@@ -16,6 +16,7 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
+from ._cpp import get_cmake_dir, get_include, get_pkgconfig_dir
 from ._layers import GRU, LSTM, RNN, Gradients
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "__version__",
     "active_isa",
     "available_isas",
+    "get_cmake_dir",
+    "get_include",
     "get_num_threads",
+    "get_pkgconfig_dir",
     "set_num_threads",
 ]
