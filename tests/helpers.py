@@ -7,9 +7,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reference import Spec, weight_shapes
+from reference import Spec, Variant, weight_shapes
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before")
+
+# With peepholes, where there is a gate that looks through one.
+EVERY_GATE_SET = [
+    *(
+        Variant(peephole=i or f or o, input_gate=i, forget_gate=f, output_gate=o)
+        for i in (True, False)
+        for f in (True, False)
+        for o in (True, False)
+    ),
+    Variant(peephole=True, coupled_gates=True),
+    Variant(peephole=True, coupled_gates=True, output_gate=False),
+]
+ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
+EVERY_ACTIVATION = [
+    Variant(input_activation=g, output_activation=h)
+    for g in ACTIVATION_NAMES
+    for h in ACTIVATION_NAMES
+]
 
 
 def random_weights(spec, rng):
@@ -52,8 +70,11 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
         options["nonlinearity"] = spec.cell.removeprefix("rnn_")
     elif spec.cell == "lstm":
         options["proj_size"] = spec.proj_size
+        options["nonrecurrent_proj_size"] = spec.nonrecurrent_proj_size
+        options.update(vars(spec.variant))
     else:
         options["reset_after"] = spec.cell == "gru"
+        options["candidate_activation"] = spec.candidate_activation
     layer = kind(
         spec.input_size,
         spec.hidden_size,

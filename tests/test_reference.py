@@ -6,6 +6,8 @@ import pytest
 import reference
 from helpers import (
     CELLS,
+    EVERY_ACTIVATION,
+    EVERY_GATE_SET,
     assert_all_close,
     assert_close,
     named_gradients,
@@ -13,9 +15,9 @@ from helpers import (
     random_case,
     random_weights,
 )
-from reference import Spec, gru
+from reference import Spec, Variant, gru, lstm, lstm_variants
 from reference.network import cell_backward, cell_forward, cell_weights
-from reference.sigmoid import sigmoid
+from reference.functions import sigmoid
 
 STACKS = [
     Spec("rnn_tanh", 3, 4, num_layers=2, bidirectional=True),
@@ -27,6 +29,26 @@ STACKS = [
     Spec("gru", 1, 3, num_layers=3, bias=False),
     Spec("gru_reset_before", 3, 4, num_layers=2, bidirectional=True),
     Spec("gru_reset_before", 2, 3, bias=False),
+]
+BEYOND_TORCH = [
+    Spec("lstm", 3, 4, 2, True, variant=Variant(peephole=True)),
+    Spec("lstm", 3, 4, 2, True, variant=Variant(coupled_gates=True, peephole=True, cell_clip=0.3)),
+    Spec("lstm", 3, 5, 2, True, proj_size=2, nonrecurrent_proj_size=3),
+    Spec("gru", 3, 4, 2, candidate_activation="sigmoid"),
+    Spec("gru_reset_before", 3, 4, 2, candidate_activation="identity"),
+]
+
+
+# Every set of gates with every other option, and a clip that cuts some units of four but not all.
+ONE_STEP = [
+    *(Spec(cell, 3, 4) for cell in CELLS),
+    *(Spec(cell, 3, 4, candidate_activation="sigmoid") for cell in ("gru", "gru_reset_before")),
+    Spec("lstm", 3, 4, proj_size=2),
+    *(Spec("lstm", 3, 4, variant=variant) for variant in EVERY_GATE_SET),
+    *(Spec("lstm", 3, 4, variant=variant) for variant in EVERY_ACTIVATION),
+    Spec("lstm", 3, 4, proj_size=2, nonrecurrent_proj_size=5, variant=Variant(peephole=True)),
+    Spec("lstm", 3, 9, variant=Variant(peephole=True, cell_clip=0.4)),
+    Spec("lstm", 3, 9, variant=Variant(coupled_gates=True, output_gate=False, cell_clip=0.4)),
 ]
 
 
@@ -45,22 +67,22 @@ def difference(loss, array, direction, step=1e-6):
     return (up - down) / (2 * step)
 
 
-@pytest.mark.parametrize(("cell", "proj_size"), [*((cell, 0) for cell in CELLS), ("lstm", 2)])
-def test_each_derivative_of_one_step(cell, proj_size):
+@pytest.mark.parametrize("spec", ONE_STEP, ids=spec_id)
+def test_each_derivative_of_one_step(spec):
     """Element by element, so that a wrong element cannot hide in a sum."""
     rng = np.random.default_rng(5)
-    spec = Spec(cell, 3, 4, proj_size=proj_size)
     w = cell_weights(random_weights(spec, rng), 0, 0)
     x = rng.standard_normal(3)
     state = tuple(rng.standard_normal(size) for size in spec.state_sizes)
     dstate = tuple(rng.standard_normal(size) for size in spec.state_sizes)
+    dout = rng.standard_normal(spec.output_size)
 
     def loss():
-        after, _ = cell_forward(cell, w, x, state)
-        return sum(np.sum(d * s) for d, s in zip(dstate, after, strict=True))
+        after, out, _ = cell_forward(spec, w, x, state)
+        return np.sum(dout * out) + sum(np.sum(d * s) for d, s in zip(dstate, after, strict=True))
 
-    _, saved = cell_forward(cell, w, x, state)
-    dx, dbefore, dw = cell_backward(cell, w, saved, dstate)
+    _, _, saved = cell_forward(spec, w, x, state)
+    dx, dbefore, dw = cell_backward(spec, w, saved, dout, dstate)
     gradients = named_gradients(dx, dbefore, dw)
     for name, array in named_gradients(x, state, w).items():
         expected = np.empty_like(array)
@@ -72,7 +94,7 @@ def test_each_derivative_of_one_step(cell, proj_size):
 
 
 @pytest.mark.parametrize("lengths", [None, [3, 5, 0, 1]], ids=["full", "ragged"])
-@pytest.mark.parametrize("spec", STACKS, ids=spec_id)
+@pytest.mark.parametrize("spec", [*STACKS, *BEYOND_TORCH], ids=spec_id)
 def test_derivatives_through_layers_directions_and_lengths(spec, lengths):
     rng = np.random.default_rng(6)
     case = random_case(spec, rng, batch=4, lengths=lengths)
@@ -163,10 +185,32 @@ def test_reset_before_and_after_agree_when_r_is_one():
 def test_the_other_update_gate_convention_is_z_negated(reset_after):
     """Cho's h = (1-z) h₋ + z h̃ is ours with W_z, U_z and b_z negated: σ(-a) = 1 - σ(a)."""
     w, x, h_ = gru_case(np.random.default_rng(12))
-    (expected,), (_, _, _, _, n, _) = gru.forward(w, x, (h_,), reset_after)
+    (expected,), (_, _, _, _, _, n, _) = gru.forward(w, x, (h_,), reset_after)
     negated = {kind: value.copy() for kind, value in w.items()}
     for value in negated.values():
         value[4:8] *= -1
     a_z = negated["weight_ih"][4:8] @ x + negated["weight_hh"][4:8] @ h_
     z = sigmoid(a_z + negated["bias_ih"][4:8] + negated["bias_hh"][4:8])
     np.testing.assert_allclose((1 - z) * h_ + z * n, expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("proj_size", [0, 2])
+def test_variant_with_nothing_changed_is_the_standard_cell(proj_size):
+    """Two derivations of one cell, in the letters of two papers."""
+    rng = np.random.default_rng(13)
+    spec = Spec("lstm", 3, 4, proj_size=proj_size)
+    w = cell_weights(random_weights(spec, rng), 0, 0)
+    x, state, dstate = (
+        rng.standard_normal(3),
+        *(tuple(rng.standard_normal(size) for size in spec.state_sizes) for _ in range(2)),
+    )
+    expected_after, expected_saved = lstm.forward(w, x, state)
+    after, out, saved = lstm_variants.forward(Variant(), w, x, state)
+    for part, expected in zip((*after, out), (*expected_after, after[0]), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=0, atol=1e-15)
+    zero = np.zeros_like(out)
+    actual = named_gradients(*lstm_variants.backward(Variant(), w, saved, zero, dstate))
+    expected = named_gradients(*lstm.backward(w, expected_saved, dstate))
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        assert_close(actual[name], expected[name], 1e-14, name)

@@ -5,6 +5,7 @@ one sequence, forward beside backward, in the paper's letters; `network` stacks 
 layers and directions and runs a batch as what it is, a list of sequences that never meet.
 """
 
+from reference.lstm_variants import Variant
 from reference.network import Spec, Tape, backward, forward, weight_shapes
 
-__all__ = ["Spec", "Tape", "backward", "forward", "weight_shapes"]
+__all__ = ["Spec", "Tape", "Variant", "backward", "forward", "weight_shapes"]

@@ -6,15 +6,17 @@
     n = tanh(W_n x + b_n + U_n (r h₋) + b_hn)           reset before the product: the paper
     h = (1 - z) n + z h₋
 
+phi is the activation of n: tanh, or the logistic function in the book.
+
 The three blocks lie in the rows of W and U in the order r, z, n, as in torch.
 """
 
 import numpy as np
 
-from reference.sigmoid import sigmoid
+from reference.functions import ACTIVATIONS, sigmoid
 
 
-def forward(w, x, state, reset_after):
+def forward(w, x, state, reset_after, phi="tanh"):
     (h_,) = state
     W, U = w["weight_ih"], w["weight_hh"]
     H = len(h_)
@@ -25,24 +27,25 @@ def forward(w, x, state, reset_after):
     z = sigmoid(p_z + U[H : 2 * H] @ h_ + b_h[H : 2 * H])
     if reset_after:
         q_n = U[2 * H :] @ h_ + b_h[2 * H :]
-        n = np.tanh(p_n + r * q_n)
+        a_n = p_n + r * q_n
     else:
         q_n = U[2 * H :] @ (r * h_) + b_h[2 * H :]
-        n = np.tanh(p_n + q_n)
+        a_n = p_n + q_n
+    n = ACTIVATIONS[phi][0](a_n)
     h = (1 - z) * n + z * h_
-    return (h,), (x, h_, r, z, n, q_n)
+    return (h,), (x, h_, r, z, a_n, n, q_n)
 
 
-def backward(w, saved, dstate, reset_after):
+def backward(w, saved, dstate, reset_after, phi="tanh"):
     (dh,) = dstate
-    x, h_, r, z, n, q_n = saved
+    x, h_, r, z, a_n, n, q_n = saved
     W, U = w["weight_ih"], w["weight_hh"]
     U_n = U[2 * len(h_) :]
 
     dz = dh * (h_ - n)
     dn = dh * (1 - z)
     dh_ = dh * z
-    da_n = dn * (1 - n * n)
+    da_n = dn * ACTIVATIONS[phi][1](a_n)
     if reset_after:
         dr = da_n * q_n
         dq_n = da_n * r  # the gradient of U_n h₋ + b_hn, which r has scaled

@@ -6,13 +6,15 @@
 
 Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, B, output),
 c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
+With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from reference import gru, lstm, rnn
+from reference import gru, lstm, lstm_variants, rnn
+from reference.lstm_variants import Variant
 
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
 
@@ -26,19 +28,30 @@ class Spec:
     bidirectional: bool = False
     bias: bool = True
     proj_size: int = 0
+    nonrecurrent_proj_size: int = 0
+    variant: Variant = Variant()  # of the LSTM
+    candidate_activation: str = "tanh"  # of the GRU
 
     @property
     def directions(self):
         return 2 if self.bidirectional else 1
 
     @property
-    def output_size(self):
+    def state_size(self):
         return self.proj_size or self.hidden_size
+
+    @property
+    def output_size(self):
+        return self.state_size + self.nonrecurrent_proj_size
+
+    @property
+    def is_variant(self):
+        return self.variant != Variant() or self.nonrecurrent_proj_size > 0
 
     @property
     def state_sizes(self):
         """The widths of what one cell carries on: (h,) or (h, c)."""
-        sizes = (self.output_size, self.hidden_size)
+        sizes = (self.state_size, self.hidden_size)
         return sizes if self.cell == "lstm" else sizes[:1]
 
 
@@ -49,40 +62,57 @@ def suffix(layer, direction):
 def weight_shapes(spec):
     """Name -> shape, in torch's order."""
     shapes = {}
-    rows = GATES[spec.cell] * spec.hidden_size
+    gates = len(spec.variant.gates) if spec.cell == "lstm" else GATES[spec.cell]
+    rows = gates * spec.hidden_size
     for layer in range(spec.num_layers):
         columns = spec.input_size if layer == 0 else spec.directions * spec.output_size
         for direction in range(spec.directions):
             end = suffix(layer, direction)
             shapes["weight_ih" + end] = (rows, columns)
-            shapes["weight_hh" + end] = (rows, spec.output_size)
+            shapes["weight_hh" + end] = (rows, spec.state_size)
             if spec.bias:
                 shapes["bias_ih" + end] = (rows,)
                 shapes["bias_hh" + end] = (rows,)
             if spec.proj_size:
-                shapes["weight_hr" + end] = (spec.output_size, spec.hidden_size)
+                shapes["weight_hr" + end] = (spec.proj_size, spec.hidden_size)
+            if spec.nonrecurrent_proj_size:
+                shapes["weight_hp" + end] = (spec.nonrecurrent_proj_size, spec.hidden_size)
+            for gate in spec.variant.peepholes:
+                shapes[f"weight_c{gate}{end}"] = (spec.hidden_size,)
     return shapes
 
 
 def cell_weights(weights, layer, direction):
     end = suffix(layer, direction)
-    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_hp")
+    kinds += ("weight_ci", "weight_cf", "weight_co")
     return {kind: weights[kind + end] for kind in kinds if kind + end in weights}
 
 
-def cell_forward(cell, w, x, state):
+def cell_forward(spec, w, x, state):
+    """One step: the state after it, what goes out, and what backward needs."""
+    cell = spec.cell
+    if spec.is_variant:
+        return lstm_variants.forward(spec.variant, w, x, state)
     if cell == "lstm":
-        return lstm.forward(w, x, state)
-    if cell.startswith("gru"):
-        return gru.forward(w, x, state, reset_after=cell == "gru")
-    return rnn.forward(w, x, state, phi=cell.removeprefix("rnn_"))
+        after, saved = lstm.forward(w, x, state)
+    elif cell.startswith("gru"):
+        after, saved = gru.forward(w, x, state, cell == "gru", spec.candidate_activation)
+    else:
+        after, saved = rnn.forward(w, x, state, phi=cell.removeprefix("rnn_"))
+    return after, after[0], saved
 
 
-def cell_backward(cell, w, saved, dstate):
+def cell_backward(spec, w, saved, dout, dstate):
+    """The gradients of x, the state before and the weights."""
+    cell = spec.cell
+    if spec.is_variant:
+        return lstm_variants.backward(spec.variant, w, saved, dout, dstate)
+    dstate = (dstate[0] + dout, *dstate[1:])
     if cell == "lstm":
         return lstm.backward(w, saved, dstate)
     if cell.startswith("gru"):
-        return gru.backward(w, saved, dstate, reset_after=cell == "gru")
+        return gru.backward(w, saved, dstate, cell == "gru", spec.candidate_activation)
     return rnn.backward(w, saved, dstate, phi=cell.removeprefix("rnn_"))
 
 
@@ -104,8 +134,7 @@ def scan(spec, w, x, state, reverse):
     h = np.zeros((len(x), spec.output_size))
     saved = [None] * len(x)
     for t in in_time(len(x), reverse):
-        state, saved[t] = cell_forward(spec.cell, w, x[t], state)
-        h[t] = state[0]
+        state, h[t], saved[t] = cell_forward(spec, w, x[t], state)
     return h, state, saved
 
 
@@ -114,8 +143,7 @@ def scan_backward(spec, w, saved, dh, dstate, reverse):
     dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
     dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
     for t in in_time(len(dh), not reverse):
-        dstate = (dstate[0] + dh[t], *dstate[1:])
-        dx[t], dstate, dw = cell_backward(spec.cell, w, saved[t], dstate)
+        dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
         for kind in dw_sum:
             dw_sum[kind] += dw[kind]
     return dx, dstate, dw_sum
