@@ -59,8 +59,8 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   if (cell_.has_c) dc_ = of_batch(units);
   if (projects_ || two_parts) q_ = of_batch(units);
   if (spec.lstm.peephole) dpeephole_ = arena.take_zeroed<T>(blocks_ * 3 * lanes_);
-  zeros_ = arena.take_zeroed<T>(
-      stride(std::max(units, round_up(spec.input_size, granule * lanes_)) + spec.directions() * units));
+  const Index widest = std::max({Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_});
+  zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
 }
 
 // acc (+)= a W, for a share of the columns of W in blocks.
@@ -177,7 +177,8 @@ template <class T>
 Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
   const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
   const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
-  return outer_scratch<T>(std::max(std::min(gates, most), outputs_), std::max({columns, outputs_, Index(spec_.hidden_size)}));
+  return outer_scratch<T>(std::max(std::min(gates, most), outputs_),
+                          std::max({columns, outputs_, Index(spec_.hidden_size)}));
 }
 
 template <class T>

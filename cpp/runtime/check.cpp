@@ -60,7 +60,8 @@ void LayerSpec::validate() const {
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
   const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
-  const double inner = static_cast<double>(directions()) * static_cast<double>(output_size());
+  const double outputs = static_cast<double>(state_size()) + static_cast<double>(nonrecurrent_proj_size);
+  const double inner = static_cast<double>(directions()) * outputs;
   const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3;
   if (rows * columns * static_cast<double>(directions()) > most)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
