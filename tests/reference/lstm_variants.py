@@ -9,7 +9,7 @@
     y = m,  or with projections  y = W_rm m,  and  W_pm m  goes out beside it but not back
 
 Rows of W and R lie in torch's order i, f, z, o, without those of missing gates. y₋ is the state
-(h of torch); the names of the weights are torch's, with weight_c{i,f,o} for p and weight_hp for W_pm.
+(h of torch); the names of the weights are torch's, with weight_c{i,f,o} for p, weight_hp for W_pm.
 """
 
 from dataclasses import dataclass, fields
@@ -60,10 +60,9 @@ def forward(variant, w, x, state):
 
     z = g(a["z"])
     i = sigmoid(look_at("i", c_)) if "i" in a else one
+    f = sigmoid(look_at("f", c_)) if "f" in a else one
     if variant.coupled_gates:
         f = 1 - i
-    else:
-        f = sigmoid(look_at("f", c_)) if "f" in a else one
     free = z * i + c_ * f
     limit = variant.cell_clip
     c = free if limit is None else np.clip(free, -limit, limit)

@@ -9,7 +9,7 @@ c (layers * directions, B, hidden), output = proj_size or hidden_size. The state
 With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Spec:
     bias: bool = True
     proj_size: int = 0
     nonrecurrent_proj_size: int = 0
-    variant: Variant = Variant()  # of the LSTM
+    variant: Variant = field(default_factory=Variant)  # of the LSTM
     candidate_activation: str = "tanh"  # of the GRU
 
     @property
