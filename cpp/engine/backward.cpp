@@ -82,7 +82,6 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
 template <class T>
 void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule, member, crew.size());
-  const Share mine_out = share_of(divide_up(outputs_, lanes_), granule, member, crew.size());
   const Share mine_state = projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : mine;
   const Index row = time_.first(t);
   BackStep<T> b{};
@@ -104,15 +103,19 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
 
   if (projects_) {  // dr = dy + what comes back in time; dm = W_hr^T dr
     const Matrix<T> dr = from_row(dr_, row);
-    const Index begin = mine_out.begin * lanes_, end = std::min(mine_out.end * lanes_, outputs_);
-    for (Index r = 0; r < b.rows; ++r) {
-      const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
-      const T* const dh = dh_.base + r * dh_.stride;
-      for (Index k = begin; k < end; ++k) {
-        const T back = k < state_ ? dh[k] : T(0);
-        dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
+    const auto gather = [&](Index begin, Index end) {
+      for (Index r = 0; r < b.rows; ++r) {
+        const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
+        const T* const dh = dh_.base + r * dh_.stride;
+        for (Index k = begin; k < end; ++k) {
+          const T back = k < state_ ? dh[k] : T(0);
+          dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
+        }
       }
-    }
+    };
+    gather(mine_state.begin * lanes_, std::min(mine_state.end * lanes_, state_));  // the dh that this member wrote
+    const Share mine_p = share_of(outputs_ - state_, lanes_, member, crew.size());
+    gather(state_ + mine_p.begin, state_ + mine_p.end);
     crew.barrier(member);
     transposed_product(weights_.second, dr, q_, false, b.rows, mine, t);
     b.dh = q_;
