@@ -28,6 +28,24 @@ EVERY_ACTIVATION = [
     for g in ACTIVATION_NAMES
     for h in ACTIVATION_NAMES
 ]
+CELLS_AND_OPTIONS = (*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj", "gru_logistic")
+
+
+def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, proj_size=4):
+    """A Spec by a name of CELLS_AND_OPTIONS; proj_size is for those that project."""
+    sizes = input_size, hidden_size, num_layers, bidirectional
+    if name == "lstm_proj":
+        return Spec("lstm", *sizes, proj_size=proj_size)
+    if name == "lstm_variant":
+        variant = Variant(True, True, output_activation="sigmoid", cell_clip=0.625)
+        return Spec("lstm", *sizes, variant=variant)
+    if name == "lstm_two_proj":  # what goes out is wider than the units
+        variant = Variant(True, forget_gate=False, input_activation="relu", cell_clip=2.0)
+        wide = {"proj_size": proj_size, "nonrecurrent_proj_size": 2 * hidden_size}
+        return Spec("lstm", *sizes, variant=variant, **wide)
+    if name == "gru_logistic":
+        return Spec("gru", *sizes, candidate_activation="sigmoid")
+    return Spec(name, *sizes)
 
 
 def random_weights(spec, rng):

@@ -2,12 +2,14 @@
 the GRU that resets before its product, sequences of length 0, and x past the end of a sequence.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import reference
 from helpers import (
-    CELLS,
+    CELLS_AND_OPTIONS,
     assert_all_close,
     assert_close,
     assert_same_bits,
@@ -20,27 +22,25 @@ from helpers import (
     parts,
     random_case,
     random_weights,
+    spec_of,
 )
 from reference import Spec
 
 SIZES = [1, 2, 5, 7, 8, 16, 17, 33]
-CELLS_AND_PROJECTION = [*CELLS, "lstm_proj"]
 
 
 def random_spec(cell, rng):
     input_size, hidden_size = (int(size) for size in rng.choice(SIZES, 2))
     proj_size = 0
-    if cell == "lstm_proj":
+    if "proj" in cell:
         hidden_size = max(hidden_size, 2)
         proj_size = int(rng.integers(1, hidden_size))
-    return Spec(
-        cell.removesuffix("_proj"),
-        input_size,
-        hidden_size,
-        num_layers=int(rng.integers(1, 4)),
-        bidirectional=bool(rng.integers(2)),
-        bias=bool(rng.integers(2)),
-        proj_size=proj_size,
+    layers, bidirectional, bias = (
+        int(rng.integers(1, 4)),
+        *(bool(b) for b in rng.integers(2, size=2)),
+    )
+    return replace(
+        spec_of(cell, input_size, hidden_size, layers, bidirectional, proj_size), bias=bias
     )
 
 
@@ -73,7 +73,7 @@ def check(case, dtype, tolerance):
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_ragged_batches_with_empty_sequences(cell, seed):
     rng = np.random.default_rng([3, seed])
     seq_len, batch = int(rng.integers(1, 9)), int(rng.integers(1, 7))
@@ -95,11 +95,11 @@ def test_gru_that_resets_before(seed):
         check(case, np.float32, 2e-5)
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_gradients_are_derivatives(cell):
     """Central finite differences through the core alone: no second implementation takes part."""
     rng = np.random.default_rng(5)
-    spec = Spec(cell.removesuffix("_proj"), 3, 5, 2, True, proj_size=2 if "proj" in cell else 0)
+    spec = spec_of(cell, 3, 5, 2, True, proj_size=2)
     case = random_case(spec, rng, seq_len=6, batch=4, lengths=np.array([4, 6, 0, 1]))
 
     def loss():
@@ -111,10 +111,10 @@ def test_gradients_are_derivatives(cell):
     assert_slopes(loss, named_gradients(case.x, case.state, case.weights), gradients, rng)
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_empty_sequence_hands_the_state_and_its_gradient_through(cell):
     rng = np.random.default_rng(6)
-    spec = Spec(cell.removesuffix("_proj"), 3, 9, 2, True, proj_size=4 if "proj" in cell else 0)
+    spec = spec_of(cell, 3, 9, 2, True, proj_size=4)
     case = random_case(spec, rng, lengths=[0, 5, 0])
     y, final, gradients = run(make_layer(spec, case.weights), case)
     assert not y[:, [0, 2]].any()
@@ -125,10 +125,10 @@ def test_empty_sequence_hands_the_state_and_its_gradient_through(cell):
         assert_same_bits(gradients[name][:, [0, 2]], dfinal[:, [0, 2]], name)
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_nothing_past_the_end_of_a_sequence_is_read(cell):
     rng = np.random.default_rng(7)
-    spec = Spec(cell.removesuffix("_proj"), 3, 9, 2, True, proj_size=4 if "proj" in cell else 0)
+    spec = spec_of(cell, 3, 9, 2, True, proj_size=4)
     case = random_case(spec, rng, lengths=[2, 5, 0])
     layer = make_layer(spec, case.weights)
     y, final, gradients = run(layer, case)
@@ -141,10 +141,10 @@ def test_nothing_past_the_end_of_a_sequence_is_read(cell):
         assert_same_bits(gradients_again[name], gradient, name)
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_no_state_is_a_state_of_zeros(cell):
     rng = np.random.default_rng(8)
-    spec = Spec(cell.removesuffix("_proj"), 3, 9, 2, True, proj_size=4 if "proj" in cell else 0)
+    spec = spec_of(cell, 3, 9, 2, True, proj_size=4)
     case = random_case(spec, rng)
     layer = make_layer(spec, case.weights)
     case.state = each(np.zeros_like, case.state)

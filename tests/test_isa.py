@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 import gru_native
 import reference
 from helpers import (
+    EVERY_ACTIVATION,
+    EVERY_GATE_SET,
     assert_all_close,
     assert_close,
     gradient_arrays,
@@ -17,6 +20,7 @@ from helpers import (
     parts,
     random_case,
     run_python,
+    spec_of,
 )
 from reference import Spec
 
@@ -31,6 +35,10 @@ SPECS = [
     Spec("lstm", 5, 49, 2, bidirectional=True, proj_size=19),
     Spec("gru", 7, 67, 2, bidirectional=True, bias=False),
     Spec("gru_reset_before", 31, 15, 2),
+    spec_of("lstm_two_proj", 9, 35, 2, bidirectional=True, proj_size=19),
+    spec_of("gru_logistic", 7, 33),
+    *(Spec("lstm", 7, 33, variant=replace(gates, cell_clip=0.5)) for gates in EVERY_GATE_SET),
+    *(Spec("lstm", 7, 33, variant=activations) for activations in EVERY_ACTIVATION),
 ]
 DTYPES = {"float32": 1e-5, "float64": 1e-12}
 

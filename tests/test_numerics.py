@@ -7,10 +7,15 @@ import pytest
 
 import gru_native
 import reference
-from helpers import CELLS, assert_close, make_layer, parts, random_case
-from reference import Spec
-
-CELLS_AND_PROJECTION = [*CELLS, "lstm_proj"]
+from helpers import (
+    CELLS,
+    CELLS_AND_OPTIONS,
+    assert_close,
+    make_layer,
+    parts,
+    random_case,
+    spec_of,
+)
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
@@ -20,8 +25,7 @@ def dtype(request):
 
 def odd_case(cell, dtype, *, bidirectional=False, lengths=None):
     """Odd sizes: whatever pads them must not meet a NaN or an infinity."""
-    proj_size = 5 if cell == "lstm_proj" else 0
-    spec = Spec(cell.removesuffix("_proj"), 7, 19, 2, bidirectional, proj_size=proj_size)
+    spec = spec_of(cell, 7, 19, 2, bidirectional, proj_size=5)
     rng = np.random.default_rng(1)
     return random_case(spec, rng, seq_len=6, batch=3, lengths=lengths, state=False).cast(dtype)
 
@@ -59,7 +63,7 @@ def check(case, dtype, y, final):
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("special", SPECIALS)
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_specials_travel_as_in_the_papers(cell, special, bidirectional, dtype):
     case = special_case(cell, dtype, special, bidirectional)
     exact = case.cast(np.float64)
@@ -69,7 +73,7 @@ def test_specials_travel_as_in_the_papers(cell, special, bidirectional, dtype):
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("special", SPECIALS)
-@pytest.mark.parametrize("cell", [c for c in CELLS_AND_PROJECTION if c != "gru_reset_before"])
+@pytest.mark.parametrize("cell", [*CELLS[:-1], "lstm_proj"])
 def test_specials_travel_as_in_torch(cell, special, bidirectional, dtype):
     pytest.importorskip("torch")
     import torch_network
@@ -79,7 +83,7 @@ def test_specials_travel_as_in_torch(cell, special, bidirectional, dtype):
     check(case, dtype, expected.y, expected.final)
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_a_nan_stays_in_its_sequence(cell, dtype):
     case = odd_case(cell, dtype)
     layer = make_layer(case.spec, case.weights, dtype=dtype)
@@ -93,7 +97,7 @@ def test_a_nan_stays_in_its_sequence(cell, dtype):
     assert np.isfinite(dx[:, [0, 2]]).all()
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_denormal_inputs_count_as_zeros_at_most(cell, dtype):
     """Whether they are flushed or not, no result moves by more than they are worth."""
     case = odd_case(cell, dtype)
@@ -105,7 +109,7 @@ def test_denormal_inputs_count_as_zeros_at_most(cell, dtype):
     assert np.isfinite(layer.backward(tape, case.dy).x).all()
 
 
-@pytest.mark.parametrize("cell", CELLS_AND_PROJECTION)
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_denormal_weights_do_no_harm(cell, dtype):
     case = odd_case(cell, dtype)
     for name, array in case.weights.items():

@@ -5,6 +5,7 @@ where a second thread takes part, and past one block of units for every vector w
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import (
+    ACTIVATION_NAMES,
     CELLS,
+    EVERY_GATE_SET,
     Case,
     assert_same_bits,
     assert_same_gradients,
@@ -21,6 +24,7 @@ from helpers import (
     make_layer,
     parts,
     random_case,
+    spec_of,
 )
 from reference import Spec
 
@@ -29,22 +33,40 @@ bits_settings = settings(max_examples=40, deadline=None)
 
 
 @st.composite
+def variants(draw):
+    """Any set of gates, any activations, with and without peepholes and a clip that cuts."""
+    gates = draw(st.sampled_from(EVERY_GATE_SET))
+    return replace(
+        gates,
+        peephole=gates.peephole and draw(st.booleans()),
+        input_activation=draw(st.sampled_from(ACTIVATION_NAMES)),
+        output_activation=draw(st.sampled_from(ACTIVATION_NAMES)),
+        cell_clip=draw(st.sampled_from([None, 0.25, 2.0])),
+    )
+
+
+@st.composite
 def cases(draw, directions=(False, True)):
     """A case in one dtype; `lengths` may be anything from all 0 to None."""
-    cell = draw(st.sampled_from([*CELLS, "lstm_proj"]))
+    cell = draw(st.sampled_from([*CELLS, "lstm_proj", "lstm_variant"]))
     hidden_size = draw(st.sampled_from(SIZES))
-    proj_size = 0
-    if cell == "lstm_proj":
+    options = {}
+    if cell == "lstm_variant":
+        options["variant"] = draw(variants())
+    if cell.startswith("gru"):
+        options["candidate_activation"] = draw(st.sampled_from(ACTIVATION_NAMES))
+    if cell == "lstm_proj" or (cell == "lstm_variant" and draw(st.booleans())):
         hidden_size = max(2, hidden_size)
-        proj_size = draw(st.integers(1, hidden_size - 1))
+        options["proj_size"] = draw(st.integers(1, hidden_size - 1))
+        options["nonrecurrent_proj_size"] = draw(st.sampled_from([0, 1, 50, 250]))
     spec = Spec(
-        cell.removesuffix("_proj"),
+        cell.removesuffix("_proj").removesuffix("_variant"),
         draw(st.sampled_from(SIZES)),
         hidden_size,
         num_layers=draw(st.integers(1, 3)),
         bidirectional=draw(st.sampled_from(directions)),
         bias=draw(st.booleans()),
-        proj_size=proj_size,
+        **options,
     )
     seq_len, batch = draw(st.integers(1, 12)), draw(st.integers(1, 9))
     one_length = st.integers(0, seq_len)
@@ -63,6 +85,10 @@ def build(spec, seq_len, batch, lengths, seed, single):
 WIDE = build(Spec("lstm", 64, 200, 2), 12, 9, None, 1, True)
 WIDE_BOTH_WAYS = build(Spec("gru", 33, 161, 2, True), 9, 7, [9, 0, 3, 9, 1, 7, 2], 2, True)
 LONG_AND_ALONE = build(Spec("lstm", 200, 200, 3, proj_size=100), 40, 1, None, 3, True)
+WIDE_VARIANT = build(spec_of("lstm_variant", 64, 200, 2), 12, 9, None, 5, True)
+PROJECTED_VARIANT = build(
+    spec_of("lstm_two_proj", 48, 161, 3, proj_size=70), 10, 6, [10, 2, 5, 0, 10, 9], 6, True
+)
 DOUBLE = build(Spec("gru_reset_before", 100, 128, 2), 10, 6, [10, 2, 5, 0, 10, 9], 4, False)
 
 
@@ -88,6 +114,8 @@ def rows(case, chosen, seq_len=None):
 @example(case=WIDE_BOTH_WAYS)
 @example(case=LONG_AND_ALONE)
 @example(case=DOUBLE)
+@example(case=WIDE_VARIANT)
+@example(case=PROJECTED_VARIANT)
 @bits_settings
 def test_any_number_of_threads(case):
     import gru_native
@@ -126,6 +154,8 @@ def test_any_number_of_threads_with_dropout(cell, threads):
 @example(case=WIDE, data=None)
 @example(case=WIDE_BOTH_WAYS, data=None)
 @example(case=DOUBLE, data=None)
+@example(case=WIDE_VARIANT, data=None)
+@example(case=PROJECTED_VARIANT, data=None)
 @bits_settings
 def test_any_batch_composition(case, data):
     """Each sequence alone, cut to its own length, and among others in another order."""
@@ -153,6 +183,8 @@ def test_any_batch_composition(case, data):
 @example(case=WIDE)
 @example(case=WIDE_BOTH_WAYS)
 @example(case=DOUBLE)
+@example(case=WIDE_VARIANT)
+@example(case=PROJECTED_VARIANT)
 @bits_settings
 def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
     """The weights' gradients are sums over the batch; these two belong to one sequence."""
@@ -172,6 +204,8 @@ def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
 @example(case=WIDE, cuts={1, 2, 7})
 @example(case=LONG_AND_ALONE, cuts={1, 9, 25})
 @example(case=DOUBLE, cuts={3, 4})
+@example(case=WIDE_VARIANT, cuts={3, 4})
+@example(case=PROJECTED_VARIANT, cuts={3, 4})
 @bits_settings
 def test_any_cut_of_the_sequence(case, cuts):
     """Calls that carry the state; the reverse direction cannot be cut. Lengths are cut along."""
@@ -194,6 +228,8 @@ def test_any_cut_of_the_sequence(case, cuts):
 @example(case=WIDE, cuts={1, 2, 7})
 @example(case=LONG_AND_ALONE, cuts=set(range(1, 40)))
 @example(case=DOUBLE, cuts={3, 4})
+@example(case=WIDE_VARIANT, cuts={3, 4})
+@example(case=PROJECTED_VARIANT, cuts={3, 4})
 @bits_settings
 def test_stream(case, cuts):
     """Chunks, and where one is a single step then that step without its time axis."""
@@ -218,6 +254,8 @@ def test_stream(case, cuts):
 @given(case=cases(), training=st.booleans())
 @example(case=WIDE, training=True)
 @example(case=WIDE_BOTH_WAYS, training=False)
+@example(case=WIDE_VARIANT, training=False)
+@example(case=PROJECTED_VARIANT, training=False)
 @bits_settings
 def test_forward_and_call(case, training):
     layer = layer_of(case)

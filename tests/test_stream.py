@@ -11,6 +11,7 @@ from helpers import (
     make_layer,
     parts,
     random_case,
+    spec_of,
 )
 from reference import Spec
 
@@ -20,6 +21,9 @@ SPECS = [
     Spec("lstm", 5, 17, 2, proj_size=6),
     Spec("gru", 5, 17, 2),
     Spec("gru_reset_before", 5, 17, 2),
+    spec_of("lstm_variant", 5, 17, 2),
+    spec_of("lstm_two_proj", 5, 17, 2),
+    spec_of("gru_logistic", 5, 17, 2),
 ]
 
 

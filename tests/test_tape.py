@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import (
-    CELLS,
+    CELLS_AND_OPTIONS,
     assert_same_bits,
     assert_same_gradients,
     each,
@@ -14,10 +14,8 @@ from helpers import (
     parts,
     random_case,
     random_weights,
+    spec_of,
 )
-from reference import Spec
-
-CELLS_AND_PROJECTION = [*CELLS, "lstm_proj"]
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
@@ -25,11 +23,9 @@ def dtype(request):
     return request.param
 
 
-@pytest.fixture(params=CELLS_AND_PROJECTION)
+@pytest.fixture(params=CELLS_AND_OPTIONS)
 def spec(request):
-    proj_size = 6 if request.param == "lstm_proj" else 0
-    cell = request.param.removesuffix("_proj")
-    return Spec(cell, 5, 19, 2, bidirectional=True, proj_size=proj_size)
+    return spec_of(request.param, 5, 19, 2, bidirectional=True, proj_size=6)
 
 
 @pytest.fixture

@@ -4,13 +4,22 @@ import numpy as np
 import pytest
 
 import gru_native
-from helpers import CELLS, assert_same_bits, make_layer, random_weights
+from helpers import (
+    CELLS,
+    EVERY_GATE_SET,
+    assert_same_bits,
+    make_layer,
+    random_weights,
+    spec_of,
+)
 from reference import Spec, weight_shapes
 
 SPECS = [
     *(Spec(cell, 5, 7, 2, bidirectional=True) for cell in CELLS),
     *(Spec(cell, 5, 7, 3, bias=False) for cell in CELLS),
     Spec("lstm", 5, 7, 2, bidirectional=True, proj_size=3),
+    spec_of("lstm_two_proj", 5, 7, 2, bidirectional=True, proj_size=3),
+    *(Spec("lstm", 5, 7, 2, variant=gates) for gates in EVERY_GATE_SET),
 ]
 X = np.random.default_rng(1).standard_normal((4, 3, 5)).astype(np.float32)
 
