@@ -61,9 +61,9 @@ def _random(seed: int | None) -> np.random.Generator:
     return np.random.default_rng(number)
 
 
-def _name(name: str, value: object) -> str:
+def _name(name: str, value: object, example: str = "tanh") -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a name such as 'tanh'")
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a name such as {example!r}")
     return value
 
 
@@ -321,6 +321,10 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
       weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
     - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
+
+    Raises ValueError, naming the argument, for an option that has no meaning beside the others:
+    coupled_gates without both gates, peephole without any, nonrecurrent_proj_size without
+    proj_size; for a cell_clip that is not above 0 and finite; for unknown activations.
     """
 
     def __init__(
@@ -380,9 +384,10 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
 
         V is theirs with peepholes; NIG, NFG, NOG lack the input, forget or output gate, NIAF and
         NOAF the activation of the input or of the output, CIFG couples the gates, NP has no
-        peepholes. options: those of the constructor. Raises ValueError for another name.
+        peepholes. options: those of the constructor. Raises ValueError for another name, TypeError
+        for what is no name.
         """
-        if name not in _VARIANTS:
+        if _name("name", name, "CIFG") not in _VARIANTS:
             raise ValueError(f"name is {name!r}; expected one of {', '.join(_VARIANTS)}")
         return cls(input_size, hidden_size, **{**_VARIANTS[name], **options})
 
