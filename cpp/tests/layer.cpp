@@ -99,6 +99,21 @@ void check_errors() {
   LayerSpec spec = spec_of(Cell::lstm, 3, 4);
   spec.dropout = std::nan("");
   CHECK(refused(spec, "dropout"), "no error");
+  spec = spec_of(Cell::lstm, 3, 4);
+  spec.lstm.output_activation = static_cast<Activation>(9);
+  CHECK(refused(spec, "output_activation is 9"), "no error");
+  spec = spec_of(Cell::lstm, 3, 4);
+  spec.lstm.coupled_gates = true, spec.lstm.forget_gate = false;
+  CHECK(refused(spec, "coupled_gates"), "no error");
+  spec = spec_of(Cell::lstm, 3, 4);
+  spec.lstm.cell_clip = -1;
+  CHECK(refused(spec, "cell_clip is -1"), "no error");
+  spec = spec_of(Cell::lstm, 3, 4);
+  spec.candidate_activation = Activation::relu;
+  CHECK(refused(spec, "candidate_activation"), "no error");
+  spec = spec_of(Cell::gru, 3, 4);
+  spec.lstm.peephole = true;
+  CHECK(refused(spec, "LstmVariant"), "no error");
   CHECK(throws<std::invalid_argument>([] { set_num_threads(0); }, "n is 0"), "no error");
 
   RandomCall<float> a(spec_of(Cell::gru, 3, 4), 2, 2, false, 1), other(spec_of(Cell::gru, 3, 4), 2, 2, false, 1);

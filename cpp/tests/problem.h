@@ -72,6 +72,22 @@ inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden
     specs.push_back(spec_of(cell, inputs, hidden, layers, bidirectional));
   specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional, 0, false));
   if (hidden > 2) specs.push_back(spec_of(Cell::lstm, inputs, hidden, layers, bidirectional, hidden / 2));
+  // Every set of gates, with peepholes where there is a gate; without relu and clip, whose kinks have no derivative.
+  constexpr Activation smooth[] = {Activation::sigmoid, Activation::identity, Activation::tanh};
+  for (int gates = 0; gates < 10; ++gates) {
+    LayerSpec spec = spec_of(Cell::lstm, inputs, hidden, layers, bidirectional);
+    spec.lstm.coupled_gates = gates >= 8;
+    spec.lstm.input_gate = gates >= 8 || gates & 1;
+    spec.lstm.forget_gate = gates >= 8 || gates & 2;
+    spec.lstm.output_gate = gates >= 8 ? gates == 9 : (gates & 4) != 0;
+    spec.lstm.peephole = gates > 0;
+    spec.lstm.input_activation = smooth[gates % 3];
+    spec.lstm.output_activation = smooth[(gates + 1) % 3];
+    if (hidden > 2 && gates % 3 == 2) spec.proj_size = hidden / 2, spec.nonrecurrent_proj_size = hidden;
+    specs.push_back(spec);
+  }
+  specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional));
+  specs.back().candidate_activation = Activation::sigmoid;
   return specs;
 }
 
