@@ -147,6 +147,15 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
 }
 
 template <class T>
+void DirectionBackward<T>::step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew) {
+  step(io, t, share_of(blocks_, granule, member, crew.size()), share_of(output_blocks_, granule, member, crew.size()),
+       member, crew);
+  const Share rows = share_of(time_.alive(t), 12, member, crew.size());
+  transposed_product(weights_.input, from_row(dgates_x_, time_.first(t) + rows.begin), from_row(dx, rows.begin), false,
+                     rows.end - rows.begin, {0, weights_.input.panels * weights_.input.blocks_in_panel()}, 0);
+}
+
+template <class T>
 void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, int members) const {
   const Share rows = share_of(time_.rows, 12, member, members);  // 12: whole tiles
   const PackedMatrix<T>& w = weights_.input;
