@@ -141,20 +141,25 @@ py::object NewState<T>::object() const {
 template struct NewState<float>;
 template struct NewState<double>;
 
-std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout) {
-  if (value.is_none()) return std::nullopt;
+Array<std::int64_t> whole_numbers(const char* name, py::handle value) {
   py::array a = py::array::ensure(value);
-  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
+  const bool empty_list = a && a.size() == 0 && !py::hasattr(value, "dtype");  // NumPy says float64
+  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u' && !empty_list)) {
     PyErr_Clear();
-    throw py::type_error("lengths is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
+    throw py::type_error(std::string(name) + " is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
                          "; expected whole numbers");
   }
+  return Array<std::int64_t>(py::array(a.attr("astype")("int64", py::arg("order") = "C")));
+}
+
+std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout) {
+  if (value.is_none()) return std::nullopt;
+  const Array<std::int64_t> a = whole_numbers("lengths", value);
   if (!layout.batched) throw py::value_error("lengths was given with an unbatched x; expected x of rank 3");
   check_shape("lengths", a, {{"batch", layout.batch}});
-  const auto wide = py::array_t<std::int64_t, py::array::forcecast>(a);
   std::vector<std::int64_t> lengths(static_cast<std::size_t>(layout.batch));
-  for (py::ssize_t i = 0; i < wide.size(); ++i) {
-    const std::int64_t n = lengths[static_cast<std::size_t>(i)] = wide.at(i);
+  for (py::ssize_t i = 0; i < a.size(); ++i) {
+    const std::int64_t n = lengths[static_cast<std::size_t>(i)] = a.at(i);
     if (n < 0 || n > layout.seq_len)
       throw py::value_error("lengths[" + std::to_string(i) + "] is " + std::to_string(n) +
                             "; expected 0 to seq_len=" + std::to_string(layout.seq_len));

@@ -78,6 +78,9 @@ struct NewState {
   py::object object() const;
 };
 
+// A fresh array of integers of any size; anything else is a TypeError.
+Array<std::int64_t> whole_numbers(const char* name, py::handle value);
+
 // (batch,) integers from 0 to seq_len, or None.
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout);
 

@@ -1,8 +1,9 @@
-// What a LayerSpec may be.
+// What a LayerSpec and its kin may be.
 #include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "gru_native/graph.h"
 #include "gru_native/layer.h"
 
 namespace gru_native {
@@ -36,6 +37,18 @@ void LayerSpec::validate() const {
   if (rows * columns * static_cast<double>(directions()) > most)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
                                 std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GraphSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_steps", num_steps, 1);
+  check_size("num_edge_types", num_edge_types, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double size = static_cast<double>(hidden_size);
+  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", num_edge_types=" +
+                                std::to_string(num_edge_types) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 

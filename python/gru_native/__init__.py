@@ -16,13 +16,16 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
+from ._graphs import GatedGraph, GraphGradients
 from ._layers import GRU, LSTM, RNN, Gradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "GatedGraph",
     "Gradients",
+    "GraphGradients",
     "__version__",
     "active_isa",
     "available_isas",
