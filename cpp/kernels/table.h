@@ -94,6 +94,34 @@ struct CellKernels {
   void (*candidate_backward)(const BackStep<T>&);
 };
 
+// A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows left[p] and
+// left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
+template <class T>
+struct Pairs {
+  Index begin, end;
+  const Index* left;
+  Index hidden, units;        // units: where the three gates lie, behind whole vectors of units
+  Matrix<T> a;                // pre-activations in, activations out: [units][gates c, l, r]
+  Matrix<const T> below;
+  Matrix<T> above;
+};
+template <class T>
+struct PairsGradient {
+  Index begin, end;
+  const Index* left;
+  Index hidden, units;
+  Matrix<const T> a, below, dabove;  // as pairs_forward left them
+  Matrix<T> da;               // out: of the pre-activations
+  Matrix<T> dneighbours;      // out: of both neighbours, but for the products; the right one's from right_at on
+  Index right_at;
+};
+template <class T>
+struct PairKernels {
+  void (*forward)(const Pairs<T>&);
+  void (*backward)(const PairsGradient<T>&);
+};
+inline constexpr int pair_kinds = 3;  // tanh, sigmoid, relu
+
 enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
 inline constexpr int cell_kinds = 5;
 
@@ -105,6 +133,7 @@ struct Kernels {
   void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
   void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
+  PairKernels<T> pair[pair_kinds];
 };
 
 // All that one ISA offers.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gru_native/graph.h"
+#include "gru_native/grconv.h"
 #include "gru_native/layer.h"
 
 namespace gru_native {
@@ -47,8 +48,19 @@ void GraphSpec::validate() const {
   const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   const double size = static_cast<double>(hidden_size);
   if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most)
-    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", num_edge_types=" +
-                                std::to_string(num_edge_types) +
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) +
+                                ", num_edge_types=" + std::to_string(num_edge_types) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GrConvSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double hidden = static_cast<double>(hidden_size);
+  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", hidden_size=" + std::to_string(hidden_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 

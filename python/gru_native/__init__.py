@@ -17,6 +17,7 @@ from ._core import (
     set_num_threads,
 )
 from ._graphs import GatedGraph, GraphGradients
+from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
 
 __all__ = [
@@ -24,11 +25,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "GatedGraph",
+    "GatedRecursiveConv",
+    "GrConvGradients",
     "Gradients",
     "GraphGradients",
     "__version__",
     "active_isa",
     "available_isas",
+    "draw_gates",
     "get_num_threads",
     "set_num_threads",
 ]

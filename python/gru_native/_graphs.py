@@ -1,4 +1,4 @@
-"""Gated graph networks: argument names, weights by name, documentation. The mathematics is in cpp/."""
+"""Gated graph networks: argument names and documentation. The mathematics is in cpp/."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class GatedGraph(_Module):
     The batched form T = A (H W), [Z R] = sigmoid(T W + H U + b), ... is what is computed here, for
     all nodes at once. The expansion that is sometimes printed of it (products of sigmoid(T W) and
     sigmoid(H U) one by one, as if sigmoid(a + b) were sigmoid(a) + sigmoid(b)) is another function:
-    at T = H = 0 without biases the GRU stays at 0, and the expansion goes to 2 tanh(1/2) = 0.924234.
+    at T = H = 0 without biases the GRU stays at 0; the expansion goes to 2 tanh(1/2) = 0.924234.
 
     Raises ValueError or TypeError, naming the argument, for sizes below 1, unknown options or a
     dtype other than float32 and float64.
@@ -120,9 +120,7 @@ class GatedGraph(_Module):
         self, annotations: ArrayLike, adjacency: ArrayLike
     ) -> tuple[Array, GraphTape]:
         """As ``dense``, and also a tape for ``backward``."""
-        result: tuple[Array, Any] = self._core.forward(
-            annotations, None, None, _present(adjacency)
-        )
+        result: tuple[Array, Any] = self._core.forward(annotations, None, None, _present(adjacency))
         return result
 
     def backward(self, tape: GraphTape, dh: ArrayLike) -> GraphGradients:

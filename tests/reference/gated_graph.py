@@ -5,7 +5,7 @@
     h(v) = GRU(a(v), h₋(v))
 
 b_e stands in the authors' code, b in the paper. `aggregate="sum"` adds the two halves. The GRU is
-that of `reference.gru`, h = (1 - z) n + z h₋; `paper_step` is the paper's own, h = (1 - z) h₋ + z n.
+that of `reference.gru`, h = (1 - z) n + z h₋; `paper_step` is the paper's, h = (1 - z) h₋ + z n.
 """
 
 import numpy as np
