@@ -78,7 +78,7 @@ class Model:
         return float(np.mean(np.logaddexp(0, np.where(answers, -logits, logits))))
 
 
-def run(steps: int = 2000, seed: int = 0, hops: int = NODES) -> float:
+def run(steps: int = 1200, seed: int = 0, hops: int = NODES) -> float:
     """Train, and return the share of 2000 graphs never seen that is answered right.
 
     hops: how far the network can see. A path has at most NODES - 1 edges.
@@ -98,7 +98,7 @@ def run(steps: int = 2000, seed: int = 0, hops: int = NODES) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hops", type=int, default=NODES)
     arguments = parser.parse_args()

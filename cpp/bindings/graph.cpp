@@ -146,8 +146,8 @@ void register_graph(py::module_& m) {
                 "A gated graph network; gru_native.GatedGraph is its face.")
       .def(py::init([](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
                        const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
-             const GraphSpec spec{hidden_size, num_steps, num_edge_types, aggregate_named(aggregate), bias_named(bias),
-                                  reset_after};
+             const GraphSpec spec{hidden_size,      num_steps,  num_edge_types, aggregate_named(aggregate),
+                                  bias_named(bias), reset_after};
              return G{std::make_shared<GatedGraph<T>>(spec)};
            }),
            py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_streams(m);
   gru_native::bindings::register_graphs(m);
   gru_native::bindings::register_grconvs(m);
+  gru_native::bindings::register_readouts(m);
 }

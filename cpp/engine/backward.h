@@ -29,8 +29,8 @@ class DirectionBackward {
   void run(const Io& io, int member, Crew& crew);
 
   // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
-  // direction, each with dx = dgates W_ih for its rows, whose share of dh(t-1) is added through the next step's dy. What
-  // is left in dh() belongs to the initial state. The caller puts a barrier behind each step.
+  // direction, each with dx = dgates W_ih for its rows, whose share of dh(t-1) is added through the next step's dy.
+  // What is left in dh() belongs to the initial state. The caller puts a barrier behind each step.
   void step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew);
   Matrix<const T> dh() const { return {dh_.base, dh_.stride}; }
 

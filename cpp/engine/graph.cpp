@@ -35,8 +35,8 @@ void check_call(const GraphSpec& spec, const GraphCall<T>& call) {
   const auto refuse = [](const std::string& text) { throw std::invalid_argument(text); };
   if (call.nodes < 1) refuse("annotations has " + std::to_string(call.nodes) + " nodes; expected at least one");
   if (call.annotation_size < 1 || call.annotation_size > spec.hidden_size)
-    refuse("annotations has " + std::to_string(call.annotation_size) + " columns; expected 1 to hidden_size=" +
-           std::to_string(spec.hidden_size));
+    refuse("annotations has " + std::to_string(call.annotation_size) +
+           " columns; expected 1 to hidden_size=" + std::to_string(spec.hidden_size));
   if (call.edges < 0) refuse("edge_index has " + std::to_string(call.edges) + " edges; expected 0 or more");
   if (call.adjacency && (call.graphs < 1 || call.nodes % call.graphs != 0))
     refuse("adjacency is of " + std::to_string(call.graphs) + " graphs; expected a divisor of " +
@@ -105,10 +105,9 @@ void GatedGraph<T>::commit() {
 template <class T>
 void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, typename GraphTape<T>::Impl* tape) const {
   check_call(spec, call);
-  const EdgeLists own_edges = tape || call.adjacency
-                                  ? EdgeLists()
-                                  : EdgeLists(call.nodes, spec.num_edge_types, call.edges, call.source, call.target,
-                                              call.type);
+  const EdgeLists own_edges = tape || call.adjacency ? EdgeLists()
+                                                     : EdgeLists(call.nodes, spec.num_edge_types, call.edges,
+                                                                 call.source, call.target, call.type);
   const EdgeLists& edges = tape ? tape->edges : own_edges;
   const DenseLinks<T> dense =
       call.adjacency ? DenseLinks<T>(call.graphs, call.nodes / call.graphs, call.adjacency) : DenseLinks<T>();
@@ -266,9 +265,10 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     outer(Outer<T>{time.rows, read_only(dm), columns, read_only(tape.direction.h_prev), hidden, gradient(impl_->edge),
                    on_edges ? dbias : nullptr, scratch[rank], zeros},
           share_of(columns, outer_rows, rank, crew.size()), same);
-    outer(Outer<T>{time.rows, read_only(da), spec.inputs(), {}, 0, nullptr, on_edges ? nullptr : dbias, scratch[rank],
-                   zeros},
-          share_of(spec.inputs(), outer_rows, rank, crew.size()), same);
+    outer(
+        Outer<T>{
+            time.rows, read_only(da), spec.inputs(), {}, 0, nullptr, on_edges ? nullptr : dbias, scratch[rank], zeros},
+        share_of(spec.inputs(), outer_rows, rank, crew.size()), same);
   });
 }
 

@@ -61,8 +61,7 @@ EdgeLists::Side EdgeLists::side_of(Index nodes, Index edges, const std::int64_t*
 }
 
 template <class T>
-void EdgeLists::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a,
-Share nodes) const {
+void EdgeLists::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a, Share nodes) const {
   for (Index v = nodes.begin; v < nodes.end; ++v) {
     T* const to = a.base + v * a.stride;
     std::copy_n(start, shape.against + shape.hidden, to);
@@ -96,8 +95,7 @@ void EdgeLists::scatter(const Messages& shape, Matrix<const T> da, Matrix<T> dm,
 // Kind by kind. A panel is wider than `hidden`: what a kind writes past its columns, the next kind
 // writes over, so those along edges come first.
 template <class T>
-void DenseLinks<T>::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a,
-Share nodes) const {
+void DenseLinks<T>::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a, Share nodes) const {
   const Index columns = 2 * shape.types * nodes_;
   for (Index graph = nodes.begin / nodes_; graph * nodes_ < nodes.end; ++graph) {
     const Index first = graph * nodes_;

@@ -9,7 +9,8 @@
 namespace gru_native {
 
 // m has a row for each node and `hidden` columns for each kind of edge, side by side; a has one or two times `hidden`:
-// what comes along edges, and from `against` on what comes against them. `start`: where a's sums begin, a bias or zeros.
+// what comes along edges, and from `against` on what comes against them. `start`: where a's sums begin, a bias or
+// zeros.
 struct Messages {
   Index hidden, types, against;
 };

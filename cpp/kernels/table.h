@@ -122,6 +122,20 @@ struct PairKernels {
 };
 inline constexpr int pair_kinds = 3;  // tanh, sigmoid, relu
 
+// Rows [begin, end) of a gated readout: a holds `units` values and as many gates, in whole vectors.
+template <class T>
+struct GatedRows {
+  Index begin, end, units;
+  Matrix<T> a;                // forward: pre-activations in, activations out; backward: those in, gradients out
+  Matrix<T> p;                // forward: out; backward: its gradient, in
+};
+template <class T>
+struct GatedKernels {
+  void (*forward)(const GatedRows<T>&);
+  void (*backward)(const GatedRows<T>&);
+};
+inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
+
 enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
 inline constexpr int cell_kinds = 5;
 
@@ -134,6 +148,7 @@ struct Kernels {
   void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
   PairKernels<T> pair[pair_kinds];
+  GatedKernels<T> gated[gated_kinds];
 };
 
 // All that one ISA offers.

@@ -6,6 +6,7 @@
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/layer.h"
+#include "gru_native/readout.h"
 
 namespace gru_native {
 namespace {
@@ -61,6 +62,18 @@ void GrConvSpec::validate() const {
   if (hidden * (2 * hidden + static_cast<double>(input_size)) > most)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) +
                                 ", hidden_size=" + std::to_string(hidden_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void ReadoutSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("annotation_size", annotation_size, 1);
+  check_size("output_size", output_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double columns = static_cast<double>(hidden_size) + static_cast<double>(annotation_size);
+  if (2 * columns * static_cast<double>(output_size) > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", annotation_size=" +
+                                std::to_string(annotation_size) + ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 

@@ -19,6 +19,7 @@ from ._core import (
 from ._graphs import GatedGraph, GraphGradients
 from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
+from ._readouts import GraphSum, NodeScores, ReadoutGradients
 
 __all__ = [
     "GRU",
@@ -29,6 +30,9 @@ __all__ = [
     "GrConvGradients",
     "Gradients",
     "GraphGradients",
+    "GraphSum",
+    "NodeScores",
+    "ReadoutGradients",
     "__version__",
     "active_isa",
     "available_isas",
