@@ -323,6 +323,25 @@ def test_any_number_of_threads(reset_after, dtype, threads):
             assert_same_bits(array, results[0][name], name)
 
 
+def test_nan_stays_in_its_graph():
+    rng = np.random.default_rng(16)
+    layer = make(7, 3)
+    x, adjacency = rng.standard_normal((3, 4, 5)), rng.standard_normal((3, 4, 8))
+    edges = np.concatenate([rng.integers(0, 4, (2, 6)) + 4 * graph for graph in range(3)], axis=1)
+    spoiled, dh = x.copy(), rng.standard_normal((3, 4, 7))
+    spoiled[1, 2, 0] = np.nan
+    results = []
+    for given_x in (x, spoiled):
+        h, tape = layer.forward(given_x.reshape(12, 5), edges)
+        dense, dense_tape = layer.forward_dense(given_x, adjacency)
+        dx = layer.backward(tape, dh.reshape(12, 7)).annotations
+        dense_dx = layer.backward(dense_tape, dh).annotations
+        results.append([h.reshape(3, 4, 7), dx.reshape(3, 4, 5), dense, dense_dx])
+    for clean, other in zip(*results, strict=True):
+        assert np.isnan(other[1]).any()
+        assert_same_bits(other[[0, 2]], clean[[0, 2]])
+
+
 def test_a_tape_keeps_its_own():
     rng = np.random.default_rng(15)
     layer = make(6, 3)
