@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._module import Array, _flag, _float_dtype, _Module, _size
+from ._arguments import flag as _flag
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
 
 GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
 
@@ -20,7 +22,7 @@ class GraphGradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class GatedGraph(_Module):
+class GatedGraph(Weighted):
     """Gated graph network (Li, Tarlow, Brockschmidt and Zemel 2016), ``num_steps`` steps.
 
     h begins as the annotations, padded with zeros. At each step every node sends W_k h along each
@@ -62,7 +64,7 @@ class GatedGraph(_Module):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.dtype = _float_dtype(dtype)
+        self.dtype = float_dtype(dtype)
         self.hidden_size = _size("hidden_size", hidden_size)
         self.num_steps = _size("num_steps", num_steps)
         self.num_edge_types = _size("num_edge_types", num_edge_types)
@@ -81,7 +83,7 @@ class GatedGraph(_Module):
             bias=self.bias,
             reset_after=self.reset_after,
         )
-        self._hold(self._core, seed, self.hidden_size**-0.5)
+        super().__init__(seed, self.hidden_size**-0.5)
 
     def __call__(
         self, annotations: ArrayLike, edge_index: ArrayLike, edge_type: ArrayLike | None = None

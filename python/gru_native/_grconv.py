@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._module import Array, _flag, _float_dtype, _Module, _size
+from ._arguments import flag as _flag
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
 
 GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
 
@@ -22,7 +24,7 @@ class GrConvGradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class GatedRecursiveConv(_Module):
+class GatedRecursiveConv(Weighted):
     """Gated recursive convolution, grConv (Cho, van Merrienboer, Bahdanau and Bengio 2014).
 
     The lowest level is weight_ih x_t. Each further level makes one vector of every two neighbours,
@@ -50,7 +52,7 @@ class GatedRecursiveConv(_Module):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.dtype = _float_dtype(dtype)
+        self.dtype = float_dtype(dtype)
         self.input_size = _size("input_size", input_size)
         self.hidden_size = _size("hidden_size", hidden_size)
         if not isinstance(activation, str):
@@ -60,7 +62,7 @@ class GatedRecursiveConv(_Module):
         self._core: _core._GrConv[Any] = core_type(
             input_size=self.input_size, hidden_size=self.hidden_size, activation=activation
         )
-        self._hold(self._core, seed, self.hidden_size**-0.5)
+        super().__init__(seed, self.hidden_size**-0.5)
 
     @overload
     def __call__(

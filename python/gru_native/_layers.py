@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._module import Array, _flag, _float_dtype, _Module, _number, _size
+from ._arguments import flag as _flag
+from ._arguments import number as _number
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
 
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -25,7 +28,7 @@ class Gradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class _Recurrent(_Module, Generic[S]):
+class _Recurrent(Weighted, Generic[S]):
     """What RNN, LSTM and GRU have in common."""
 
     def __init__(
@@ -44,7 +47,7 @@ class _Recurrent(_Module, Generic[S]):
         proj_size: int = 0,
         reset_after: bool = True,
     ) -> None:
-        self.dtype = _float_dtype(dtype)
+        self.dtype = float_dtype(dtype)
         layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
         self.input_size = _size("input_size", input_size)
         self.hidden_size = _size("hidden_size", hidden_size)
@@ -65,7 +68,9 @@ class _Recurrent(_Module, Generic[S]):
             bidirectional=self.bidirectional,
             reset_after=_flag("reset_after", reset_after),
         )
-        self._hold(self._core, seed, self.hidden_size**-0.5)
+        super().__init__(seed, self.hidden_size**-0.5)
+
+    # --- computing
 
     def __call__(
         self, x: ArrayLike, state: StateLike | None = None, *, lengths: ArrayLike | None = None

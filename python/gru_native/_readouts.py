@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._module import Array, _float_dtype, _Module, _size
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
 
 ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
 
@@ -21,7 +22,7 @@ class ReadoutGradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class _Readout(_Module):
+class _Readout(Weighted):
     _sums: bool
 
     def __init__(
@@ -33,7 +34,7 @@ class _Readout(_Module):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.dtype = _float_dtype(dtype)
+        self.dtype = float_dtype(dtype)
         self.hidden_size = _size("hidden_size", hidden_size)
         self.annotation_size = _size("annotation_size", annotation_size)
         self.output_size = _size("output_size", output_size)
@@ -44,7 +45,7 @@ class _Readout(_Module):
             annotation_size=self.annotation_size,
             output_size=self.output_size,
         )
-        self._hold(self._core, seed, (self.hidden_size + self.annotation_size) ** -0.5)
+        super().__init__(seed, (self.hidden_size + self.annotation_size) ** -0.5)
 
     def backward(self, tape: ReadoutTape, dy: ArrayLike) -> ReadoutGradients:
         """Gradients of a loss from dy, its gradient of the result and of its shape.
