@@ -165,10 +165,10 @@ void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, in
 
 template <class T>
 void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
-                                          Matrix<T> scratch, int member, int members) const {
+                                          T* scratch, int member, int members) const {
   const Index d_columns = blocks_ * slots.count * lanes_;
-  const Outer<T> o{time_.rows, read_only(d), d_columns, read_only(x), columns, dw, db, scratch, zeros_};
-  outer(o, share_of(d_columns, outer_rows, member, members), [&](Index column) -> Index {
+  const Outer<T> o{time_.rows, read_only(d), read_only(x), columns, dw, db};
+  outer(o, share_of(d_columns, outer_granule, member, members), scratch, [&](Index column) -> Index {
     const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
     if (unit >= spec_.hidden_size) return -1;
     return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
@@ -176,16 +176,22 @@ void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x,
 }
 
 template <class T>
-void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g,
-                                            Matrix<T> scratch, int member, int members) const {
+Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
+  const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
+  const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
+  return outer_scratch<T>(std::min(gates, most), std::max({columns, outputs_, Index(spec_.hidden_size)}));
+}
+
+template <class T>
+void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch,
+                                            int member, int members) const {
   gate_gradients(dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih, scratch, member, members);
   gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, outputs_, g.hh, g.bias_hh, scratch, member, members);
   if (cell_.candidate.count > 0)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, outputs_, g.hh, g.bias_hh, scratch, member, members);
   if (!projects_) return;
-  const Index hidden = spec_.hidden_size;
-  const Outer<T> o{time_.rows, read_only(dr_), outputs_, read_only(tape_.u), hidden, g.hr, nullptr, scratch, zeros_};
-  outer(o, share_of(outputs_, outer_rows, member, members), [](Index column) { return column; });
+  const Outer<T> o{time_.rows, read_only(dr_), read_only(tape_.u), spec_.hidden_size, g.hr, nullptr};
+  outer(o, share_of(outputs_, outer_granule, member, members), scratch, [](Index column) { return column; });
 }
 
 template class DirectionBackward<float>;

@@ -36,16 +36,17 @@ class DirectionBackward {
 
   // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
   void input_gradient(Matrix<T> dx, bool add, int member, int members) const;
-  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch: outer_rows
-  // rows (engine/outer.h) for each member.
-  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, Matrix<T> scratch, int member,
+  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch:
+  // gradient_scratch() elements for each member.
+  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch, int member,
                         int members) const;
+  Index gradient_scratch(Index columns, int members) const;
 
  private:
   void step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
-  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, int member,
+  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
                       int members) const;
 
   const LayerSpec& spec_;

@@ -7,7 +7,14 @@
 
 namespace gru_native {
 namespace {
-constexpr Index chunk_bytes = 256 * 1024;  // of pre-activations between the input product and the steps
+inline void prefetch_to_write(void* p) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" ::"m"(*static_cast<char*>(p)));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the input product and the steps
 }  // namespace
 
 template <class T>
@@ -118,6 +125,22 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
       std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
 }
 
+// h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
+// itself: so the lines to be written are fetched from their last readers, and those to be read from their writers,
+// ahead.
+template <class T>
+void DirectionForward<T>::exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine,
+                                         Share mine_out) const {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  for (Index row = 0; row < rows; ++row) {
+    T* const to = write.base + row * write.stride;
+    for (Index k = mine.begin * lanes_; k < mine.end * lanes_; k += line) prefetch_to_write(to + k);
+    const T* const from = read.base + row * read.stride;
+    for (Index k = 0; k < outputs_; k += line)
+      if (k < mine_out.begin * lanes_ || k >= mine_out.end * lanes_) __builtin_prefetch(from + k);
+  }
+}
+
 template <class T>
 void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule_, member, crew.size());
@@ -162,6 +185,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
+    if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, projects_ ? mine_out : mine);
     cell_.forward(s);
     crew.barrier(member);
     if (projects_) {

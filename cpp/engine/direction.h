@@ -45,6 +45,7 @@ class DirectionForward {
  private:
   void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
+  void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
   void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
 
   const LayerSpec& spec_;

@@ -165,13 +165,14 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   // Two gradients of inputs, in turn: of the layer at work and of the one above it.
   const Index widest = std::max<Index>(spec.input_size, spec.num_layers > 1 ? outputs : 0);
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
-  std::vector<Matrix<T>> scratch;
-  for (int m = 0; m < team.size(); ++m)
-    scratch.push_back(matrix(outer_rows, std::max({widest, outputs, Index(spec.hidden_size)})));
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
     steps.emplace_back(spec, *tape.packed, transposed[i], time, i % directions == 1,
                        tape.layers[i / directions].direction[i % directions], arena);
+  Index sums = 0;
+  for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
+  std::vector<T*> scratch;
+  for (int m = 0; m < team.size(); ++m) scratch.push_back(call.dweights.empty() ? nullptr : arena.take<T>(sums));
   const Index* const dy_offset = row_offsets(call.dy.batch_stride, time, arena);
 
   Crew all(team.size());

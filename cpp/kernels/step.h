@@ -85,11 +85,12 @@ void step_over_blocks(const Step<T>& s) {
   for (Index begin = 0; begin < s.rows; begin = p.row_end, --blocks) {
     p.row_begin = begin;
     p.row_end = begin + (s.rows - begin + blocks - 1) / blocks;
-    const Index groups = (s.product.panel_end - s.product.panel_begin + panels_at_once - 1) / panels_at_once;
+    const Index panels = s.product.panel_end - s.product.panel_begin;
+    const Index groups = (panels + panels_at_once - 1) / panels_at_once;
     for (Index i = 0; i < groups; ++i) {
       const Index group = s.product.last_panel_first ? groups - 1 - i : i;
-      const Index panel = p.panel_begin = s.product.panel_begin + group * panels_at_once;
-      p.panel_end = min(panel + panels_at_once, s.product.panel_end);
+      const Index panel = p.panel_begin = s.product.panel_begin + panels * group / groups;  // of nearly equal size
+      p.panel_end = s.product.panel_begin + panels * (group + 1) / groups;
       product(p);
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
       for (Index row = p.row_begin; row < p.row_end; ++row)
