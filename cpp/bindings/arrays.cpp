@@ -69,6 +69,24 @@ void check_shape(const char* name, const py::array& a, const std::vector<Dim>& d
   throw py::value_error(std::string(name) + " has shape " + shape_text(a) + "; expected " + tuple_text(expected));
 }
 
+Array<std::int64_t> integers_argument(const char* name, const py::object& value) {
+  py::array a = py::array::ensure(value);
+  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
+    PyErr_Clear();
+    throw py::type_error(std::string(name) + " is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
+                         "; expected whole numbers");
+  }
+  // A cast would make the largest unsigned numbers negative, which may have a meaning.
+  const Array<std::int64_t> wide(py::array(a.attr("astype")("int64", py::arg("order") = "C", py::arg("copy") = false)));
+  if (a.dtype().kind() == 'u' && a.itemsize() == sizeof(std::int64_t))
+    for (py::ssize_t i = 0; i < wide.size(); ++i)
+      if (wide.data()[i] < 0)
+        throw py::value_error(std::string(name) + " holds " +
+                              std::to_string(static_cast<std::uint64_t>(wide.data()[i])) +
+                              ", which is beyond 64-bit integers; expected small whole numbers");
+  return wide;
+}
+
 Shape Layout::shape(std::int64_t columns) const {
   if (!batched) return {seq_len, columns};
   return batch_first ? Shape{batch, seq_len, columns} : Shape{seq_len, batch, columns};
@@ -141,25 +159,14 @@ py::object NewState<T>::object() const {
 template struct NewState<float>;
 template struct NewState<double>;
 
-Array<std::int64_t> whole_numbers(const char* name, py::handle value) {
-  py::array a = py::array::ensure(value);
-  const bool empty_list = a && a.size() == 0 && !py::hasattr(value, "dtype");  // NumPy says float64
-  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u' && !empty_list)) {
-    PyErr_Clear();
-    throw py::type_error(std::string(name) + " is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
-                         "; expected whole numbers");
-  }
-  return Array<std::int64_t>(py::array(a.attr("astype")("int64", py::arg("order") = "C")));
-}
-
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout) {
   if (value.is_none()) return std::nullopt;
-  const Array<std::int64_t> a = whole_numbers("lengths", value);
+  const Array<std::int64_t> wide = integers_argument("lengths", value);
   if (!layout.batched) throw py::value_error("lengths was given with an unbatched x; expected x of rank 3");
-  check_shape("lengths", a, {{"batch", layout.batch}});
+  check_shape("lengths", wide, {{"batch", layout.batch}});
   std::vector<std::int64_t> lengths(static_cast<std::size_t>(layout.batch));
-  for (py::ssize_t i = 0; i < a.size(); ++i) {
-    const std::int64_t n = lengths[static_cast<std::size_t>(i)] = a.at(i);
+  for (py::ssize_t i = 0; i < wide.size(); ++i) {
+    const std::int64_t n = lengths[static_cast<std::size_t>(i)] = wide.at(i);
     if (n < 0 || n > layout.seq_len)
       throw py::value_error("lengths[" + std::to_string(i) + "] is " + std::to_string(n) +
                             "; expected 0 to seq_len=" + std::to_string(layout.seq_len));

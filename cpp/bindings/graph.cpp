@@ -64,13 +64,13 @@ struct Call {
     arguments.h = h->mutable_data();
   }
   void take_edges(const py::object& index, const py::object& type) {
-    edge_index = whole_numbers("edge_index", index);
+    edge_index = integers_argument("edge_index", index);
     check_shape("edge_index", *edge_index, {{"source and target", 2}, {"edges", -1}});
     arguments.edges = edge_index->shape(1);
     arguments.source = edge_index->data();
     arguments.target = edge_index->data() + arguments.edges;
     if (type.is_none()) return;
-    edge_type = whole_numbers("edge_type", type);
+    edge_type = integers_argument("edge_type", type);
     check_shape("edge_type", *edge_type, {{"edges", arguments.edges}});
     arguments.type = edge_type->data();
   }
@@ -130,7 +130,7 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
   GraphBackwardCall<T> b;
   b.dh = gradient.data();
   b.dannotations = dannotations.mutable_data();
-  const py::dict weights = new_gradients(l.layer->weights(), b.dweights);
+  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     l.layer->backward(*tape.tape, b);
@@ -158,8 +158,7 @@ void register_graph(py::module_& m) {
            py::arg("adjacency"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"))
       .def(
-          "weights", [](const G& l, bool writeable) { return weight_views<T>(l.layer, writeable); },
-          py::arg("writeable"))
+          "weights", [](const G& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
       .def("commit", [](G& l) {
         const py::gil_scoped_release release;
         l.layer->commit();

@@ -86,7 +86,7 @@ py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::
   GrConvBackwardCall<T> b;
   b.dy = dy.data();
   b.dx = layout.view(dx.mutable_data(), spec.input_size);
-  const py::dict weights = new_gradients(l.layer->weights(), b.dweights);
+  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     l.layer->backward(*tape.tape, b);
@@ -109,8 +109,7 @@ void register_grconv(py::module_& m) {
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
       .def(
-          "weights", [](const L& l, bool writeable) { return weight_views<T>(l.layer, writeable); },
-          py::arg("writeable"))
+          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
       .def("commit", [](L& l) {
         const py::gil_scoped_release release;
         l.layer->commit();

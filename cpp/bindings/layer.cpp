@@ -88,7 +88,7 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   b.dx = layout.view(dx.mutable_data(), spec.input_size);
   NewState<T> dinitial(spec, layout);
   b.dinitial = dinitial.view();
-  const py::dict weights = new_gradients(l.layer->weights(), b.dweights);
+  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     l.layer->backward(*tape.tape, b);
@@ -125,8 +125,7 @@ void register_layer(py::module_& m) {
            py::arg("dropout_seed"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"))
       .def(
-          "weights", [](const L& l, bool writeable) { return weight_views<T>(l.layer, writeable); },
-          py::arg("writeable"))
+          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
       .def("commit", [](L& l) {
         const py::gil_scoped_release release;
         l.layer->commit();

@@ -34,7 +34,7 @@ py::tuple forward(const PyReadout<T>& r, const py::object& h_, const py::object&
   call.graphs = num_graphs.value_or(1);
   std::optional<Array<std::int64_t>> graph;
   if (!graph_.is_none()) {
-    graph = whole_numbers("graph", graph_);
+    graph = integers_argument("graph", graph_);
     check_shape("graph", *graph, {{"nodes", call.nodes}});
     call.graph = graph->data();
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
@@ -67,7 +67,7 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
   b.dy = dy.data();
   b.dh = dh.mutable_data();
   b.dannotations = dannotations.mutable_data();
-  const py::dict weights = new_gradients(r.layer->weights(), b.dweights);
+  const py::dict weights = weight_gradients(r.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     r.layer->backward(*tape.tape, b);
@@ -90,8 +90,7 @@ void register_readout(py::module_& m) {
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
       .def(
-          "weights", [](const R& r, bool writeable) { return weight_views<T>(r.layer, writeable); },
-          py::arg("writeable"))
+          "weights", [](const R& r, bool writeable) { return weight_views(r.layer, writeable); }, py::arg("writeable"))
       .def("commit", [](R& r) {
         const py::gil_scoped_release release;
         r.layer->commit();

@@ -1,4 +1,4 @@
-// The weights of any layer, and their gradients, as dictionaries of arrays.
+// Weights and their gradients as dictionaries of arrays.
 #pragma once
 #include <memory>
 
@@ -7,22 +7,23 @@
 namespace gru_native::bindings {
 
 // Views of the layer's own memory, which they keep alive; the caller sets whether they may be written.
-template <class T, class L>
-py::dict weight_views(const std::shared_ptr<L>& layer, bool writeable) {
+template <class Layer>
+py::dict weight_views(const std::shared_ptr<Layer>& layer, bool writeable) {
   py::dict views;
-  for (const Weight<T>& w : layer->weights()) {
-    auto* owner = new std::shared_ptr<L>(layer);
-    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<L>*>(p); });
-    py::array_t<T> view(std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
+  for (const auto& w : layer->weights()) {
+    auto* owner = new std::shared_ptr<Layer>(layer);
+    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<Layer>*>(p); });
+    py::array view = py::array(py::dtype::of<std::remove_pointer_t<decltype(w.data)>>(),
+                               std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
     if (!writeable) view.attr("setflags")(py::arg("write") = false);
     views[py::str(w.name)] = view;
   }
   return views;
 }
 
-// Fresh arrays for the gradients, in the order of the weights.
+// New arrays in the weights' shapes, for backward to fill, and the pointers to them.
 template <class T>
-py::dict new_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>& pointers) {
+py::dict weight_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>& pointers) {
   py::dict gradients;
   for (const Weight<T>& w : weights) {
     Array<T> dw = empty_array<T>(w.shape);

@@ -213,14 +213,16 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
   const Matrix<T> da = matrix<T>(arena, time.rows, spec.inputs());
   const Matrix<T> dm = matrix<T>(arena, time.rows, columns);
   const Matrix<T> dh = matrix<T>(arena, nodes, hidden);  // what reaches h(t-1) through messages
-  const T* const zeros = arena.take_zeroed<T>(std::max<Index>(spec.inputs(), hidden) + panel_columns<T>());
+  const T* const zeros = arena.take_zeroed<T>(hidden + panel_columns<T>());
   DirectionBackward<T> back(impl_->gru, *packed.gru, packed.gru->transposed()[0], time, false, tape.direction, arena);
 
   TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len));
   Crew crew(team.size());
-  std::vector<Matrix<T>> scratch;
+  std::vector<T*> scratch;
+  const Index widest = std::max<Index>(spec.inputs(), hidden);
   for (int i = 0; i < team.size(); ++i)
-    scratch.push_back(matrix<T>(arena, outer_rows, std::max<Index>(spec.inputs(), hidden)));
+    scratch.push_back(arena.take<T>(std::max(back.gradient_scratch(widest, team.size()),
+                                             outer_scratch<T>(largest_share(columns, team.size()), widest))));
   const Messages shape = shape_of(spec);
   const auto at_step = [&](Matrix<T> m, Index t) { return Matrix<T>{m.base + time.first(t) * m.stride, m.stride}; };
   const auto read_only = [](Matrix<T> m) { return Matrix<const T>{m.base, m.stride}; };
@@ -262,13 +264,12 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     const auto same = [](Index column) { return column; };
     T* const dbias = gradient(impl_->bias);
     const bool on_edges = spec.bias == MessageBias::edge;
-    outer(Outer<T>{time.rows, read_only(dm), columns, read_only(tape.direction.h_prev), hidden, gradient(impl_->edge),
-                   on_edges ? dbias : nullptr, scratch[rank], zeros},
-          share_of(columns, outer_rows, rank, crew.size()), same);
-    outer(
-        Outer<T>{
-            time.rows, read_only(da), spec.inputs(), {}, 0, nullptr, on_edges ? nullptr : dbias, scratch[rank], zeros},
-        share_of(spec.inputs(), outer_rows, rank, crew.size()), same);
+    outer(Outer<T>{time.rows, read_only(dm), read_only(tape.direction.h_prev), hidden, gradient(impl_->edge),
+                   on_edges ? dbias : nullptr},
+          share_of(columns, outer_granule, rank, crew.size()), scratch[rank], same);
+    if (!on_edges && dbias)
+      outer(Outer<T>{time.rows, read_only(da), {}, 0, nullptr, dbias},
+            share_of(spec.inputs(), outer_granule, rank, crew.size()), scratch[rank], same);
   });
 }
 

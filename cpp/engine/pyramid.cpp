@@ -263,7 +263,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   const Matrix<T> da = zeroed(pairs, stride_of<T>(packed.units + gate_count));  // rows that are no pair stay 0
   const Matrix<T> dneighbours = zeroed(rows, stride_of<T>(packed.right_at + hidden));
   const Matrix<T> dx = matrix(rows, stride_of<T>(input));
-  const T* const zeros = zeroed(1, stride_of<T>(std::max(hidden, input))).base;
+  const T* const zeros = zeroed(1, stride_of<T>(input)).base;
   for (Index level = 0; level < levels; ++level)
     pyramid.each(level, [&](Index b, Index row) {
       if (pyramid.length[b] == level + 1)
@@ -272,8 +272,10 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
 
   TeamLease team(l.useful_threads(pyramid));
   Crew crew(team.size());
-  std::vector<Matrix<T>> scratch;
-  for (int i = 0; i < team.size(); ++i) scratch.push_back(matrix(outer_rows, stride_of<T>(std::max(hidden, input))));
+  std::vector<T*> scratch;
+  for (int i = 0; i < team.size(); ++i)
+    scratch.push_back(
+        arena.take<T>(outer_scratch<T>(largest_share(hidden, team.size()) + gate_count, std::max(hidden, input))));
 
   // What both neighbours' pairs give to a row: of the pair that it begins, then of the one that it ends.
   const auto gather = [&](Index level, Share mine) {
@@ -315,8 +317,8 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
 
     const auto sums = [&](Matrix<const T> d, Index columns, Index count, Matrix<T> x, Index x_columns, T* dw, T* db,
                           const auto& row_of) {
-      outer(Outer<T>{count, d, columns, read_only(x), x_columns, dw, db, scratch[rank], zeros},
-            share_of(columns, outer_rows, rank, crew.size()), row_of);
+      outer(Outer<T>{count, d, read_only(x), x_columns, dw, db}, share_of(columns, outer_granule, rank, crew.size()),
+            scratch[rank], row_of);
     };
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const auto same = [](Index column) { return column; };

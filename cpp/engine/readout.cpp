@@ -199,8 +199,9 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const T* const zeros = matrix<T>(arena, 1, r.columns(), true).base;
   TeamLease team(r.useful_threads(tape.nodes));
   Crew crew(team.size());
-  std::vector<Matrix<T>> scratch;
-  for (int i = 0; i < team.size(); ++i) scratch.push_back(matrix<T>(arena, outer_rows, r.columns()));
+  std::vector<T*> scratch;
+  for (int i = 0; i < team.size(); ++i)
+    scratch.push_back(arena.take<T>(outer_scratch<T>(largest_share(outputs, team.size()), r.columns())));
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
@@ -224,16 +225,9 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
     crew.barrier(rank);
     if (call.dweights.empty()) return;
     const auto sums = [&](Index first, int weight, int bias) {
-      const Outer<T> o{tape.nodes,
-                       {da.base + first, da.stride},
-                       outputs,
-                       {tape.z.base, tape.z.stride},
-                       r.columns(),
-                       gradient_of(call.dweights, weight),
-                       gradient_of(call.dweights, bias),
-                       scratch[rank],
-                       zeros};
-      outer(o, share_of(outputs, outer_rows, rank, crew.size()), [](Index column) { return column; });
+      const Outer<T> o{tape.nodes,  {da.base + first, da.stride},       {tape.z.base, tape.z.stride},
+                       r.columns(), gradient_of(call.dweights, weight), gradient_of(call.dweights, bias)};
+      outer(o, share_of(outputs, outer_granule, rank, crew.size()), scratch[rank], [](Index column) { return column; });
     };
     sums(0, r.f, r.bias_f);
     sums(packed.units, r.g, r.bias_g);

@@ -1,5 +1,6 @@
 // What a layer holds besides its mathematics: weights as the user sees them, their packed form, arenas.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/outer.h"
 #include "gru_native/layer.h"
 #include "runtime/memory.h"
 
@@ -55,6 +57,11 @@ class WeightStore {
   mutable std::mutex mutex_;
   std::shared_ptr<const Packed> packed_;
 };
+
+// The most columns of d that share_of gives to one member, for outer_scratch (engine/outer.h).
+inline Index largest_share(Index columns, int members) {
+  return std::min(columns, columns / members + 2 * outer_granule);
+}
 
 // Where a weight's gradient goes: null if it is not wanted or there is no such weight.
 template <class T>
