@@ -7,4 +7,7 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_runtime(m);
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_streams(m);
+  gru_native::bindings::register_graphs(m);
+  gru_native::bindings::register_grconvs(m);
+  gru_native::bindings::register_readouts(m);
 }

@@ -161,7 +161,6 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Timeline& time = tape.time;
   const auto lease = impl_->arenas->lease();
   Arena& arena = *lease;
-  const auto& transposed = tape.packed->transposed();
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
   const auto matrix = [&](Index rows, Index columns) {
     const Index stride = padded_stride(round_up(columns, 4 * tape.packed->lanes), sizeof(T));
@@ -174,7 +173,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
-    steps.emplace_back(spec, *tape.packed, tape.packed->forward[i], transposed[i], time, i % directions == 1,
+    steps.emplace_back(spec, *tape.packed, i, time, i % directions == 1,
                        tape.layers[i / directions].direction[i % directions], arena);
   Index sums = 0;
   for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));

@@ -107,6 +107,48 @@ struct CellKernels {
   void (*candidate_backward)(const BackStep<T>&);
 };
 
+// A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows left[p] and
+// left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
+template <class T>
+struct Pairs {
+  Index begin, end;
+  const Index* left;
+  Index hidden, units;        // units: where the three gates lie, behind whole vectors of units
+  Matrix<T> a;                // pre-activations in, activations out: [units][gates c, l, r]
+  Matrix<const T> below;
+  Matrix<T> above;
+};
+template <class T>
+struct PairsGradient {
+  Index begin, end;
+  const Index* left;
+  Index hidden, units;
+  Matrix<const T> a, below, dabove;  // as pairs_forward left them
+  Matrix<T> da;               // out: of the pre-activations
+  Matrix<T> dneighbours;      // out: of both neighbours, but for the products; the right one's from right_at on
+  Index right_at;
+};
+template <class T>
+struct PairKernels {
+  void (*forward)(const Pairs<T>&);
+  void (*backward)(const PairsGradient<T>&);
+};
+inline constexpr int pair_kinds = 3;  // tanh, sigmoid, relu
+
+// Rows [begin, end) of a gated readout: a holds `units` values and as many gates, in whole vectors.
+template <class T>
+struct GatedRows {
+  Index begin, end, units;
+  Matrix<T> a;                // forward: pre-activations in, activations out; backward: those in, gradients out
+  Matrix<T> p;                // forward: out; backward: its gradient, in
+};
+template <class T>
+struct GatedKernels {
+  void (*forward)(const GatedRows<T>&);
+  void (*backward)(const GatedRows<T>&);
+};
+inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
+
 // The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
 // coupled without and with o.
 enum class CellKind {
@@ -130,6 +172,8 @@ struct Kernels {
   void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
   void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
+  PairKernels<T> pair[pair_kinds];
+  GatedKernels<T> gated[gated_kinds];
 };
 
 // All that one ISA offers.

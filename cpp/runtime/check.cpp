@@ -1,9 +1,12 @@
-// What a LayerSpec may be.
+// What a LayerSpec and its kin may be.
 #include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "gru_native/graph.h"
+#include "gru_native/grconv.h"
 #include "gru_native/layer.h"
+#include "gru_native/readout.h"
 
 namespace gru_native {
 namespace {
@@ -65,6 +68,41 @@ void LayerSpec::validate() const {
   if (rows * columns * static_cast<double>(directions()) > most)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
                                 std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GraphSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_steps", num_steps, 1);
+  check_size("num_edge_types", num_edge_types, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double size = static_cast<double>(hidden_size);
+  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) +
+                                ", num_edge_types=" + std::to_string(num_edge_types) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GrConvSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double hidden = static_cast<double>(hidden_size);
+  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", hidden_size=" + std::to_string(hidden_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void ReadoutSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("annotation_size", annotation_size, 1);
+  check_size("output_size", output_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double columns = static_cast<double>(hidden_size) + static_cast<double>(annotation_size);
+  if (2 * columns * static_cast<double>(output_size) > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", annotation_size=" +
+                                std::to_string(annotation_size) + ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 

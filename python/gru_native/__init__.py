@@ -17,16 +17,27 @@ from ._core import (
     set_num_threads,
 )
 from ._cpp import get_cmake_dir, get_include, get_pkgconfig_dir
+from ._graphs import GatedGraph, GraphGradients
+from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
+from ._readouts import GraphSum, NodeScores, ReadoutGradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "GatedGraph",
+    "GatedRecursiveConv",
+    "GrConvGradients",
     "Gradients",
+    "GraphGradients",
+    "GraphSum",
+    "NodeScores",
+    "ReadoutGradients",
     "__version__",
     "active_isa",
     "available_isas",
+    "draw_gates",
     "get_cmake_dir",
     "get_include",
     "get_num_threads",
