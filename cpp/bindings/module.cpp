@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_runtime(m);
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_streams(m);
+  gru_native::bindings::register_trees(m);
 }

@@ -5,4 +5,5 @@ namespace gru_native::bindings {
 void register_runtime(pybind11::module_& m);
 void register_layers(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
+void register_trees(pybind11::module_& m);
 }  // namespace gru_native::bindings

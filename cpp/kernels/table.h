@@ -94,6 +94,32 @@ struct CellKernels {
   void (*candidate_backward)(const BackStep<T>&);
 };
 
+// Tree-LSTM: the element-wise part of some nodes of one height. Children come before their parents, and row r's are
+// entries [child_begin[r], child_begin[r + 1]) of `child` and `forget_at`.
+template <class T>
+struct TreeStep {
+  Index block_begin, block_end, row_begin, row_end;
+  Matrix<T> gates;            // i g o: pre-activations in, activations out
+  Matrix<T> h, c;             // of all nodes
+  const Index *child_begin, *child;
+  const Index* forget_at;     // where a child's forget gate begins
+  T* forget;                  // likewise pre-activations in, activations out
+};
+
+template <class T>
+struct TreeBackStep {
+  Index block_begin, block_end, row_begin, row_end, hidden, leaves;
+  Matrix<const T> gates, c;   // as saved
+  const Index *child_begin, *child, *forget_at;
+  const T* forget;
+  Rows<const T> dh_outside, dc_outside;  // the user's, not padded; base may be nullptr
+  Rows<const T> dh;           // from the parent
+  Matrix<T> dc;               // likewise; out: of the children
+  Matrix<T> dgates;           // out, as gates
+  T* dforget;                 // out, as forget
+  Matrix<T> dforget_sum;      // out: over the children; row r at r - leaves
+};
+
 enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
 inline constexpr int cell_kinds = 5;
 
@@ -105,6 +131,8 @@ struct Kernels {
   void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
   void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
+  void (*tree_forward)(const TreeStep<T>&);
+  void (*tree_backward)(const TreeBackStep<T>&);
 };
 
 // All that one ISA offers.

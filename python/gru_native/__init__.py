@@ -17,12 +17,16 @@ from ._core import (
     set_num_threads,
 )
 from ._layers import GRU, LSTM, RNN, Gradients
+from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "ChildSumTreeLSTM",
     "Gradients",
+    "NaryTreeLSTM",
+    "TreeGradients",
     "__version__",
     "active_isa",
     "available_isas",

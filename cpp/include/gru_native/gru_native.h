@@ -3,3 +3,4 @@
 #include "gru_native/layer.h"
 #include "gru_native/runtime.h"
 #include "gru_native/stream.h"
+#include "gru_native/tree.h"
