@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_graphs(m);
   gru_native::bindings::register_grconvs(m);
   gru_native::bindings::register_readouts(m);
+  gru_native::bindings::register_trees(m);
 }

@@ -8,4 +8,5 @@ void register_grconvs(pybind11::module_& m);
 void register_readouts(pybind11::module_& m);
 void register_layers(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
+void register_trees(pybind11::module_& m);
 }  // namespace gru_native::bindings

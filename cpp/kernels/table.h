@@ -149,6 +149,32 @@ struct GatedKernels {
 };
 inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
 
+// Tree-LSTM: the element-wise part of some nodes of one height. Children come before their parents, and row r's are
+// entries [child_begin[r], child_begin[r + 1]) of `child` and `forget_at`.
+template <class T>
+struct TreeStep {
+  Index block_begin, block_end, row_begin, row_end;
+  Matrix<T> gates;            // i g o: pre-activations in, activations out
+  Matrix<T> h, c;             // of all nodes
+  const Index *child_begin, *child;
+  const Index* forget_at;     // where a child's forget gate begins
+  T* forget;                  // likewise pre-activations in, activations out
+};
+
+template <class T>
+struct TreeBackStep {
+  Index block_begin, block_end, row_begin, row_end, hidden, leaves;
+  Matrix<const T> gates, c;   // as saved
+  const Index *child_begin, *child, *forget_at;
+  const T* forget;
+  Rows<const T> dh_outside, dc_outside;  // the user's, not padded; base may be nullptr
+  Rows<const T> dh;           // from the parent
+  Matrix<T> dc;               // likewise; out: of the children
+  Matrix<T> dgates;           // out, as gates
+  T* dforget;                 // out, as forget
+  Matrix<T> dforget_sum;      // out: over the children; row r at r - leaves
+};
+
 // The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
 // coupled without and with o.
 enum class CellKind {
@@ -174,6 +200,8 @@ struct Kernels {
   CellKernels<T> cell[cell_kinds];
   PairKernels<T> pair[pair_kinds];
   GatedKernels<T> gated[gated_kinds];
+  void (*tree_forward)(const TreeStep<T>&);
+  void (*tree_backward)(const TreeBackStep<T>&);
 };
 
 // All that one ISA offers.

@@ -21,19 +21,23 @@ from ._graphs import GatedGraph, GraphGradients
 from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
 from ._readouts import GraphSum, NodeScores, ReadoutGradients
+from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "ChildSumTreeLSTM",
     "GatedGraph",
     "GatedRecursiveConv",
     "GrConvGradients",
     "Gradients",
     "GraphGradients",
     "GraphSum",
+    "NaryTreeLSTM",
     "NodeScores",
     "ReadoutGradients",
+    "TreeGradients",
     "__version__",
     "active_isa",
     "available_isas",

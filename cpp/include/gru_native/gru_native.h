@@ -6,3 +6,4 @@
 #include "gru_native/readout.h"
 #include "gru_native/runtime.h"
 #include "gru_native/stream.h"
+#include "gru_native/tree.h"
