@@ -139,7 +139,7 @@ void register_layer(py::module_& m) {
              return std::make_unique<L>(spec, batch_first);
            }),
            py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
-           py::arg("proj_size"), py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
+           py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
            py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
            py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
            py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",

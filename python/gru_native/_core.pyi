@@ -31,7 +31,7 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         input_size: int,
         hidden_size: int,
         num_layers: int,
-        proj_size: int,
+        proj_size: int = 0,
         bias: bool,
         batch_first: bool,
         dropout: float,
