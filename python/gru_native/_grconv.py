@@ -128,8 +128,8 @@ def draw_gates(
 ) -> str:
     """Draw the pyramid of one sequence from the gates that ``layer(x, return_gates=True)`` gave.
 
-    Each pair shows its strongest gate: ``^`` for a new unit, ``/`` (down to the left) where the left
-    neighbour is passed on and ``\\`` where the right one is. ``words`` stand below the pyramid; their number is
+    Each pair shows its strongest gate: ``^`` for a new unit, ``/`` where the left neighbour is
+    passed on and ``\\`` where the right one is. ``words`` stand below the pyramid; their number is
     the sequence's length, which without them is the longest one. With ``path`` the pyramid is also
     drawn to that file, lines as dark as their gates (needs matplotlib).
 
