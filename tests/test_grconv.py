@@ -309,7 +309,7 @@ def test_construction_is_refused(error, message, arguments, options):
 
 def drawn_gates(length, choices):
     """Gates of one sequence: level by level, the strongest one of each pair."""
-    strong = {"^": [0.8, 0.1, 0.1], "\\": [0.2, 0.5, 0.3], "/": [0, 0.3, 0.7]}
+    strong = {"^": [0.8, 0.1, 0.1], "/": [0.2, 0.5, 0.3], "\\": [0, 0.3, 0.7]}
     levels = [np.array([[strong[c]] for c in level]) for level in choices]
     assert [len(level) for level in levels] == list(range(length - 1, 0, -1))
     return levels
@@ -333,7 +333,7 @@ def test_drawing_of_a_call():
     lines = text.splitlines()
     assert len(lines) == 3
     assert lines[-1].split() == ["a", "b", "c"]
-    strongest = ["^\\/"[g] for g in gates[0][:2, 1].argmax(axis=1)]
+    strongest = ["^/\\"[g] for g in gates[0][:2, 1].argmax(axis=1)]
     assert lines[1].split() == strongest
 
 

@@ -128,8 +128,8 @@ def draw_gates(
 ) -> str:
     """Draw the pyramid of one sequence from the gates that ``layer(x, return_gates=True)`` gave.
 
-    Each pair shows its strongest gate: ``^`` for a new unit, ``\\`` where the left neighbour is
-    passed on and ``/`` where the right one is. ``words`` stand below the pyramid; their number is
+    Each pair shows its strongest gate: ``^`` for a new unit, ``/`` where the left neighbour is
+    passed on and ``\\`` where the right one is. ``words`` stand below the pyramid; their number is
     the sequence's length, which without them is the longest one. With ``path`` the pyramid is also
     drawn to that file, lines as dark as their gates (needs matplotlib).
 
@@ -154,7 +154,7 @@ def draw_gates(
     width = max(len(name) for name in names) + 1
     width += width % 2  # half of it is the step from level to level
     rows = [
-        " " * (width // 2 * (k + 1)) + "".join("^\\/"[int(g.argmax())].center(width) for g in level)
+        " " * (width // 2 * (k + 1)) + "".join("^/\\"[int(g.argmax())].center(width) for g in level)
         for k, level in enumerate(own)
     ]
     bottom = "".join(name.center(width) for name in names)

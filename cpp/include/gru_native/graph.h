@@ -38,15 +38,15 @@ struct GraphCall {
   const std::int64_t* type = nullptr;             // [edges], each 0 to num_edge_types - 1; null: all 0
   std::int64_t graphs = 0;                        // dense: nodes = graphs * V, and edges is 0
   const T* adjacency = nullptr;                   // dense: [graphs][V][kinds * V]: in graph g, node v takes
-                                                  // adjacency[g][v][k * V + u] times m(u, k)
-  T* h = nullptr;                                 // [nodes][hidden_size], written
+                                 // adjacency[g][v][k * V + u] times m(u, k)
+  T* h = nullptr;  // [nodes][hidden_size], written
 };
 
 template <class T>
 struct GraphBackwardCall {
-  const T* dh = nullptr;                          // [nodes][hidden_size]
-  T* dannotations = nullptr;                      // [nodes][annotation_size], or null: not wanted
-  std::vector<T*> dweights;                       // one per weights(), written (not added to); may be empty
+  const T* dh = nullptr;  // [nodes][hidden_size]
+  T* dannotations = nullptr;  // [nodes][annotation_size], or null: not wanted
+  std::vector<T*> dweights;  // one per weights(), written (not added to); may be empty
 };
 
 template <class T>
@@ -71,7 +71,7 @@ class GRU_NATIVE_API GatedGraph {
   void forward(const GraphCall<T>& call) const;
   std::shared_ptr<const GraphTape<T>> forward_with_tape(const GraphCall<T>& call) const;
 
-  void check(const GraphTape<T>& tape) const;     // throws std::invalid_argument for a tape of another layer
+  void check(const GraphTape<T>& tape) const;  // throws std::invalid_argument for a tape of another layer
   // Gradients of the call that made the tape, with the weights of that call. A tape may be used again.
   void backward(const GraphTape<T>& tape, const GraphBackwardCall<T>& call) const;
 

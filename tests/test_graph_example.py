@@ -1,4 +1,4 @@
-"""The examples in bench/examples learn what they claim, on data that they have not seen."""
+"""bench/examples/graph_reachability.py learns what it claims, on graphs that it has not seen."""
 
 import importlib.util
 import sys
