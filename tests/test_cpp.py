@@ -15,6 +15,7 @@ ISAS = ["baseline", "avx2", "avx512"] if platform.machine() in ("x86_64", "AMD64
 NAMES = [
     *sorted(source.stem for source in ROOT.glob("cpp/tests/*.cpp")),
     *(f"symbols_{isa}" for isa in ISAS),
+    "strace_stream",
 ]
 
 

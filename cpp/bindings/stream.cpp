@@ -1,16 +1,21 @@
 #include "gru_native/stream.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "bindings/layer.h"
 #include "bindings/module.h"
 
 namespace gru_native::bindings {
 namespace {
 
+constexpr int all_threads = 256;
+
 template <class T>
 class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
-      : layer_(l.layer), batch_first_(l.batch_first), stream_(*l.layer, batch_size) {}
+      : layer_(l.layer), batch_first_(l.batch_first), stream_(*l.layer, batch_size, all_threads) {}
 
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {
@@ -50,14 +55,19 @@ class PyStream {
     const LayerSpec& spec = layer_->spec();
     const Layout layout = state_layout();
     NewState<T> copy(spec, layout);
-    const States<T> s = stream_.state(), to = copy.view();
-    std::copy_n(s.h, copy.h.size(), to.h);
-    if (s.c) std::copy_n(s.c, copy.c->size(), to.c);
+    std::vector<T> flat(stream_.state_size());
+    stream_.save_state(flat.data());
+    const States<T> to = copy.view();
+    std::copy_n(flat.data(), copy.h.size(), to.h);
+    if (to.c) std::copy_n(flat.data() + copy.h.size(), copy.c->size(), to.c);
     return copy.object();
   }
   void set_state(const py::object& value) {
     const StateArrays<T> s = state_argument<T>("state", value, layer_->spec(), state_layout());
-    stream_.set_state(s.view());
+    std::vector<T> flat(stream_.state_size());
+    if (s.h) std::copy_n(s.h->data(), s.h->size(), flat.data());
+    if (s.c) std::copy_n(s.c->data(), s.c->size(), flat.data() + s.h->size());
+    stream_.load_state(flat.data());
   }
   void reset() { stream_.reset(); }
   std::int64_t batch_size() const { return stream_.batch(); }

@@ -97,6 +97,14 @@ struct CellKernels {
 enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
 inline constexpr int cell_kinds = 5;
 
+// A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
+template <class T>
+struct ActivationKernels {
+  void (*forward)(const T* a, T* y, Index n);  // n a multiple of lanes, here and below
+  void (*backward)(const T* y, const T* dy, T* da, Index n);
+};
+inline constexpr int activation_kinds = 4;  // identity, tanh, sigmoid, relu: Activation's order
+
 template <class T>
 struct Kernels {
   int lanes;
@@ -105,6 +113,7 @@ struct Kernels {
   void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
   void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
+  ActivationKernels<T> activation[activation_kinds];
 };
 
 // All that one ISA offers.
