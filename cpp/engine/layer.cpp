@@ -11,6 +11,7 @@
 #include "engine/layer_impl.h"
 #include "engine/outer.h"
 #include "engine/rows.h"
+#include "engine/weights.h"
 #include "runtime/check.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
@@ -49,20 +50,10 @@ Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), ar
     weights.push_back({name, std::move(shape), storage.back().data()});
     return static_cast<int>(weights.size()) - 1;
   };
-  const std::int64_t rows = spec.gates() * spec.hidden_size;
-  for (std::int64_t l = 0; l < spec.num_layers; ++l)
-    for (std::int64_t d = 0; d < spec.directions(); ++d) {
-      const std::string suffix = "_l" + std::to_string(l) + (d ? "_reverse" : "");
-      WeightIndex at;
-      at.ih = add("weight_ih" + suffix, {rows, layer_input(l)});
-      at.hh = add("weight_hh" + suffix, {rows, spec.output_size()});
-      if (spec.bias) {
-        at.bias_ih = add("bias_ih" + suffix, {rows});
-        at.bias_hh = add("bias_hh" + suffix, {rows});
-      }
-      if (spec.proj_size) at.hr = add("weight_hr" + suffix, {spec.proj_size, spec.hidden_size});
-      index.push_back(at);
-    }
+  each_weight(spec, [&](Index i, int WeightIndex::* which, const std::string& name, std::vector<std::int64_t> shape) {
+    index.resize(static_cast<std::size_t>(i) + 1);
+    index.back().*which = add(name, std::move(shape));
+  });
 }
 
 template <class T>

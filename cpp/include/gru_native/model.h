@@ -11,6 +11,12 @@
 
 namespace gru_native {
 
+// A file that cannot be read or written, or does not hold what it should: the text names file and tensor.
+class GRU_NATIVE_API FileError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 template <class T>
 using ModelBlock = std::variant<std::shared_ptr<const Layer<T>>, std::shared_ptr<const Dense<T>>>;
 
@@ -20,6 +26,9 @@ struct BlockSpec {
   std::variant<LayerSpec, DenseSpec> spec;
   bool batch_first = false;  // an option of the Python classes: here the caller's strides say it
 };
+
+// From JSON, as model files have it (cpp/files/description.h). Throws FileError.
+GRU_NATIVE_API std::vector<BlockSpec> parse_description(const std::string& json);
 
 template <class T>
 struct ModelCall {
@@ -36,6 +45,14 @@ class GRU_NATIVE_API BasicModel {
  public:
   // Throws std::invalid_argument, naming the block, if there is none, one is null or sizes do not match.
   explicit BasicModel(std::vector<ModelBlock<T>> blocks);
+
+  // Reads a safetensors file with tensors of T: one that save() or gru_native.save in Python wrote, or a state_dict
+  // from PyTorch, whose blocks are taken from names and shapes where these say enough, else from `description`.
+  // The file is mapped, and must not be shortened meanwhile. Throws FileError; std::bad_alloc.
+  static std::shared_ptr<const BasicModel> load(const std::string& path);
+  static std::shared_ptr<const BasicModel> load(const std::string& path, const std::vector<BlockSpec>& description);
+  // Writes such a file, whole or not at all. Throws FileError.
+  void save(const std::string& path) const;
 
   const std::vector<ModelBlock<T>>& blocks() const { return blocks_; }
   std::int64_t input_size() const;
