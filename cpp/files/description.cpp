@@ -48,7 +48,8 @@ BlockSpec read_block(const json& from) {
   option("prefix", block.prefix);
   each_option(block, option);
   if (known == from.size()) return block;
-  for (const auto& [key, unused] : from.items()) {
+  for (const auto& entry : from.items()) {
+    const std::string& key = entry.key();
     bool is_option = key == "type" || key == "prefix";
     each_option(block, [&](const char* name, auto&) { is_option |= key == name; });
     if (!is_option) throw FileError("has an option " + quoted(key) + " that " + type + " does not have here");

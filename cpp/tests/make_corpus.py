@@ -49,7 +49,13 @@ def safetensors(shapes, blocks=None, dtype="F32", **metadata):
 def files():
     """Name of a file -> its bytes."""
     lstm = {"type": "LSTM", "prefix": "0.", "input_size": 1, "hidden_size": 2, "num_layers": 1}
-    head = {"type": "Dense", "prefix": "1.", "input_size": 2, "output_size": 1, "activation": "tanh"}
+    head = {
+        "type": "Dense",
+        "prefix": "1.",
+        "input_size": 2,
+        "output_size": 1,
+        "activation": "tanh",
+    }
     chain = recurrent(8, 1, 2, "0.") | dense(2, 1, "1.")
     good = safetensors(chain, [lstm, head])
     gru = {"type": "GRU", "prefix": "", "input_size": 2, "hidden_size": 1, "reset_after": False}

@@ -21,9 +21,13 @@ def calls(program, frames):
     with tempfile.NamedTemporaryFile("r") as log:
         # At fixed addresses: how often malloc grows its heap at the start depends on them.
         command = ["setarch", "-R", "strace", "-f", "-o", log.name, program, str(frames)]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
         if done.returncode:
-            print(f"skipped: {' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+            print(
+                f"skipped: {' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}"
+            )
             sys.exit(77)
         names = re.findall(r"^\d+ +(\w+)\(", log.read(), re.MULTILINE)
         return collections.Counter(names)

@@ -9,6 +9,7 @@
 Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
 """
 
+from ._chain import Chain
 from ._core import (
     __version__,
     active_isa,
@@ -16,16 +17,22 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
+from ._dense import Dense
+from ._files import load, save
 from ._layers import GRU, LSTM, RNN, Gradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Chain",
+    "Dense",
     "Gradients",
     "__version__",
     "active_isa",
     "available_isas",
     "get_num_threads",
+    "load",
+    "save",
     "set_num_threads",
 ]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from operator import index
-from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
-from ._weights import EditableWeights, check_state_dict
+from ._weights import Weighted
 
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
@@ -61,7 +58,17 @@ def _random(seed: int | None) -> np.random.Generator:
     return np.random.default_rng(number)
 
 
-class _Recurrent(Generic[S]):
+def _dtype(value: DTypeLike) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"dtype is {value!r}; expected np.float32 or np.float64") from None
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype is {dtype}; expected float32 or float64")
+    return dtype
+
+
+class _Recurrent(Weighted, Generic[S]):
     """What RNN, LSTM and GRU have in common."""
 
     def __init__(
@@ -80,12 +87,7 @@ class _Recurrent(Generic[S]):
         proj_size: int = 0,
         reset_after: bool = True,
     ) -> None:
-        try:
-            self.dtype = np.dtype(dtype)
-        except TypeError:
-            raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
-        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"dtype is {self.dtype}; expected float32 or float64")
+        self.dtype = _dtype(dtype)
         layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
         self.input_size = _size("input_size", input_size)
         self.hidden_size = _size("hidden_size", hidden_size)
@@ -106,12 +108,8 @@ class _Recurrent(Generic[S]):
             bidirectional=self.bidirectional,
             reset_after=_flag("reset_after", reset_after),
         )
-        self._weights: Mapping[str, Array] = MappingProxyType(self._core.weights(writeable=False))
         self._random = _random(seed)
-        bound = self.hidden_size**-0.5
-        with self.editing() as weights:
-            for w in weights.values():
-                w[...] = self._random.uniform(-bound, bound, w.shape)
+        self._draw_weights(self._random, self.hidden_size**-0.5)
 
     # --- computing
 
@@ -178,47 +176,6 @@ class _Recurrent(Generic[S]):
         """
         stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
         return stream_type(self._core, _size("batch_size", batch_size))
-
-    # --- weights
-
-    @property
-    def weights(self) -> Mapping[str, Array]:
-        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
-        return self._weights
-
-    @contextmanager
-    def editing(self) -> Iterator[EditableWeights]:
-        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
-
-        The layer computes with the new weights from the end of the block on.
-        """
-        weights = EditableWeights(self._core.weights(writeable=True))
-        try:
-            yield weights
-        finally:
-            weights.close()
-            self._core.commit()
-
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of the weights by torch's names."""
-        return {name: w.copy() for name, w in self._weights.items()}
-
-    def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Set the weights from arrays of the layer's dtype under torch's names.
-
-        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
-        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
-        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
-        """
-        arrays = check_state_dict(mapping, self._weights, strict)
-        with self.editing() as weights:
-            for name, array in arrays.items():
-                weights[name][...] = array
-
-    @property
-    def num_parameters(self) -> int:
-        """The number of weights, biases included."""
-        return sum(w.size for w in self._weights.values())
 
     def __repr__(self) -> str:
         options = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,3 +76,58 @@ def check_state_dict(
             f"expected exactly {list(own)}"
         )
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
+
+
+class _Core(Protocol):
+    def weights(self, writeable: bool) -> dict[str, NDArray[Any]]: ...
+    def commit(self) -> None: ...
+
+
+class Weighted:
+    """What everything with weights has in common. ``_core`` holds them."""
+
+    _core: _Core
+
+    def _draw_weights(self, random: np.random.Generator, bound: float) -> None:
+        with self.editing() as weights:
+            for w in weights.values():
+                w[...] = random.uniform(-bound, bound, w.shape)
+
+    @property
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
+        return MappingProxyType(self._core.weights(writeable=False))
+
+    @contextmanager
+    def editing(self) -> Iterator[EditableWeights]:
+        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
+
+        The layer computes with the new weights from the end of the block on.
+        """
+        weights = EditableWeights(self._core.weights(writeable=True))
+        try:
+            yield weights
+        finally:
+            weights.close()
+            self._core.commit()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copies of the weights by torch's names."""
+        return {name: w.copy() for name, w in self.weights.items()}
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
+        """Set the weights from arrays of the layer's dtype under torch's names.
+
+        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
+        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
+        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
+        """
+        arrays = check_state_dict(mapping, self.weights, strict)
+        with self.editing() as weights:
+            for name, array in arrays.items():
+                weights[name][...] = array
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases included."""
+        return sum(w.size for w in self.weights.values())
