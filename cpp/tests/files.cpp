@@ -278,7 +278,23 @@ void check_hostile() {
 
 }  // namespace
 
-int main() {
+namespace {
+// test_files FOLDER: a model, an input and its output, for Python (tests/test_cpp.py).
+void write_for_python(const std::string& folder) {
+  const auto model = chain_of<float>({spec_of(Cell::lstm, 3, 20, 2), spec_of(Cell::gru, 20, 9, 1, false, 0, false),
+                                      dense_of(9, 2, Activation::sigmoid)},
+                                     4);
+  model->save(folder + "/model");
+  const auto bytes = [](const std::vector<float>& v) {
+    return std::string(reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float));
+  };
+  write(folder + "/x", bytes(random_numbers<float>(9 * 2 * 3, 77)));
+  write(folder + "/y", bytes(outputs(*model)));
+}
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2) return write_for_python(argv[1]), 0;
   for (const LayerSpec& spec : all_cells(3, 5, 2, false)) {
     check_round_trip<float>({spec});
     check_round_trip<double>({spec, dense_of(spec.output_size(), 2, Activation::tanh)});
