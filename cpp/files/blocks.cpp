@@ -10,7 +10,21 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument(text); }
 
+// A name or text from a file, fit for an error's text.
+std::string shown(std::string text) {
+  constexpr std::size_t most = 100;
+  if (text.size() > most) {
+    std::size_t end = most;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a UTF-8 character
+    text = text.substr(0, end) + "...";
+  }
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
+  if (shape.size() > 8) return "of " + std::to_string(shape.size()) + " dimensions";
   std::string text = "(";
   for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + (shape.size() == 1 ? ",)" : ")");
@@ -46,9 +60,9 @@ std::int64_t layer_number(std::string name) {
 
 const std::vector<std::int64_t>& matrix(const std::string& prefix, const Group& group, const std::string& name) {
   const auto found = group.find(name);
-  if (found == group.end()) refuse("there is no tensor " + prefix + name + "; give a description of the blocks");
+  if (found == group.end()) refuse("there is no tensor " + shown(prefix + name) + "; give a description of the blocks");
   if (found->second.size() != 2 || found->second[0] < 1 || found->second[1] < 1)
-    refuse("tensor " + prefix + name + " has shape " + shape_text(found->second) + "; expected a matrix");
+    refuse("tensor " + shown(prefix + name) + " has shape " + shape_text(found->second) + "; expected a matrix");
   return found->second;
 }
 
@@ -68,7 +82,8 @@ BlockSpec infer_block(const std::string& prefix, const Group& group) {
   for (const auto& [name, shape] : group) {
     const std::int64_t layer = layer_number(name);
     if (layer < 0)
-      refuse("tensor " + prefix + name + " belongs to no recurrent or dense layer; give a description of the blocks");
+      refuse("tensor " + shown(prefix + name) +
+             " belongs to no recurrent or dense layer; give a description of the blocks");
     s.num_layers = std::max(s.num_layers, layer + 1);
     if (ends_with(name, "_reverse")) s.bidirectional = true;
   }
@@ -84,7 +99,7 @@ BlockSpec infer_block(const std::string& prefix, const Group& group) {
   else if (gates == 3) s.cell = Cell::gru;
   else if (gates == 1) s.cell = Cell::rnn_tanh;
   else
-    refuse("tensor " + prefix + "weight_hh_l0 has " + std::to_string(hh[0]) +
+    refuse("tensor " + shown(prefix + "weight_hh_l0") + " has " + std::to_string(hh[0]) +
            " rows; expected 4 (LSTM), 3 (GRU) or 1 "
            "(RNN) times the hidden size " +
            std::to_string(s.hidden_size));
@@ -178,15 +193,16 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedS
              std::to_string(output_of(blocks[i - 1])) + ", the output size of the block before it");
     const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
       const auto found = left.find(block.prefix + name);
-      if (found == left.end()) refuse("there is no tensor " + block.prefix + name + ", which " + place + " needs");
+      if (found == left.end())
+        refuse("there is no tensor " + shown(block.prefix + name) + ", which " + place + " needs");
       if (*found->second != shape)
-        refuse("tensor " + block.prefix + name + " has shape " + shape_text(*found->second) + "; expected " +
+        refuse("tensor " + shown(block.prefix + name) + " has shape " + shape_text(*found->second) + "; expected " +
                shape_text(shape) + " for " + place);
       left.erase(found);
     };
     std::visit([&](const auto& s) { each_name(s, take); }, block.spec);
   }
-  if (!left.empty()) refuse("tensor " + left.begin()->first + " belongs to no block");
+  if (!left.empty()) refuse("tensor " + shown(left.begin()->first) + " belongs to no block");
 }
 
 const char* type_of(const BlockSpec& block) {
@@ -207,7 +223,7 @@ BlockSpec block_of_type(const std::string& type) {
 }
 
 void detail::refuse_choice(const char* option, const std::string& text, const std::string& expected) {
-  refuse(std::string(option) + " is \"" + text.substr(0, 100) + "\"; expected one of " + expected);
+  refuse(std::string(option) + " is \"" + shown(text) + "\"; expected one of " + expected);
 }
 
 }  // namespace gru_native

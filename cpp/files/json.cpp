@@ -32,8 +32,10 @@ json parse_json(std::string_view text) {
   };
   try {
     return json::parse(text.begin(), text.end(), watch);
+  } catch (const json::parse_error& error) {  // its own text quotes the file, at any length
+    throw FileError("no JSON: error at byte " + std::to_string(error.byte));
   } catch (const json::exception& error) {
-    throw FileError(std::string("no JSON: ") + error.what());
+    throw FileError("no JSON: error " + std::to_string(error.id));
   }
 }
 

@@ -182,6 +182,7 @@ void check_refused(const Change& change, const std::string& text) {
     const std::string what = error.what();
     CHECK(what.find(path) == 0 && what.find(text) != std::string::npos, "the error is: %s; expected %s",
           what.substr(0, 500).c_str(), text.c_str());
+    CHECK(std::none_of(what.begin(), what.end(), [](unsigned char c) { return c < 0x20; }), "control characters");
     CHECK(what.size() < 1000, "an error of %zu bytes", what.size());
   }
   unlink(path.c_str());
@@ -233,6 +234,16 @@ void check_hostile() {
   check_refused([](Parts& p) { p.weight = entry("weight", "2,3", 0, 24); }, "weight has shape (2, 3); expected (3, 2)");
   check_refused([](Parts& p) { p.bias = entry("bios", "3", 24, 36); }, "no tensor bias, which block 0 (Dense) needs");
   check_refused([](Parts& p) { p.more = "," + entry("x", "1", 36, 40), p.data += floats(1); }, "x belongs to no block");
+  const std::string longest(200000, 'n');
+  check_refused([&](Parts&) { return file_of("{\"" + longest, ""); }, "no JSON");
+  check_refused([&](Parts& p) { p.bias = entry(longest, "3", 24, 36); }, "no tensor bias");
+  check_refused([&](Parts& p) { p.bias = entry(longest, "3", 24, 40); }, "nnn\"... has");
+  check_refused([&](Parts& p) { p.more = "," + entry(longest, "1", 36, 40), p.data += floats(1); },
+                "nnn... belongs to");
+  check_refused([&](Parts& p) { p.bias = entry("bias", "3" + std::string(100000, ' ') + ",1,1,1,1,1,1,1,1", 24, 36); },
+                "of 9 dimensions");
+  check_refused([&](Parts& p) { p.description = "{\\\"" + longest + "\\\":1}"; }, "version is missing");
+  check_refused([](Parts& p) { p.more = "," + entry("\\n\\u0001", "1", 36, 40), p.data += floats(1); }, "tensor ??");
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()})
     check_refused([bad](Parts& p) { p.data.replace(28, 4, floats(1, bad)); },
                   std::isnan(bad) ? "\"bias\" holds NaN at element 1" : "\"bias\" holds infinity at element 1");
