@@ -1,17 +1,20 @@
-"""Print where a package of this Python keeps a C++ library's files, if it is installed.
+"""Print the folder in which a PyPI package of this environment keeps its headers, if any.
 
-Without an argument: the folder under which cmeel-eigen keeps Eigen's CMake files. With the argument
-`nlohmann`: the include folder of nlohmann-json.
+python find_cmeel.py cmeel-eigen
 """
 
 import pathlib
 import sys
 
-below, needed = ("cmeel.prefix", "share/eigen3/cmake")
-if sys.argv[1:] == ["nlohmann"]:
-    below, needed = ("nlohmann_json/include", "nlohmann/json.hpp")
+# Package: its folder in site-packages, and something in there by which to know it.
+PACKAGES = {
+    "cmeel-eigen": ("cmeel.prefix", "share/eigen3/cmake"),
+    "nlohmann-json": ("nlohmann_json/include", "nlohmann/json.hpp"),
+}
+
+folder, mark = PACKAGES[sys.argv[1]]
 for entry in sys.path:
-    folder = pathlib.Path(entry) / below
-    if (folder / needed).exists():
-        print(folder.as_posix())
+    prefix = pathlib.Path(entry) / folder
+    if (prefix / mark).exists():
+        print(prefix.as_posix())
         break

@@ -4,18 +4,14 @@ import ctypes
 import json
 import os
 import platform
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gru_native
+from builds import ROOT, run
 from helpers import assert_same_bits
 
-ROOT = Path(__file__).parents[1]
 ISAS = ["baseline", "avx2", "avx512"] if platform.machine() in ("x86_64", "AMD64") else ["baseline"]
 NAMES = [
     *sorted(source.stem for source in ROOT.glob("cpp/tests/*.cpp")),
@@ -23,24 +19,6 @@ NAMES = [
     "c_api",
     "strace_stream",
 ]
-
-
-def run(*command):
-    """cmake, ctest and ninja are those of this environment, active or not."""
-    path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PATH": path}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def built():
-    """Built in build/release, so that the next time only what has changed is compiled."""
-    python = f"-DPython_EXECUTABLE={sys.executable}"
-    run("cmake", "--preset", "release", "--fresh", "-GNinja", python)
-    run("cmake", "--build", "--preset", "release")
 
 
 @pytest.mark.usefixtures("built")
@@ -116,6 +94,19 @@ def c_stream(c_api, model, x, block):
 MODELS = {
     "rnn": lambda: gru_native.RNN(3, 20, 2, nonlinearity="relu", bias=False, seed=1),
     "lstm": lambda: gru_native.LSTM(3, 20, 2, proj_size=7, seed=2),
+    "lstm_variant": lambda: gru_native.LSTM(
+        3,
+        20,
+        2,
+        peephole=True,
+        forget_gate=False,
+        input_activation="sigmoid",
+        cell_clip=0.5,
+        proj_size=5,
+        nonrecurrent_proj_size=4,
+        seed=8,
+    ),
+    "gru_relu": lambda: gru_native.GRU(3, 20, candidate_activation="relu", seed=9),
     "gru": lambda: gru_native.GRU(3, 20, reset_after=False, dropout=0.5, seed=3),
     "chain": lambda: gru_native.Chain(
         [

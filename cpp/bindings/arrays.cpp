@@ -116,12 +116,12 @@ StateArrays<T> state_argument(const char* name, const py::object& value, const L
       throw py::type_error(std::string(name) + " is a " + type_name(value) +
                            (pair ? " of " + std::to_string(py::len(value)) : "") + "; expected the LSTM's pair (h, c)");
     const auto items = py::reinterpret_borrow<py::sequence>(value);
-    s.h = take(std::string(name) + "[0] (h)", py::object(items[0]), out, spec.output_size());
+    s.h = take(std::string(name) + "[0] (h)", py::object(items[0]), out, spec.state_size());
     s.c = take(std::string(name) + "[1] (c)", py::object(items[1]), "hidden_size", spec.hidden_size);
   } else {
     if (py::isinstance<py::tuple>(value))
       throw py::type_error(std::string(name) + " is a tuple; expected one array h: this layer has no cell state c");
-    s.h = take(name, value, out, spec.output_size());
+    s.h = take(name, value, out, spec.state_size());
   }
   return s;
 }
@@ -130,7 +130,7 @@ template StateArrays<double> state_argument(const char*, const py::object&, cons
 
 template <class T>
 NewState<T>::NewState(const LayerSpec& spec, const Layout& layout)
-    : h(empty_array<T>(layout.state_shape(spec, spec.output_size()))) {
+    : h(empty_array<T>(layout.state_shape(spec, spec.state_size()))) {
   if (spec.has_c()) c = empty_array<T>(layout.state_shape(spec, spec.hidden_size));
 }
 template <class T>

@@ -80,7 +80,7 @@ class PyStream {
       const StateArrays<T> s = state_argument<T>(name.c_str(), py::object(parts[i]), spec, state_layout());
       const std::int64_t rows = spec.num_layers * stream_.batch();
       if (s.h) std::copy_n(s.h->data(), s.h->size(), to);
-      to += rows * spec.output_size();
+      to += rows * spec.state_size();
       if (s.c) std::copy_n(s.c->data(), s.c->size(), to);
       if (spec.has_c()) to += rows * spec.hidden_size;
     }

@@ -2,28 +2,54 @@
 //   r = sigmoid(W_r x + b_r + U_r h-)      z = sigmoid(W_z x + b_z + U_z h-)
 // Reset after the product (PyTorch, cuDNN):   n = tanh(W_n x + b_n + r * s),  s = U_n h- + b_s
 // Reset before the product (the papers):      n = tanh(W_n x + b_n + U_n u),  u = r * h-
+// n's activation may be another one (the book's is logistic).
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
+template <class V>
+struct NoGruOptions {
+  template <class T>
+  static EIGEN_ALWAYS_INLINE NoGruOptions load(const CellOptions<T>&, Index) {
+    return {};
+  }
+  static constexpr bool peephole = false;
+  V candidate(V a) const { return tanh(a); }
+  V candidate_backward(V y, V dy) const { return dy * tanh_slope(y); }
+};
+template <class V>
+struct GruOptions {
+  template <class T>
+  static EIGEN_ALWAYS_INLINE GruOptions load(const CellOptions<T>& o, Index) {
+    return {o.input};
+  }
+  static constexpr bool peephole = false;
+  Activation activation;
+  V candidate(V a) const { return activate(activation, a); }
+  V candidate_backward(V y, V dy) const { return activate_backward(activation, y, dy); }
+};
+
+template <template <class> class Options>
 struct GruResetAfter {
   enum Slot { n, r, z, s, slots };  // W fills n r z, U fills r z s
   static constexpr Slots input{n, 3}, recurrent{r, 3}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {2, 0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+  template <class V>
+  using OptionsOf = Options<V>;
 
   template <class V>
-  static void forward(Unit<V, slots>& t) {
+  static void forward(Unit<V, slots>& t, const Options<V>& p) {
     t.a[r] = sigmoid(t.a[r]);
     t.a[z] = sigmoid(t.a[z]);
-    t.a[n] = tanh(t.a[n] + t.a[r] * t.a[s]);
+    t.a[n] = p.candidate(t.a[n] + t.a[r] * t.a[s]);
     t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
   }
 
   template <class V>
-  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
-    const V dn = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d, const Options<V>& p) {
+    const V dn = p.candidate_backward(t.a[n], d.dh * (V(1) - t.a[z]));
     const V dz = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
     const V dr = dn * t.a[s] * sigmoid_slope(t.a[r]);
     d.x[n - input.first] = dn;
@@ -34,33 +60,36 @@ struct GruResetAfter {
   }
 };
 
+template <template <class> class Options>
 struct GruResetBefore {
   enum Slot { r, z, n, slots };  // W fills r z n; U fills r z, and n in a second product
   static constexpr Slots input{r, 3}, recurrent{r, 2}, candidate{n, 1};
   static constexpr int torch_gate[max_slots] = {0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+  template <class V>
+  using OptionsOf = Options<V>;
 
   template <class V>
-  static void forward(Unit<V, slots>& t) {
+  static void forward(Unit<V, slots>& t, const Options<V>&) {
     t.a[r] = sigmoid(t.a[r]);
     t.a[z] = sigmoid(t.a[z]);
     t.u = t.a[r] * t.h_prev;
   }
   template <class V>
-  static void candidate_forward(Unit<V, slots>& t) {
-    t.a[n] = tanh(t.a[n]);
+  static void candidate_forward(Unit<V, slots>& t, const Options<V>& p) {
+    t.a[n] = p.candidate(t.a[n]);
     t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
   }
 
   // First what the product with U_n^T needs, then, with its result q, the rest.
   template <class V>
-  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
-    d.candidate = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+  static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d, const Options<V>& p) {
+    d.candidate = p.candidate_backward(t.a[n], d.dh * (V(1) - t.a[z]));
     d.dh_prev = d.dh;
   }
   template <class V>
-  static void candidate_backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d) {
-    d.x[n] = d.dh * (V(1) - t.a[z]) * tanh_slope(t.a[n]);
+  static void candidate_backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d, const Options<V>& p) {
+    d.x[n] = p.candidate_backward(t.a[n], d.dh * (V(1) - t.a[z]));
     d.x[z] = d.h[z] = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
     d.x[r] = d.h[r] = d.q * t.h_prev * sigmoid_slope(t.a[r]);
     d.dh_prev = d.dh * t.a[z] + d.q * t.a[r];

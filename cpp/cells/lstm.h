@@ -3,42 +3,129 @@
 //   g = tanh   (W_g x + b_g + U_g h-)      o = sigmoid(W_o x + b_o + U_o h-)
 //   c = f * c- + i * g
 //   h = o * tanh(c)
+// and what may differ (Greff et al. 2017; Sak, Senior and Beaufays 2014):
+//   peepholes     i and f see p_i * c- and p_f * c-, o sees p_o * c
+//   gates         any of i, f, o may be missing: it is then 1; coupled: f = 1 - i
+//   activations   of g and of c before it goes out
+//   clip          c held within [-limit, limit]; nothing flows back where it was cut
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-struct Lstm {
-  enum Slot { i, f, g, o, slots };
-  static constexpr Slots input{i, 4}, recurrent{i, 4}, candidate{0, 0};
+// Which gates have weights of their own.
+template <bool input, bool forget, bool output, bool is_coupled>
+struct LstmGates {
+  static constexpr bool i = input, f = forget, o = output, coupled = is_coupled;
+};
+using AllGates = LstmGates<true, true, true, false>;
+
+// The standard cell: nothing to choose when the program runs.
+template <class V>
+struct NoLstmOptions {
+  template <class T>
+  static EIGEN_ALWAYS_INLINE NoLstmOptions load(const CellOptions<T>&, Index) {
+    return {};
+  }
+  static constexpr bool peephole = false;
+  V p[3];
+  V in(V a) const { return tanh(a); }
+  V in_backward(V y, V dy) const { return dy * tanh_slope(y); }
+  V out(V c) const { return tanh(c); }
+  V out_backward(V y, V dy) const { return dy * tanh_slope(y); }
+  V clip(V c) const { return c; }
+  V clip_backward(V, V dc) const { return dc; }
+};
+
+template <class V>
+struct LstmOptions {
+  template <class T>
+  static EIGEN_ALWAYS_INLINE LstmOptions load(const CellOptions<T>& o, Index block) {
+    LstmOptions s{o.peephole != nullptr, {}, o.input, o.output, V(o.clip)};
+    if (s.peephole)
+      for (int gate = 0; gate < 3; ++gate) s.p[gate] = V::load(o.peephole + (block * 3 + gate) * V::size);
+    return s;
+  }
+  bool peephole;
+  V p[3];  // to i, f, o
+  Activation input, output;
+  V limit;
+  V in(V a) const { return activate(input, a); }
+  V in_backward(V y, V dy) const { return activate_backward(input, y, dy); }
+  V out(V c) const { return activate(output, c); }
+  V out_backward(V y, V dy) const { return activate_backward(output, y, dy); }
+  V clip(V c) const { return clamp(c, limit); }
+  V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
+};
+
+template <class G, template <class> class Options>
+struct LstmCell {
+  // Gates that are missing have no slot.
+  static constexpr int i = 0, f = i + G::i, g = f + G::f, o = g + 1, slots = o + G::o;
+  static constexpr Slots input{0, slots}, recurrent{0, slots}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {0, 1, 2, 3};
   static constexpr bool uses_h_prev = false, has_c = true, split_gradients = false;
+  template <class V>
+  using OptionsOf = Options<V>;
 
   template <class V>
-  static void forward(Unit<V, slots>& s) {
-    s.a[i] = sigmoid(s.a[i]);
-    s.a[f] = sigmoid(s.a[f]);
-    s.a[g] = tanh(s.a[g]);
-    s.a[o] = sigmoid(s.a[o]);
-    s.c = cell_state(s);
-    s.h = s.a[o] * tanh(s.c);
-  }
-  template <class V>
-  static V cell_state(const Unit<V, slots>& s) {
-    return s.a[f] * s.c_prev + s.a[i] * s.a[g];
+  static EIGEN_ALWAYS_INLINE void forward(Unit<V, slots>& s, const Options<V>& p) {
+    if constexpr (G::i) s.a[i] = sigmoid(p.peephole ? multiply_add(p.p[0], s.c_prev, s.a[i]) : s.a[i]);
+    if constexpr (G::f) s.a[f] = sigmoid(p.peephole ? multiply_add(p.p[1], s.c_prev, s.a[f]) : s.a[f]);
+    s.a[g] = p.in(s.a[g]);
+    s.c = p.clip(cell_state(s));
+    if constexpr (G::o) s.a[o] = sigmoid(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
+    s.h = output_gate(s) * p.out(s.c);
   }
 
   template <class V>
-  static void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d) {
-    const V t = tanh(cell_state(s));  // recomputed: cheaper than keeping c beside c-
-    d.x[o] = d.dh * t * sigmoid_slope(s.a[o]);
-    const V dc = d.dh * s.a[o] * tanh_slope(t) + d.dc;
-    d.x[g] = dc * s.a[i] * tanh_slope(s.a[g]);
-    d.x[f] = dc * s.c_prev * sigmoid_slope(s.a[f]);
-    d.x[i] = dc * s.a[g] * sigmoid_slope(s.a[i]);
-    d.dc = dc * s.a[f];
+  static EIGEN_ALWAYS_INLINE V input_gate(const Unit<V, slots>& s) {
+    if constexpr (G::i) return s.a[i];
+    return V(1);
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE V forget_gate(const Unit<V, slots>& s) {
+    if constexpr (G::f) return s.a[f];
+    if constexpr (G::coupled) return V(1) - s.a[i];
+    return V(1);
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE V output_gate(const Unit<V, slots>& s) {
+    if constexpr (G::o) return s.a[o];
+    return V(1);
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE V cell_state(const Unit<V, slots>& s) {
+    return forget_gate(s) * s.c_prev + input_gate(s) * s.a[g];
+  }
+
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const Options<V>& p) {
+    const V sum = cell_state(s);  // recomputed: cheaper than keeping c beside c-
+    const V c = p.clip(sum), t = p.out(c);
+    V dc = p.out_backward(t, d.dh * output_gate(s)) + d.dc;
+    if (p.peephole) d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
+    if constexpr (G::o) {
+      d.x[o] = d.dh * t * sigmoid_slope(s.a[o]);
+      if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;
+    }
+    dc = p.clip_backward(sum, dc);
+    d.dc = dc * forget_gate(s);
+    d.x[g] = p.in_backward(s.a[g], dc * input_gate(s));
+    if constexpr (G::f) {
+      d.x[f] = dc * s.c_prev * sigmoid_slope(s.a[f]);
+      if (p.peephole) d.dc = multiply_add(p.p[1], d.x[f], d.dc), d.peephole[1] = d.x[f] * s.c_prev;
+    }
+    if constexpr (G::i) {
+      d.x[i] = dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]) * sigmoid_slope(s.a[i]);
+      if (p.peephole) d.dc = multiply_add(p.p[0], d.x[i], d.dc), d.peephole[0] = d.x[i] * s.c_prev;
+    }
     d.dh_prev = V(0);
   }
 };
+
+using Lstm = LstmCell<AllGates, NoLstmOptions>;
+template <class G>
+using LstmVariant = LstmCell<G, LstmOptions>;
 
 }  // namespace gru_native::GRU_NATIVE_ISA

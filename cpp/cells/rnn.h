@@ -10,16 +10,18 @@ struct Rnn {
   static constexpr Slots input{0, 1}, recurrent{0, 1}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {0};
   static constexpr bool uses_h_prev = false, has_c = false, split_gradients = false;
+  template <class V>
+  using OptionsOf = NoOptions<V>;
 
   template <class V>
-  static void forward(Unit<V, slots>& s) {
+  static void forward(Unit<V, slots>& s, const NoOptions<V>&) {
     s.a[h] = is_relu ? relu(s.a[h]) : tanh(s.a[h]);
     s.h = s.a[h];
   }
 
   // relu's slope is 1 where its output is positive (0 at 0, as in torch).
   template <class V>
-  static void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d) {
+  static void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const NoOptions<V>&) {
     d.x[h] = is_relu ? where_less(V(0), s.a[h], d.dh, V(0)) : d.dh * tanh_slope(s.a[h]);
     d.dh_prev = V(0);
   }

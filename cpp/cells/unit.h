@@ -21,6 +21,17 @@ struct UnitGradient {
   V x[slots];       // out: gradients of the pre-activations that the input product filled, in slot order
   V h[slots];       // out: of those that the recurrent product filled, where they differ from x
   V candidate;      // out, first part: of the pre-activation that the second product filled
+  V peephole[3];    // out, LSTM with peepholes: of p_i, p_f, p_o
+};
+
+// What may differ from layer to layer without being another cell. A cell that leaves nothing open takes none.
+template <class V>
+struct NoOptions {
+  template <class T>
+  static EIGEN_ALWAYS_INLINE NoOptions load(const CellOptions<T>&, Index) {
+    return {};
+  }
+  static constexpr bool peephole = false;
 };
 
 // Derivatives from outputs: s = sigmoid(a) has s (1 - s), t = tanh(a) has 1 - t^2.

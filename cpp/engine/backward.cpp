@@ -24,19 +24,20 @@ Matrix<const T> read_only(Matrix<T> m) {
 
 template <class T>
 DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights,
-                                        const TransposedDirection<T>& transposed, const Timeline& time, bool reverse,
-                                        const DirectionTape<T>& tape, Arena& arena)
+                                        const PackedDirection<T>& direction, const TransposedDirection<T>& transposed,
+                                        const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena)
     : spec_(spec),
       kernels_(kernels_for<T>()),
-      cell_(kernels_.cell[static_cast<int>(cell_kind(spec))]),
+      cell_(kernels_.cell[cell_index(spec)]),
       weights_(transposed),
       time_(time),
       reverse_(reverse),
       tape_(tape),
+      options_(cell_options(spec, direction)),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
+      state_(spec.state_size()),
       outputs_(spec.output_size()),
-      output_blocks_(divide_up(outputs_, lanes_)),
       projects_(spec.proj_size > 0) {
   const Index units = round_up(blocks_, granule) * lanes_;
   const auto stride = [](Index columns) { return padded_stride(columns, sizeof(T)); };
@@ -57,6 +58,7 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   dh_ = of_batch(units);
   if (cell_.has_c) dc_ = of_batch(units);
   if (projects_ || two_parts) q_ = of_batch(units);
+  if (spec.lstm.peephole) dpeephole_ = arena.take_zeroed<T>(blocks_ * 3 * lanes_);
   zeros_ = arena.take_zeroed<T>(
       stride(std::max(units, round_up(spec.input_size, granule * lanes_)) + spec.directions() * units));
 }
@@ -78,7 +80,10 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
 }
 
 template <class T>
-void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew) {
+void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
+  const Share mine = share_of(blocks_, granule, member, crew.size());
+  const Share mine_out = share_of(divide_up(outputs_, lanes_), granule, member, crew.size());
+  const Share mine_state = projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : mine;
   const Index row = time_.first(t);
   BackStep<T> b{};
   b.block_begin = mine.begin;
@@ -90,6 +95,8 @@ void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_ou
   if (cell_.has_c) b.c_prev = read_only(from_row(tape_.c_prev, row));
   b.dh = dh_;
   b.dc = dc_;
+  b.options = options_;
+  b.dpeephole = dpeephole_;
   b.dgates_x = from_row(dgates_x_, row);
   b.dgates_h = from_row(dgates_h_, row);
   if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
@@ -101,7 +108,10 @@ void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_ou
     for (Index r = 0; r < b.rows; ++r) {
       const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
       const T* const dh = dh_.base + r * dh_.stride;
-      for (Index k = begin; k < end; ++k) dr.base[r * dr.stride + k] = dy ? dy[k] + dh[k] : dh[k];
+      for (Index k = begin; k < end; ++k) {
+        const T back = k < state_ ? dh[k] : T(0);
+        dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
+      }
     }
     crew.barrier(member);
     transposed_product(weights_.second, dr, q_, false, b.rows, mine, t);
@@ -118,13 +128,11 @@ void DirectionBackward<T>::step(const Io& io, Index t, Share mine, Share mine_ou
     cell_.candidate_backward(b);
     crew.barrier(member);
   }
-  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, projects_ ? mine_out : mine, t);
+  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, mine_state, t);
 }
 
 template <class T>
 void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
-  const Share mine = share_of(blocks_, granule, member, crew.size());
-  const Share mine_out = share_of(output_blocks_, granule, member, crew.size());
   const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index columns) {
     for (Index row = 0; row < time_.batch; ++row) {
       T* const at = m.base + row * m.stride;
@@ -133,15 +141,14 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     }
   };
   if (member == 0) {
-    copy_state(dh_, io.dh_final, nullptr, outputs_);
+    copy_state(dh_, io.dh_final, nullptr, state_);
     copy_state(dc_, io.dc_final, nullptr, spec_.hidden_size);
   }
   crew.barrier(member);
-  for (Index s = time_.seq_len - 1; s >= 0; --s)
-    step(io, time_of(time_.seq_len, reverse_, s), mine, mine_out, member, crew);
+  for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);
   crew.barrier(member);
   if (member == 0) {
-    copy_state(dh_, nullptr, io.dh_initial, outputs_);
+    copy_state(dh_, nullptr, io.dh_initial, state_);
     copy_state(dc_, nullptr, io.dc_initial, spec_.hidden_size);
   }
 }
@@ -156,10 +163,10 @@ void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, in
 
 template <class T>
 void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
-                                          Matrix<T> scratch, int member, int members) const {
+                                          T* scratch, int member, int members) const {
   const Index d_columns = blocks_ * slots.count * lanes_;
-  const Outer<T> o{time_.rows, read_only(d), d_columns, read_only(x), columns, dw, db, scratch, zeros_};
-  outer(o, share_of(d_columns, outer_rows, member, members), [&](Index column) -> Index {
+  const Outer<T> o{time_.rows, read_only(d), read_only(x), columns, dw, db};
+  outer(o, share_of(d_columns, outer_granule, member, members), scratch, [&](Index column) -> Index {
     const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
     if (unit >= spec_.hidden_size) return -1;
     return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
@@ -167,16 +174,30 @@ void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x,
 }
 
 template <class T>
-void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g,
-                                            Matrix<T> scratch, int member, int members) const {
+Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
+  const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
+  const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
+  return outer_scratch<T>(std::max(std::min(gates, most), outputs_), std::max({columns, outputs_, Index(spec_.hidden_size)}));
+}
+
+template <class T>
+void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch,
+                                            int member, int members) const {
   gate_gradients(dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih, scratch, member, members);
-  gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, outputs_, g.hh, g.bias_hh, scratch, member, members);
+  gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh, scratch, member, members);
   if (cell_.candidate.count > 0)
-    gate_gradients(dgates_u_, cell_.candidate, tape_.u, outputs_, g.hh, g.bias_hh, scratch, member, members);
-  if (!projects_) return;
-  const Index hidden = spec_.hidden_size;
-  const Outer<T> o{time_.rows, read_only(dr_), outputs_, read_only(tape_.u), hidden, g.hr, nullptr, scratch, zeros_};
-  outer(o, share_of(outputs_, outer_rows, member, members), [](Index column) { return column; });
+    gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
+  for (int gate = 0; gate < 3; ++gate)
+    if (g.peephole[gate] && member == 0)
+      for (Index unit = 0; unit < spec_.hidden_size; ++unit)
+        g.peephole[gate][unit] = dpeephole_[((unit / lanes_) * 3 + gate) * lanes_ + unit % lanes_];
+  const auto projection = [&](Index begin, Index end, T* dw) {
+    const Matrix<const T> dr{dr_.base + begin, dr_.stride};
+    const Outer<T> o{time_.rows, dr, read_only(tape_.u), spec_.hidden_size, dw, nullptr};
+    outer(o, share_of(end - begin, outer_granule, member, members), scratch, [](Index column) { return column; });
+  };
+  if (g.hr) projection(0, state_, g.hr);
+  if (g.hp) projection(state_, outputs_, g.hp);
 }
 
 template class DirectionBackward<float>;

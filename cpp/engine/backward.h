@@ -7,7 +7,8 @@ namespace gru_native {
 // Where the gradients of one direction's weights go, [rows][columns] as the user has them; null: not wanted.
 template <class T>
 struct DirectionGradients {
-  T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr;
+  T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
+  T* peephole[3] = {};         // of i, f, o
 };
 
 template <class T>
@@ -22,24 +23,26 @@ class DirectionBackward {
     T *dh_initial, *dc_initial;
   };
 
-  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const TransposedDirection<T>& transposed,
-                    const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena);
+  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const PackedDirection<T>& direction,
+                    const TransposedDirection<T>& transposed, const Timeline& time, bool reverse,
+                    const DirectionTape<T>& tape, Arena& arena);
 
   // Gradients of the pre-activations at all steps, and of the initial state.
   void run(const Io& io, int member, Crew& crew);
 
   // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
   void input_gradient(Matrix<T> dx, bool add, int member, int members) const;
-  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch: outer_rows
-  // rows (engine/outer.h) for each member.
-  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, Matrix<T> scratch, int member,
+  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch:
+  // gradient_scratch() elements for each member.
+  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch, int member,
                         int members) const;
+  Index gradient_scratch(Index columns, int members) const;
 
  private:
-  void step(const Io& io, Index t, Share mine, Share mine_out, int member, Crew& crew);
+  void step(const Io& io, Index t, int member, Crew& crew);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
-  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, Matrix<T> scratch, int member,
+  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
                       int members) const;
 
   const LayerSpec& spec_;
@@ -49,12 +52,14 @@ class DirectionBackward {
   const Timeline& time_;
   const bool reverse_;
   const DirectionTape<T>& tape_;
-  Index lanes_, blocks_, outputs_, output_blocks_;
+  const CellOptions<T> options_;
+  Index lanes_, blocks_, state_, outputs_;
   bool projects_;
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time
   Matrix<T> q_{};              // gradient of what the second product reads
+  T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
   const T* zeros_;
 };
 

@@ -77,8 +77,10 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
   const Matrix<T> y = compact<T>(time.rows, outputs, lanes, arena), d = compact<T>(time.rows, outputs, lanes, arena);
   const T* const zeros = compact<T>(1, inputs, lanes, arena).base;
   TeamLease team(useful_threads(w.spec, time.rows));
-  std::vector<Matrix<T>> scratch;
-  for (int m = 0; m < team.size(); ++m) scratch.push_back(compact<T>(outer_rows, inputs, lanes, arena));
+  const Index share = outputs / team.size() + outer_granule;
+  std::vector<T*> scratch;
+  for (int m = 0; m < team.size(); ++m)
+    scratch.push_back(arena.take<T>(outer_scratch<T>(std::min(outputs, share), inputs)));
   gather(call.x, inputs, time, x);
   gather<T>({call.y.data, call.y.step_stride, call.y.batch_stride}, outputs, time, y);
   gather(gradients.dy, outputs, time, d);
@@ -102,10 +104,9 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
       kernels.product(p);
     }
     all.barrier(rank);  // the sums below run over all rows
-    const Outer<T> o{time.rows, {d.base, d.stride}, outputs,         {x.base, x.stride},
-                     inputs,    gradients.dweight,  gradients.dbias, scratch[static_cast<std::size_t>(rank)],
-                     zeros};
-    outer(o, share_of(outputs, outer_rows, rank, team.size()), [](Index column) { return column; });
+    const Outer<T> o{time.rows, {d.base, d.stride}, {x.base, x.stride}, inputs, gradients.dweight, gradients.dbias};
+    outer(o, share_of(outputs, outer_granule, rank, team.size()), scratch[static_cast<std::size_t>(rank)],
+          [](Index column) { return column; });
   });
   if (gradients.dx.data) scatter<T>({dx.base, dx.stride}, inputs, time, gradients.dx);
 }

@@ -7,7 +7,14 @@
 
 namespace gru_native {
 namespace {
-constexpr Index chunk_bytes = 256 * 1024;  // of pre-activations between the input product and the steps
+inline void prefetch_to_write(void* p) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" ::"m"(*static_cast<char*>(p)));
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the input product and the steps
 }  // namespace
 
 template <class T>
@@ -16,13 +23,14 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
                                       Index longest, DirectionTape<T>* tape, Arena& arena)
     : spec_(spec),
       kernels_(kernels_for<T>()),
-      cell_(kernels_.cell[static_cast<int>(cell_kind(spec))]),
+      cell_(kernels_.cell[cell_index(spec)]),
       weights_(direction),
       time_(time),
       reverse_(reverse),
       tape_(tape),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
+      state_(spec.state_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
       input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)),
@@ -64,7 +72,7 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
       else std::fill_n(at, columns, T(0));
     }
   };
-  for (const Matrix<T>& h : h_) load(h, h0, outputs_);
+  for (const Matrix<T>& h : h_) load(h, h0, state_);
   if (cell_.has_c) load(c_, c0, spec_.hidden_size);
 }
 
@@ -74,7 +82,7 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
     const Index user = time_.user_row(row);
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
     const Matrix<T>& h = h_[last % 2];  // where its last step wrote
-    if (h_out) std::copy_n(h.base + row * h.stride, outputs_, h_out + user * outputs_);
+    if (h_out) std::copy_n(h.base + row * h.stride, state_, h_out + user * state_);
     if (c_out && cell_.has_c)
       std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
   }
@@ -118,6 +126,22 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
       std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
 }
 
+// h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
+// itself: so the lines to be written are fetched from their last readers, and those to be read from their writers,
+// ahead.
+template <class T>
+void DirectionForward<T>::exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine,
+                                         Share mine_out) const {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  for (Index row = 0; row < rows; ++row) {
+    T* const to = write.base + row * write.stride;
+    for (Index k = mine.begin * lanes_; k < mine.end * lanes_; k += line) prefetch_to_write(to + k);
+    const T* const from = read.base + row * read.stride;
+    for (Index k = 0; k < state_; k += line)
+      if (k < mine_out.begin * lanes_ || k >= mine_out.end * lanes_) __builtin_prefetch(from + k);
+  }
+}
+
 template <class T>
 void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule_, member, crew.size());
@@ -141,6 +165,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
   s.block_end = mine.end;
   s.hidden = spec_.hidden_size;
   s.c = c_;
+  s.options = cell_options(spec_, weights_);
   s.save = tape_ != nullptr;
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
@@ -162,6 +187,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
+    if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, projects_ ? mine_out : mine);
     cell_.forward(s);
     crew.barrier(member);
     if (projects_) {

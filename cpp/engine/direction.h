@@ -45,6 +45,7 @@ class DirectionForward {
  private:
   void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
+  void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
   void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
 
   const LayerSpec& spec_;
@@ -54,7 +55,7 @@ class DirectionForward {
   const Timeline& time_;
   const bool reverse_;
   DirectionTape<T>* const tape_;
-  Index lanes_, blocks_, granule_, outputs_;
+  Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
   bool projects_;
   Product<T> input_, recurrent_, second_{};  // as the steps use them, but for rows and shares
   Index chunk_steps_;          // steps whose input product is done at once

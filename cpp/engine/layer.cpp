@@ -50,9 +50,9 @@ Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), ar
     weights.push_back({name, std::move(shape), storage.back().data()});
     return static_cast<int>(weights.size()) - 1;
   };
-  each_weight(spec, [&](Index i, int WeightIndex::* which, const std::string& name, std::vector<std::int64_t> shape) {
+  each_weight(spec, [&](Index i, auto place, const std::string& name, std::vector<std::int64_t> shape) {
     index.resize(static_cast<std::size_t>(i) + 1);
-    index.back().*which = add(name, std::move(shape));
+    place(index.back()) = add(name, std::move(shape));
   });
 }
 
@@ -150,13 +150,14 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   // Two gradients of inputs, in turn: of the layer at work and of the one above it.
   const Index widest = std::max<Index>(spec.input_size, spec.num_layers > 1 ? outputs : 0);
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
-  std::vector<Matrix<T>> scratch;
-  for (int m = 0; m < team.size(); ++m)
-    scratch.push_back(matrix(outer_rows, std::max({widest, outputs, Index(spec.hidden_size)})));
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
-    steps.emplace_back(spec, *tape.packed, transposed[i], time, i % directions == 1,
+    steps.emplace_back(spec, *tape.packed, tape.packed->forward[i], transposed[i], time, i % directions == 1,
                        tape.layers[i / directions].direction[i % directions], arena);
+  Index sums = 0;
+  for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
+  std::vector<T*> scratch;
+  for (int m = 0; m < team.size(); ++m) scratch.push_back(call.dweights.empty() ? nullptr : arena.take<T>(sums));
   const Index* const dy_offset = row_offsets(call.dy.batch_stride, time, arena);
 
   Crew all(team.size());
@@ -178,9 +179,9 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
         io.dy_step = call.dy.step_stride;
         io.dy_batch = top ? call.dy.batch_stride : above.stride;
         io.dy_offset = dy_offset;
-        io.dh_final = states(call.dfinal.h, i, spec.output_size());
+        io.dh_final = states(call.dfinal.h, i, spec.state_size());
         io.dc_final = states(call.dfinal.c, i, spec.hidden_size);
-        io.dh_initial = states(call.dinitial.h, i, spec.output_size());
+        io.dh_initial = states(call.dinitial.h, i, spec.state_size());
         io.dc_initial = states(call.dinitial.c, i, spec.hidden_size);
         if (directions == 1 || all.size() == 1) steps[i].run(io, rank, all);
         else if ((rank >= halves[0].size()) == (d == 1))
@@ -211,7 +212,13 @@ template <class T>
 DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*>& dweights) const {
   const WeightIndex& at = index[static_cast<std::size_t>(i)];
   const auto pointer = [&](int weight) { return weight < 0 ? nullptr : dweights[static_cast<std::size_t>(weight)]; };
-  return {pointer(at.ih), pointer(at.hh), pointer(at.bias_ih), pointer(at.bias_hh), pointer(at.hr)};
+  return {pointer(at.ih),
+          pointer(at.hh),
+          pointer(at.bias_ih),
+          pointer(at.bias_hh),
+          pointer(at.hr),
+          pointer(at.hp),
+          {pointer(at.peephole[0]), pointer(at.peephole[1]), pointer(at.peephole[2])}};
 }
 
 template <class T>

@@ -14,7 +14,7 @@ struct Sizes {
 template <class T>
 Sizes sizes_of(const Layer<T>& layer) {
   const LayerSpec& s = layer.spec();
-  const std::int64_t row = s.output_size() + (s.has_c() ? s.hidden_size : 0);
+  const std::int64_t row = s.state_size() + (s.has_c() ? s.hidden_size : 0);
   return {s.input_size, s.directions() * s.output_size(), s.num_layers * s.directions() * row};
 }
 template <class T>
@@ -29,7 +29,7 @@ Sizes sizes_of(const ModelBlock<T>& block) {
 template <class T>
 void run(const Layer<T>& layer, const ModelCall<T>& call) {
   const LayerSpec& spec = layer.spec();
-  const std::int64_t h = spec.num_layers * spec.directions() * call.batch * spec.output_size();
+  const std::int64_t h = spec.num_layers * spec.directions() * call.batch * spec.state_size();
   ForwardCall<T> f;
   f.seq_len = call.seq_len;
   f.batch = call.batch;

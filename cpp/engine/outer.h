@@ -1,50 +1,66 @@
 // Gradients of weights: sums of outer products over many rows.
 #pragma once
+#include <algorithm>
+
 #include "engine/layout.h"
 
 namespace gru_native {
 
-inline constexpr Index outer_rows = 48;  // columns of d whose sums are made at once
-
 template <class T>
 struct Outer {
-  Index rows;          // that are summed over
-  Matrix<const T> d;   // gradients of outputs, `d_columns` wide; what lies past them may be read
-  Index d_columns;
-  Matrix<const T> x;   // inputs; whole panels of 4 vectors are read
+  Index rows;         // that are summed over
+  Matrix<const T> d;  // gradients of outputs
+  Matrix<const T> x;  // inputs, `columns` wide
   Index columns;
-  T* dw;               // [row][columns], written; null: not wanted
-  T* db;               // [row], written; null: not wanted
-  Matrix<T> scratch;   // outer_rows x whole panels, one for each thread
-  const T* zeros;      // as many
+  T* dw;              // [row][columns], written; null: not wanted
+  T* db;              // [row], written; null: not wanted
 };
 
-// Rows [begin, end) of the sums of d^T x, for a share of d's columns. They are made where they stay: never in copies
-// that are added up, so no bit depends on threads.
-template <class T>
-void outer_product(const Outer<T>& o, Index begin, Index end);
-template <class T>
-void outer_sums(const Outer<T>& o, Index begin, Index end);  // of d, into the first row of scratch
+inline constexpr Index outer_granule = 48;  // of shares of d's columns: whole tiles of any instruction set
 
-// dw = d^T x and db = sum of d, for a share of d's columns. row_of: d's column -> row of dw, or -1 (padding).
+// Elements that one thread needs for `share` columns of d and `columns` of x.
+template <class T>
+Index outer_scratch(Index share, Index columns);
+
+// The sums of one thread, made from blocks of rows that fit its cache: rows outermost, then slices of d's columns.
+template <class T>
+class OuterSums {
+ public:
+  OuterSums(const Outer<T>& o, Share share, T* scratch);
+  Index blocks() const;
+  void load(Index block);                  // packs its rows of x
+  void add(Index begin, Index end);        // adds them for columns [begin, end) of d, one slice
+  T* dw(Index column) const;               // row `column` of d^T x
+  T* db(Index column) const;
+
+ private:
+  const Outer<T>& o_;
+  const Share share_;
+  Product<T> product_{};
+  Matrix<T> sums_;
+  T *zeros_, *x_panels_, *d_slice_, *d_sums_;
+  Index row_ = 0;
+};
+
+// dw = d^T x and db = sum of d, for a share of d's columns: every sum is made by one thread, over rows 0, 1, .., never
+// in parts that are added up, so no bit depends on the number of threads. row_of: d's column -> row of dw, or -1
+// (padding).
 template <class T, class RowOf>
-void outer(const Outer<T>& o, Share share, const RowOf& row_of) {
-  for (Index begin = share.begin, end; begin < share.end && begin < o.d_columns; begin = end) {
-    end = begin + outer_rows;
-    if (end > share.end) end = share.end;
-    if (end > o.d_columns) end = o.d_columns;
-    if (o.dw) {
-      outer_product(o, begin, end);
-      for (Index j = begin; j < end; ++j)
-        if (const Index to = row_of(j); to >= 0) {
-          const T* const from = o.scratch.base + (j - begin) * o.scratch.stride;
-          for (Index k = 0; k < o.columns; ++k) o.dw[to * o.columns + k] = from[k];
-        }
-    }
-    if (o.db) {
-      outer_sums(o, begin, end);
-      for (Index j = begin; j < end; ++j)
-        if (const Index to = row_of(j); to >= 0) o.db[to] = o.scratch.base[j - begin];
+void outer(const Outer<T>& o, Share share, T* scratch, const RowOf& row_of) {
+  if (share.begin >= share.end) return;
+  OuterSums<T> sums(o, share, scratch);
+  for (Index block = 0; block < sums.blocks(); ++block) {
+    sums.load(block);
+    for (Index begin = share.begin; begin < share.end; begin += outer_granule) {
+      const Index end = std::min(begin + outer_granule, share.end);
+      sums.add(begin, end);
+      if (block + 1 < sums.blocks()) continue;
+      for (Index column = begin; column < end; ++column) {
+        const Index to = row_of(column);
+        if (to < 0) continue;
+        if (o.dw) std::copy_n(sums.dw(column), o.columns, o.dw + to * o.columns);
+        if (o.db) o.db[to] = *sums.db(column);
+      }
     }
   }
 }

@@ -1,5 +1,7 @@
 #include "engine/packed.h"
 
+#include <limits>
+
 #include "runtime/dispatch.h"
 
 namespace gru_native {
@@ -8,7 +10,7 @@ namespace {
 template <class T>
 PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weight<T>>& weights, const WeightIndex& at) {
   const Kernels<T>& kernels = kernels_for<T>();
-  const CellKernels<T>& cell = kernels.cell[static_cast<int>(cell_kind(spec))];
+  const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
   const auto matrix = [&](int weight, Slots slots) {
     const Weight<T>& w = weights[weight];
@@ -22,8 +24,10 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
   p.recurrent = matrix(at.hh, cell.recurrent);
   if (cell.candidate.count > 0) p.second = matrix(at.hh, cell.candidate);
   if (at.hr >= 0)
-    p.second = pack_rows<T>(spec.proj_size, 1, hidden, lanes,
-                            [&](int, Index unit) { return weights[at.hr].data + unit * hidden; });
+    p.second = pack_rows<T>(spec.output_size(), 1, hidden, lanes, [&](int, Index unit) {
+      return unit < spec.proj_size ? weights[at.hr].data + unit * hidden
+                                   : weights[at.hp].data + (unit - spec.proj_size) * hidden;
+    });
 
   // A slot that both products fill begins at the sum of both biases.
   const auto fills = [](Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; };
@@ -37,19 +41,43 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
         if (fills(cell.input, slot)) b += weights[at.bias_ih].data[row];
         if (fills(cell.recurrent, slot) || fills(cell.candidate, slot)) b += weights[at.bias_hh].data[row];
       }
+  if (spec.lstm.peephole) {
+    p.peephole = Buffer<T>(blocks * 3 * lanes);
+    for (int gate = 0; gate < 3; ++gate)
+      if (const int weight = at.peephole[gate]; weight >= 0)
+        for (Index unit = 0; unit < hidden; ++unit)
+          p.peephole.data()[((unit / lanes) * 3 + gate) * lanes + unit % lanes] = weights[weight].data[unit];
+  }
   return p;
 }
 
 }  // namespace
 
-CellKind cell_kind(const LayerSpec& spec) {
+int cell_index(const LayerSpec& spec) {
+  const auto index = [](CellKind kind) { return static_cast<int>(kind); };
   switch (spec.cell) {
-    case Cell::rnn_tanh: return CellKind::rnn_tanh;
-    case Cell::rnn_relu: return CellKind::rnn_relu;
-    case Cell::lstm: return CellKind::lstm;
+    case Cell::rnn_tanh: return index(CellKind::rnn_tanh);
+    case Cell::rnn_relu: return index(CellKind::rnn_relu);
+    case Cell::lstm: {
+      const LstmVariant& v = spec.lstm;
+      const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
+      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0) return index(CellKind::lstm);
+      const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
+      return index(CellKind::lstm_variant) + gates;
+    }
     case Cell::gru: break;
   }
-  return spec.reset_after ? CellKind::gru_reset_after : CellKind::gru_reset_before;
+  if (spec.candidate_activation == Activation::tanh)
+    return index(spec.reset_after ? CellKind::gru_reset_after : CellKind::gru_reset_before);
+  return index(spec.reset_after ? CellKind::gru_reset_after_variant : CellKind::gru_reset_before_variant);
+}
+
+template <class T>
+CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& weights) {
+  const LstmVariant& v = spec.lstm;
+  const T clip = v.cell_clip > 0 ? static_cast<T>(v.cell_clip) : std::numeric_limits<T>::infinity();
+  return {spec.cell == Cell::gru ? spec.candidate_activation : v.input_activation, v.output_activation, clip,
+          v.peephole ? weights.peephole.data() : nullptr};
 }
 
 template <class T>
@@ -59,7 +87,7 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed() const 
     std::vector<TransposedDirection<T>> made;
     for (const PackedDirection<T>& d : forward) {
       const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
-      const Index second_blocks = projects ? divide_up(d.recurrent.depth, lanes) : blocks;
+      const Index second_blocks = projects ? divide_up(outputs, lanes) : blocks;
       made.push_back({transpose(d.input, lanes, blocks), transpose(d.recurrent, lanes, blocks),
                       transpose(d.second, lanes, second_blocks)});
     }
@@ -74,10 +102,13 @@ std::shared_ptr<const PackedWeights<T>> pack(const LayerSpec& spec, const std::v
   auto packed = std::make_shared<PackedWeights<T>>();
   packed->lanes = kernels_for<T>().lanes;
   packed->blocks = divide_up(spec.hidden_size, packed->lanes);
+  packed->outputs = spec.output_size();
   for (const WeightIndex& at : index) packed->forward.push_back(pack_direction(spec, weights, at));
   return packed;
 }
 
+template CellOptions<float> cell_options(const LayerSpec&, const PackedDirection<float>&);
+template CellOptions<double> cell_options(const LayerSpec&, const PackedDirection<double>&);
 template struct PackedWeights<float>;
 template struct PackedWeights<double>;
 template std::shared_ptr<const PackedWeights<float>> pack(const LayerSpec&, const std::vector<Weight<float>>&,

@@ -15,6 +15,7 @@ struct PackedDirection {
   PackedMatrix<T> input, recurrent;
   PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
   Buffer<T> bias;             // [block][slot][lane]
+  Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
 };
 
 // The same matrices the other way round, for backward: k runs over gates, columns are inputs or units.
@@ -32,6 +33,7 @@ struct PackedWeights {
 
   int lanes = 0;
   Index blocks = 0;           // of hidden units
+  Index outputs = 0;          // columns of h, of both projections where there are two
 
  private:
   mutable std::mutex mutex_;
@@ -40,13 +42,17 @@ struct PackedWeights {
 
 // Where the tensors of one direction lie in the layer's list; -1: not there.
 struct WeightIndex {
-  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1;
+  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1};
 };
 
 template <class T>
 std::shared_ptr<const PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
                                              const std::vector<WeightIndex>& index);
 
-CellKind cell_kind(const LayerSpec& spec);
+// Which of the kernels' cells computes it: Kernels::cell[..].
+int cell_index(const LayerSpec& spec);
+
+template <class T>
+CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& weights);
 
 }  // namespace gru_native

@@ -1,6 +1,7 @@
 #include "engine/stack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "runtime/denormals.h"
@@ -40,12 +41,13 @@ template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, 
 
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
   constexpr double call_macs = 200e3;  // about 10 microseconds on one core
-  constexpr double step_macs = 20e3;
-  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.output_size());
+  constexpr double handover_macs = 3e3;  // a barrier costs every member about this for each of the others
+  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.state_size());
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
   const double directions = double(spec.directions());
   if (double(rows) * (recurrent + input) * directions * double(spec.num_layers) < call_macs || steps < 1) return 1;
-  const double members = std::max(1.0, double(rows) / double(steps) * recurrent / step_macs);
+  // work / m + handover * m is least at the root of work / handover.
+  const double members = std::max(1.0, std::sqrt(double(rows) / double(steps) * recurrent / handover_macs));
   return static_cast<int>(std::min(256.0, directions * members));
 }
 
@@ -98,7 +100,7 @@ template <class T>
 void StackForward<T>::load_state(const States<const T>& s) {
   for (std::size_t i = 0; i < directions_.size(); ++i) {
     const Index rows = static_cast<Index>(i) * time_.batch;
-    directions_[i].load_state(s.h ? s.h + rows * spec_.output_size() : nullptr,
+    directions_[i].load_state(s.h ? s.h + rows * spec_.state_size() : nullptr,
                               s.c ? s.c + rows * spec_.hidden_size : nullptr);
   }
 }
@@ -107,7 +109,7 @@ template <class T>
 void StackForward<T>::store_state(const States<T>& s) const {
   for (std::size_t i = 0; i < directions_.size(); ++i) {
     const Index rows = static_cast<Index>(i) * time_.batch;
-    directions_[i].store_state(s.h ? s.h + rows * spec_.output_size() : nullptr,
+    directions_[i].store_state(s.h ? s.h + rows * spec_.state_size() : nullptr,
                                s.c ? s.c + rows * spec_.hidden_size : nullptr);
   }
 }

@@ -29,7 +29,7 @@ struct Stage {
   Stage(const Dense<T>& d) : dense(d.impl().current()) {}
   Index input() const { return dense ? dense->spec.input_size : spec.input_size; }
   Index output() const { return dense ? dense->spec.output_size : spec.output_size(); }
-  Index h_size() const { return dense ? 0 : spec.num_layers * spec.output_size(); }  // of each sequence
+  Index h_size() const { return dense ? 0 : spec.num_layers * spec.state_size(); }  // of each sequence
   Index c_size() const { return dense || !spec.has_c() ? 0 : spec.num_layers * spec.hidden_size; }
   int threads(Index rows, Index steps) const {
     return dense ? useful_threads(dense->spec, rows) : useful_threads(spec, rows, steps);

@@ -33,6 +33,8 @@ namespace detail {
 
 [[noreturn]] void refuse_choice(const char* option, const std::string& text, const std::string& expected);
 
+inline constexpr const char* activations[] = {"identity", "tanh", "sigmoid", "relu"};
+
 template <class Enum, std::size_t n, class F>
 void choice(const char* option, Enum& value, const char* const (&names)[n], const F& f) {
   std::string text = names[static_cast<int>(value)], all;
@@ -55,7 +57,7 @@ void each_option(BlockSpec& block, const F& f) {
     f("input_size", dense->input_size);
     f("output_size", dense->output_size);
     f("bias", dense->bias);
-    detail::choice("activation", dense->activation, {"identity", "tanh", "sigmoid", "relu"}, f);
+    detail::choice("activation", dense->activation, detail::activations, f);
     return;
   }
   LayerSpec& s = std::get<LayerSpec>(block.spec);
@@ -68,8 +70,22 @@ void each_option(BlockSpec& block, const F& f) {
   f("batch_first", block.batch_first);
   f("dropout", s.dropout);
   f("bidirectional", s.bidirectional);
-  if (s.cell == Cell::lstm) f("proj_size", s.proj_size);
-  if (s.cell == Cell::gru) f("reset_after", s.reset_after);
+  if (s.cell == Cell::lstm) {
+    f("proj_size", s.proj_size);
+    f("nonrecurrent_proj_size", s.nonrecurrent_proj_size);
+    f("peephole", s.lstm.peephole);
+    f("coupled_gates", s.lstm.coupled_gates);
+    f("input_gate", s.lstm.input_gate);
+    f("forget_gate", s.lstm.forget_gate);
+    f("output_gate", s.lstm.output_gate);
+    detail::choice("input_activation", s.lstm.input_activation, detail::activations, f);
+    detail::choice("output_activation", s.lstm.output_activation, detail::activations, f);
+    f("cell_clip", s.lstm.cell_clip);
+  }
+  if (s.cell == Cell::gru) {
+    f("reset_after", s.reset_after);
+    detail::choice("candidate_activation", s.candidate_activation, detail::activations, f);
+  }
 }
 
 }  // namespace gru_native

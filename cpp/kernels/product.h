@@ -74,8 +74,10 @@ void product_of_width(const Product<T>& p) {
   if (p.row_end - p.row_begin == 1) {  // one row: nothing to reuse, so no chunks; panels side by side instead
     const Index groups = (panels + single_row_panels - 1) / single_row_panels;
     for (Index i = 0; i < groups; ++i) {
-      const Index panel = p.panel_begin + (p.last_panel_first ? groups - 1 - i : i) * single_row_panels;
-      switch (p.panel_end - panel) {
+      const Index group = p.last_panel_first ? groups - 1 - i : i;
+      const Index begin = panels * group / groups, count = panels * (group + 1) / groups - begin;  // nearly equal
+      const Index panel = p.panel_begin + begin;
+      switch (count) {
         case 1: tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
         case 2: tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
         default: tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);

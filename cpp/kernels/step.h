@@ -11,25 +11,25 @@ namespace gru_native::GRU_NATIVE_ISA {
 struct FirstPart {
   template <class Cell>
   static constexpr bool last = Cell::candidate.count == 0;
-  template <class Cell, class U>
-  static EIGEN_ALWAYS_INLINE void forward(U& s) {
-    Cell::forward(s);
+  template <class Cell, class U, class O>
+  static EIGEN_ALWAYS_INLINE void forward(U& s, const O& o) {
+    Cell::forward(s, o);
   }
-  template <class Cell, class U, class D>
-  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) {
-    Cell::backward(s, d);
+  template <class Cell, class U, class D, class O>
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d, const O& o) {
+    Cell::backward(s, d, o);
   }
 };
 struct CandidatePart {
   template <class Cell>
   static constexpr bool last = true;
-  template <class Cell, class U>
-  static EIGEN_ALWAYS_INLINE void forward(U& s) {
-    Cell::candidate_forward(s);
+  template <class Cell, class U, class O>
+  static EIGEN_ALWAYS_INLINE void forward(U& s, const O& o) {
+    Cell::candidate_forward(s, o);
   }
-  template <class Cell, class U, class D>
-  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d) {
-    Cell::candidate_backward(s, d);
+  template <class Cell, class U, class D, class O>
+  static EIGEN_ALWAYS_INLINE void backward(const U& s, D& d, const O& o) {
+    Cell::candidate_backward(s, d, o);
   }
 };
 
@@ -52,6 +52,7 @@ EIGEN_ALWAYS_INLINE auto at(const M& m, Index row, Index column) {
 template <class Cell, class Part, bool save, class T>
 EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block_begin, Index block_end) {
   using V = Lanes<T>;
+  using Options = typename Cell::template OptionsOf<V>;
   constexpr bool last = Part::template last<Cell>;
   T* const y = last && s.y.base ? row_at(s.y, row) : nullptr;
   for (Index block = block_begin; block < block_end; ++block) {
@@ -61,7 +62,7 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
     load_all<T>(unit.a, a);
     if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(at(s.h_prev, row, lane));
     if constexpr (Cell::has_c) unit.c_prev = V::load(at(s.c, row, lane));
-    Part::template forward<Cell>(unit);
+    Part::template forward<Cell>(unit, Options::load(s.options, block));
     if constexpr (save || !last) store_all<T>(unit.a, a);  // the second part goes on from the first's gates
     if constexpr (save && last) {
       unit.h_prev.store(at(s.h_prev_saved, row, lane));
@@ -85,11 +86,12 @@ void step_over_blocks(const Step<T>& s) {
   for (Index begin = 0; begin < s.rows; begin = p.row_end, --blocks) {
     p.row_begin = begin;
     p.row_end = begin + (s.rows - begin + blocks - 1) / blocks;
-    const Index groups = (s.product.panel_end - s.product.panel_begin + panels_at_once - 1) / panels_at_once;
+    const Index panels = s.product.panel_end - s.product.panel_begin;
+    const Index groups = (panels + panels_at_once - 1) / panels_at_once;
     for (Index i = 0; i < groups; ++i) {
       const Index group = s.product.last_panel_first ? groups - 1 - i : i;
-      const Index panel = p.panel_begin = s.product.panel_begin + group * panels_at_once;
-      p.panel_end = min(panel + panels_at_once, s.product.panel_end);
+      const Index panel = p.panel_begin = s.product.panel_begin + panels * group / groups;  // of nearly equal size
+      p.panel_end = s.product.panel_begin + panels * (group + 1) / groups;
       product(p);
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
       for (Index row = p.row_begin; row < p.row_end; ++row)
@@ -123,7 +125,13 @@ void step_backward(const BackStep<T>& s) {
       d.dh = V::load(at(s.dh, row, lane));
       if (dy) d.dh = V::load_first(dy + lane, units) + d.dh;
       if constexpr (!first) d.q = V::load(at(s.q, row, lane));
-      Part::template backward<Cell>(unit, d);
+      const auto options = Cell::template OptionsOf<V>::load(s.options, block);
+      Part::template backward<Cell>(unit, d, options);
+      if (options.peephole)
+        for (int gate = 0; gate < 3; ++gate) {
+          T* const sum = s.dpeephole + (block * 3 + gate) * V::size;
+          (V::load(sum) + d.peephole[gate]).store(sum);
+        }
       // Padding units may hold NaN (0 * inf); the products that follow sum over them, so they must be 0 there.
       const auto put = [units](V value, T* to) { (units < V::size ? value.first(units) : value).store(to); };
       put(d.dh_prev, at(s.dh, row, lane));

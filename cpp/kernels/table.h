@@ -5,6 +5,8 @@
 #pragma once
 #include <cstddef>
 
+#include "gru_native/activation.h"
+
 namespace gru_native {
 
 using Index = std::ptrdiff_t;
@@ -44,6 +46,14 @@ struct Matrix {
   Index stride;
 };
 
+// What a cell may leave open until the program runs.
+template <class T>
+struct CellOptions {
+  Activation input, output;   // of the cell's input (LSTM: g, GRU: n), and of c before it goes out
+  T clip;                     // limit of |c|
+  const T* peephole;          // [block][i, f, o][lane]; or nullptr
+};
+
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
 template <class T>
 struct Step {
@@ -58,6 +68,7 @@ struct Step {
   Matrix<T> c;                // c(t-1) in, c(t) out
   Matrix<T> u;                // what the second product of the step reads
   Rows<T> y;                  // h(t) once more, for the user; not padded; base may be nullptr
+  CellOptions<T> options;
   bool save;                  // training: keep the activations in `gates` and the old state in the next two
   Matrix<T> h_prev_saved, c_prev_saved;
 };
@@ -71,6 +82,8 @@ struct BackStep {
   Matrix<T> dh;               // in: from step t+1; out: the part of the gradient of h(t-1) that takes no product
   Matrix<T> dc;               // in: of c(t), out: of c(t-1)
   Matrix<const T> q;          // second part: gradient of u
+  CellOptions<T> options;
+  T* dpeephole;               // [block][i, f, o][lane], added to
   Matrix<T> dgates_x, dgates_h, dgates_u;  // out: as the input, recurrent and second product see the pre-activations
 };
 
@@ -94,8 +107,20 @@ struct CellKernels {
   void (*candidate_backward)(const BackStep<T>&);
 };
 
-enum class CellKind { rnn_tanh, rnn_relu, lstm, gru_reset_after, gru_reset_before };
-inline constexpr int cell_kinds = 5;
+// The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
+// coupled without and with o.
+enum class CellKind {
+  rnn_tanh,
+  rnn_relu,
+  lstm,
+  gru_reset_after,
+  gru_reset_before,
+  gru_reset_after_variant,
+  gru_reset_before_variant,
+  lstm_variant
+};
+inline constexpr int lstm_variants = 10;
+inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
 
 // A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
 template <class T>

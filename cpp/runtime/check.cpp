@@ -49,6 +49,31 @@ void check_lengths(const std::int64_t* lengths, std::int64_t seq_len, std::int64
              "0 to seq_len=" + std::to_string(seq_len));
 }
 
+void check_activation(const char* name, Activation f) {
+  const int i = static_cast<int>(f);
+  if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
+}
+
+void check_variant(const LayerSpec& s) {
+  const LstmVariant& v = s.lstm;
+  check_activation("input_activation", v.input_activation);
+  check_activation("output_activation", v.output_activation);
+  check_activation("candidate_activation", s.candidate_activation);
+  if (s.cell != Cell::gru && s.candidate_activation != Activation::tanh)
+    throw std::invalid_argument("candidate_activation is an option of the GRU; expected none for another cell");
+  if (!(v.cell_clip >= 0 && v.cell_clip <= std::numeric_limits<double>::max()))
+    refuse("cell_clip", std::to_string(v.cell_clip), "a limit above 0, or 0 for none");
+  if (v.coupled_gates && !(v.input_gate && v.forget_gate))
+    refuse("coupled_gates", "True", "both input_gate and forget_gate with it: f = 1 - i");
+  if (v.peephole && !(v.input_gate || v.output_gate || v.forget_gate))
+    refuse("peephole", "True", "at least one gate that looks through it");
+  const bool usual = !v.peephole && !v.coupled_gates && v.input_gate && v.forget_gate && v.output_gate &&
+                     v.input_activation == Activation::tanh && v.output_activation == Activation::tanh &&
+                     v.cell_clip == 0;
+  if (s.cell != Cell::lstm && !usual)
+    throw std::invalid_argument("the options of LstmVariant are the LSTM's; expected none for another cell");
+}
+
 }  // namespace
 
 void LayerSpec::validate() const {
@@ -59,6 +84,10 @@ void LayerSpec::validate() const {
   if (proj_size > 0 && cell != Cell::lstm) refuse("proj_size", std::to_string(proj_size), "0: only the LSTM projects");
   if (proj_size >= hidden_size && proj_size > 0)
     refuse("proj_size", std::to_string(proj_size), "less than hidden_size=" + std::to_string(hidden_size));
+  check_size("nonrecurrent_proj_size", nonrecurrent_proj_size, 0);
+  if (nonrecurrent_proj_size > 0 && proj_size == 0)
+    refuse("nonrecurrent_proj_size", std::to_string(nonrecurrent_proj_size), "0 without a proj_size beside it");
+  check_variant(*this);
   if (!(dropout >= 0 && dropout <= 1)) refuse("dropout", std::to_string(dropout), "a probability from 0 to 1");
 
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
@@ -78,8 +107,7 @@ void DenseSpec::validate() const {
     throw std::invalid_argument("input_size=" + std::to_string(input_size) +
                                 ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
-  const int f = static_cast<int>(activation);
-  if (f < 0 || f > static_cast<int>(Activation::relu)) refuse("activation", std::to_string(f), "an Activation");
+  check_activation("activation", activation);
 }
 
 template <class T>

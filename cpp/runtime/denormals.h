@@ -19,10 +19,10 @@ class FlushDenormals {
   unsigned saved_;
 #elif defined(__aarch64__)
   FlushDenormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" ::"r"(std::uint64_t(1) << 24));
+    asm volatile("mrs %0, fpcr" : "=r"(saved_)::"memory");
+    asm volatile("msr fpcr, %0" ::"r"(std::uint64_t(1) << 24) : "memory");  // FZ alone: operands and results
   }
-  ~FlushDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
+  ~FlushDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved_) : "memory"); }
 
  private:
   std::uint64_t saved_;

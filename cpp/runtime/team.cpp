@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 #if defined(__linux__)
 #include <sched.h>
@@ -28,12 +29,18 @@ class Affinity {
   Affinity() { known_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0; }
   int usable() const { return known_ ? CPU_COUNT(&allowed_) : 0; }
   static int current() { return sched_getcpu(); }
-  // The scheduler may wake a worker on its caller's core and leave it there, where each waits for the other.
-  void avoid(int core) const {
-    if (core < 0 || core != current() || usable() < 2) return;
+  // Moves the calling thread to where none of the first `count` of `cores` is, if it sits on one of them and there is
+  // such a place.
+  void avoid(const std::atomic<int>* cores, int count) const {
+    const int here = current();
+    bool shared = false;
     cpu_set_t others = allowed_;
-    CPU_CLR(static_cast<unsigned>(core), &others);
-    sched_setaffinity(0, sizeof others, &others);
+    for (int i = 0; i < count; ++i) {
+      const int core = cores[i].load(std::memory_order_relaxed);
+      shared |= core == here;
+      if (core >= 0) CPU_CLR(static_cast<unsigned>(core), &others);
+    }
+    if (known_ && shared && CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
   }
 
  private:
@@ -42,14 +49,15 @@ class Affinity {
 #else
   int usable() const { return 0; }
   static int current() { return -1; }
-  void avoid(int) const {}
+  void avoid(const std::atomic<int>*, int) const {}
 #endif
 };
 
 // `size - 1` threads beside the caller of run().
 class Team {
  public:
-  explicit Team(int size) : size_(size) {
+  explicit Team(int size) : size_(size), cores_(new std::atomic<int>[static_cast<std::size_t>(size)]) {
+    for (int rank = 0; rank < size; ++rank) cores_[rank].store(-1, std::memory_order_relaxed);
     try {
       for (int rank = 1; rank < size; ++rank) threads_.emplace_back([this, rank] { work(rank); });
     } catch (const std::system_error&) {
@@ -67,7 +75,8 @@ class Team {
   void release() { busy_.clear(std::memory_order_release); }
 
   void run(int members, void (*body)(void*, int), void* context) {
-    caller_core_ = Affinity::current();
+    const Membership caller(this, 0);
+    settle(0);
     body_ = body;
     context_ = context;
     remaining_.store(members - 1, std::memory_order_relaxed);
@@ -78,6 +87,25 @@ class Team {
     body(context, 0);
     spin_until([this] { return remaining_.load(std::memory_order_acquire) == 0; }, spin_patience(members));
   }
+
+  // The scheduler may wake a member on another one's core, or move it there later, and leave both, so that each waits
+  // for the other's turn at every step. Whoever has the higher rank moves.
+  void settle(int rank) {
+    cores_[rank].store(Affinity::current(), std::memory_order_relaxed);
+    affinity_.avoid(cores_.get(), rank);
+  }
+
+  // Which team the current thread works for, if any.
+  struct Membership {
+    Membership(Team* team, int rank) : before(current) { current = {team, rank}; }
+    ~Membership() { current = before; }
+    struct Place {
+      Team* team;
+      int rank;
+    };
+    static thread_local Place current;
+    const Place before;
+  };
 
  private:
   static constexpr std::uint64_t stop = ~std::uint64_t(0);
@@ -102,10 +130,11 @@ class Team {
   }
 
   void work(int rank) {
+    const Membership member(this, rank);
     for (std::uint64_t call = 0; (call = next_call(call)) != stop;) {
       const int members = static_cast<int>(call & 0xffff);
       if (rank >= members) continue;
-      affinity_.avoid(caller_core_);
+      settle(rank);
       body_(context_, rank);
       remaining_.fetch_sub(1, std::memory_order_release);
     }
@@ -118,11 +147,18 @@ class Team {
   std::atomic<int> remaining_{0}, sleepers_{0};
   void (*body_)(void*, int) = nullptr;
   void* context_ = nullptr;
-  int caller_core_ = -1;
+  std::unique_ptr<std::atomic<int>[]> cores_;  // of each rank, when it was last seen
   const Affinity affinity_;
   std::mutex mutex_;
   std::condition_variable changed_;
 };
+
+thread_local Team::Membership::Place Team::Membership::current{nullptr, 0};
+
+void give_way() {
+  if (const auto& here = Team::Membership::current; here.team) here.team->settle(here.rank);
+  std::this_thread::yield();
+}
 
 namespace {
 

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -18,13 +17,17 @@ inline void pause_briefly() {
 #endif
 }
 
+// Lets another thread have this core: first by moving off, if another member of the team sits here too, then by
+// yielding.
+void give_way();
+
 // Waits for a condition that another running thread is about to make true. Giving the core away early would hand it
 // to a busy neighbour for milliseconds, so that comes only when the other thread plainly does not run.
 template <class Condition>
 void spin_until(const Condition& condition, int patience) {
   for (int spins = 0; !condition(); ++spins) {
     if (spins < patience) pause_briefly();
-    else std::this_thread::yield();
+    else give_way();
   }
 }
 

@@ -29,7 +29,7 @@ struct RandomCall {
     layer.commit();
     const auto numbers = [&](std::int64_t n) { return random_numbers<T>(static_cast<std::size_t>(n), seed++); };
     x = numbers(seq_len * batch * spec.input_size);
-    h0 = numbers(states * spec.output_size());
+    h0 = numbers(states * spec.state_size());
     if (spec.has_c()) c0 = numbers(states * spec.hidden_size);
     y.resize(static_cast<std::size_t>(seq_len * batch * outputs));
     h.resize(h0.size());

@@ -17,6 +17,7 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
+from ._cpp import get_cmake_dir, get_include, get_pkgconfig_dir
 from ._dense import Dense
 from ._files import load, save
 from ._layers import GRU, LSTM, RNN, Gradients
@@ -31,7 +32,10 @@ __all__ = [
     "__version__",
     "active_isa",
     "available_isas",
+    "get_cmake_dir",
+    "get_include",
     "get_num_threads",
+    "get_pkgconfig_dir",
     "load",
     "save",
     "set_num_threads",

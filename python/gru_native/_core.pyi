@@ -39,7 +39,17 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         batch_first: bool,
         dropout: float,
         bidirectional: bool,
-        reset_after: bool,
+        reset_after: bool = True,
+        nonrecurrent_proj_size: int = 0,
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        input_gate: bool = True,
+        forget_gate: bool = True,
+        output_gate: bool = True,
+        input_activation: str = "tanh",
+        output_activation: str = "tanh",
+        cell_clip: float = 0.0,
+        candidate_activation: str = "tanh",
     ) -> None: ...
     def __call__(
         self, x: ArrayLike, state: _StateLike | None = None, lengths: ArrayLike | None = None

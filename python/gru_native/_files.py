@@ -94,6 +94,8 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
     layers: list[Block] = []
     for block in blocks:
         options = {k: v for k, v in block.items() if k not in ("type", "prefix")}
+        if options.get("cell_clip") == 0:  # in files and in C++ what None is here
+            del options["cell_clip"]
         layer = CLASSES[block["type"]](**options, dtype=dtype)
         layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
         layers.append(layer)
@@ -105,7 +107,8 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
 def _describe(block: Block, prefix: str) -> dict[str, Any]:
     """The options are those of the class's constructor, kept under the same names."""
     names = [n for n in inspect.signature(type(block)).parameters if n not in ("dtype", "seed")]
-    options = {name: getattr(block, name) for name in names}
+    own: dict[str, Any] = getattr(block, "_cell_options", {})
+    options = {name: own[name] if name in own else getattr(block, name) for name in names}
     return {"type": type(block).__name__, "prefix": prefix, **options}
 
 

@@ -68,6 +68,29 @@ def _dtype(value: DTypeLike) -> np.dtype[Any]:
     return dtype
 
 
+def _name(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a name such as 'tanh'")
+    return value
+
+
+# Options of single cells, and their usual values.
+_USUAL: dict[str, bool | int | float | str] = {
+    "proj_size": 0,
+    "nonrecurrent_proj_size": 0,
+    "peephole": False,
+    "coupled_gates": False,
+    "input_gate": True,
+    "forget_gate": True,
+    "output_gate": True,
+    "input_activation": "tanh",
+    "output_activation": "tanh",
+    "cell_clip": 0.0,
+    "reset_after": True,
+    "candidate_activation": "tanh",
+}
+
+
 class _Recurrent(Weighted, Generic[S]):
     """What RNN, LSTM and GRU have in common."""
 
@@ -84,8 +107,7 @@ class _Recurrent(Weighted, Generic[S]):
         bidirectional: bool,
         dtype: DTypeLike,
         seed: int | None,
-        proj_size: int = 0,
-        reset_after: bool = True,
+        **cell_options: bool | int | float | str,
     ) -> None:
         self.dtype = _dtype(dtype)
         layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
@@ -101,13 +123,13 @@ class _Recurrent(Weighted, Generic[S]):
             input_size=self.input_size,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
-            proj_size=_size("proj_size", proj_size),
             bias=self.bias,
             batch_first=self.batch_first,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
-            reset_after=_flag("reset_after", reset_after),
+            **cell_options,  # type: ignore[arg-type]  # checked where they are named
         )
+        self._cell_options = cell_options
         self._random = _random(seed)
         self._draw_weights(self._random, self.hidden_size**-0.5)
 
@@ -184,9 +206,8 @@ class _Recurrent(Weighted, Generic[S]):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            "proj_size": (getattr(self, "proj_size", 0), 0),
             "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
-            "reset_after": (getattr(self, "reset_after", True), True),
+            **{name: (value, _USUAL[name]) for name, value in self._cell_options.items()},
         }
         changed = [
             f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual
@@ -245,6 +266,18 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     Weights as torch.nn.LSTM: weight_ih_l{k} (4 hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
     bias_hh_l{k}, rows in the order i, f, g, o; with proj_size also weight_hr_l{k} (proj_size,
     hidden_size), and h = W_hr (o tanh(c)) (Sak, Senior and Beaufays 2014). Otherwise as RNN.
+
+    Variants (Greff et al. 2017; ``LSTM.variant`` makes them by their names), which combine:
+
+    - peephole: i and f also see c-, and o sees c, each unit its own: weights weight_ci_l{k},
+      weight_cf_l{k}, weight_co_l{k} (hidden_size,).
+    - coupled_gates: f = 1 - i. input_gate, forget_gate, output_gate: False makes the gate 1. A gate
+      that is not there has no rows in the weights.
+    - input_activation (of g), output_activation (of c on its way out): "tanh", "sigmoid", "relu" or
+      "identity".
+    - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
+      weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
+    - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
     """
 
     def __init__(
@@ -258,9 +291,21 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        nonrecurrent_proj_size: int = 0,
+        peephole: bool = False,
+        coupled_gates: bool = False,
+        input_gate: bool = True,
+        forget_gate: bool = True,
+        output_gate: bool = True,
+        input_activation: str = "tanh",
+        output_activation: str = "tanh",
+        cell_clip: float | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
+        clip = 0.0 if cell_clip is None else _number("cell_clip", cell_clip)
+        if cell_clip is not None and not clip > 0:
+            raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
             "lstm",
             input_size,
@@ -270,11 +315,45 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            proj_size=proj_size,
             dtype=dtype,
             seed=seed,
+            proj_size=_size("proj_size", proj_size),
+            nonrecurrent_proj_size=_size("nonrecurrent_proj_size", nonrecurrent_proj_size),
+            peephole=_flag("peephole", peephole),
+            coupled_gates=_flag("coupled_gates", coupled_gates),
+            input_gate=_flag("input_gate", input_gate),
+            forget_gate=_flag("forget_gate", forget_gate),
+            output_gate=_flag("output_gate", output_gate),
+            input_activation=_name("input_activation", input_activation),
+            output_activation=_name("output_activation", output_activation),
+            cell_clip=clip,
         )
         self.proj_size = int(proj_size)
+        self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
+
+    @classmethod
+    def variant(cls, name: str, input_size: int, hidden_size: int, **options: Any) -> LSTM:
+        """An LSTM by the names of Greff et al. 2017: ``LSTM.variant("CIFG", 40, 128, seed=0)``.
+
+        V is theirs with peepholes; NIG, NFG, NOG lack the input, forget or output gate, NIAF and
+        NOAF the activation of the input or of the output, CIFG couples the gates, NP has no
+        peepholes. options: those of the constructor. Raises ValueError for another name.
+        """
+        if name not in _VARIANTS:
+            raise ValueError(f"name is {name!r}; expected one of {', '.join(_VARIANTS)}")
+        return cls(input_size, hidden_size, **{**_VARIANTS[name], **options})
+
+
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "V": {"peephole": True},
+    "NIG": {"peephole": True, "input_gate": False},
+    "NFG": {"peephole": True, "forget_gate": False},
+    "NOG": {"peephole": True, "output_gate": False},
+    "NIAF": {"peephole": True, "input_activation": "identity"},
+    "NOAF": {"peephole": True, "output_activation": "identity"},
+    "CIFG": {"peephole": True, "coupled_gates": True},
+    "NP": {},
+}
 
 
 class GRU(_Recurrent[Array]):
@@ -282,7 +361,8 @@ class GRU(_Recurrent[Array]):
 
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
     the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
-    in the order r, z, n. Otherwise as RNN.
+    in the order r, z, n. candidate_activation is n's: "tanh", "sigmoid" (the book's), "relu" or
+    "identity". Otherwise as RNN.
     """
 
     def __init__(
@@ -296,6 +376,7 @@ class GRU(_Recurrent[Array]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
+        candidate_activation: str = "tanh",
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -308,8 +389,9 @@ class GRU(_Recurrent[Array]):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
-            reset_after=reset_after,
             dtype=dtype,
             seed=seed,
+            reset_after=_flag("reset_after", reset_after),
+            candidate_activation=_name("candidate_activation", candidate_activation),
         )
         self.reset_after = bool(reset_after)

@@ -7,11 +7,22 @@
 #include <string>
 #include <vector>
 
+#include "gru_native/activation.h"
 #include "gru_native/export.h"
 
 namespace gru_native {
 
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+
+// How an LSTM differs from the usual one (Greff et al. 2017; Sak, Senior and Beaufays 2014). All combine, but
+// coupled_gates needs both gates.
+struct LstmVariant {
+  bool peephole = false;       // i and f also see c(t-1), o sees c(t), each unit its own
+  bool coupled_gates = false;  // f = 1 - i
+  bool input_gate = true, forget_gate = true, output_gate = true;  // false: 1, and no weights
+  Activation input_activation = Activation::tanh, output_activation = Activation::tanh;
+  double cell_clip = 0;        // c is held within [-cell_clip, cell_clip]; 0: it is not
+};
 
 // What a layer computes. `validate` throws std::invalid_argument, naming the field, if it makes no sense.
 struct LayerSpec {
@@ -20,19 +31,28 @@ struct LayerSpec {
   std::int64_t hidden_size = 0;
   std::int64_t num_layers = 1;
   std::int64_t proj_size = 0;  // LSTM only; 0: none
+  std::int64_t nonrecurrent_proj_size = 0;  // besides proj_size: goes out and up, [r; p], but does not recur
   bool bias = true;
   bool bidirectional = false;
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
+  LstmVariant lstm;            // LSTM only
+  Activation candidate_activation = Activation::tanh;  // GRU only: of n
 
   GRU_NATIVE_API void validate() const;
   std::int64_t directions() const { return bidirectional ? 2 : 1; }
-  std::int64_t output_size() const { return proj_size ? proj_size : hidden_size; }  // of one direction
-  std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+  std::int64_t state_size() const { return proj_size ? proj_size : hidden_size; }  // of h
+  std::int64_t output_size() const { return state_size() + nonrecurrent_proj_size; }  // of one direction
+  // Blocks of hidden_size rows in weight_ih: the gates that there are, and the cell's input.
+  std::int64_t gates() const {
+    if (cell != Cell::lstm) return cell == Cell::gru ? 3 : 1;
+    return 1 + lstm.input_gate + (lstm.forget_gate && !lstm.coupled_gates) + lstm.output_gate;
+  }
   bool has_c() const { return cell == Cell::lstm; }
 };
 
-// One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM), r z n (GRU).
+// One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it
+// lacks), r z n (GRU). Peepholes are weight_ci, weight_cf, weight_co (hidden_size,), the second projection weight_hp.
 template <class T>
 struct Weight {
   std::string name;                 // "weight_ih_l0", "bias_hh_l1_reverse", ...
@@ -47,7 +67,7 @@ struct Sequences {
   std::int64_t step_stride = 0, batch_stride = 0;
 };
 
-// Initial or final states, [num_layers * directions][batch][size]: h has output_size() columns, c hidden_size.
+// Initial or final states, [num_layers * directions][batch][size]: h has state_size() columns, c hidden_size.
 template <class T>
 struct States {
   T* h = nullptr;
