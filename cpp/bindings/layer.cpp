@@ -139,11 +139,11 @@ void register_layer(py::module_& m) {
              return std::make_unique<L>(spec, batch_first);
            }),
            py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
-           py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
-           py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
-           py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
-           py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
-           py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
+           py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"),
+           py::arg("bidirectional"), py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0,
+           py::arg("peephole") = false, py::arg("coupled_gates") = false, py::arg("input_gate") = true,
+           py::arg("forget_gate") = true, py::arg("output_gate") = true, py::arg("input_activation") = "tanh",
+           py::arg("output_activation") = "tanh", py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))

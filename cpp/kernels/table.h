@@ -190,6 +190,14 @@ enum class CellKind {
 inline constexpr int lstm_variants = 10;
 inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
 
+// A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
+template <class T>
+struct ActivationKernels {
+  void (*forward)(const T* a, T* y, Index n);  // n a multiple of lanes, here and below
+  void (*backward)(const T* y, const T* dy, T* da, Index n);
+};
+inline constexpr int activation_kinds = 4;  // identity, tanh, sigmoid, relu: Activation's order
+
 template <class T>
 struct Kernels {
   int lanes;
@@ -202,6 +210,7 @@ struct Kernels {
   GatedKernels<T> gated[gated_kinds];
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
+  ActivationKernels<T> activation[activation_kinds];
 };
 
 // All that one ISA offers.

@@ -107,7 +107,6 @@ class Weighted:
     _core: _Core
 
     def __init__(self, seed: int | None, bound: float) -> None:
-        self._weights: Mapping[str, Array] = MappingProxyType(self._core.weights(writeable=False))
         self._random = generator(seed)
         with self.editing() as weights:
             for w in weights.values():
@@ -116,7 +115,7 @@ class Weighted:
     @property
     def weights(self) -> Mapping[str, Array]:
         """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
-        return self._weights
+        return MappingProxyType(self._core.weights(writeable=False))
 
     @contextmanager
     def editing(self) -> Iterator[EditableWeights]:
@@ -133,7 +132,7 @@ class Weighted:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the weights by torch's names."""
-        return {name: w.copy() for name, w in self._weights.items()}
+        return {name: w.copy() for name, w in self.weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
         """Set the weights from arrays of the layer's dtype under torch's names.
@@ -142,7 +141,7 @@ class Weighted:
         TypeError for arrays of the other floating dtype or of no numbers; the layer is then
         unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
         """
-        arrays = check_state_dict(mapping, self._weights, strict)
+        arrays = check_state_dict(mapping, self.weights, strict)
         with self.editing() as weights:
             for name, array in arrays.items():
                 weights[name][...] = array
@@ -150,4 +149,4 @@ class Weighted:
     @property
     def num_parameters(self) -> int:
         """The number of weights, biases included."""
-        return sum(w.size for w in self._weights.values())
+        return sum(w.size for w in self.weights.values())
