@@ -69,6 +69,24 @@ void check_shape(const char* name, const py::array& a, const std::vector<Dim>& d
   throw py::value_error(std::string(name) + " has shape " + shape_text(a) + "; expected " + tuple_text(expected));
 }
 
+Array<std::int64_t> integers_argument(const char* name, const py::object& value) {
+  py::array a = py::array::ensure(value);
+  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
+    PyErr_Clear();
+    throw py::type_error(std::string(name) + " is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
+                         "; expected whole numbers");
+  }
+  // A cast would make the largest unsigned numbers negative, which may have a meaning.
+  const Array<std::int64_t> wide(py::array(a.attr("astype")("int64", py::arg("order") = "C", py::arg("copy") = false)));
+  if (a.dtype().kind() == 'u' && a.itemsize() == sizeof(std::int64_t))
+    for (py::ssize_t i = 0; i < wide.size(); ++i)
+      if (wide.data()[i] < 0)
+        throw py::value_error(std::string(name) + " holds " +
+                              std::to_string(static_cast<std::uint64_t>(wide.data()[i])) +
+                              ", which is beyond 64-bit integers; expected small whole numbers");
+  return wide;
+}
+
 Shape Layout::shape(std::int64_t columns) const {
   if (!batched) return {seq_len, columns};
   return batch_first ? Shape{batch, seq_len, columns} : Shape{seq_len, batch, columns};
@@ -143,15 +161,9 @@ template struct NewState<double>;
 
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout) {
   if (value.is_none()) return std::nullopt;
-  py::array a = py::array::ensure(value);
-  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
-    PyErr_Clear();
-    throw py::type_error("lengths is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
-                         "; expected whole numbers");
-  }
+  const Array<std::int64_t> wide = integers_argument("lengths", value);
   if (!layout.batched) throw py::value_error("lengths was given with an unbatched x; expected x of rank 3");
-  check_shape("lengths", a, {{"batch", layout.batch}});
-  const auto wide = py::array_t<std::int64_t, py::array::forcecast>(a);
+  check_shape("lengths", wide, {{"batch", layout.batch}});
   std::vector<std::int64_t> lengths(static_cast<std::size_t>(layout.batch));
   for (py::ssize_t i = 0; i < wide.size(); ++i) {
     const std::int64_t n = lengths[static_cast<std::size_t>(i)] = wide.at(i);

@@ -31,6 +31,10 @@ std::string shape_text(const py::array& a);
 template <class T>
 Array<T> as_array(const char* name, py::handle value);
 
+// The argument `name` as a C-contiguous array of 64-bit integers; anything that has no whole numbers is a TypeError,
+// and one beyond 64 bits a ValueError.
+Array<std::int64_t> integers_argument(const char* name, const py::object& value);
+
 // Throws ValueError "NAME has shape (..); expected (..)" unless the shape fits.
 void check_shape(const char* name, const py::array& a, const std::vector<Dim>& dims);
 

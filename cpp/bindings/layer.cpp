@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/module.h"
+#include "bindings/weights.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -87,31 +88,12 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   b.dx = layout.view(dx.mutable_data(), spec.input_size);
   NewState<T> dinitial(spec, layout);
   b.dinitial = dinitial.view();
-  py::dict weights;
-  for (const Weight<T>& w : l.layer->weights()) {
-    Array<T> dw = empty_array<T>(w.shape);
-    b.dweights.push_back(dw.mutable_data());
-    weights[py::str(w.name)] = dw;
-  }
+  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     l.layer->backward(*tape.tape, b);
   }
   return py::make_tuple(dx, dinitial.object(), weights);
-}
-
-// Views of the layer's own memory, which they keep alive; the caller sets whether they may be written.
-template <class T>
-py::dict weights(const PyLayer<T>& l, bool writeable) {
-  py::dict views;
-  for (const Weight<T>& w : l.layer->weights()) {
-    auto* owner = new std::shared_ptr<Layer<T>>(l.layer);
-    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<Layer<T>>*>(p); });
-    py::array_t<T> view(std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
-    if (!writeable) view.attr("setflags")(py::arg("write") = false);
-    views[py::str(w.name)] = view;
-  }
-  return views;
 }
 
 Activation activation_named(const char* argument, const std::string& name) {
@@ -166,7 +148,8 @@ void register_layer(py::module_& m) {
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"))
-      .def("weights", &weights<T>, py::arg("writeable"))
+      .def(
+          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
       .def("commit", [](L& l) {
         const py::gil_scoped_release release;
         l.layer->commit();

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bindings/arrays.h"
+#include "gru_native/dense.h"
 
 namespace gru_native::bindings {
 
@@ -12,6 +13,11 @@ struct PyLayer {
       : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
   std::shared_ptr<Layer<T>> layer;
   bool batch_first;
+};
+
+template <class T>
+struct PyDense {
+  std::shared_ptr<Dense<T>> dense;
 };
 
 // A tape with the layout of its call: backward's arrays must have it too.

@@ -6,5 +6,11 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = GRU_NATIVE_VERSION;
   gru_native::bindings::register_runtime(m);
   gru_native::bindings::register_layers(m);
+  gru_native::bindings::register_dense(m);
   gru_native::bindings::register_streams(m);
+  gru_native::bindings::register_graphs(m);
+  gru_native::bindings::register_grconvs(m);
+  gru_native::bindings::register_readouts(m);
+  gru_native::bindings::register_trees(m);
+  gru_native::bindings::register_blocks(m);
 }

@@ -3,6 +3,12 @@
 
 namespace gru_native::bindings {
 void register_runtime(pybind11::module_& m);
+void register_graphs(pybind11::module_& m);
+void register_grconvs(pybind11::module_& m);
+void register_readouts(pybind11::module_& m);
 void register_layers(pybind11::module_& m);
+void register_dense(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
+void register_trees(pybind11::module_& m);
+void register_blocks(pybind11::module_& m);
 }  // namespace gru_native::bindings

@@ -1,31 +1,38 @@
 #include "gru_native/stream.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "bindings/layer.h"
 #include "bindings/module.h"
 
 namespace gru_native::bindings {
 namespace {
 
+constexpr int all_threads = 256;
+
 template <class T>
 class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
-      : layer_(l.layer), batch_first_(l.batch_first), stream_(*l.layer, batch_size) {}
+      : layers_{l.layer->spec()}, batch_first_(l.batch_first), stream_(*l.layer, batch_size, all_threads) {}
+  PyStream(const py::list& chain, std::int64_t batch_size)
+      : is_chain_(true), stream_(model_of(chain), batch_size, all_threads) {}
 
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {
-    const LayerSpec& spec = layer_->spec();
+    const std::int64_t inputs = stream_.input_size(), outputs = stream_.output_size();
     const Array<T> x = as_array<T>("x", x_argument);
     const std::int64_t batch = stream_.batch();
     Layout layout{1, batch, x.ndim() == 3 || (x.ndim() == 2 && batch > 1), batch_first_};
     std::vector<Dim> dims;
     if (x.ndim() == 3 || (x.ndim() == 2 && batch == 1)) {  // a chunk
       layout.seq_len = -1;
-      dims = layout.dims("input_size", spec.input_size);
+      dims = layout.dims("input_size", inputs);
     } else if (batch > 1) {
-      dims = {{"batch", batch}, {"input_size", spec.input_size}};
+      dims = {{"batch", batch}, {"input_size", inputs}};
     } else {
-      dims = {{"input_size", spec.input_size}};
+      dims = {{"input_size", inputs}};
     }
     check_shape("x", x, dims);
     if (layout.seq_len < 0) layout.seq_len = x.shape(layout.batched && batch_first_ ? 1 : 0);
@@ -33,7 +40,7 @@ class PyStream {
     const bool one_step = x.ndim() == 1 || (x.ndim() == 2 && batch > 1);
 
     Shape shape(x.shape(), x.shape() + x.ndim());
-    shape.back() = spec.output_size();
+    shape.back() = outputs;
     Array<T> y = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
     const auto view = [&](auto* data, std::int64_t columns) {
       return one_step ? decltype(layout.view(data, columns)){data, batch * columns, columns}
@@ -41,28 +48,77 @@ class PyStream {
     };
     {
       const py::gil_scoped_release release;
-      stream_.process(view(x.data(), spec.input_size), view(y.mutable_data(), spec.output_size()), layout.seq_len);
+      stream_.process(view(x.data(), inputs), view(y.mutable_data(), outputs), layout.seq_len);
     }
     return y;
   }
 
   py::object state() const {
-    const LayerSpec& spec = layer_->spec();
-    const Layout layout = state_layout();
-    NewState<T> copy(spec, layout);
-    const States<T> s = stream_.state(), to = copy.view();
-    std::copy_n(s.h, copy.h.size(), to.h);
-    if (s.c) std::copy_n(s.c, copy.c->size(), to.c);
-    return copy.object();
+    std::vector<T> flat(stream_.state_size());
+    stream_.save_state(flat.data());
+    const T* from = flat.data();
+    const auto take = [&](Array<T>& to) {
+      std::copy_n(from, to.size(), to.mutable_data());
+      from += to.size();
+    };
+    py::list states;
+    for (const LayerSpec& spec : layers_) {
+      NewState<T> copy(spec, state_layout());
+      take(copy.h);
+      if (copy.c) take(*copy.c);
+      states.append(copy.object());
+    }
+    return is_chain_ ? py::object(py::tuple(states)) : py::object(states[0]);
   }
   void set_state(const py::object& value) {
-    const StateArrays<T> s = state_argument<T>("state", value, layer_->spec(), state_layout());
-    stream_.set_state(s.view());
+    std::vector<T> flat(stream_.state_size());
+    T* to = flat.data();
+    const py::tuple parts = parts_of(value);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const LayerSpec& spec = layers_[i];
+      const std::string name = is_chain_ ? "state[" + std::to_string(i) + "]" : "state";
+      const StateArrays<T> s = state_argument<T>(name.c_str(), py::object(parts[i]), spec, state_layout());
+      const std::int64_t rows = spec.num_layers * stream_.batch();
+      if (s.h) std::copy_n(s.h->data(), s.h->size(), to);
+      to += rows * spec.state_size();
+      if (s.c) std::copy_n(s.c->data(), s.c->size(), to);
+      if (spec.has_c()) to += rows * spec.hidden_size;
+    }
+    stream_.load_state(flat.data());
   }
   void reset() { stream_.reset(); }
   std::int64_t batch_size() const { return stream_.batch(); }
 
  private:
+  std::shared_ptr<const BasicModel<T>> model_of(const py::list& chain) {
+    std::vector<ModelBlock<T>> blocks;
+    for (const py::handle block : chain) {
+      if (py::isinstance<PyLayer<T>>(block)) {
+        const auto& layer = block.cast<const PyLayer<T>&>();
+        layers_.push_back(layer.layer->spec());
+        batch_first_ = layer.batch_first;
+        blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
+      } else {
+        blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().dense));
+      }
+    }
+    return std::make_shared<const BasicModel<T>>(std::move(blocks));
+  }
+  // One state for each recurrent layer.
+  py::tuple parts_of(const py::object& value) const {
+    if (!is_chain_) return py::make_tuple(value);
+    if (value.is_none()) {
+      py::list nothing;
+      for (std::size_t i = 0; i < layers_.size(); ++i) nothing.append(py::none());
+      return nothing;
+    }
+    const bool sequence = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
+    if (!sequence || py::len(value) != layers_.size())
+      throw py::type_error("state is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
+                           (sequence ? " of " + std::to_string(py::len(value)) : "") + "; expected a tuple with " +
+                           std::to_string(layers_.size()) + " states, one for each recurrent layer");
+    return py::tuple(value);
+  }
   Layout state_layout() const { return {1, stream_.batch(), true, false}; }
   static Array<T> output_argument(const py::object& out, const Shape& shape) {
     if (!Array<T>::check_(out))
@@ -76,8 +132,8 @@ class PyStream {
     return y;
   }
 
-  std::shared_ptr<Layer<T>> layer_;
-  bool batch_first_;
+  std::vector<LayerSpec> layers_;  // the recurrent ones
+  bool batch_first_ = false, is_chain_ = false;
   Stream<T> stream_;
 };
 
@@ -89,6 +145,7 @@ void register_stream(py::module_& m) {
                 "Made by layer.stream(batch_size). It keeps the weights of that moment; use it from one thread at a\n"
                 "time. The outputs are those of the whole sequence, bit for bit.")
       .def(py::init<const PyLayer<T>&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
+      .def(py::init<const py::list&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
       .def("__call__", &S::process, py::arg("x"), py::arg("out") = py::none(),
            "The outputs for x, and on to the next state.\n\n"
            "x is one step, (input_size,) or for a batch (batch, input_size), or a chunk, (seq, input_size) or\n"
@@ -96,7 +153,8 @@ void register_stream(py::module_& m) {
            "the layer's output size last; out, if given, is filled and returned.\n\n"
            "Raises ValueError for a wrong shape, TypeError for a wrong dtype; the state is then unchanged.")
       .def_property("state", &S::state, &S::set_state,
-                    "A copy of the state: h, or (h, c) for the LSTM, of shape (num_layers, batch, size).\n"
+                    "A copy of the state: h, or (h, c) for the LSTM, of shape (num_layers, batch, size); for a chain\n"
+                    "a tuple with that of each recurrent layer.\n"
                     "Assigning sets it; None means zeros.")
       .def_property_readonly("batch_size", &S::batch_size)
       .def("reset", &S::reset, "Back to the zero state.");

@@ -1,4 +1,5 @@
-# What the build needs: Eigen (headers, for the kernels only) and threads. An installed gru_native needs threads alone.
+# What the build needs: Eigen (headers, for the kernels only), nlohmann_json (headers, for model files only) and threads.
+# An installed gru_native needs threads alone.
 
 # The folder in which the Python environment's package keeps its headers and CMake files, or nothing (find_cmeel.py).
 function(gru_native_python_package variable package)
@@ -28,6 +29,19 @@ if(NOT PROJECT_IS_TOP_LEVEL)  # the parent project looks for its own Eigen
   if(gru_native_eigen_dir_was)
     set(Eigen3_DIR "${gru_native_eigen_dir_was}" CACHE PATH "The directory containing a CMake configuration file for Eigen3.")
   endif()
+endif()
+
+# A system nlohmann_json where there is one, else the package nlohmann-json.
+find_package(nlohmann_json 3.11 QUIET NO_MODULE)
+if(NOT nlohmann_json_FOUND)
+  gru_native_python_package(gru_native_json_include nlohmann-json)
+  if(NOT gru_native_json_include)
+    message(FATAL_ERROR "nlohmann_json >= 3.11 not found: install it (Debian: nlohmann-json3-dev), or run "
+                        "`python -m pip install nlohmann-json`")
+  endif()
+  add_library(gru_native_json INTERFACE)
+  target_include_directories(gru_native_json SYSTEM INTERFACE ${gru_native_json_include})
+  add_library(nlohmann_json::nlohmann_json ALIAS gru_native_json)
 endif()
 
 # Global: whoever links the library needs this target, also a parent project.

@@ -23,17 +23,16 @@ Matrix<const T> read_only(Matrix<T> m) {
 }  // namespace
 
 template <class T>
-DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights,
-                                        const PackedDirection<T>& direction, const TransposedDirection<T>& transposed,
+DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index,
                                         const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena)
     : spec_(spec),
       kernels_(kernels_for<T>()),
       cell_(kernels_.cell[cell_index(spec)]),
-      weights_(transposed),
+      weights_(weights.transposed()[static_cast<std::size_t>(index)]),
       time_(time),
       reverse_(reverse),
       tape_(tape),
-      options_(cell_options(spec, direction)),
+      options_(cell_options(spec, weights.forward[static_cast<std::size_t>(index)])),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
       state_(spec.state_size()),
@@ -154,6 +153,14 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     copy_state(dh_, nullptr, io.dh_initial, state_);
     copy_state(dc_, nullptr, io.dc_initial, spec_.hidden_size);
   }
+}
+
+template <class T>
+void DirectionBackward<T>::step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew) {
+  step(io, t, member, crew);
+  const Share rows = share_of(time_.alive(t), 12, member, crew.size());
+  transposed_product(weights_.input, from_row(dgates_x_, time_.first(t) + rows.begin), from_row(dx, rows.begin), false,
+                     rows.end - rows.begin, {0, weights_.input.panels * weights_.input.blocks_in_panel()}, 0);
 }
 
 template <class T>

@@ -23,12 +23,18 @@ class DirectionBackward {
     T *dh_initial, *dc_initial;
   };
 
-  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const PackedDirection<T>& direction,
-                    const TransposedDirection<T>& transposed, const Timeline& time, bool reverse,
-                    const DirectionTape<T>& tape, Arena& arena);
+  // index: layer * directions + direction.
+  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
+                    bool reverse, const DirectionTape<T>& tape, Arena& arena);
 
   // Gradients of the pre-activations at all steps, and of the initial state.
   void run(const Io& io, int member, Crew& crew);
+
+  // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
+  // direction, each with dx = dgates W_ih for its rows, whose share of dh(t-1) is added through the next step's dy.
+  // What is left in dh() belongs to the initial state. The caller puts a barrier behind each step.
+  void step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew);
+  Matrix<const T> dh() const { return {dh_.base, dh_.stride}; }
 
   // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
   void input_gradient(Matrix<T> dx, bool add, int member, int members) const;

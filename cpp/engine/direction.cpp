@@ -33,8 +33,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       state_(spec.state_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
-      input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)),
-      recurrent_(product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first)) {
+      input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)) {
   if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
   else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
   granule_ = std::max(weights_.input.blocks_in_panel(), weights_.recurrent.blocks_in_panel());
@@ -60,6 +59,13 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
     gates_ = matrix(std::min(chunk_steps_, longest) * time.batch, gates_stride);
     if (has_u) u_ = matrix(time.batch, unit_stride);
   }
+
+  step_.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
+  step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
+  step_.hidden = spec.hidden_size;
+  step_.c = c_;
+  step_.options = cell_options(spec, weights_);
+  step_.save = tape_ != nullptr;
 }
 
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
@@ -145,7 +151,7 @@ void DirectionForward<T>::exchange_early(Matrix<T> read, Matrix<T> write, Index 
 template <class T>
 void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule_, member, crew.size());
-  const Share mine_out = share_of(divide_up(outputs_, lanes_), granule_, member, crew.size());
+  const Share mine_out = projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, crew.size()) : mine;
 
   // The input product of all these steps at once: their compact rows lie side by side.
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
@@ -157,16 +163,10 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
                         io.x.offset ? io.x.offset + x_row : nullptr};
   input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
 
-  Step<T> s{};
-  s.product = recurrent_;
+  Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.begin);
   s.product.panel_end = weights_.recurrent.panel_end(mine.end);
-  s.blocks_in_panel = weights_.recurrent.blocks_in_panel();
   s.block_end = mine.end;
-  s.hidden = spec_.hidden_size;
-  s.c = c_;
-  s.options = cell_options(spec_, weights_);
-  s.save = tape_ != nullptr;
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
     const Matrix<T> h_prev = h_[(phase_ + step) % 2], h = h_[(phase_ + step + 1) % 2];
@@ -187,7 +187,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
-    if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, projects_ ? mine_out : mine);
+    if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, mine_out);
     cell_.forward(s);
     crew.barrier(member);
     if (projects_) {

@@ -57,7 +57,8 @@ class DirectionForward {
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
   bool projects_;
-  Product<T> input_, recurrent_, second_{};  // as the steps use them, but for rows and shares
+  Product<T> input_, second_{};  // as the steps use them, but for rows and shares
+  Step<T> step_{};             // likewise
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn

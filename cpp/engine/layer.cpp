@@ -10,6 +10,9 @@
 
 #include "engine/layer_impl.h"
 #include "engine/outer.h"
+#include "engine/rows.h"
+#include "engine/tensors.h"
+#include "runtime/check.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 
@@ -24,15 +27,6 @@ std::uint64_t next_id() {
 template <class T>
 std::vector<LayerTape<T>> empty_tapes(const LayerSpec& spec) {
   return std::vector<LayerTape<T>>(static_cast<std::size_t>(spec.num_layers));
-}
-
-// Outputs past the end of a sequence.
-template <class T>
-void clear_past_ends(const Sequences<T>& s, Index columns, const Timeline& time) {
-  if (!time.ragged() || !s.data) return;
-  for (Index row = 0; row < time.batch; ++row)
-    for (Index t = time.length_of(row); t < time.seq_len; ++t)
-      std::fill_n(s.data + t * s.step_stride + time.user_row(row) * s.batch_stride, columns, T(0));
 }
 
 }  // namespace
@@ -56,27 +50,10 @@ Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), ar
     weights.push_back({name, std::move(shape), storage.back().data()});
     return static_cast<int>(weights.size()) - 1;
   };
-  const std::int64_t rows = spec.gates() * spec.hidden_size;
-  for (std::int64_t l = 0; l < spec.num_layers; ++l)
-    for (std::int64_t d = 0; d < spec.directions(); ++d) {
-      const std::string suffix = "_l" + std::to_string(l) + (d ? "_reverse" : "");
-      WeightIndex at;
-      at.ih = add("weight_ih" + suffix, {rows, layer_input(l)});
-      at.hh = add("weight_hh" + suffix, {rows, spec.state_size()});
-      if (spec.bias) {
-        at.bias_ih = add("bias_ih" + suffix, {rows});
-        at.bias_hh = add("bias_hh" + suffix, {rows});
-      }
-      if (spec.proj_size) at.hr = add("weight_hr" + suffix, {spec.proj_size, spec.hidden_size});
-      if (spec.nonrecurrent_proj_size)
-        at.hp = add("weight_hp" + suffix, {spec.nonrecurrent_proj_size, spec.hidden_size});
-      const LstmVariant& v = spec.lstm;
-      if (v.peephole && v.input_gate) at.peephole[0] = add("weight_ci" + suffix, {spec.hidden_size});
-      if (v.peephole && v.forget_gate && !v.coupled_gates)
-        at.peephole[1] = add("weight_cf" + suffix, {spec.hidden_size});
-      if (v.peephole && v.output_gate) at.peephole[2] = add("weight_co" + suffix, {spec.hidden_size});
-      index.push_back(at);
-    }
+  each_weight(spec, [&](Index i, auto place, const std::string& name, std::vector<std::int64_t> shape) {
+    index.resize(static_cast<std::size_t>(i) + 1);
+    place(index.back()) = add(name, std::move(shape));
+  });
 }
 
 template <class T>
@@ -104,6 +81,9 @@ void Layer<T>::commit() {
 
 template <class T>
 void Layer<T>::forward(const ForwardCall<T>& call) const {
+  check_call(impl_->spec, call);
+  if (!call.y.data && !call.final.h)
+    throw std::invalid_argument("y.data is null, and so is final.h: nothing is wanted");
   const LayerSpec& spec = impl_->spec;
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->current();
@@ -119,6 +99,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
                                                  bool training) const {
+  check_call(impl_->spec, call);
   auto tape = std::make_unique<typename Tape<T>::Impl>(Timeline(call.seq_len, call.batch, call.lengths),
                                                        DropoutMask(training ? impl_->spec.dropout : 0, dropout_seed));
   const LayerSpec& spec = tape->spec = impl_->spec;
@@ -132,11 +113,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
   const Index stride = padded_stride(spec.input_size, sizeof(T));
   Matrix<T>& x = tape->layers[0].x = {tape->arena->template take<T>(time.rows * stride), stride};
-  Index row = 0;
-  for (Index t = 0; t < time.seq_len; ++t)
-    for (Index b = 0; b < time.alive(t); ++b, ++row)
-      std::copy_n(call.x.data + t * call.x.step_stride + time.user_row(b) * call.x.batch_stride, spec.input_size,
-                  x.base + row * stride);
+  gather(call.x, spec.input_size, time, x);
 
   StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, *tape->arena);
   stack.load_state(call.initial);
@@ -159,9 +136,9 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto& tape = tape_.impl();
   const LayerSpec& spec = tape.spec;
   const Timeline& time = tape.time;
+  check_call(spec, call, time.seq_len, time.batch, impl_->weights.size());
   const auto lease = impl_->arenas->lease();
   Arena& arena = *lease;
-  const auto& transposed = tape.packed->transposed();
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
   const auto matrix = [&](Index rows, Index columns) {
     const Index stride = padded_stride(round_up(columns, 4 * tape.packed->lanes), sizeof(T));
@@ -174,7 +151,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
-    steps.emplace_back(spec, *tape.packed, tape.packed->forward[i], transposed[i], time, i % directions == 1,
+    steps.emplace_back(spec, *tape.packed, i, time, i % directions == 1,
                        tape.layers[i / directions].direction[i % directions], arena);
   Index sums = 0;
   for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
@@ -227,13 +204,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
     }
   });
 
-  if (!call.dx.data) return;
-  clear_past_ends(call.dx, spec.input_size, time);
-  Index row = 0;
-  for (Index t = 0; t < time.seq_len; ++t)
-    for (Index b = 0; b < time.alive(t); ++b, ++row)
-      std::copy_n(dx[0].base + row * dx[0].stride, spec.input_size,
-                  call.dx.data + t * call.dx.step_stride + time.user_row(b) * call.dx.batch_stride);
+  if (call.dx.data) scatter<T>({dx[0].base, dx[0].stride}, spec.input_size, time, call.dx);
 }
 
 template <class T>

@@ -10,6 +10,16 @@ inline constexpr Index depth_chunk_bytes = 32768;  // of a panel: cutting k twic
 
 EIGEN_ALWAYS_INLINE Index min(Index a, Index b) { return a < b ? a : b; }
 
+// Part i of n things in parts of nearly equal size. One part is the common case of small layers, and divisions take
+// long.
+struct Cut {
+  Index begin, end;
+};
+EIGEN_ALWAYS_INLINE Cut cut_of(Index n, Index parts, Index i) {
+  if (parts == 1) return {0, n};
+  return {n * i / parts, n * (i + 1) / parts};
+}
+
 template <class R>
 EIGEN_ALWAYS_INLINE auto row_at(const R& rows, Index i) {
   return rows.base + (rows.offset ? rows.offset[i] : i * rows.stride);
@@ -74,10 +84,9 @@ void product_of_width(const Product<T>& p) {
   if (p.row_end - p.row_begin == 1) {  // one row: nothing to reuse, so no chunks; panels side by side instead
     const Index groups = (panels + single_row_panels - 1) / single_row_panels;
     for (Index i = 0; i < groups; ++i) {
-      const Index group = p.last_panel_first ? groups - 1 - i : i;
-      const Index begin = panels * group / groups, count = panels * (group + 1) / groups - begin;  // nearly equal
-      const Index panel = p.panel_begin + begin;
-      switch (count) {
+      const Cut cut = cut_of(panels, groups, p.last_panel_first ? groups - 1 - i : i);
+      const Index panel = p.panel_begin + cut.begin;
+      switch (cut.end - cut.begin) {
         case 1: tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
         case 2: tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
         default: tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);

@@ -81,17 +81,17 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
 template <class Cell, class Part, bool save, class T>
 void step_over_blocks(const Step<T>& s) {
   Product<T> p = s.product;
-  const Index panels_at_once = s.rows == 1 ? single_row_panels : 1;
-  Index blocks = (s.rows + row_block - 1) / row_block;
-  for (Index begin = 0; begin < s.rows; begin = p.row_end, --blocks) {
-    p.row_begin = begin;
-    p.row_end = begin + (s.rows - begin + blocks - 1) / blocks;
-    const Index panels = s.product.panel_end - s.product.panel_begin;
-    const Index groups = (panels + panels_at_once - 1) / panels_at_once;
+  const Index blocks = (s.rows + row_block - 1) / row_block;
+  const Index panels = s.product.panel_end - s.product.panel_begin;
+  const Index groups = s.rows == 1 ? (panels + single_row_panels - 1) / single_row_panels : panels;
+  for (Index b = 0; b < blocks; ++b) {
+    const Cut rows = cut_of(s.rows, blocks, b);
+    p.row_begin = rows.begin;
+    p.row_end = rows.end;
     for (Index i = 0; i < groups; ++i) {
-      const Index group = s.product.last_panel_first ? groups - 1 - i : i;
-      const Index panel = p.panel_begin = s.product.panel_begin + panels * group / groups;  // of nearly equal size
-      p.panel_end = s.product.panel_begin + panels * (group + 1) / groups;
+      const Cut cut = cut_of(panels, groups, s.product.last_panel_first ? groups - 1 - i : i);
+      const Index panel = p.panel_begin = s.product.panel_begin + cut.begin;
+      p.panel_end = s.product.panel_begin + cut.end;
       product(p);
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
       for (Index row = p.row_begin; row < p.row_end; ++row)

@@ -1,9 +1,14 @@
-// What a LayerSpec may be.
+// What a LayerSpec and its kin may be.
+#include "runtime/check.h"
+
 #include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "gru_native/graph.h"
+#include "gru_native/grconv.h"
 #include "gru_native/layer.h"
+#include "gru_native/readout.h"
 
 namespace gru_native {
 namespace {
@@ -14,6 +19,40 @@ namespace {
 
 void check_size(const char* name, std::int64_t value, std::int64_t least) {
   if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
+}
+
+constexpr double most_elements = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+
+void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
+  check_size("seq_len", seq_len, 1);
+  check_size("batch", batch, 1);
+  if (static_cast<double>(seq_len) * static_cast<double>(batch) * static_cast<double>(widest) > most_elements)
+    throw std::invalid_argument("seq_len=" + std::to_string(seq_len) + ", batch=" + std::to_string(batch) +
+                                ": the arrays would be larger than memory can be; expected smaller sizes");
+}
+
+// `apart`: rows that are written must not overlap.
+void check_rows(const char* name, const void* data, std::int64_t step_stride, std::int64_t batch_stride,
+                std::int64_t seq_len, std::int64_t batch, std::int64_t columns, bool apart) {
+  if (!data) throw std::invalid_argument(std::string(name) + ".data is null; expected an array");
+  const auto check = [&](const char* which, std::int64_t stride, std::int64_t n) {
+    if (n > 1) check_size((std::string(name) + which).c_str(), stride, apart ? columns : 0);
+  };
+  check(".step_stride", step_stride, seq_len);
+  check(".batch_stride", batch_stride, batch);
+}
+template <class T>
+void check_rows(const char* name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
+                std::int64_t columns) {
+  check_rows(name, s.data, s.step_stride, s.batch_stride, seq_len, batch, columns, !std::is_const_v<T>);
+}
+
+void check_lengths(const std::int64_t* lengths, std::int64_t seq_len, std::int64_t batch) {
+  if (!lengths) return;
+  for (std::int64_t b = 0; b < batch; ++b)
+    if (lengths[b] < 0 || lengths[b] > seq_len)
+      refuse("lengths[" + std::to_string(b) + "]", std::to_string(lengths[b]),
+             "0 to seq_len=" + std::to_string(seq_len));
 }
 
 void check_activation(const char* name, Activation f) {
@@ -58,15 +97,117 @@ void LayerSpec::validate() const {
   if (!(dropout >= 0 && dropout <= 1)) refuse("dropout", std::to_string(dropout), "a probability from 0 to 1");
 
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
   const double outputs = static_cast<double>(state_size()) + static_cast<double>(nonrecurrent_proj_size);
   const double inner = static_cast<double>(directions()) * outputs;
   const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3;
-  if (rows * columns * static_cast<double>(directions()) > most)
+  if (rows * columns * static_cast<double>(directions()) > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
                                 std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
+
+void GraphSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_steps", num_steps, 1);
+  check_size("num_edge_types", num_edge_types, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double size = static_cast<double>(hidden_size);
+  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) +
+                                ", num_edge_types=" + std::to_string(num_edge_types) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GrConvSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double hidden = static_cast<double>(hidden_size);
+  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", hidden_size=" + std::to_string(hidden_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void ReadoutSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("annotation_size", annotation_size, 1);
+  check_size("output_size", output_size, 1);
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  const double columns = static_cast<double>(hidden_size) + static_cast<double>(annotation_size);
+  if (2 * columns * static_cast<double>(output_size) > most)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", annotation_size=" +
+                                std::to_string(annotation_size) + ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void DenseSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("output_size", output_size, 1);
+  if (static_cast<double>(input_size) * static_cast<double>(output_size) > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+  check_activation("activation", activation);
+}
+
+template <class T>
+void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
+  const std::int64_t outputs = spec.directions() * spec.output_size();
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.directions() * spec.gates() * spec.hidden_size);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  if (call.y.data) check_rows("y", call.y, call.seq_len, call.batch, outputs);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
+                std::size_t weights) {
+  if (call.dy.data) check_rows("dy", call.dy, seq_len, batch, spec.directions() * spec.output_size());
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
+  if (!call.dweights.empty() && call.dweights.size() != weights)
+    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+}
+
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call) {
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.output_size);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  check_rows("y", call.y, call.seq_len, call.batch, spec.output_size);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients) {
+  check_call(spec, call);
+  check_rows("dy", gradients.dy, call.seq_len, call.batch, spec.output_size);
+  if (gradients.dx.data) check_rows("dx", gradients.dx, call.seq_len, call.batch, spec.input_size);
+}
+
+template <class T>
+void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
+  check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<const T>& x, const Sequences<T>& y,
+                  std::int64_t seq_len, std::int64_t batch) {
+  check_calls_size(seq_len, batch, inputs + outputs);
+  check_rows("x", x, seq_len, batch, inputs);
+  check_rows("y", y, seq_len, batch, outputs);
+}
+
+#define GRU_NATIVE_CHECKS(T)                                                                                           \
+  template void check_call(const LayerSpec&, const ForwardCall<T>&);                                                   \
+  template void check_call(const LayerSpec&, const BackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);         \
+  template void check_call(const DenseSpec&, const DenseCall<T>&);                                                     \
+  template void check_call(const DenseSpec&, const DenseCall<T>&, const DenseGradients<T>&);                           \
+  template void check_model(std::int64_t, std::int64_t, const ModelCall<T>&);                                          \
+  template void check_stream(std::int64_t, std::int64_t, const Sequences<const T>&, const Sequences<T>&, std::int64_t, \
+                             std::int64_t);
+GRU_NATIVE_CHECKS(float)
+GRU_NATIVE_CHECKS(double)
 
 }  // namespace gru_native

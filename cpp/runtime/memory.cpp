@@ -66,6 +66,10 @@ T* Arena::take_zeroed(std::ptrdiff_t n) {
 template float* Arena::take_zeroed<float>(std::ptrdiff_t);
 template double* Arena::take_zeroed<double>(std::ptrdiff_t);
 
+void Arena::zero() {
+  for (const Block& block : blocks_) std::memset(block.data(), 0, block.size());
+}
+
 std::size_t Arena::capacity() const {
   std::size_t sum = 0;
   for (const Block& block : blocks_) sum += block.size();

@@ -44,6 +44,7 @@ class Arena {
   }
   template <class T>
   T* take_zeroed(std::ptrdiff_t n);
+  void zero();  // all that it has handed out
   void reset();
   std::size_t capacity() const;
 

@@ -248,7 +248,11 @@ TeamLease::TeamLease(int wanted) : size_(1) {
   const int limit = get_num_threads();
   if (wanted > limit) wanted = limit;
   if (wanted < 2) return;
-  team_ = Registry::get().current(limit);
+  try {
+    team_ = Registry::get().current(limit);
+  } catch (const std::bad_alloc&) {
+    return;  // no memory for a team: do without
+  }
   if (team_->try_acquire()) size_ = wanted < team_->size() ? wanted : team_->size();
   else team_.reset();
 }

@@ -119,6 +119,28 @@ void check_errors() {
   RandomCall<float> a(spec_of(Cell::gru, 3, 4), 2, 2, false, 1), other(spec_of(Cell::gru, 3, 4), 2, 2, false, 1);
   const auto tape = a.layer.forward(a.call(), 0, true);
   CHECK(throws<std::invalid_argument>([&] { other.layer.backward(*tape, {}); }, "tape"), "no error");
+
+  const auto bad = [&](auto change, const char* text) {
+    ForwardCall<float> call = a.call();
+    change(call);
+    return throws<std::invalid_argument>([&] { a.layer.forward(call); }, text) &&
+           (!call.y.data || throws<std::invalid_argument>([&] { a.layer.forward(call, 0, true); }, text));
+  };
+  const std::int64_t lengths[2] = {2, -1};
+  CHECK(bad([](auto& c) { c.x.data = nullptr; }, "x.data is null"), "no error");
+  CHECK(bad([](auto& c) { c.x.step_stride = -6; }, "x.step_stride is -6"), "no error");
+  CHECK(bad([](auto& c) { c.y.batch_stride = 3; }, "y.batch_stride is 3; expected at least 4"), "no error");
+  CHECK(bad([](auto& c) { c.y.data = nullptr, c.final = {}; }, "y.data is null"), "no error");
+  CHECK(bad([](auto& c) { c.seq_len = 0; }, "seq_len is 0"), "no error");
+  CHECK(bad([](auto& c) { c.batch = -1; }, "batch is -1"), "no error");
+  CHECK(bad([](auto& c) { c.seq_len = std::int64_t(1) << 62; }, "larger than memory"), "no error");
+  CHECK(bad([&](auto& c) { c.lengths = lengths; }, "lengths[1] is -1"), "no error");
+  BackwardCall<float> b;
+  b.dweights.resize(3);
+  CHECK(throws<std::invalid_argument>([&] { a.layer.backward(*tape, b); }, "dweights.size() is 3"), "no error");
+  b.dweights.clear();
+  b.dx = {a.x.data(), 6, -3};
+  CHECK(throws<std::invalid_argument>([&] { a.layer.backward(*tape, b); }, "dx.batch_stride is -3"), "no error");
 }
 
 }  // namespace

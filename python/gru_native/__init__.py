@@ -9,6 +9,7 @@
 Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
 """
 
+from ._chain import Chain
 from ._core import (
     __version__,
     active_isa,
@@ -17,19 +18,40 @@ from ._core import (
     set_num_threads,
 )
 from ._cpp import get_cmake_dir, get_include, get_pkgconfig_dir
+from ._dense import Dense
+from ._files import load, save
+from ._graphs import GatedGraph, GraphGradients
+from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
+from ._readouts import GraphSum, NodeScores, ReadoutGradients
+from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Chain",
+    "ChildSumTreeLSTM",
+    "Dense",
+    "GatedGraph",
+    "GatedRecursiveConv",
+    "GrConvGradients",
     "Gradients",
+    "GraphGradients",
+    "GraphSum",
+    "NaryTreeLSTM",
+    "NodeScores",
+    "ReadoutGradients",
+    "TreeGradients",
     "__version__",
     "active_isa",
     "available_isas",
+    "draw_gates",
     "get_cmake_dir",
     "get_include",
     "get_num_threads",
     "get_pkgconfig_dir",
+    "load",
+    "save",
     "set_num_threads",
 ]

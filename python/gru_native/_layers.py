@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from operator import index
-from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._weights import EditableWeights, check_state_dict
+from ._arguments import flag as _flag
+from ._arguments import number as _number
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
 
-Array: TypeAlias = NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
 Tape: TypeAlias = _core.Tape32 | _core.Tape64
@@ -28,37 +26,6 @@ class Gradients(NamedTuple):
     x: Array
     state: State
     weights: dict[str, Array]
-
-
-def _size(name: str, value: object) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{name} is a bool; expected a whole number")
-    try:
-        number = index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a whole number") from None
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{name} is {number}; expected a size that memory can hold")
-    return number
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected True or False")
-    return bool(value)
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a number")
-    return float(value)
-
-
-def _random(seed: int | None) -> np.random.Generator:
-    number = None if seed is None else _size("seed", seed)
-    if number is not None and number < 0:
-        raise ValueError(f"seed is {number}; expected a whole number from 0 or None")
-    return np.random.default_rng(number)
 
 
 def _name(name: str, value: object, example: str = "tanh") -> str:
@@ -84,7 +51,7 @@ _USUAL: dict[str, bool | int | float | str] = {
 }
 
 
-class _Recurrent(Generic[S]):
+class _Recurrent(Weighted, Generic[S]):
     """What RNN, LSTM and GRU have in common."""
 
     def __init__(
@@ -102,12 +69,7 @@ class _Recurrent(Generic[S]):
         seed: int | None,
         **cell_options: bool | int | float | str,
     ) -> None:
-        try:
-            self.dtype = np.dtype(dtype)
-        except TypeError:
-            raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
-        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise ValueError(f"dtype is {self.dtype}; expected float32 or float64")
+        self.dtype = float_dtype(dtype)
         layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
         self.input_size = _size("input_size", input_size)
         self.hidden_size = _size("hidden_size", hidden_size)
@@ -128,12 +90,7 @@ class _Recurrent(Generic[S]):
             **cell_options,  # type: ignore[arg-type]  # checked where they are named
         )
         self._cell_options = cell_options
-        self._weights: Mapping[str, Array] = MappingProxyType(self._core.weights(writeable=False))
-        self._random = _random(seed)
-        bound = self.hidden_size**-0.5
-        with self.editing() as weights:
-            for w in weights.values():
-                w[...] = self._random.uniform(-bound, bound, w.shape)
+        super().__init__(seed, self.hidden_size**-0.5)
 
     # --- computing
 
@@ -200,47 +157,6 @@ class _Recurrent(Generic[S]):
         """
         stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
         return stream_type(self._core, _size("batch_size", batch_size))
-
-    # --- weights
-
-    @property
-    def weights(self) -> Mapping[str, Array]:
-        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
-        return self._weights
-
-    @contextmanager
-    def editing(self) -> Iterator[EditableWeights]:
-        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
-
-        The layer computes with the new weights from the end of the block on.
-        """
-        weights = EditableWeights(self._core.weights(writeable=True))
-        try:
-            yield weights
-        finally:
-            weights.close()
-            self._core.commit()
-
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of the weights by torch's names."""
-        return {name: w.copy() for name, w in self._weights.items()}
-
-    def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Set the weights from arrays of the layer's dtype under torch's names.
-
-        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
-        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
-        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
-        """
-        arrays = check_state_dict(mapping, self._weights, strict)
-        with self.editing() as weights:
-            for name, array in arrays.items():
-                weights[name][...] = array
-
-    @property
-    def num_parameters(self) -> int:
-        """The number of weights, biases included."""
-        return sum(w.size for w in self._weights.values())
 
     def __repr__(self) -> str:
         options = {

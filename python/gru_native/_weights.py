@@ -1,12 +1,18 @@
-"""Weights by name: what may be written, and what may be loaded."""
+"""Weights by name: what may be written, what may be loaded, and what all layers share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ._arguments import generator
+
+Array: TypeAlias = NDArray[Any]
 
 
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
@@ -74,3 +80,73 @@ def check_state_dict(
             f"expected exactly {list(own)}"
         )
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64; anything else is a TypeError or ValueError."""
+    try:
+        own = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
+    if own not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype is {own}; expected float32 or float64")
+    return own
+
+
+class _Core(Protocol):
+    def weights(self, writeable: bool) -> dict[str, Array]: ...
+    def commit(self) -> None: ...
+
+
+class Weighted:
+    """A layer whose weights live in the core: reading, editing, saving and loading them.
+
+    Its class sets ``_core`` before this constructor draws the weights uniform in +-bound.
+    """
+
+    _core: _Core
+
+    def __init__(self, seed: int | None, bound: float) -> None:
+        self._random = generator(seed)
+        with self.editing() as weights:
+            for w in weights.values():
+                w[...] = self._random.uniform(-bound, bound, w.shape)
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
+        return MappingProxyType(self._core.weights(writeable=False))
+
+    @contextmanager
+    def editing(self) -> Iterator[EditableWeights]:
+        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
+
+        The layer computes with the new weights from the end of the block on.
+        """
+        weights = EditableWeights(self._core.weights(writeable=True))
+        try:
+            yield weights
+        finally:
+            weights.close()
+            self._core.commit()
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of the weights by torch's names."""
+        return {name: w.copy() for name, w in self.weights.items()}
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
+        """Set the weights from arrays of the layer's dtype under torch's names.
+
+        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
+        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
+        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
+        """
+        arrays = check_state_dict(mapping, self.weights, strict)
+        with self.editing() as weights:
+            for name, array in arrays.items():
+                weights[name][...] = array
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases included."""
+        return sum(w.size for w in self.weights.values())

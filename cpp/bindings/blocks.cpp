@@ -1,0 +1,100 @@
+#include "files/blocks.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/module.h"
+
+namespace gru_native::bindings {
+namespace {
+
+namespace py = pybind11;
+
+[[noreturn]] void refuse(const char* option, const py::handle& value, const char* expected) {
+  throw py::type_error(std::string(option) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
+                       "; expected " + expected);
+}
+void read(const char* option, const py::handle& from, std::int64_t& value) {
+  if (py::isinstance<py::bool_>(from) || !PyIndex_Check(from.ptr())) refuse(option, from, "a whole number");
+  value = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(from.ptr())).ptr());
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    throw py::value_error(std::string(option) + " is out of range; expected a size that memory can hold");
+  }
+}
+void read(const char* option, const py::handle& from, bool& value) {
+  if (!py::isinstance<py::bool_>(from)) refuse(option, from, "True or False");
+  value = from.cast<bool>();
+}
+void read(const char* option, const py::handle& from, double& value) {
+  if (py::isinstance<py::bool_>(from) || !PyNumber_Check(from.ptr())) refuse(option, from, "a number");
+  value = py::float_(py::reinterpret_borrow<py::object>(from)).cast<double>();
+}
+void read(const char* option, const py::handle& from, std::string& value) {
+  if (!py::isinstance<py::str>(from)) refuse(option, from, "a text");
+  value = from.cast<std::string>();
+}
+
+BlockSpec block_of(const py::dict& from) {
+  if (!from.contains("type")) throw py::value_error("has no type");
+  std::string type;
+  read("type", from["type"], type);
+  BlockSpec block = block_of_type(type);
+  std::vector<std::string> known{"type", "prefix"};
+  const auto option = [&](const char* name, auto& value) {
+    known.emplace_back(name);
+    if (from.contains(name)) read(name, from[name], value);
+  };
+  option("prefix", block.prefix);
+  each_option(block, option);
+  for (const auto& [key, unused] : from)
+    if (std::find(known.begin(), known.end(), std::string(py::str(key))) == known.end())
+      throw py::value_error("has an option " + std::string(py::repr(key)) + " that " + type + " does not have");
+  return block;
+}
+
+py::dict dict_of(BlockSpec block) {
+  py::dict to;
+  to["type"] = type_of(block);
+  to["prefix"] = block.prefix;
+  each_option(block, [&](const char* name, auto& value) { to[name] = value; });
+  return to;
+}
+
+std::vector<BlockSpec> blocks_of(const py::list& list) {
+  std::vector<BlockSpec> blocks;
+  for (const py::handle entry : list) {
+    const std::string place = "block " + std::to_string(blocks.size()) + ": ";
+    if (!py::isinstance<py::dict>(entry)) refuse((place + "it").c_str(), entry, "a dictionary");
+    try {
+      blocks.push_back(block_of(py::reinterpret_borrow<py::dict>(entry)));
+    } catch (const py::type_error& error) {
+      throw py::type_error(place + error.what());
+    } catch (const std::exception& error) {  // ValueError, std::invalid_argument
+      throw py::value_error(place + error.what());
+    }
+  }
+  return blocks;
+}
+
+}  // namespace
+
+void register_blocks(py::module_& m) {
+  m.def(
+      "describe_blocks",
+      [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& tensors,
+         const std::optional<py::list>& blocks) {
+        std::vector<NamedShape> shapes;
+        for (const auto& [name, shape] : tensors) shapes.push_back({name, shape});
+        const std::vector<BlockSpec> specs = blocks ? blocks_of(*blocks) : infer_blocks(shapes);
+        match_blocks(specs, shapes);
+        py::list result;
+        for (const BlockSpec& spec : specs) result.append(dict_of(spec));
+        return result;
+      },
+      py::arg("tensors"), py::arg("blocks"),
+      "The blocks that tensors, (name, shape) each, belong to, with all their options.\n\n"
+      "They are inferred if blocks is None. Raises ValueError or TypeError if names and shapes are not exactly "
+      "theirs.");
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,126 @@
+#include "gru_native/grconv.h"
+
+#include "bindings/layer.h"
+#include "bindings/module.h"
+#include "bindings/weights.h"
+
+namespace gru_native::bindings {
+namespace {
+
+template <class T>
+struct PyGrConv {
+  std::shared_ptr<GatedRecursiveConv<T>> layer;
+};
+template <class T>
+struct PyGrConvTape {
+  std::shared_ptr<const GrConvTape<T>> tape;
+};
+
+PairActivation activation_named(const std::string& name) {
+  if (name == "tanh") return PairActivation::tanh;
+  if (name == "sigmoid") return PairActivation::sigmoid;
+  if (name == "relu") return PairActivation::relu;
+  throw py::value_error("activation is \"" + name + "\"; expected \"tanh\", \"sigmoid\" or \"relu\"");
+}
+
+template <class T>
+struct Call {
+  Array<T> x;
+  Layout layout;
+  std::optional<std::vector<std::int64_t>> lengths;
+  Array<T> y;
+  py::list gates;
+  GrConvCall<T> arguments;
+
+  Call(const GrConvSpec& spec, const py::object& x_, const py::object& lengths_, bool with_gates)
+      : x(as_array<T>("x", x_)) {
+    check_shape("x", x, {{"seq_len", -1}, {"batch", -1}, {"input_size", spec.input_size}});
+    layout = {x.shape(0), x.shape(1), true, false};
+    if (layout.seq_len < 1 || layout.batch < 1)
+      throw py::value_error("x has shape " + shape_text(x) + "; expected at least one step and one sequence");
+    lengths = lengths_argument(lengths_, layout);
+    y = empty_array<T>({layout.batch, spec.hidden_size});
+    arguments.seq_len = layout.seq_len;
+    arguments.batch = layout.batch;
+    arguments.x = layout.view(x.data(), spec.input_size);
+    arguments.lengths = lengths ? lengths->data() : nullptr;
+    arguments.y = y.mutable_data();
+    for (std::int64_t level = 1; with_gates && level < layout.seq_len; ++level) {
+      Array<T> of_level = empty_array<T>({layout.seq_len - level, layout.batch, 3});
+      arguments.gates.push_back(of_level.mutable_data());
+      gates.append(of_level);
+    }
+  }
+};
+
+template <class T>
+py::object call(const PyGrConv<T>& l, const py::object& x, const py::object& lengths, bool return_gates) {
+  const Call<T> c(l.layer->spec(), x, lengths, return_gates);
+  {
+    const py::gil_scoped_release release;
+    l.layer->forward(c.arguments);
+  }
+  if (return_gates) return py::make_tuple(c.y, c.gates);
+  return c.y;
+}
+
+template <class T>
+py::tuple forward(const PyGrConv<T>& l, const py::object& x, const py::object& lengths) {
+  const Call<T> c(l.layer->spec(), x, lengths, false);
+  PyGrConvTape<T> tape;
+  {
+    const py::gil_scoped_release release;
+    tape.tape = l.layer->forward_with_tape(c.arguments);
+  }
+  return py::make_tuple(c.y, tape);
+}
+
+template <class T>
+py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::object& dy_) {
+  l.layer->check(*tape.tape);
+  const GrConvSpec& spec = l.layer->spec();
+  const Layout layout{tape.tape->seq_len(), tape.tape->batch(), true, false};
+  const Array<T> dy = as_array<T>("dy", dy_);
+  check_shape("dy", dy, {{"batch", layout.batch}, {"hidden_size", spec.hidden_size}});
+  Array<T> dx = empty_array<T>(layout.shape(spec.input_size));
+  GrConvBackwardCall<T> b;
+  b.dy = dy.data();
+  b.dx = layout.view(dx.mutable_data(), spec.input_size);
+  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
+  {
+    const py::gil_scoped_release release;
+    l.layer->backward(*tape.tape, b);
+  }
+  return py::make_tuple(dx, weights);
+}
+
+template <class T>
+void register_grconv(py::module_& m) {
+  using L = PyGrConv<T>;
+  py::class_<PyGrConvTape<T>>(m, (std::string("GrConvTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<L>(m, (std::string("GrConv") + suffix<T>).c_str(),
+                "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.")
+      .def(py::init([](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
+             const GrConvSpec spec{input_size, hidden_size, activation_named(activation)};
+             return L{std::make_shared<GatedRecursiveConv<T>>(spec)};
+           }),
+           py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"))
+      .def("__call__", &call<T>, py::arg("x"), py::arg("lengths"), py::arg("return_gates"))
+      .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def(
+          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
+      .def("commit", [](L& l) {
+        const py::gil_scoped_release release;
+        l.layer->commit();
+      });
+}
+
+}  // namespace
+
+void register_grconvs(py::module_& m) {
+  register_grconv<float>(m);
+  register_grconv<double>(m);
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,107 @@
+#include "gru_native/readout.h"
+
+#include <pybind11/stl.h>
+
+#include <limits>
+
+#include "bindings/layer.h"
+#include "bindings/module.h"
+#include "bindings/weights.h"
+
+namespace gru_native::bindings {
+namespace {
+
+template <class T>
+struct PyReadout {
+  std::shared_ptr<GraphReadout<T>> layer;
+};
+template <class T>
+struct PyReadoutTape {
+  std::shared_ptr<const ReadoutTape<T>> tape;
+};
+
+template <class T>
+py::tuple forward(const PyReadout<T>& r, const py::object& h_, const py::object& annotations_, const py::object& graph_,
+                  const std::optional<std::int64_t>& num_graphs) {
+  const ReadoutSpec& spec = r.layer->spec();
+  const Array<T> h = as_array<T>("h", h_), annotations = as_array<T>("annotations", annotations_);
+  check_shape("h", h, {{"nodes", -1}, {"hidden_size", spec.hidden_size}});
+  check_shape("annotations", annotations, {{"nodes", h.shape(0)}, {"annotation_size", spec.annotation_size}});
+  ReadoutCall<T> call;
+  call.nodes = h.shape(0);
+  call.h = h.data();
+  call.annotations = annotations.data();
+  call.graphs = num_graphs.value_or(1);
+  std::optional<Array<std::int64_t>> graph;
+  if (!graph_.is_none()) {
+    graph = integers_argument("graph", graph_);
+    check_shape("graph", *graph, {{"nodes", call.nodes}});
+    call.graph = graph->data();
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    for (std::int64_t v = 0; v < call.nodes && !num_graphs; ++v)
+      call.graphs = std::max(call.graphs, std::min(graph->at(v), most - 1) + 1);
+  }
+  if (call.graphs < 1) throw py::value_error("num_graphs is " + std::to_string(call.graphs) + "; expected at least 1");
+  Array<T> y = empty_array<T>({spec.kind == ReadoutKind::graph_sum ? call.graphs : call.nodes, spec.output_size});
+  call.y = y.mutable_data();
+  PyReadoutTape<T> tape;
+  {
+    const py::gil_scoped_release release;
+    tape.tape = r.layer->forward(call);
+  }
+  return py::make_tuple(y, tape);
+}
+
+template <class T>
+py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py::object& dy_) {
+  r.layer->check(*tape.tape);
+  const ReadoutSpec& spec = r.layer->spec();
+  const bool sums = spec.kind == ReadoutKind::graph_sum;
+  const Array<T> dy = as_array<T>("dy", dy_);
+  check_shape("dy", dy,
+              {sums ? Dim{"num_graphs", tape.tape->graphs()} : Dim{"nodes", tape.tape->nodes()},
+               {"output_size", spec.output_size}});
+  Array<T> dh = empty_array<T>({tape.tape->nodes(), spec.hidden_size});
+  Array<T> dannotations = empty_array<T>({tape.tape->nodes(), spec.annotation_size});
+  ReadoutBackwardCall<T> b;
+  b.dy = dy.data();
+  b.dh = dh.mutable_data();
+  b.dannotations = dannotations.mutable_data();
+  const py::dict weights = weight_gradients(r.layer->weights(), b.dweights);
+  {
+    const py::gil_scoped_release release;
+    r.layer->backward(*tape.tape, b);
+  }
+  return py::make_tuple(dh, dannotations, weights);
+}
+
+template <class T>
+void register_readout(py::module_& m) {
+  using R = PyReadout<T>;
+  py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<R>(m, (std::string("Readout") + suffix<T>).c_str(),
+                "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.")
+      .def(py::init([](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
+             const ReadoutSpec spec{sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size,
+                                    annotation_size, output_size};
+             return R{std::make_shared<GraphReadout<T>>(spec)};
+           }),
+           py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
+      .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def(
+          "weights", [](const R& r, bool writeable) { return weight_views(r.layer, writeable); }, py::arg("writeable"))
+      .def("commit", [](R& r) {
+        const py::gil_scoped_release release;
+        r.layer->commit();
+      });
+}
+
+}  // namespace
+
+void register_readouts(py::module_& m) {
+  register_readout<float>(m);
+  register_readout<double>(m);
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,36 @@
+// Weights and their gradients as dictionaries of arrays.
+#pragma once
+#include <memory>
+
+#include "bindings/arrays.h"
+
+namespace gru_native::bindings {
+
+// Views of the layer's own memory, which they keep alive; the caller sets whether they may be written.
+template <class Layer>
+py::dict weight_views(const std::shared_ptr<Layer>& layer, bool writeable) {
+  py::dict views;
+  for (const auto& w : layer->weights()) {
+    auto* owner = new std::shared_ptr<Layer>(layer);
+    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<Layer>*>(p); });
+    py::array view = py::array(py::dtype::of<std::remove_pointer_t<decltype(w.data)>>(),
+                               std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
+    if (!writeable) view.attr("setflags")(py::arg("write") = false);
+    views[py::str(w.name)] = view;
+  }
+  return views;
+}
+
+// New arrays in the weights' shapes, for backward to fill, and the pointers to them.
+template <class T>
+py::dict weight_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>& pointers) {
+  py::dict gradients;
+  for (const Weight<T>& w : weights) {
+    Array<T> dw = empty_array<T>(w.shape);
+    pointers.push_back(dw.mutable_data());
+    gradients[py::str(w.name)] = dw;
+  }
+  return gradients;
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,33 @@
+// What a gated graph network says of a node (Li, Tarlow, Brockschmidt and Zemel 2016): a value that a gate lets
+// through.
+//   p = phi(f) sigmoid(g), f and g linear in [h; annotation]
+// A node's score is p with phi(f) = f; a graph's vector is the tanh of the sum of its nodes' p with phi = tanh.
+#pragma once
+#include "cells/unit.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+template <class V>
+struct GatedValue {
+  V f, g;    // in: pre-activations; out: activations
+  V p;
+  V dp;      // gradients: in
+  V df, dg;  // out, of the pre-activations
+};
+
+template <bool is_tanh>
+struct Readout {
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void forward(GatedValue<V>& u) {
+    if (is_tanh) u.f = tanh(u.f);
+    u.g = sigmoid(u.g);
+    u.p = u.f * u.g;
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void backward(GatedValue<V>& u) {
+    u.df = u.dp * u.g * (is_tanh ? tanh_slope(u.f) : V(1));
+    u.dg = u.dp * u.f * sigmoid_slope(u.g);
+  }
+};
+
+}  // namespace gru_native::GRU_NATIVE_ISA

@@ -1,0 +1,255 @@
+#include "gru_native/readout.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/outer.h"
+#include "engine/panels.h"
+#include "engine/weights.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+namespace {
+
+constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
+
+template <class T>
+Matrix<T> matrix(Arena& arena, Index rows, Index columns, bool zeroed = false) {
+  const Index stride = padded_stride(round_up(columns, 4 * kernels_for<T>().lanes), sizeof(T));
+  return {zeroed ? arena.take_zeroed<T>(rows * stride) : arena.take<T>(rows * stride), stride};
+}
+template <class T>
+T* at_row(Matrix<T> m, Index row) {
+  return m.base + row * m.stride;
+}
+
+// acc = start + a W for some rows.
+template <class T>
+void multiply(const PackedMatrix<T>& w, Matrix<T> a, const T* start, Matrix<T> acc, Share rows) {
+  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
+  p.a = {a.base, a.stride, nullptr};
+  p.start = {start, 0, nullptr};
+  p.acc = {acc.base, acc.stride, nullptr};
+  p.row_begin = rows.begin;
+  p.row_end = rows.end;
+  kernels_for<T>().product(p);
+}
+
+template <class T>
+struct PackedReadout {
+  PackedMatrix<T> both, transposed;  // columns: f, padded to whole vectors, then g
+  Buffer<T> start;                   // biases
+  Index units = 0;                   // of f
+};
+
+template <class T>
+void check_call(const ReadoutSpec& spec, const ReadoutCall<T>& call) {
+  const auto text = [](std::int64_t n) { return std::to_string(n); };
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  if (call.nodes < 1) throw std::invalid_argument("h has " + text(call.nodes) + " nodes; expected at least one");
+  if (call.graphs < 1 || static_cast<double>(call.graphs) * static_cast<double>(spec.output_size + 1024) > most)
+    throw std::invalid_argument("num_graphs is " + text(call.graphs) +
+                                "; expected at least 1, and no more than memory");
+  for (std::int64_t v = 0; call.graph && v < call.nodes; ++v)
+    if (call.graph[v] < 0 || call.graph[v] >= call.graphs)
+      throw std::invalid_argument("graph[" + text(v) + "] is " + text(call.graph[v]) + "; expected 0 to " +
+                                  text(call.graphs - 1) + " (num_graphs=" + text(call.graphs) + ")");
+}
+
+}  // namespace
+
+template <class T>
+struct GraphReadout<T>::Impl {
+  ReadoutSpec spec;
+  WeightStore<T, PackedReadout<T>> store;
+  int f, g, bias_f, bias_g;
+
+  const GatedKernels<T>& kernels() const { return kernels_for<T>().gated[static_cast<int>(spec.kind)]; }
+  Index columns() const { return spec.hidden_size + spec.annotation_size; }
+  bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
+  int useful_threads(Index nodes) const {
+    const double macs = 2.0 * double(nodes) * double(columns()) * double(spec.output_size);
+    return static_cast<int>(std::clamp(macs / 200e3, 1.0, 256.0));  // as in engine/stack.cpp
+  }
+};
+
+template <class T>
+struct ReadoutTape<T>::Impl {
+  std::uint64_t readout_id = 0;
+  std::shared_ptr<const PackedReadout<T>> packed;
+  Index nodes = 0, graphs = 0;
+  std::vector<std::int64_t> graph;  // [nodes]; empty: all 0
+  ArenaPool::Lease arena;           // holds all that is pointed to
+  Matrix<T> z{}, a{}, y{};          // y: of graphs
+
+  Index graph_of(Index v) const { return graph.empty() ? 0 : graph[static_cast<std::size_t>(v)]; }
+};
+
+template <class T>
+GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>();
+  impl_->spec = spec;
+  impl_->f = impl_->store.add("weight_f", {spec.output_size, impl_->columns()});
+  impl_->g = impl_->store.add("weight_g", {spec.output_size, impl_->columns()});
+  impl_->bias_f = impl_->store.add("bias_f", {spec.output_size});
+  impl_->bias_g = impl_->store.add("bias_g", {spec.output_size});
+  commit();
+}
+template <class T>
+GraphReadout<T>::~GraphReadout() = default;
+template <class T>
+const ReadoutSpec& GraphReadout<T>::spec() const {
+  return impl_->spec;
+}
+template <class T>
+const std::vector<Weight<T>>& GraphReadout<T>::weights() const {
+  return impl_->store.list();
+}
+
+template <class T>
+void GraphReadout<T>::commit() {
+  const Impl& r = *impl_;
+  const Index outputs = r.spec.output_size, depth = r.columns(), lanes = kernels_for<T>().lanes;
+  auto packed = std::make_shared<PackedReadout<T>>();
+  packed->units = round_up(outputs, lanes);
+  const Buffer<T> none(depth);
+  packed->both = pack_rows<T>(packed->units + outputs, 1, depth, lanes, [&](int, Index column) -> const T* {
+    if (column < outputs) return r.store.data(r.f) + column * depth;
+    return column < packed->units ? none.data() : r.store.data(r.g) + (column - packed->units) * depth;
+  });
+  packed->transposed = transpose(packed->both, lanes, 2 * packed->units / lanes);
+  packed->start = Buffer<T>(2 * packed->units + 4 * lanes);
+  std::copy_n(r.store.data(r.bias_f), outputs, packed->start.data());
+  std::copy_n(r.store.data(r.bias_g), outputs, packed->start.data() + packed->units);
+  impl_->store.replace(packed);
+}
+
+template <class T>
+std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall<T>& call) const {
+  const Impl& r = *impl_;
+  check_call(r.spec, call);
+  auto tape = std::make_unique<typename ReadoutTape<T>::Impl>();
+  tape->readout_id = r.store.id();
+  tape->packed = r.store.packed();
+  tape->nodes = call.nodes;
+  tape->graphs = call.graphs;
+  if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
+  tape->arena = r.store.lease();
+  const PackedReadout<T>& packed = *tape->packed;
+  const auto scratch = r.store.lease();
+  const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
+  const Matrix<T> z = tape->z = matrix<T>(*tape->arena, call.nodes, r.columns());
+  const Matrix<T> a = tape->a = matrix<T>(*tape->arena, call.nodes, 2 * packed.units);
+  const Matrix<T> sums = tape->y = matrix<T>(*tape->arena, call.graphs, packed.units, true);
+  const Matrix<T> p = matrix<T>(*scratch, call.nodes, packed.units);
+
+  TeamLease team(r.useful_threads(call.nodes));
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      std::copy_n(call.h + v * hidden, hidden, at_row(z, v));
+      std::copy_n(call.annotations + v * annotation, annotation, at_row(z, v) + hidden);
+    }
+    multiply(packed.both, z, packed.start.data(), a, mine);
+    r.kernels().forward({mine.begin, mine.end, packed.units, a, p});
+    if (!r.sums()) {
+      for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(at_row(p, v), outputs, call.y + v * outputs);
+      return;
+    }
+    crew.barrier(rank);
+    const Share units = share_of(packed.units, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
+    for (Index v = 0; v < call.nodes; ++v) {
+      T* const sum = at_row(sums, tape->graph_of(v));
+      for (Index k = units.begin; k < units.end; ++k) sum[k] += at_row(p, v)[k];
+    }
+    for (Index g = 0; g < call.graphs; ++g) {
+      T* const sum = at_row(sums, g);
+      if (units.begin < units.end) kernels_for<T>().tanh(sum + units.begin, sum + units.begin, units.end - units.begin);
+      for (Index k = units.begin; k < std::min(units.end, outputs); ++k) call.y[g * outputs + k] = sum[k];
+    }
+  });
+  return std::make_shared<const ReadoutTape<T>>(std::move(tape));
+}
+
+template <class T>
+void GraphReadout<T>::check(const ReadoutTape<T>& tape) const {
+  if (tape.impl().readout_id != impl_->store.id())
+    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+}
+
+template <class T>
+void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwardCall<T>& call) const {
+  check(tape_);
+  const Impl& r = *impl_;
+  const auto& tape = tape_.impl();
+  const PackedReadout<T>& packed = *tape.packed;
+  const auto lease = r.store.lease();
+  Arena& arena = *lease;
+  const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
+  const Matrix<T> da = matrix<T>(arena, tape.nodes, 2 * packed.units);
+  const Matrix<T> dp = matrix<T>(arena, tape.nodes, packed.units, true);  // its padding stays 0
+  const Matrix<T> dz = matrix<T>(arena, tape.nodes, r.columns());
+  const T* const zeros = matrix<T>(arena, 1, r.columns(), true).base;
+  TeamLease team(r.useful_threads(tape.nodes));
+  Crew crew(team.size());
+  std::vector<T*> scratch;
+  for (int i = 0; i < team.size(); ++i)
+    scratch.push_back(arena.take<T>(outer_scratch<T>(largest_share(outputs, team.size()), r.columns())));
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      T* const to = at_row(dp, v);
+      if (r.sums()) {  // through the outer tanh
+        const Index g = tape.graph_of(v);
+        const T* const y = at_row(tape.y, g);
+        for (Index k = 0; k < outputs; ++k) to[k] = call.dy[g * outputs + k] * (1 - y[k] * y[k]);
+      } else {
+        std::copy_n(call.dy + v * outputs, outputs, to);
+      }
+      std::copy_n(at_row(tape.a, v), 2 * packed.units, at_row(da, v));
+    }
+    r.kernels().backward({mine.begin, mine.end, packed.units, da, dp});
+    multiply(packed.transposed, da, zeros, dz, mine);
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      if (call.dh) std::copy_n(at_row(dz, v), hidden, call.dh + v * hidden);
+      if (call.dannotations) std::copy_n(at_row(dz, v) + hidden, annotation, call.dannotations + v * annotation);
+    }
+    crew.barrier(rank);
+    if (call.dweights.empty()) return;
+    const auto sums = [&](Index first, int weight, int bias) {
+      const Outer<T> o{tape.nodes,  {da.base + first, da.stride},       {tape.z.base, tape.z.stride},
+                       r.columns(), gradient_of(call.dweights, weight), gradient_of(call.dweights, bias)};
+      outer(o, share_of(outputs, outer_granule, rank, crew.size()), scratch[rank], [](Index column) { return column; });
+    };
+    sums(0, r.f, r.bias_f);
+    sums(packed.units, r.g, r.bias_g);
+  });
+}
+
+template <class T>
+ReadoutTape<T>::ReadoutTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+ReadoutTape<T>::~ReadoutTape() = default;
+template <class T>
+std::int64_t ReadoutTape<T>::nodes() const {
+  return impl_->nodes;
+}
+template <class T>
+std::int64_t ReadoutTape<T>::graphs() const {
+  return impl_->graphs;
+}
+
+template class GraphReadout<float>;
+template class GraphReadout<double>;
+template class ReadoutTape<float>;
+template class ReadoutTape<double>;
+
+}  // namespace gru_native

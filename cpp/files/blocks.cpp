@@ -1,0 +1,229 @@
+#include "files/blocks.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+namespace gru_native {
+namespace {
+
+[[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument(text); }
+
+// A name or text from a file, fit for an error's text.
+std::string shown(std::string text) {
+  constexpr std::size_t most = 100;
+  if (text.size() > most) {
+    std::size_t end = most;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a UTF-8 character
+    text = text.substr(0, end) + "...";
+  }
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  if (shape.size() > 8) return "of " + std::to_string(shape.size()) + " dimensions";
+  std::string text = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::int64_t input_of(const BlockSpec& b) {
+  return std::visit([](const auto& s) { return s.input_size; }, b.spec);
+}
+std::int64_t output_of(const BlockSpec& b) {
+  if (const auto* dense = std::get_if<DenseSpec>(&b.spec)) return dense->output_size;
+  const LayerSpec& s = std::get<LayerSpec>(b.spec);
+  return s.directions() * s.output_size();
+}
+bool is_dense(const BlockSpec& b) { return std::holds_alternative<DenseSpec>(b.spec); }
+
+// Tensors of one prefix, by the rest of their names.
+using Group = std::map<std::string, std::vector<std::int64_t>>;
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// The k of "..._l{k}" or "..._l{k}_reverse"; -1: no such name.
+std::int64_t layer_number(std::string name) {
+  if (ends_with(name, "_reverse")) name.resize(name.size() - 8);
+  const std::size_t at = name.rfind("_l");
+  if (at == std::string::npos || at + 2 == name.size() || name.size() - at > 8) return -1;
+  if (!std::all_of(name.begin() + static_cast<std::ptrdiff_t>(at) + 2, name.end(),
+                   [](char c) { return c >= '0' && c <= '9'; }))
+    return -1;
+  return std::stoll(name.substr(at + 2));
+}
+
+const std::vector<std::int64_t>& matrix(const std::string& prefix, const Group& group, const std::string& name) {
+  const auto found = group.find(name);
+  if (found == group.end()) refuse("there is no tensor " + shown(prefix + name) + "; give a description of the blocks");
+  if (found->second.size() != 2 || found->second[0] < 1 || found->second[1] < 1)
+    refuse("tensor " + shown(prefix + name) + " has shape " + shape_text(found->second) + "; expected a matrix");
+  return found->second;
+}
+
+BlockSpec infer_block(const std::string& prefix, const Group& group) {
+  BlockSpec block;
+  block.prefix = prefix;
+  if (group.count("weight")) {
+    DenseSpec dense;
+    const auto& weight = matrix(prefix, group, "weight");
+    dense.output_size = weight[0];
+    dense.input_size = weight[1];
+    dense.bias = group.count("bias") > 0;
+    block.spec = dense;
+    return block;
+  }
+  LayerSpec s;
+  for (const auto& [name, shape] : group) {
+    const std::int64_t layer = layer_number(name);
+    if (layer < 0)
+      refuse("tensor " + shown(prefix + name) +
+             " belongs to no recurrent or dense layer; give a description of the blocks");
+    s.num_layers = std::max(s.num_layers, layer + 1);
+    if (ends_with(name, "_reverse")) s.bidirectional = true;
+  }
+  const auto& ih = matrix(prefix, group, "weight_ih_l0");
+  const auto& hh = matrix(prefix, group, "weight_hh_l0");
+  const bool projects = group.count("weight_hr_l0") > 0;
+  s.input_size = ih[1];
+  s.hidden_size = projects ? matrix(prefix, group, "weight_hr_l0")[1] : hh[1];
+  s.proj_size = projects ? hh[1] : 0;
+  s.bias = group.count("bias_ih_l0") > 0;
+  const std::int64_t gates = hh[0] % s.hidden_size == 0 ? hh[0] / s.hidden_size : 0;
+  if (gates == 4) s.cell = Cell::lstm;
+  else if (gates == 3) s.cell = Cell::gru;
+  else if (gates == 1) s.cell = Cell::rnn_tanh;
+  else
+    refuse("tensor " + shown(prefix + "weight_hh_l0") + " has " + std::to_string(hh[0]) +
+           " rows; expected 4 (LSTM), 3 (GRU) or 1 "
+           "(RNN) times the hidden size " +
+           std::to_string(s.hidden_size));
+  block.spec = s;
+  return block;
+}
+
+// All orders in which each block's output is the next one's input, as far as two that are alike in `heads_last`.
+class Orders {
+ public:
+  explicit Orders(const std::vector<BlockSpec>& blocks) : blocks_(blocks), used_(blocks.size()) { extend(); }
+  // Dense blocks behind all others, if there is such an order; otherwise any.
+  const std::vector<std::vector<std::size_t>>& best() const { return heads_last_.empty() ? others_ : heads_last_; }
+
+ private:
+  void extend() {
+    if (order_.size() == blocks_.size()) {
+      const bool heads_last = std::is_sorted(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+        return is_dense(blocks_[a]) < is_dense(blocks_[b]);
+      });
+      auto& list = heads_last ? heads_last_ : others_;
+      if (list.size() < 2) list.push_back(order_);
+      return;
+    }
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      if (used_[i] || (!order_.empty() && output_of(blocks_[order_.back()]) != input_of(blocks_[i]))) continue;
+      used_[i] = true;
+      order_.push_back(i);
+      extend();
+      order_.pop_back();
+      used_[i] = false;
+    }
+  }
+  const std::vector<BlockSpec>& blocks_;
+  std::vector<bool> used_;
+  std::vector<std::size_t> order_;
+  std::vector<std::vector<std::size_t>> heads_last_, others_;
+};
+
+bool is_number(const std::string& prefix) {
+  return prefix.size() > 1 && prefix.size() < 9 && prefix.back() == '.' &&
+         std::all_of(prefix.begin(), prefix.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+std::vector<BlockSpec> infer_blocks(const std::vector<NamedShape>& tensors) {
+  std::map<std::string, Group> groups;
+  for (const NamedShape& t : tensors) {
+    const std::size_t dot = t.name.rfind('.');
+    const std::size_t cut = dot == std::string::npos ? 0 : dot + 1;
+    groups[t.name.substr(0, cut)][t.name.substr(cut)] = t.shape;
+  }
+  if (groups.empty()) refuse("there are no tensors");
+  std::vector<BlockSpec> blocks;
+  for (const auto& [prefix, group] : groups) blocks.push_back(infer_block(prefix, group));
+  if (blocks.size() == 1) return blocks;
+
+  if (std::all_of(blocks.begin(), blocks.end(), [](const BlockSpec& b) { return is_number(b.prefix); })) {
+    std::stable_sort(blocks.begin(), blocks.end(), [](const BlockSpec& a, const BlockSpec& b) {
+      return std::stoll(a.prefix) < std::stoll(b.prefix);
+    });
+    return blocks;
+  }
+  constexpr std::size_t most = 8;
+  if (blocks.size() > most)
+    refuse(std::to_string(blocks.size()) + " blocks have names that are no numbers; give a description of the blocks");
+  const Orders orders(blocks);
+  if (orders.best().size() != 1)
+    refuse(std::string("the blocks' sizes match in ") + (orders.best().empty() ? "no order" : "more than one order") +
+           "; give a description of the blocks");
+  std::vector<BlockSpec> ordered;
+  for (const std::size_t i : orders.best()[0]) ordered.push_back(blocks[i]);
+  return ordered;
+}
+
+void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedShape>& tensors) {
+  std::map<std::string, const std::vector<std::int64_t>*> left;
+  for (const NamedShape& t : tensors) left[t.name] = &t.shape;
+  if (blocks.empty()) refuse("there are no blocks");
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const BlockSpec& block = blocks[i];
+    const std::string place = "block " + std::to_string(i) + " (" + type_of(block) + ")";
+    try {
+      std::visit([](const auto& s) { s.validate(); }, block.spec);
+    } catch (const std::invalid_argument& error) {
+      refuse(place + ": " + error.what());
+    }
+    if (i > 0 && input_of(block) != output_of(blocks[i - 1]))
+      refuse(place + " has input_size " + std::to_string(input_of(block)) + "; expected " +
+             std::to_string(output_of(blocks[i - 1])) + ", the output size of the block before it");
+    const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+      const auto found = left.find(block.prefix + name);
+      if (found == left.end())
+        refuse("there is no tensor " + shown(block.prefix + name) + ", which " + place + " needs");
+      if (*found->second != shape)
+        refuse("tensor " + shown(block.prefix + name) + " has shape " + shape_text(*found->second) + "; expected " +
+               shape_text(shape) + " for " + place);
+      left.erase(found);
+    };
+    std::visit([&](const auto& s) { each_name(s, take); }, block.spec);
+  }
+  if (!left.empty()) refuse("tensor " + shown(left.begin()->first) + " belongs to no block");
+}
+
+const char* type_of(const BlockSpec& block) {
+  const auto* s = std::get_if<LayerSpec>(&block.spec);
+  return !s ? "Dense" : s->cell == Cell::lstm ? "LSTM" : s->cell == Cell::gru ? "GRU" : "RNN";
+}
+
+BlockSpec block_of_type(const std::string& type) {
+  BlockSpec block;
+  LayerSpec s;
+  if (type == "LSTM") s.cell = Cell::lstm;
+  else if (type == "GRU") s.cell = Cell::gru;
+  else if (type == "RNN") s.cell = Cell::rnn_tanh;
+  else if (type != "Dense") detail::refuse_choice("type", type, "RNN, LSTM, GRU, Dense");
+  block.spec = s;
+  if (type == "Dense") block.spec = DenseSpec{};
+  return block;
+}
+
+void detail::refuse_choice(const char* option, const std::string& text, const std::string& expected) {
+  refuse(std::string(option) + " is \"" + shown(text) + "\"; expected one of " + expected);
+}
+
+}  // namespace gru_native

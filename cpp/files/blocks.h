@@ -1,0 +1,91 @@
+// Which tensors a chain of blocks has, and which chain some tensors are. No JSON here.
+#pragma once
+#include "engine/tensors.h"
+#include "gru_native/model.h"
+
+namespace gru_native {
+
+struct NamedShape {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+// The chain that a plain state_dict holds, from its names and shapes. Tensors are grouped by the part of the name
+// before the last dot; weight_ih_l0 and so on are an LSTM, a GRU (reset after) or an RNN (tanh) with 4, 3 or 1 times
+// hidden_size rows, "weight" and "bias" a dense layer without activation. Prefixes that are numbers ("0.", "1.") give
+// the order; else it is the one in which sizes match, dense layers last if there is a choice.
+// Throws std::invalid_argument if there is no such chain, or more than one.
+std::vector<BlockSpec> infer_blocks(const std::vector<NamedShape>& tensors);
+
+// Throws std::invalid_argument unless the tensors are exactly those of the blocks, by name and shape, and the blocks
+// fit one another. Asks for no more memory than `tensors` has, whatever sizes the blocks claim.
+void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedShape>& tensors);
+
+// Every option of a block's class in Python, once: f(name, value), where value may be changed. Texts that stand for
+// a choice throw std::invalid_argument if f sets them to what is none.
+template <class F>
+void each_option(BlockSpec& block, const F& f);
+
+const char* type_of(const BlockSpec& block);        // "RNN", "LSTM", "GRU", "Dense"
+BlockSpec block_of_type(const std::string& type);   // throws std::invalid_argument
+
+namespace detail {
+
+[[noreturn]] void refuse_choice(const char* option, const std::string& text, const std::string& expected);
+
+inline constexpr const char* activations[] = {"identity", "tanh", "sigmoid", "relu"};
+
+template <class Enum, std::size_t n, class F>
+void choice(const char* option, Enum& value, const char* const (&names)[n], const F& f) {
+  std::string text = names[static_cast<int>(value)], all;
+  f(option, text);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (text == names[i]) {
+      value = static_cast<Enum>(i);
+      return;
+    }
+    all += std::string(i ? ", " : "") + names[i];
+  }
+  refuse_choice(option, text, all);
+}
+
+}  // namespace detail
+
+template <class F>
+void each_option(BlockSpec& block, const F& f) {
+  if (auto* dense = std::get_if<DenseSpec>(&block.spec)) {
+    f("input_size", dense->input_size);
+    f("output_size", dense->output_size);
+    f("bias", dense->bias);
+    detail::choice("activation", dense->activation, detail::activations, f);
+    return;
+  }
+  LayerSpec& s = std::get<LayerSpec>(block.spec);
+  f("input_size", s.input_size);
+  f("hidden_size", s.hidden_size);
+  f("num_layers", s.num_layers);
+  static_assert(static_cast<int>(Cell::rnn_tanh) == 0 && static_cast<int>(Cell::rnn_relu) == 1);
+  if (s.cell == Cell::rnn_tanh || s.cell == Cell::rnn_relu) detail::choice("nonlinearity", s.cell, {"tanh", "relu"}, f);
+  f("bias", s.bias);
+  f("batch_first", block.batch_first);
+  f("dropout", s.dropout);
+  f("bidirectional", s.bidirectional);
+  if (s.cell == Cell::lstm) {
+    f("proj_size", s.proj_size);
+    f("nonrecurrent_proj_size", s.nonrecurrent_proj_size);
+    f("peephole", s.lstm.peephole);
+    f("coupled_gates", s.lstm.coupled_gates);
+    f("input_gate", s.lstm.input_gate);
+    f("forget_gate", s.lstm.forget_gate);
+    f("output_gate", s.lstm.output_gate);
+    detail::choice("input_activation", s.lstm.input_activation, detail::activations, f);
+    detail::choice("output_activation", s.lstm.output_activation, detail::activations, f);
+    f("cell_clip", s.lstm.cell_clip);
+  }
+  if (s.cell == Cell::gru) {
+    f("reset_after", s.reset_after);
+    detail::choice("candidate_activation", s.candidate_activation, detail::activations, f);
+  }
+}
+
+}  // namespace gru_native

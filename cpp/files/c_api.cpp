@@ -1,0 +1,134 @@
+#include "gru_native/c_api.h"
+
+#include <cstdio>
+#include <new>
+
+#include "gru_native/gru_native.h"
+
+using namespace gru_native;
+
+struct gru_native_model {
+  std::shared_ptr<const Model> model;
+};
+struct gru_native_stream {
+  Stream<float> stream;
+};
+
+namespace {
+
+// Of a fixed size, so that saying "out of memory" needs none.
+thread_local char last_error[1024] = "";
+
+int failed(int code, const char* text) noexcept {
+  std::snprintf(last_error, sizeof last_error, "%s", text);
+  return code;
+}
+
+template <class F>
+int guarded(const F& f) noexcept {
+  try {
+    f();
+    return GRU_NATIVE_OK;
+  } catch (const std::invalid_argument& error) {
+    return failed(GRU_NATIVE_INVALID_ARGUMENT, error.what());
+  } catch (const FileError& error) {
+    return failed(GRU_NATIVE_FILE_ERROR, error.what());
+  } catch (const std::bad_alloc&) {
+    return failed(GRU_NATIVE_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return failed(GRU_NATIVE_INTERNAL_ERROR, error.what());
+  } catch (...) {
+    return failed(GRU_NATIVE_INTERNAL_ERROR, "unknown error");
+  }
+}
+
+int is_null(const char* name) noexcept {
+  char text[64];
+  std::snprintf(text, sizeof text, "%s is NULL", name);
+  return failed(GRU_NATIVE_INVALID_ARGUMENT, text);
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* gru_native_error(void) { return last_error; }
+
+int gru_native_model_load(const char* path, const char* description, gru_native_model** model) {
+  if (!model) return is_null("model");
+  *model = nullptr;
+  if (!path) return is_null("path");
+  return guarded([&] {
+    *model = new gru_native_model{description ? Model::load(path, parse_description(description)) : Model::load(path)};
+  });
+}
+
+void gru_native_model_free(gru_native_model* model) { delete model; }
+
+int64_t gru_native_model_input_size(const gru_native_model* model) { return model ? model->model->input_size() : 0; }
+int64_t gru_native_model_output_size(const gru_native_model* model) { return model ? model->model->output_size() : 0; }
+int64_t gru_native_model_state_size(const gru_native_model* model, int64_t batch) {
+  return model ? model->model->state_size(batch) : 0;
+}
+
+int gru_native_model_forward(const gru_native_model* model, int64_t seq_len, int64_t batch, const float* x,
+                             const int64_t* lengths, const float* initial, float* y, float* final_state) {
+  if (!model) return is_null("model");
+  return guarded([&] {
+    const std::int64_t in = model->model->input_size(), out = model->model->output_size();
+    ModelCall<float> call;
+    call.seq_len = seq_len;
+    call.batch = batch;
+    call.x = {x, batch > 0 && batch < INT64_MAX / in ? batch * in : 0, in};
+    call.lengths = lengths;
+    call.initial = initial;
+    call.y = {y, batch > 0 && batch < INT64_MAX / out ? batch * out : 0, out};
+    call.final = final_state;
+    model->model->forward(call);
+  });
+}
+
+int gru_native_stream_create(const gru_native_model* model, int64_t batch, int threads, gru_native_stream** stream) {
+  if (!stream) return is_null("stream");
+  *stream = nullptr;
+  if (!model) return is_null("model");
+  return guarded([&] { *stream = new gru_native_stream{Stream<float>(model->model, batch, threads)}; });
+}
+
+void gru_native_stream_free(gru_native_stream* stream) { delete stream; }
+
+int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, size_t frames) {
+  if (!stream) return is_null("stream");
+  if (!in && frames > 0) return is_null("in");
+  if (!out && frames > 0) return is_null("out");
+  stream->stream.process(in, out, frames);
+  return GRU_NATIVE_OK;
+}
+
+int gru_native_stream_reset(gru_native_stream* stream) {
+  if (!stream) return is_null("stream");
+  stream->stream.reset();
+  return GRU_NATIVE_OK;
+}
+
+int gru_native_stream_save_state(const gru_native_stream* stream, float* state) {
+  if (!stream) return is_null("stream");
+  if (!state) return is_null("state");
+  stream->stream.save_state(state);
+  return GRU_NATIVE_OK;
+}
+
+int gru_native_stream_load_state(gru_native_stream* stream, const float* state) {
+  if (!stream) return is_null("stream");
+  if (!state) return is_null("state");
+  stream->stream.load_state(state);
+  return GRU_NATIVE_OK;
+}
+
+int gru_native_stream_prewarm(gru_native_stream* stream, size_t frames) {
+  if (!stream) return is_null("stream");
+  stream->stream.prewarm(frames);
+  return GRU_NATIVE_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,96 @@
+#include "files/description.h"
+
+#include <nlohmann/json.hpp>
+
+#include "files/blocks.h"
+#include "files/json.h"
+
+namespace gru_native {
+namespace {
+
+using nlohmann::json;
+
+constexpr int version = 1;
+
+// Reads the value of one option; the overload says what it must be.
+void read(const json& from, std::int64_t& value, const char* name) {
+  if (!from.is_number_integer() || (from.is_number_unsigned() && from.get<std::uint64_t>() > std::uint64_t(INT64_MAX)))
+    throw FileError(std::string(name) + " is no whole number");
+  value = from.get<std::int64_t>();
+}
+void read(const json& from, bool& value, const char* name) {
+  if (!from.is_boolean()) throw FileError(std::string(name) + " is neither true nor false");
+  value = from.get<bool>();
+}
+void read(const json& from, double& value, const char* name) {
+  if (!from.is_number()) throw FileError(std::string(name) + " is no number");
+  value = from.get<double>();
+}
+void read(const json& from, std::string& value, const char* name) {
+  if (!from.is_string()) throw FileError(std::string(name) + " is no text");
+  value = from.get<std::string>();
+}
+
+BlockSpec read_block(const json& from) {
+  if (!from.is_object()) throw FileError("is no JSON object");
+  std::string type;
+  const auto named = from.find("type");
+  if (named == from.end()) throw FileError("has no type");
+  read(*named, type, "type");
+  BlockSpec block = block_of_type(type);
+  std::size_t known = 1;
+  const auto option = [&](const char* name, auto& value) {
+    const auto found = from.find(name);
+    if (found == from.end()) return;
+    read(*found, value, name);
+    ++known;
+  };
+  option("prefix", block.prefix);
+  each_option(block, option);
+  if (known == from.size()) return block;
+  for (const auto& entry : from.items()) {
+    const std::string& key = entry.key();
+    bool is_option = key == "type" || key == "prefix";
+    each_option(block, [&](const char* name, auto&) { is_option |= key == name; });
+    if (!is_option) throw FileError("has an option " + quoted(key) + " that " + type + " does not have here");
+  }
+  return block;
+}
+
+}  // namespace
+
+std::vector<BlockSpec> parse_description(const std::string& text) {
+  const json root = parse_json(text);
+  if (!root.is_object()) throw FileError("description: is no JSON object");
+  const auto number = root.find("version");
+  if (number == root.end() || *number != version)
+    throw FileError(
+        "description: version is " +
+        (number == root.end() ? "missing" : quoted(number->dump(-1, ' ', true, json::error_handler_t::replace))) +
+        "; this library reads version " + std::to_string(version));
+  const auto list = root.find("blocks");
+  if (list == root.end() || !list->is_array()) throw FileError("description: has no list of blocks");
+  for (const auto& [key, unused] : root.items())
+    if (key != "version" && key != "blocks") throw FileError("description: has an unknown entry " + quoted(key));
+  std::vector<BlockSpec> blocks;
+  for (const json& block : *list) {
+    try {
+      blocks.push_back(read_block(block));
+    } catch (const std::exception& error) {
+      throw FileError("description: block " + std::to_string(blocks.size()) + ": " + error.what());
+    }
+  }
+  return blocks;
+}
+
+std::string description_text(const std::vector<BlockSpec>& blocks) {
+  json list = json::array();
+  for (BlockSpec block : blocks) {
+    json entry{{"type", type_of(block)}, {"prefix", block.prefix}};
+    each_option(block, [&](const char* name, auto& value) { entry[name] = value; });
+    list.push_back(entry);
+  }
+  return json{{"version", version}, {"blocks", list}}.dump();
+}
+
+}  // namespace gru_native

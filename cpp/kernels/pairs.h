@@ -1,0 +1,65 @@
+// Drives cells/grconv.h over pairs of neighbouring rows.
+#pragma once
+#include "cells/grconv.h"
+#include "kernels/step.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+template <class T>
+EIGEN_ALWAYS_INLINE PairGates<Lanes<T>> load_gates(const T* a) {
+  return {Lanes<T>(a[0]), Lanes<T>(a[1]), Lanes<T>(a[2])};
+}
+template <class T>
+EIGEN_ALWAYS_INLINE void store_gates(const PairGates<Lanes<T>>& w, T* a) {
+  w.c.store_first(a, 1);
+  w.l.store_first(a + 1, 1);
+  w.r.store_first(a + 2, 1);
+}
+
+template <class Cell, class T>
+void pairs_forward(const Pairs<T>& s) {
+  using V = Lanes<T>;
+  for (Index pair = s.begin; pair < s.end; ++pair) {
+    const Index left = s.left[pair];
+    T* const gates = at(s.a, left, s.units);
+    const PairGates<V> w = Cell::gates(load_gates(gates));
+    store_gates(w, gates);
+    for (Index unit = 0; unit < s.hidden; unit += V::size) {
+      Pair<V> p;
+      p.n = V::load(at(s.a, left, unit));
+      p.left = V::load(at(s.below, left, unit));
+      p.right = V::load(at(s.below, left + 1, unit));
+      Cell::forward(w, p);
+      p.n.store(at(s.a, left, unit));
+      const Index units = s.hidden - unit;  // the padding of h stays 0: sums run over it
+      (units < V::size ? p.h.first(units) : p.h).store(at(s.above, pair, unit));
+    }
+  }
+}
+
+template <class Cell, class T>
+void pairs_backward(const PairsGradient<T>& s) {
+  using V = Lanes<T>;
+  for (Index pair = s.begin; pair < s.end; ++pair) {
+    const Index left = s.left[pair];
+    const PairGates<V> w = load_gates(at(s.a, left, s.units));
+    PairGates<V> dw{V(T(0)), V(T(0)), V(T(0))};
+    for (Index unit = 0; unit < s.hidden; unit += V::size) {
+      const Index units = s.hidden - unit;
+      Pair<V> p;
+      PairGradient<V> d;
+      p.n = V::load(at(s.a, left, unit));
+      p.left = V::load(at(s.below, left, unit));
+      p.right = V::load(at(s.below, left + 1, unit));
+      d.dh = V::load_first(at(s.dabove, pair, unit), units);
+      Cell::backward(w, p, d, dw);
+      (units < V::size ? d.n.first(units) : d.n).store(at(s.da, left, unit));
+      d.left.store(at(s.dneighbours, left, unit));
+      d.right.store(at(s.dneighbours, left, s.right_at + unit));
+    }
+    const auto sum = [](V v) { return V(packet::predux(v.p)); };
+    store_gates(Cell::gates_backward(w, {sum(dw.c), sum(dw.l), sum(dw.r)}), at(s.da, left, s.units));
+  }
+}
+
+}  // namespace gru_native::GRU_NATIVE_ISA

@@ -1,0 +1,23 @@
+// What a spec may be, and what a call may ask for: std::invalid_argument names what is wrong. Once per call.
+#pragma once
+#include "gru_native/model.h"
+
+namespace gru_native {
+
+template <class T>
+void check_call(const LayerSpec& spec, const ForwardCall<T>& call);
+// `weights`: how many tensors the layer has.
+template <class T>
+void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
+                std::size_t weights);
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call);
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients);
+template <class T>
+void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call);
+template <class T>
+void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<const T>& x, const Sequences<T>& y,
+                  std::int64_t seq_len, std::int64_t batch);
+
+}  // namespace gru_native

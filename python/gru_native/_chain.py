@@ -1,0 +1,201 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._arguments import size
+from ._dense import Dense, DenseTape
+from ._layers import GRU, LSTM, RNN, State, StateLike, Stream, Tape
+from ._weights import Array, Weighted
+
+Block: TypeAlias = RNN | LSTM | GRU | Dense
+
+
+class ChainTape(NamedTuple):
+    """What ``Chain.backward`` needs of one forward call."""
+
+    tapes: tuple[Tape | DenseTape, ...]
+
+
+class ChainGradients(NamedTuple):
+    """What ``Chain.backward`` returns: gradients, each in the shape of what it belongs to."""
+
+    x: Array
+    state: tuple[State, ...]
+    weights: dict[str, Array]
+
+
+class _Parts:
+    """The weights of all blocks, each name behind its block's number."""
+
+    def __init__(self, blocks: tuple[Block, ...]) -> None:
+        self._blocks = blocks
+
+    def weights(self, writeable: bool) -> dict[str, NDArray[Any]]:
+        return {
+            f"{i}.{name}": w
+            for i, block in enumerate(self._blocks)
+            for name, w in block._core.weights(writeable=writeable).items()
+        }
+
+    def commit(self) -> None:
+        for block in self._blocks:
+            block._core.commit()
+
+
+class Chain(Weighted):
+    """Recurrent and dense layers one after the other, as torch.nn.Sequential: LSTM, then a head.
+
+    The state is a tuple with one entry for each recurrent layer. Weights have their block's number
+    in front: "0.weight_ih_l0", "1.weight". The blocks are shared, not copied.
+
+    Raises ValueError or TypeError, naming the block, if there is none, a size does not match the
+    one before, or dtypes or ``batch_first`` differ.
+    """
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.blocks = tuple(blocks)
+        if not self.blocks:
+            raise ValueError("blocks is empty; expected at least one layer")
+        for i, block in enumerate(self.blocks):
+            if not isinstance(block, (RNN, LSTM, GRU, Dense)):
+                kind = type(block).__name__
+                raise TypeError(f"blocks[{i}] is a {kind}; expected an RNN, LSTM, GRU or Dense")
+            if block.dtype != self.blocks[0].dtype:
+                raise ValueError(
+                    f"blocks[{i}] has dtype {block.dtype}; expected {self.blocks[0].dtype}, "
+                    "that of the first"
+                )
+            if i > 0 and block.input_size != (width := _output_size(self.blocks[i - 1])):
+                raise ValueError(
+                    f"blocks[{i}] has input_size {block.input_size}; expected {width}, "
+                    "the output size of the block before it"
+                )
+        self.dtype = self.blocks[0].dtype
+        self.input_size = self.blocks[0].input_size
+        self.output_size = _output_size(self.blocks[-1])
+        layouts = {b.batch_first for b in self.blocks if not isinstance(b, Dense)}
+        if len(layouts) > 1:
+            raise ValueError("batch_first differs among the blocks; expected the same in all")
+        self.batch_first = layouts.pop() if layouts else False
+        self._core = _Parts(self.blocks)
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        state: Sequence[StateLike | None] | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+    ) -> tuple[Array, tuple[State, ...]]:
+        """Inference: ``y, state = chain(x, state=None, lengths=None)``.
+
+        x and lengths are as for a layer; y has the last block's columns and is 0 past a sequence's
+        end. Raises ValueError and TypeError as the blocks do, naming the block.
+        """
+        y: Any = x
+        final: list[State] = []
+        for i, block, initial in self._with_states(state):
+            with _in_block(i):
+                if isinstance(block, Dense):
+                    y = block(y, lengths=lengths, batch_first=self.batch_first)
+                else:
+                    y, end = block(y, initial, lengths=lengths)
+                    final.append(end)
+        return y, tuple(final)
+
+    def forward(
+        self,
+        x: ArrayLike,
+        state: Sequence[StateLike | None] | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        training: bool = True,
+    ) -> tuple[Array, tuple[State, ...], ChainTape]:
+        """As calling the chain, and also a tape for ``backward``: ``y, state, tape = ...``."""
+        y: Any = x
+        final: list[State] = []
+        tapes: list[Any] = []
+        for i, block, initial in self._with_states(state):
+            with _in_block(i):
+                if isinstance(block, Dense):
+                    y, tape = block.forward(y, lengths=lengths, batch_first=self.batch_first)
+                    tapes.append(tape)
+                else:
+                    y, end, own = block.forward(y, initial, lengths=lengths, training=training)
+                    tapes.append(own)
+                    final.append(end)
+        return y, tuple(final), ChainTape(tuple(tapes))
+
+    def backward(
+        self,
+        tape: ChainTape,
+        dy: ArrayLike,
+        dstate: Sequence[StateLike | None] | None = None,
+    ) -> ChainGradients:
+        """Gradients of a loss from dy, its gradient of y, and perhaps dstate, of the final state.
+
+        Returns ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used
+        again. Raises ValueError and TypeError as the blocks do, naming the block.
+        """
+        if not isinstance(tape, ChainTape) or len(tape.tapes) != len(self.blocks):
+            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this chain")
+        gradient: Any = dy
+        states: list[State] = []
+        weights: dict[str, Array] = {}
+        for i, block, dfinal in reversed(list(self._with_states(dstate, "dstate"))):
+            own: Any = tape.tapes[i]
+            with _in_block(i):
+                if isinstance(block, Dense):
+                    gradient, dweights = block.backward(own, gradient)
+                else:
+                    gradient, dinitial, dweights = block.backward(own, gradient, dfinal)
+                    states.insert(0, dinitial)
+            weights = {f"{i}.{name}": dw for name, dw in dweights.items()} | weights
+        return ChainGradients(gradient, tuple(states), weights)
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """A stream over this chain, as ``layer.stream``; its state is a tuple like the chain's."""
+        stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
+        return stream_type([b._core for b in self.blocks], size("batch_size", batch_size))
+
+    def _with_states(
+        self, state: Sequence[Any] | None, name: str = "state"
+    ) -> Iterator[tuple[int, Block, Any]]:
+        recurrent = [i for i, block in enumerate(self.blocks) if not isinstance(block, Dense)]
+        if state is not None and not isinstance(state, (tuple, list)):
+            raise TypeError(
+                f"{name} is a {type(state).__name__}; expected a tuple with one entry for each "
+                "recurrent layer"
+            )
+        if state is not None and len(state) != len(recurrent):
+            raise ValueError(
+                f"{name} has {len(state)} entries; expected {len(recurrent)}, one for each "
+                "recurrent layer"
+            )
+        entries = dict(zip(recurrent, state or [None] * len(recurrent), strict=True))
+        return iter([(i, block, entries.get(i)) for i, block in enumerate(self.blocks)])
+
+    def __repr__(self) -> str:
+        return f"Chain([{', '.join(map(repr, self.blocks))}])"
+
+
+def _output_size(block: Block) -> int:
+    if isinstance(block, Dense):
+        return block.output_size
+    directions = 2 if block.bidirectional else 1
+    return directions * (getattr(block, "proj_size", 0) or block.hidden_size)
+
+
+@contextmanager
+def _in_block(i: int) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"blocks[{i}]: {error}") from None

@@ -1,0 +1,183 @@
+"""Gated recursive convolution: argument names, documentation, drawings; for the rest see cpp/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import _core
+from ._arguments import flag as _flag
+from ._arguments import size as _size
+from ._weights import Array, Weighted, float_dtype
+
+GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
+
+
+class GrConvGradients(NamedTuple):
+    """What ``GatedRecursiveConv.backward`` returns, each in the shape of what it belongs to."""
+
+    x: Array
+    weights: dict[str, Array]
+
+
+class GatedRecursiveConv(Weighted):
+    """Gated recursive convolution, grConv (Cho, van Merrienboer, Bahdanau and Bengio 2014).
+
+    The lowest level is weight_ih x_t. Each further level makes one vector of every two neighbours,
+    until one is left, which stands for the whole sequence::
+
+        (c, l, r) = softmax(gate_left h_left + gate_right h_right + gate_bias)
+        h = c phi(weight_left h_left + weight_right h_right + bias) + l h_left + r h_right
+
+    The gates tell how a sentence was put together: ``draw_gates`` shows them.
+
+    ``activation`` is phi: "tanh", "sigmoid" or "relu". Weights: weight_ih (H, input_size),
+    weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H), gate_bias (3,), gates
+    in the order c, l, r (new, left, right). They start uniform in +-1/sqrt(H), drawn from ``seed``.
+
+    Raises ValueError or TypeError, naming the argument, for sizes below 1, an unknown activation or
+    a dtype other than float32 and float64.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: str = "tanh",
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.dtype = float_dtype(dtype)
+        self.input_size = _size("input_size", input_size)
+        self.hidden_size = _size("hidden_size", hidden_size)
+        if not isinstance(activation, str):
+            raise TypeError(f"activation is a {type(activation).__name__}; expected a string")
+        self.activation = activation
+        core_type = _core.GrConv32 if self.dtype == np.float32 else _core.GrConv64
+        self._core: _core._GrConv[Any] = core_type(
+            input_size=self.input_size, hidden_size=self.hidden_size, activation=activation
+        )
+        super().__init__(seed, self.hidden_size**-0.5)
+
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        lengths: ArrayLike | None = None,
+        *,
+        return_gates: Literal[False] = False,
+    ) -> Array: ...
+    @overload
+    def __call__(
+        self, x: ArrayLike, lengths: ArrayLike | None = None, *, return_gates: Literal[True]
+    ) -> tuple[Array, list[Array]]: ...
+    def __call__(
+        self, x: ArrayLike, lengths: ArrayLike | None = None, *, return_gates: bool = False
+    ) -> Array | tuple[Array, list[Array]]:
+        """One vector per sequence: ``y = layer(x, lengths=None)``.
+
+        x is (seq, batch, input_size) of the layer's dtype; lengths is (batch,), each 0 to seq, in
+        any order. The y of length 1 is weight_ih x itself, that of length 0 is zeros. Returns y,
+        (batch, hidden_size), and with ``return_gates`` also a list of seq - 1 arrays, one for each
+        level from the second on, (seq - level, batch, 3): c, l, r of each pair, 0 past the end of a
+        sequence.
+
+        Raises ValueError for wrong shapes or lengths and TypeError for wrong dtypes or kinds.
+        """
+        result: Any = self._core(x, lengths, _flag("return_gates", return_gates))
+        return result  # type: ignore[no-any-return]
+
+    def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, GrConvTape]:
+        """As calling the layer, and also a tape for ``backward``: ``y, tape = ...``."""
+        result: tuple[Array, Any] = self._core.forward(x, lengths)
+        return result
+
+    def backward(self, tape: GrConvTape, dy: ArrayLike) -> GrConvGradients:
+        """Gradients of a loss from dy, its gradient of y and of y's shape.
+
+        Returns ``x`` (0 past the end of a sequence) and ``weights`` by name. A tape may be used
+        again. Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong
+        kinds.
+        """
+        if not isinstance(tape, GrConvTape):
+            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
+        own = _core.GrConvTape32 if self.dtype == np.float32 else _core.GrConvTape64
+        if not isinstance(tape, own):
+            raise ValueError(
+                "tape was made by a layer of another dtype; expected one of this layer"
+            )
+        return GrConvGradients(*self._core.backward(tape, dy))
+
+    def __repr__(self) -> str:
+        return (
+            f"GatedRecursiveConv({self.input_size}, {self.hidden_size}, "
+            f"activation={self.activation!r}, dtype={self.dtype})"
+        )
+
+
+def draw_gates(
+    gates: Sequence[ArrayLike],
+    words: Sequence[str] | None = None,
+    sequence: int = 0,
+    path: str | PathLike[str] | None = None,
+) -> str:
+    """Draw the pyramid of one sequence from the gates that ``layer(x, return_gates=True)`` gave.
+
+    Each pair shows its strongest gate: ``^`` for a new unit, ``/`` where the left neighbour is
+    passed on and ``\\`` where the right one is. ``words`` stand below the pyramid; their number is
+    the sequence's length, which without them is the longest one. With ``path`` the pyramid is also
+    drawn to that file, lines as dark as their gates (needs matplotlib).
+
+    Returns the drawing as text. Raises ValueError for a sequence or words that do not fit, and
+    ImportError for a path without matplotlib.
+    """
+    levels = [np.asarray(level) for level in gates]
+    for k, level in enumerate(levels):
+        if level.ndim != 3 or len(level) != len(levels) - k or level.shape[2] != 3:
+            raise ValueError(
+                f"gates[{k}] has shape {level.shape}; expected ({len(levels) - k}, batch, 3)"
+            )
+    batch = levels[0].shape[1] if levels else sequence + 1
+    if not 0 <= sequence < batch:
+        raise ValueError(f"sequence is {sequence}; expected 0 to {batch - 1}")
+    length = len(levels) + 1 if words is None else len(words)
+    if not 1 <= length <= len(levels) + 1:
+        raise ValueError(f"words are {length}; expected 1 to {len(levels) + 1}")
+    names = [str(t) for t in range(length)] if words is None else [str(word) for word in words]
+    own = [level[: length - 1 - k, sequence] for k, level in enumerate(levels[: length - 1])]
+
+    width = max(len(name) for name in names) + 1
+    width += width % 2  # half of it is the step from level to level
+    rows = [
+        " " * (width // 2 * (k + 1)) + "".join("^/\\"[int(g.argmax())].center(width) for g in level)
+        for k, level in enumerate(own)
+    ]
+    bottom = "".join(name.center(width) for name in names)
+    if path is not None:
+        _draw_file(own, names, path)
+    return "\n".join(row.rstrip() for row in [*reversed(rows), bottom])
+
+
+def _draw_file(own: list[Array], names: list[str], path: str | PathLike[str]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1 + 0.8 * len(names), 1 + 0.6 * len(names)))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for k, level in enumerate(own):
+        for j, (new, left, right) in enumerate(level):
+            at = (j + (k + 1) / 2, k + 1)
+            for gate, x in ((left, at[0] - 0.5), (right, at[0] + 0.5)):
+                axes.plot([x, at[0]], [k, at[1]], color="black", alpha=float(gate), zorder=1)
+            axes.scatter(*at, s=80, color=str(1 - float(new)), edgecolors="black", zorder=2)
+    for j, name in enumerate(names):
+        axes.text(j, -0.15, name, ha="center", va="top")
+    axes.set_axis_off()
+    axes.set_ylim(-1, len(names))
+    figure.savefig(path, bbox_inches="tight")

@@ -1,0 +1,206 @@
+"""gru_native.save and load: round trips, state_dicts from PyTorch, and files that are none."""
+
+import builtins
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import gru_native
+from gru_native import GRU, LSTM, RNN, Chain, Dense
+from helpers import assert_same_bits
+
+safetensors_numpy = pytest.importorskip("safetensors.numpy")
+
+MODELS = {
+    "rnn": lambda **o: RNN(3, 4, 2, nonlinearity="relu", bias=False, dropout=0.25, seed=1, **o),
+    "lstm": lambda **o: LSTM(3, 4, bidirectional=True, proj_size=2, seed=2, **o),
+    "gru": lambda **o: GRU(3, 4, reset_after=False, batch_first=True, seed=3, **o),
+    "lstm_variant": lambda **o: LSTM(
+        3,
+        4,
+        2,
+        peephole=True,
+        input_gate=False,
+        output_activation="identity",
+        cell_clip=2.5,
+        proj_size=2,
+        nonrecurrent_proj_size=1,
+        seed=7,
+        **o,
+    ),
+    "lstm_coupled": lambda **o: LSTM(3, 4, peephole=True, coupled_gates=True, seed=8, **o),
+    "gru_relu": lambda **o: GRU(3, 4, candidate_activation="relu", seed=9, **o),
+    "dense": lambda **o: Dense(3, 4, activation="relu", bias=False, seed=4, **o),
+    "chain": lambda **o: Chain([LSTM(3, 4, seed=5, **o), Dense(4, 1, activation="tanh", **o)]),
+    "chain_of_one": lambda **o: Chain([GRU(3, 4, seed=6, **o)]),
+}
+
+
+def output(model):
+    y = model(np.random.default_rng(1).standard_normal((5, 2, 3)).astype(model.dtype))
+    return y if isinstance(model, Dense) else y[0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_round_trip(model, dtype, path):
+    model = model(dtype=dtype)
+    gru_native.save(model, path)
+    loaded = gru_native.load(path)
+    assert repr(loaded) == repr(model)
+    assert type(loaded) is type(model)
+    assert_same_bits(output(loaded), output(model))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_file_is_plain_safetensors(path):
+    model = MODELS["chain"]()
+    gru_native.save(model, str(path))
+    tensors = safetensors_numpy.load_file(path)
+    assert set(tensors) == set(model.weights)
+    for name, array in tensors.items():
+        assert_same_bits(array, np.asarray(model.weights[name]))
+
+
+def test_state_dict_from_torch(path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = torch.nn.LSTM(1, 16, 2)
+            self.head = torch.nn.Linear(16, 1)
+
+    torch.manual_seed(1)
+    model = Model()
+    save_file(model.state_dict(), path)
+    x = np.random.default_rng(2).standard_normal((20, 1, 1)).astype(np.float32)
+    with torch.no_grad():
+        expected = model.head(model.rnn(torch.from_numpy(x))[0]).numpy()
+    loaded = gru_native.load(path)
+    assert [type(b) for b in loaded.blocks] == [LSTM, Dense]
+    np.testing.assert_allclose(loaded(x)[0], expected, rtol=0, atol=1e-6)
+
+
+def test_description(path):
+    model = MODELS["rnn"]()
+    safetensors_numpy.save_file({f"a.{k}": v for k, v in model.state_dict().items()}, path)
+    description = [
+        {
+            "type": "RNN",
+            "prefix": "a.",
+            "input_size": 3,
+            "hidden_size": 4,
+            "num_layers": np.int64(2),
+            "nonlinearity": "relu",
+            "bias": False,
+            "dropout": 0.25,
+        }
+    ]
+    loaded = gru_native.load(path, description)
+    assert repr(loaded) == repr(model)
+    assert_same_bits(output(loaded), output(model))
+    assert gru_native.load(path).nonlinearity == "tanh"  # the name of the function is not in it
+
+
+BAD_DESCRIPTIONS = [
+    ([], "no blocks"),
+    ([{"type": "RNN", "input_size": 3, "hidden_size": 4}], "no tensor weight_ih_l0"),
+    ([{"type": "Conv"}], "type is .Conv"),
+    ([{"prefix": ""}], "has no type"),
+    ([{"type": "Dense", "hidden_size": 3}], "option 'hidden_size' that Dense does not have"),
+    ([{"type": "Dense", "input_size": "3"}], "input_size is a str"),
+    ([{"type": "Dense", "input_size": True}], "input_size is a bool"),
+    ([{"type": "Dense", "input_size": 2**70}], "input_size is out of range"),
+    ([{"type": "Dense", "bias": 1}], "bias is a int"),
+    ([{"type": "Dense", "activation": "gelu"}], "activation is .gelu"),
+    ([{"type": "Dense", "input_size": 3, "output_size": 5}], r"weight has shape \(4, 3\)"),
+    ([{"type": "LSTM", "input_size": 3, "hidden_size": 2**40}], "no tensor|larger than memory"),
+]
+
+
+@pytest.mark.parametrize(("description", "text"), BAD_DESCRIPTIONS)
+def test_bad_descriptions(description, text, path):
+    safetensors_numpy.save_file(MODELS["dense"]().state_dict(), path)
+    with pytest.raises(ValueError, match=rf"model\.safetensors: .*({text})"):
+        gru_native.load(path, description)
+
+
+def with_metadata(text):
+    tensors = {"weight": np.ones((2, 3), np.float32)}
+    return safetensors_numpy.save(tensors, {"gru_native": text})
+
+
+def described(**options):
+    block = {"type": "Dense", "prefix": "", "input_size": 3, "output_size": 2, "bias": False}
+    return with_metadata(json.dumps({"version": 1, "blocks": [block | options]}))
+
+
+def arrays(**tensors):
+    return safetensors_numpy.save(tensors)
+
+
+WEIGHT = np.ones((2, 3), np.float32)
+BAD_FILES = {
+    "empty": (b"", ""),
+    "no_header": (b"PK\x03\x04" + bytes(100), ""),
+    "truncated": (described()[:-5], ""),
+    "header_beyond": (struct.pack("<Q", 2**40) + described()[8:], ""),
+    "no_tensors": (arrays(), "no dtype|no tensors"),
+    "float16": (arrays(weight=WEIGHT.astype(np.float16)), "tensor weight has dtype F16; expected"),
+    "integers": (arrays(weight=WEIGHT.astype(int)), "tensor weight has dtype I64"),
+    "mixed": (arrays(weight=WEIGHT, bias=np.ones(2)), "no dtype in common"),
+    "nan": (arrays(weight=WEIGHT * np.float32(np.nan)), "tensor weight holds NaN"),
+    "unknown_name": (arrays(running_mean=WEIGHT), "tensor running_mean belongs to no"),
+    "vector": (arrays(weight=WEIGHT[0]), r"tensor weight has shape \(3,\); expected a matrix"),
+    "rows": (arrays(weight_ih_l0=WEIGHT, weight_hh_l0=np.ones((2, 4), np.float32)), "2 rows"),
+    "surplus": (arrays(weight=WEIGHT, weight_ih_l0=WEIGHT), "weight_ih_l0 belongs to no block"),
+    "no_order": (arrays(**{"a.weight": WEIGHT, "b.weight": WEIGHT}), "no order"),
+    "no_json": (with_metadata("{"), "description"),
+    "no_version": (with_metadata("{}"), "expected version 1"),
+    "version": (with_metadata('{"version": 2, "blocks": []}'), "expected version 1"),
+    "no_blocks": (with_metadata('{"version": 1}'), "a list of blocks"),
+    "twice": (with_metadata('{"version": 1, "version": 1, "blocks": []}'), "is there twice"),
+    "deep": (with_metadata("[" * 100000), "description"),
+    "option": (described(peephole=True), "option 'peephole' that Dense does not have"),
+    "type": (described(type="Conv"), "type is .Conv"),
+    "huge": (described(output_size=10**12), r"weight has shape \(2, 3\)"),
+}
+
+
+@pytest.mark.parametrize(("content", "text"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files(content, text, path):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"model\.safetensors: .*({text})"):
+        gru_native.load(path)
+
+
+def test_arguments(path, tmp_path):
+    with pytest.raises(TypeError, match="model is a int"):
+        gru_native.save(3, path)
+    with pytest.raises(FileNotFoundError):
+        gru_native.load(path)
+    with pytest.raises(OSError, match="model"):
+        gru_native.save(MODELS["gru"](), tmp_path / "nowhere" / "model")
+
+
+def test_without_safetensors(path, monkeypatch):
+    usual = builtins.__import__
+
+    def refuse(name, *rest, **more):
+        if name.startswith("safetensors"):
+            raise ImportError(name)
+        return usual(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    for call in (lambda: gru_native.save(MODELS["gru"](), path), lambda: gru_native.load(path)):
+        with pytest.raises(ImportError, match=r"gru-native\[files\]"):
+            call()
