@@ -16,8 +16,8 @@ from helpers import (
     random_weights,
 )
 from reference import Spec, Variant, gru, lstm, lstm_variants
-from reference.functions import sigmoid
 from reference.network import cell_backward, cell_forward, cell_weights
+from reference.sigmoid import sigmoid
 
 STACKS = [
     Spec("rnn_tanh", 3, 4, num_layers=2, bidirectional=True),

@@ -13,7 +13,8 @@ The three blocks lie in the rows of W and U in the order r, z, n, as in torch.
 
 import numpy as np
 
-from reference.functions import ACTIVATIONS, sigmoid
+from reference.functions import ACTIVATIONS
+from reference.sigmoid import sigmoid
 
 
 def forward(w, x, state, reset_after, phi="tanh"):

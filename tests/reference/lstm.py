@@ -13,7 +13,7 @@ The four blocks lie in the rows of W and U in the order i, f, g, o, as in torch.
 
 import numpy as np
 
-from reference.functions import sigmoid
+from reference.sigmoid import sigmoid
 
 
 def forward(w, x, state):

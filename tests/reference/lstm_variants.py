@@ -16,7 +16,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from reference.functions import ACTIVATIONS, sigmoid
+from reference.functions import ACTIVATIONS
+from reference.sigmoid import sigmoid
 
 
 @dataclass(frozen=True)
