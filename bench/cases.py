@@ -67,10 +67,16 @@ class Case:
         """Of the matrix products of the call: a multiplication and an addition a weight and step.
 
         A training step has three such products: forward, gradients of what goes in, and gradients
-        of the weights.
+        of the weights. A call without a state needs no recurrent product at its first step.
         """
         weights = sum(i + r for i, r in self.layers())
-        return 2 * weights * self.steps * (3 if self.group == "training" else 1)
+        products = weights * self.steps * (3 if self.group == "training" else 1)
+        return 2 * (products - self.stateless * self.batch * sum(r for _, r in self.layers()))
+
+    @property
+    def stateless(self) -> bool:
+        """Whether calls begin without a state; a stream has one."""
+        return self.group != "streaming"
 
     def full_batch(self) -> Case | None:
         """For a ragged case, the case with as many steps and all rows equally long."""

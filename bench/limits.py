@@ -89,7 +89,9 @@ def limit_parts(case: Case, limits: Limits, threads: int) -> Parts:
     cores = limits.used(threads)
     layers = [(BYTES * i / cores, BYTES * r / cores) for i, r in case.layers()]
     whole = sum(i + r for i, r in layers)
-    passes = case.seq_len * (2 if case.group == "training" else 1)
+    passes = case.seq_len * (2 if case.group == "training" else 1) - case.stateless
+    if case.stateless and case.seq_len == 1:
+        whole = sum(i for i, _ in layers)
     seconds, slowest = 0.0, 0.0
     for from_input, recurrent in layers:
         cycle = whole if case.seq_len == 1 else recurrent  # read again and again
@@ -115,7 +117,8 @@ def limit_seconds(case: Case, limits: Limits, threads: int) -> float:
     are not. The layers of a stack come one after the other, each cycling over its own share only:
     the kindest order there is. The input weights are read once a call, for all steps together,
     from the level that holds a core's share of all weights of the stack. With seq_len = 1 each
-    call is one step, so the recurrent weights, too, come from the level that holds all of these.
+    call is one step, so the recurrent weights, too, come from the level that holds all of these;
+    but a call without a state needs none of them at its first step.
 
     Neither bound counts x, y, the state or hand-over between cores.
     """

@@ -83,6 +83,31 @@ def test_specials_travel_as_in_torch(cell, special, bidirectional, dtype):
     check(case, dtype, expected.y, expected.final)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
+def test_a_weight_that_is_no_number_shows_at_the_first_step(cell, value, dtype):
+    """Though the state it is multiplied with is zero: the product is left out only if it is 0."""
+    case = odd_case(cell, dtype)
+    case.weights["weight_hh_l0"][:, 2] = value
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    y, _ = layer(case.x[:1])
+    exact = case.cast(np.float64)
+    with np.errstate(invalid="ignore"):
+        expected, _, _ = reference.forward(case.spec, exact.weights, exact.x[:1])
+    assert np.isnan(expected).all()
+    assert np.isnan(y).all()
+
+
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
+def test_a_state_of_zeros_is_no_state(cell, dtype):
+    case = odd_case(cell, dtype)
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    y, final = layer(case.x)
+    zeros = tuple(np.zeros_like(part) for part in parts(final))
+    given, _ = layer(case.x, zeros if len(zeros) == 2 else zeros[0])
+    assert y.tobytes() == given.tobytes()
+
+
 @pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_a_nan_stays_in_its_sequence(cell, dtype):
     case = odd_case(cell, dtype)

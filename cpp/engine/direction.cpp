@@ -79,6 +79,7 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
     }
   };
   for (const Matrix<T>& h : h_) load(h, h0, state_);
+  zero_state_ = !h0;
   if (cell_.has_c) load(c_, c0, spec_.hidden_size);
 }
 
@@ -183,6 +184,8 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
     }
+    // U h- is zero where h- is; but NaN or infinite weights must show.
+    s.product.depth = step == 0 && zero_state_ && weights_.finite ? 0 : step_.product.depth;
     s.product.last_panel_first = (phase_ + step) % 2;
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
@@ -196,6 +199,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     } else if (cell_.candidate.count > 0) {
       Step<T> second = s;
       second.product = second_;
+      if (s.product.depth == 0) second.product.depth = 0;
       second.product.panel_begin = weights_.second.panel_begin(mine.begin);
       second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();

@@ -38,7 +38,7 @@ class DirectionForward {
   // Steps [begin, end) of time->seq_len, called by every member of the crew.
   void run(const Io& io, Index begin, Index end, int member, Crew& crew);
   // After the last run of a call, by one member: the next call goes on from here.
-  void advance(Index steps) { phase_ += steps; }
+  void advance(Index steps) { phase_ += steps, zero_state_ = false; }
 
   Index chunk_steps() const { return chunk_steps_; }
 
@@ -64,6 +64,7 @@ class DirectionForward {
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn
   Matrix<T> c_{}, u_{};
   const T* zeros_;
+  bool zero_state_ = true;     // before the next step 0
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current
 };
 

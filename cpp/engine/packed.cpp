@@ -1,5 +1,6 @@
 #include "engine/packed.h"
 
+#include <cmath>
 #include <limits>
 
 #include "runtime/dispatch.h"
@@ -23,6 +24,8 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
   p.input = matrix(at.ih, cell.input);
   p.recurrent = matrix(at.hh, cell.recurrent);
   if (cell.candidate.count > 0) p.second = matrix(at.hh, cell.candidate);
+  const Weight<T>& hh = weights[at.hh];
+  for (Index k = 0; k < hh.shape[0] * hh.shape[1]; ++k) p.finite &= std::isfinite(hh.data[k]);
   if (at.hr >= 0)
     p.second = pack_rows<T>(spec.output_size(), 1, hidden, lanes, [&](int, Index unit) {
       return unit < spec.proj_size ? weights[at.hr].data + unit * hidden

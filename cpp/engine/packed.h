@@ -14,6 +14,7 @@ template <class T>
 struct PackedDirection {
   PackedMatrix<T> input, recurrent;
   PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
+  bool finite = true;         // weight_hh: then a product with zeros is zero
   Buffer<T> bias;             // [block][slot][lane]
   Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
 };
