@@ -58,6 +58,12 @@ struct Weight {
   std::string name;                 // "weight_ih_l0", "bias_hh_l1_reverse", ...
   std::vector<std::int64_t> shape;  // (rows, columns) or (rows,)
   T* data;                          // row-major
+
+  std::int64_t size() const {  // numbers in it
+    std::int64_t n = 1;
+    for (const std::int64_t length : shape) n *= length;
+    return n;
+  }
 };
 
 // Sequences: element k of row b at time t is data[t * step_stride + b * batch_stride + k].
