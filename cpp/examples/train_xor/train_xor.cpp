@@ -1,19 +1,13 @@
-// Trains a GRU to remember two bits of a sequence, those that are marked, and to tell whether they differ.
+// Trains a GRU to remember the two marked bits of a sequence and to tell whether they differ: train_xor FILE
 //
-//   train_xor FILE
-//
-// An input is a bit (-1 or 1) and a mark (0 or 1); the answer is the sign of the output at the end. FILE is what
-// gru_native.load reads in Python and Model::load in C++.
+// An input is a bit (-1 or 1) and a mark (0 or 1); the answer is the sign of the output at the end.
 #include <gru_native/gru_native.h>
 
 #include <cmath>
 #include <cstdio>
-#include <memory>
 #include <random>
 #include <stdexcept>
 #include <vector>
-
-namespace {
 
 constexpr int steps = 12, batch = 64, hidden = 24;
 std::mt19937 random_bits(1);
@@ -52,16 +46,13 @@ struct Trained {
     const float scale = rate * std::sqrt(1 - std::pow(0.999f, step)) / (1 - std::pow(0.9f, step));
     for (std::size_t k = 0; k < gradients.size(); ++k)
       for (std::size_t i = 0; i < gradients[k].size(); ++i) {
-        const float g = gradients[k][i];
-        m[k][i] += 0.1f * (g - m[k][i]);
-        v[k][i] += 0.001f * (g * g - v[k][i]);
+        m[k][i] += 0.1f * (gradients[k][i] - m[k][i]);
+        v[k][i] += 0.001f * (gradients[k][i] * gradients[k][i] - v[k][i]);
         layer->weights()[k].data[i] -= scale * m[k][i] / (std::sqrt(v[k][i]) + 1e-8f);
       }
     layer->commit();
   }
 };
-
-}  // namespace
 
 int main(int argc, char** argv) try {
   if (argc != 2) throw std::invalid_argument("expected the name of a file to write");
@@ -77,11 +68,8 @@ int main(int argc, char** argv) try {
   for (int step = 1; step <= 3000 && (step % 100 != 1 || right < 0.995); ++step) {
     if (step % 100 == 1) loss = right = 0;
     const Examples examples;
-    gru_native::ForwardCall<float> call;
-    call.seq_len = steps;
-    call.batch = batch;
-    call.x = {examples.x.data(), batch * 2, 2};
-    call.final.h = h.data();
+    const gru_native::ForwardCall<float> call{steps, batch,     {examples.x.data(), batch * 2, 2}, nullptr, {},
+                                              {},    {h.data()}};
     const auto tape = gru.layer->forward(call, 0, true);
     const gru_native::DenseCall<float> dense{1, batch, {h.data(), 0, hidden}, nullptr, {answer.data(), 0, 1}};
     head.layer->forward(dense);
@@ -91,8 +79,8 @@ int main(int argc, char** argv) try {
       right += ((z > 0) == (target > 0)) / (100. * batch);
       danswer[b] = (1 / (1 + std::exp(-z)) - target) / batch;
     }
-    float *dweight = head.gradients[0].data(), *dbias = head.gradients[1].data();
-    head.layer->backward(dense, {{danswer.data(), 0, 1}, {dh.data(), 0, hidden}, dweight, dbias});
+    float *dw = head.gradients[0].data(), *db = head.gradients[1].data();
+    head.layer->backward(dense, {{danswer.data(), 0, 1}, {dh.data(), 0, hidden}, dw, db});
     gru_native::BackwardCall<float> back;
     back.dfinal.h = dh.data();
     for (auto& gradient : gru.gradients) back.dweights.push_back(gradient.data());
