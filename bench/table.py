@@ -122,11 +122,9 @@ def of_steps(steps: Sequence[Step], limits: Limits | None) -> Table:
         met = "-" if target is None else ("yes" if s["ns"] <= target else "no")
         name = f"{s['cell'].upper()} {s['input']}->{s['hidden']}"
         block = blocks.get(shape(s))
-        in_block = number(block["ns"] if block else None)
-        allocations = s["allocations"] + (block["allocations"] if block else 0)
-        lines.append(
-            (name, str(s["threads"]), number(s["ns"]), number(target), met, in_block, f"{allocations}")
-        )
+        asked = s["allocations"] + (block["allocations"] if block else 0)
+        times = number(s["ns"]), number(target), met, number(block["ns"] if block else None)
+        lines.append((name, str(s["threads"]), *times, str(asked)))
     header = ("ns a step", "threads", "ns", "target ns", "met", "in blocks of 64", "allocations")
     return Table("One streaming step in C++", header, lines)
 
