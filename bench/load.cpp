@@ -40,10 +40,8 @@ int main(int argc, char** argv) try {
   std::uniform_real_distribution<float> weight(-0.04f, 0.04f);
   std::size_t bytes = 0;
   for (const auto& w : layer->weights()) {
-    std::int64_t n = 1;
-    for (const std::int64_t size : w.shape) n *= size;
-    std::generate_n(w.data, n, [&] { return weight(random); });
-    bytes += static_cast<std::size_t>(n) * sizeof(float);
+    std::generate_n(w.data, w.size(), [&] { return weight(random); });
+    bytes += static_cast<std::size_t>(w.size()) * sizeof(float);
   }
   layer->commit();
   Model({std::shared_ptr<const Layer<float>>(layer)}).save(argv[1]);

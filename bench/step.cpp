@@ -2,8 +2,8 @@
 //
 //   step [--quick] [--cells lstm,gru,rnn] [--threads 1,2]
 //
-// "stream" is Stream::process with one step; "forward" is Layer::forward with one step, the row T=1 of compare.py
-// without the cost of a call from Python.
+// "stream" is Stream::process with one step, "block" with 64 (its time is that of one step, too); "forward" is
+// Layer::forward with one step, the row T=1 of compare.py without the cost of a call from Python.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -68,10 +68,11 @@ double median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-constexpr int inputs = 16;  // different ones in turn
+constexpr int inputs = 16;   // different ones in turn
+constexpr int in_block = 64;  // steps
 
 struct Work {
-  const char* what;  // "stream" or "forward"
+  const char* what;  // "stream", "block" or "forward"
   std::string cell;
   std::int64_t input, hidden;
   int threads;
@@ -84,7 +85,7 @@ struct Work {
   void step(long k) {
     const float* input_k = x.data() + k % inputs * input;
     if (stream) {
-      stream->process({input_k, input, input}, {y.data(), hidden, hidden}, 1);
+      stream->process(input_k, y.data(), static_cast<std::size_t>(at_once()));
     } else {
       gru_native::ForwardCall<float> call;
       call.seq_len = call.batch = 1;
@@ -94,7 +95,8 @@ struct Work {
       layer->forward(call);
     }
   }
-  double steps(long n) {
+  int at_once() const { return std::strcmp(what, "block") == 0 ? in_block : 1; }
+  double calls(long n) {
     const double begin = now();
     for (long k = 0; k < n; ++k) step(k);
     return now() - begin;
@@ -103,10 +105,10 @@ struct Work {
   void measure() {
     gru_native::set_num_threads(threads);
     long n = 1;
-    for (double taken = 0; (taken = steps(n)) < 2e-4;) n = std::max(2 * n, static_cast<long>(n * 2e-4 / taken));
+    for (double taken = 0; (taken = calls(n)) < 2e-4;) n = std::max(2 * n, static_cast<long>(n * 2e-4 / taken));
     const long before = ::allocations;
     double five[5];
-    for (double& one : five) one = steps(n) / static_cast<double>(n);
+    for (double& one : five) one = calls(n) / static_cast<double>(n * at_once());
     allocations += ::allocations - before;
     seconds.push_back(median({five, five + 5}));
   }
@@ -137,17 +139,15 @@ void add(std::vector<Work>& all, const char* what, const std::string& cell, std:
   const float bound = 1 / std::sqrt(static_cast<float>(hidden));
   std::uniform_real_distribution<float> weight(-bound, bound), number(-1, 1);
   for (const auto& w : layer->weights()) {
-    std::int64_t size = 1;
-    for (const std::int64_t n : w.shape) size *= n;
-    std::generate_n(w.data, size, [&] { return weight(random); });
+    std::generate_n(w.data, w.size(), [&] { return weight(random); });
   }
   layer->commit();
   for (const int n : threads) {
     Work work{what, cell, input, hidden, n, layer, nullptr, {}, {}, {}, {}, {}};
-    if (std::string(what) == "stream") work.stream = std::make_unique<Stream<float>>(*layer, 1);
-    work.x.resize(static_cast<std::size_t>(inputs * input));
+    if (std::strcmp(what, "forward") != 0) work.stream = std::make_unique<Stream<float>>(*layer, 1, n);
+    work.x.resize(static_cast<std::size_t>((inputs + in_block) * input));
     std::generate(work.x.begin(), work.x.end(), [&] { return number(random); });
-    for (auto* out : {&work.y, &work.h, &work.c}) out->resize(static_cast<std::size_t>(hidden));
+    for (auto* out : {&work.y, &work.h, &work.c}) out->resize(static_cast<std::size_t>(work.at_once() * hidden));
     all.push_back(std::move(work));
   }
 }
@@ -173,8 +173,10 @@ int main(int argc, char** argv) try {
   }
   std::vector<Work> all;
   for (const std::string& cell : cells) {
-    for (const int hidden : {8, 16, 20, 40, 64}) add(all, "stream", cell, 1, hidden, threads);
-    for (const int size : {64, 128, 256}) add(all, "stream", cell, size, size, threads);
+    for (const char* what : {"stream", "block"}) {
+      for (const int hidden : {8, 16, 20, 40, 64}) add(all, what, cell, 1, hidden, threads);
+      for (const int size : {64, 128, 256}) add(all, what, cell, size, size, threads);
+    }
     for (const int size : {64, 128, 256, 512, 1024}) add(all, "forward", cell, size, size, threads);
   }
   const int rounds = quick ? 5 : 25;

@@ -171,11 +171,14 @@ def _steps(rows: Sequence[Row], steps: Sequence[Step], limits: Limits | None) ->
     for name, s in named:
         target = step_target(s, limits) if limits else None
         speeds.append((name, target * RTNEURAL_FACTOR / s["ns"] if target else None))
+    streamed = [s for s in steps if s["what"] in ("stream", "block")]
+    allocations = [(f"{s['what']} of {s['cell'].upper()} {s['input']}->{s['hidden']}, "
+                    f"{s['threads']} thr.", s["allocations"]) for s in streamed]  # fmt: skip
     return [
         _most("one step from Python, H <= 64", 3.0, small, " us"),
         _least("one step from Python, H <= 128, to ONNX Runtime", 3.0, to_onnx),
         _least("one step in C++, to RTNeural scaled by the FMA rate", RTNEURAL_FACTOR, speeds),
-        _most("one step in C++, allocations", 0, [(n, s["allocations"]) for n, s in named], ""),
+        _most("steps and blocks in C++, allocations", 0, allocations, ""),
     ]
 
 

@@ -43,7 +43,7 @@ def embedder(prefix, tmp_path_factory):
 def bits(embedder):
     """What every program must print."""
     printed = run(embedder / "plain_static")
-    assert len(set(re.findall(r": ([0-9a-f]{16}) y", printed))) == 10, printed
+    assert len(set(re.findall(r": ([0-9a-f]{16}) y", printed))) == 12, printed
     assert "other bits" not in printed
     return printed
 

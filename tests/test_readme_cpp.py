@@ -26,9 +26,7 @@ def check(printed):
     layer = gru_native.GRU(3, 5)
     with layer.editing() as weights:
         for weight in weights.values():
-            rows = weight.shape[0]
-            weight[...] = 0
-            for i in range(rows):
+            for i in range(weight.size):
                 weight.flat[i] = 0.1 * (i % 7)
     y, _ = layer([[1.0, -2.0, 3.0]])
     numbers = " ".join(f"{value:.3f}" for value in y[0])

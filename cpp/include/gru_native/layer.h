@@ -58,9 +58,16 @@ struct Weight {
   std::string name;                 // "weight_ih_l0", "bias_hh_l1_reverse", ...
   std::vector<std::int64_t> shape;  // (rows, columns) or (rows,)
   T* data;                          // row-major
+
+  std::int64_t size() const {  // numbers in it
+    std::int64_t n = 1;
+    for (const std::int64_t length : shape) n *= length;
+    return n;
+  }
 };
 
-// Sequences: element k of row b at time t is data[t * step_stride + b * batch_stride + k].
+// Sequences: element k of row b at time t is data[t * step_stride + b * batch_stride + k]. For an array
+// [seq_len][batch][columns] that is {data, batch * columns, columns}; of one step the step_stride does not count.
 template <class T>
 struct Sequences {
   T* data = nullptr;
@@ -80,8 +87,8 @@ struct ForwardCall {
   Sequences<const T> x;                   // input_size columns
   const std::int64_t* lengths = nullptr;  // [batch], each 0..seq_len; nullptr: all seq_len
   States<const T> initial;                // null: zeros
-  Sequences<T> y;                         // directions * output_size columns; 0 past a sequence's end
-  States<T> final;                        // written where not null
+  Sequences<T> y;  // directions * output_size columns; 0 past a sequence's end; null: not wanted
+  States<T> final;  // after each sequence's last step; null: not wanted
 };
 
 // The gradients of a loss. Null pointers: on the way in zero, on the way out not wanted.
@@ -91,7 +98,7 @@ struct BackwardCall {
   States<const T> dfinal;
   Sequences<T> dx;
   States<T> dinitial;
-  std::vector<T*> dweights;               // one per Layer::weights(), written (not added to); may be empty
+  std::vector<T*> dweights;  // one per Layer::weights(), written (not added to); may be empty
 };
 
 template <class T>
@@ -116,7 +123,8 @@ class GRU_NATIVE_API Layer {
   // Inference.
   void forward(const ForwardCall<T>& call) const;
 
-  // Training: also returns what backward needs. `dropout_seed` chooses the dropout masks.
+  // Also returns what backward needs. `training`: with dropout, whose masks `dropout_seed` chooses; if spec().dropout
+  // is 0 neither matters.
   std::shared_ptr<const Tape<T>> forward(const ForwardCall<T>& call, std::uint64_t dropout_seed, bool training) const;
 
   // Throws std::invalid_argument for a tape of another layer; so does backward.

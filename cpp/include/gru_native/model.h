@@ -43,7 +43,8 @@ struct ModelCall {
 template <class T>
 class GRU_NATIVE_API BasicModel {
  public:
-  // Throws std::invalid_argument, naming the block, if there is none, one is null or sizes do not match.
+  // Model({lstm, dense}) of shared pointers; calls see weights as they are committed then, streams as they were when
+  // made. Throws std::invalid_argument, naming the block, if there is none, one is null or sizes do not match.
   explicit BasicModel(std::vector<ModelBlock<T>> blocks);
 
   // Reads a safetensors file with tensors of T: one that save() or gru_native.save in Python wrote, or a state_dict
