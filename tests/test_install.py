@@ -119,6 +119,14 @@ def test_the_shared_library_exports_gru_native_only(prefix):
     assert [name for name in symbols if not re.match(of, name)] == []
 
 
+def test_what_the_library_uses_has_names_of_its_own(prefix):
+    """A program's own Eigen and nlohmann_json are other functions, whatever the linker keeps."""
+    names = run("nm", "-C", "--defined-only", prefix / "lib/libgru_native.a")
+    for used in ("gru_native_nlohmann::", "gru_native_eigen_baseline::"):
+        assert used in names
+    assert not re.search(r"\b(nlohmann|Eigen)::", names)
+
+
 def test_a_plugin_exports_nothing_of_the_library(prefix, embedder):
     plugin = set(dynamic_symbols(embedder / "libplugin.so"))
     assert "main" in plugin
