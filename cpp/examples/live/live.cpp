@@ -107,9 +107,9 @@ void play(gru_native::Stream<float>& stream, Times& times) {
     const double end = now();
     block = end - begin;
     due += deadline;
-    if (end > due) {  // as a sound card would: what comes too late is lost, and the next block is awaited
+    if (end > due) {  // the next block is one whose time has not begun yet
       ++times.misses;
-      due += deadline * std::floor((end - due) / deadline);
+      due += deadline * std::ceil((end - due) / deadline);
     }
   }
 }
