@@ -34,9 +34,10 @@ class GatedRecursiveConv(Weighted):
 
     The gates tell how a sentence was put together: ``draw_gates`` shows them.
 
-    ``activation`` is phi: "tanh", "sigmoid", "relu" or "identity". Weights: weight_ih (H, input_size),
-    weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H), gate_bias (3,), gates
-    in the order c, l, r (new, left, right). They start uniform in +-1/sqrt(H), drawn from ``seed``.
+    ``activation`` is phi: "tanh", "sigmoid", "relu" or "identity". Weights: weight_ih
+    (H, input_size), weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H),
+    gate_bias (3,), gates in the order c, l, r (new, left, right). They start uniform in
+    +-1/sqrt(H), drawn from ``seed``.
 
     Raises ValueError or TypeError, naming the argument, for sizes below 1, an unknown activation or
     a dtype other than float32 and float64.
