@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+import gru_native
 from gru_native._cli import main
 from gru_native._cli.errors import UnusableArgument
-from gru_native._cli.files import load, save
-from gru_native._cli.model import CharacterModel
+from gru_native._cli.model import CELLS, CharacterModel, new_chain
 from gru_native._cli.optimizer import clip
 from gru_native._cli.text import Corpus, built_in_text, windows
 
@@ -33,7 +33,7 @@ def run(tmp_path, text, capsys):
     """Runs a short demo; returns its exit code, what it printed, its progress and errors."""
 
     def run(*arguments, steps=40):
-        out = tmp_path / "demo.npz"
+        out = tmp_path / "demo.safetensors"
         common = ["--out", str(out), "--hidden", "24", "--steps", str(steps)]
         code = main(["demo", "--text", str(text), *common, *map(str, arguments)])
         return (code, *capsys.readouterr())
@@ -70,8 +70,9 @@ def test_learns_writes_and_saves(run, tmp_path, text, cell):
     assert len(bits) == 10
     assert bits[-1] < bits[0]
     corpus = Corpus.of(text.read_text(encoding="utf-8"))
-    model = load(tmp_path / "demo.npz")
-    assert model.cell == cell
+    chain = gru_native.load(tmp_path / "demo.safetensors")
+    assert isinstance(chain.blocks[1], CELLS[cell])
+    model = CharacterModel(chain, corpus.alphabet)
     assert f"{model.bits_per_character(corpus.held_out):.3f}" == f"{held_out_bits(output):.3f}"
     written = re.search(r"the network writes:\n\n(.*)\n\nheld-out text", output, re.S)[1]
     assert len(written) == 500
@@ -82,7 +83,7 @@ def test_a_seed_and_steps_give_one_network(run, tmp_path):
     networks = []
     for seed in (1, 1, 2):
         run("--seed", seed, steps=15)
-        networks.append(load(tmp_path / "demo.npz").parameters)
+        networks.append(gru_native.load(tmp_path / "demo.safetensors").weights)
     for name, w in networks[0].items():
         np.testing.assert_array_equal(w, networks[1][name])
     assert any((w != networks[2][name]).any() for name, w in networks[0].items())
@@ -91,7 +92,7 @@ def test_a_seed_and_steps_give_one_network(run, tmp_path):
 def test_the_default_file_is_in_the_current_folder(tmp_path, text, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--text", str(text), "--hidden", "8", "--steps", "1"]) == 0
-    assert (tmp_path / "gru-native-demo.npz").is_file()
+    assert (tmp_path / "gru-native-demo.safetensors").is_file()
 
 
 def test_the_built_in_text_is_english_without_repetition():
@@ -107,7 +108,7 @@ def test_another_text_than_ascii_and_a_terminal_that_cannot_show_it(tmp_path, mo
     path.write_text("съешь же ещё этих мягких французских булок\n" * 300, encoding="utf-8")
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", terminal)
-    out = str(tmp_path / "demo.npz")
+    out = str(tmp_path / "demo.safetensors")
     options = ["--text", str(path), "--hidden", "8", "--steps", "3", "--out", out]
     assert main(["demo", *options]) == 0
 
@@ -121,6 +122,13 @@ def test_works_without_rich(run, monkeypatch):
     code, _, progress = run()
     assert code == 0
     assert len(progress_bits(progress)) == 10
+
+
+def test_says_what_to_install_before_the_training(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    code, output, errors = run()
+    assert (code, output) == (2, "")
+    assert 'gru-native[files]"' in errors
 
 
 def test_draws_a_bar_with_rich(run, monkeypatch):
@@ -151,13 +159,13 @@ def test_an_unusable_text_is_one_plain_line(tmp_path, capsys, content, message):
     path = tmp_path / "bad.txt"
     if content is not None:
         path.write_bytes(content)
-    assert main(["demo", "--text", str(path), "--out", str(tmp_path / "demo.npz")]) == 2
+    assert main(["demo", "--text", str(path), "--out", str(tmp_path / "demo.safetensors")]) == 2
     output, errors = capsys.readouterr()
     assert output == ""
     assert errors.count("\n") == 1
     assert errors.startswith(f"gru-native demo: --text {path}")
     assert message in errors
-    assert not (tmp_path / "demo.npz").exists()
+    assert not (tmp_path / "demo.safetensors").exists()
 
 
 def test_a_folder_is_no_text(tmp_path, capsys):
@@ -165,7 +173,7 @@ def test_a_folder_is_no_text(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("out", ["", "missing/demo.npz"])
+@pytest.mark.parametrize("out", ["", "missing/demo.safetensors"])
 def test_an_unusable_out_is_said_before_the_training(tmp_path, text, capsys, out):
     assert main(["demo", "--text", str(text), "--out", str(tmp_path / out)]) == 2
     output, errors = capsys.readouterr()
@@ -195,7 +203,7 @@ def test_unusable_numbers(capsys, arguments):
 
 def test_an_isa_that_this_machine_lacks(tmp_path):
     process = command(
-        "--out", tmp_path / "demo.npz", env={**os.environ, "GRU_NATIVE_ISA": "abacus"}
+        "--out", tmp_path / "demo.safetensors", env={**os.environ, "GRU_NATIVE_ISA": "abacus"}
     )
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -207,38 +215,24 @@ def test_an_isa_that_this_machine_lacks(tmp_path):
 # --- the parts
 
 
-def test_saving_leaves_the_old_file_whole_when_it_fails(tmp_path, monkeypatch):
-    path = tmp_path / "demo.npz"
-    save(CharacterModel("gru", 4, "ab", seed=0), path)
-    before = path.read_bytes()
-
-    def disk_full(file, **arrays):
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", disk_full)
-    with pytest.raises(OSError, match="No space"):
-        save(CharacterModel("lstm", 4, "ab", seed=0), path)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["demo.npz"]
-
-
 @pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
 def test_the_gradients_are_those_of_the_loss(cell):
-    model = CharacterModel(cell, 12, "abcde", seed=3)
+    chain = new_chain(cell, 12, 5, seed=3)
+    model = CharacterModel(chain, "abcde")
     rng = np.random.default_rng(0)
-    model.head_weight[...] = rng.standard_normal(model.head_weight.shape)
+    with chain.editing() as weights:
+        weights["2.weight"] = rng.standard_normal(weights["2.weight"].shape).astype(np.float32)
     characters, following = rng.integers(5, size=(2, 6, 4))
     gradients = model.learn(characters, following, None).gradients
     for name in gradients:
         direction = rng.standard_normal(gradients[name].shape).astype(np.float32)
         losses = []
         for step in (1e-2, -2e-2):
-            with model.editing() as parameters:
-                parameters[name][...] += np.float32(step) * direction
+            with chain.editing() as weights:
+                weights[name][...] += np.float32(step) * direction
             losses.append(model.learn(characters, following, None).bits * np.log(2))
-        with model.editing() as parameters:
-            parameters[name][...] += np.float32(1e-2) * direction
+        with chain.editing() as weights:
+            weights[name][...] += np.float32(1e-2) * direction
         slope = (losses[0] - losses[1]) / 2e-2
         assert slope == pytest.approx(
             float(np.vdot(gradients[name], direction)), rel=2e-2, abs=2e-3
@@ -277,7 +271,7 @@ def test_a_python_without_its_manual(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to another process")
 def test_ctrl_c_goes_on_with_what_has_been_learnt(tmp_path):
-    out = tmp_path / "demo.npz"
+    out = tmp_path / "demo.safetensors"
     process = command("--seconds", 30, "--out", out)
     errors = process.stderr.readline()  # the first tenth
     process.send_signal(signal.SIGINT)
@@ -291,7 +285,7 @@ def test_ctrl_c_goes_on_with_what_has_been_learnt(tmp_path):
 
 @pytest.mark.slow
 def test_the_default_settings_learn_english(tmp_path):
-    out = tmp_path / "demo.npz"
+    out = tmp_path / "demo.safetensors"
     process = command("--seconds", 45, "--out", out)
     output, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors

@@ -9,7 +9,7 @@ import gru_native
 from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes
 from reference import grconv
 
-ACTIVATIONS = ("tanh", "sigmoid", "relu")
+ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu")
 conv_settings = settings(max_examples=60, deadline=None)
 
 
@@ -297,7 +297,12 @@ def test_backward_arguments_are_refused():
         (ValueError, "input_size is 0", (0, 1), {}),
         (ValueError, "hidden_size is -3", (1, -3), {}),
         (ValueError, "larger than memory", (2**50, 2**50), {}),
-        (ValueError, 'activation is "gelu"; expected "tanh"', (1, 1), {"activation": "gelu"}),
+        (
+            ValueError,
+            'activation is "gelu"; expected "identity", "tanh", "sigmoid" or "relu"',
+            (1, 1),
+            {"activation": "gelu"},
+        ),
         (TypeError, "activation is a int", (1, 1), {"activation": 3}),
         (TypeError, "hidden_size is a float", (1, 1.5), {}),
     ],

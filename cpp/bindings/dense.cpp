@@ -6,7 +6,7 @@
 #include "bindings/module.h"
 #include "bindings/weights.h"
 #include "engine/dense.h"
-#include "files/blocks.h"
+#include "runtime/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -14,8 +14,7 @@ namespace {
 // What backward needs of one forward call: copies, so that it stays right whatever becomes of arrays and weights.
 template <class T>
 struct PyDenseTape {
-  std::shared_ptr<Dense<T>> dense;
-  std::shared_ptr<const PackedDense<T>> packed;
+  std::shared_ptr<TapeOf<PackedDense<T>>> base;
   Array<T> x, y;
   Layout layout;
   std::optional<std::vector<std::int64_t>> lengths;
@@ -31,7 +30,7 @@ struct Call {
 
   // x is (..., input_size); with lengths it is (seq, batch, input_size), or batch first.
   Call(const PyDense<T>& d, const py::object& x_, const py::object& lengths_, bool batch_first)
-      : spec(d.dense->spec()), x(as_array<T>("x", x_)), layout{1, 1, false, false} {
+      : spec(d.layer->spec()), x(as_array<T>("x", x_)), layout{1, 1, false, false} {
     const bool ragged = !lengths_.is_none();
     const py::ssize_t rank = x.ndim();
     if (ragged || rank == 0) {
@@ -70,18 +69,19 @@ Array<T> call(const PyDense<T>& d, const py::object& x, const py::object& length
   Call<T> c(d, x, lengths, batch_first);
   const DenseCall<T> a = arguments(c.layout, c.spec, c.x, c.lengths, c.y.mutable_data());
   const py::gil_scoped_release release;
-  d.dense->forward(a);
+  d.layer->forward(a);
   return c.y;
 }
 
 template <class T>
 py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
   Call<T> c(d, x, lengths, batch_first);
-  PyDenseTape<T> tape{d.dense, d.dense->impl().current(), c.x.attr("copy")(), Array<T>(), c.layout, c.lengths};
+  PyDenseTape<T> tape{std::make_shared<TapeOf<PackedDense<T>>>(d.layer->impl().store.begin_tape()), c.x.attr("copy")(),
+                      Array<T>(), c.layout, c.lengths};
   const DenseCall<T> a = arguments(c.layout, c.spec, c.x, c.lengths, c.y.mutable_data());
   {
     const py::gil_scoped_release release;
-    d.dense->forward(a);
+    d.layer->forward(a);
   }
   tape.y = c.y.attr("copy")();
   return py::make_tuple(c.y, tape);
@@ -89,8 +89,8 @@ py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& le
 
 template <class T>
 py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::object& dy_argument) {
-  if (tape.dense != d.dense) throw py::value_error("tape was made by another layer; expected a tape of this layer");
-  const DenseSpec& spec = d.dense->spec();
+  d.layer->impl().store.check(*tape.base);
+  const DenseSpec& spec = d.layer->spec();
   const Array<T> dy = as_array<T>("dy", dy_argument);
   std::vector<Dim> dims;
   for (py::ssize_t i = 0; i < tape.y.ndim(); ++i) dims.push_back({"size", tape.y.shape(i)});
@@ -104,8 +104,8 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
                             dbias.mutable_data()};
   {
     const py::gil_scoped_release release;
-    const auto arena = d.dense->impl().arenas->lease();
-    dense_backward(*tape.packed, a, g, *arena);
+    const auto arena = d.layer->impl().store.lease();
+    dense_backward(*tape.base->packed, a, g, *arena);
   }
   py::dict weights;
   weights["weight"] = dweight;
@@ -117,26 +117,17 @@ template <class T>
 void register_dense_of(py::module_& m) {
   using D = PyDense<T>;
   py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), "What backward needs of one call.");
-  py::class_<D>(m, (std::string("Dense") + suffix<T>).c_str(), "A dense layer; gru_native.Dense is its face.")
-      .def(py::init([](std::int64_t input_size, std::int64_t output_size, bool bias, const std::string& activation) {
-             BlockSpec block;
-             block.spec = DenseSpec{input_size, output_size, bias};
-             each_option(block, [&](const std::string& name, auto& value) {
-               if constexpr (std::is_same_v<decltype(value), std::string&>)
-                 if (name == "activation") value = activation;
-             });
-             return D{std::make_shared<Dense<T>>(std::get<DenseSpec>(block.spec))};
-           }),
-           py::kw_only(), py::arg("input_size"), py::arg("output_size"), py::arg("bias"), py::arg("activation"))
+  py::class_<D> c(m, (std::string("Dense") + suffix<T>).c_str(), "A dense layer; gru_native.Dense is its face.");
+  c.def(py::init([](std::int64_t input_size, std::int64_t output_size, bool bias, const std::string& activation) {
+          const DenseSpec spec{input_size, output_size, bias,
+                               named<Activation>("activation", activation, activation_names)};
+          return D{std::make_shared<Dense<T>>(spec)};
+        }),
+        py::kw_only(), py::arg("input_size"), py::arg("output_size"), py::arg("bias"), py::arg("activation"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def(
-          "weights", [](const D& d, bool writeable) { return weight_views(d.dense, writeable); }, py::arg("writeable"))
-      .def("commit", [](D& d) {
-        const py::gil_scoped_release release;
-        d.dense->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
+  def_weights(c);
 }
 
 }  // namespace

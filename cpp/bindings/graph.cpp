@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "runtime/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -18,11 +19,7 @@ struct PyGraphTape {
   std::shared_ptr<const GraphTape<T>> tape;
 };
 
-Aggregate aggregate_named(const std::string& name) {
-  if (name == "concat") return Aggregate::concat;
-  if (name == "sum") return Aggregate::sum;
-  throw py::value_error("aggregate is \"" + name + "\"; expected \"concat\" or \"sum\"");
-}
+constexpr const char* aggregate_names[] = {"concat", "sum"};  // in the order of Aggregate
 
 MessageBias bias_named(const std::optional<std::string>& name) {
   if (!name) return MessageBias::none;
@@ -142,27 +139,23 @@ template <class T>
 void register_graph(py::module_& m) {
   using G = PyGraph<T>;
   py::class_<PyGraphTape<T>>(m, (std::string("GraphTape") + suffix<T>).c_str(), "What backward needs of one call.");
-  py::class_<G>(m, (std::string("Graph") + suffix<T>).c_str(),
-                "A gated graph network; gru_native.GatedGraph is its face.")
-      .def(py::init([](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
-                       const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
-             const GraphSpec spec{hidden_size,      num_steps,  num_edge_types, aggregate_named(aggregate),
-                                  bias_named(bias), reset_after};
-             return G{std::make_shared<GatedGraph<T>>(spec)};
-           }),
-           py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
-           py::arg("bias"), py::arg("reset_after"))
+  py::class_<G> c(m, (std::string("Graph") + suffix<T>).c_str(),
+                  "A gated graph network; gru_native.GatedGraph is its face.");
+  c.def(py::init([](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
+                    const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
+          const GraphSpec spec{hidden_size,      num_steps,
+                               num_edge_types,   named<Aggregate>("aggregate", aggregate, aggregate_names),
+                               bias_named(bias), reset_after};
+          return G{std::make_shared<GatedGraph<T>>(spec)};
+        }),
+        py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
+        py::arg("bias"), py::arg("reset_after"))
       .def("__call__", &call<T>, py::arg("annotations"), py::arg("edge_index"), py::arg("edge_type"),
            py::arg("adjacency"))
       .def("forward", &forward<T>, py::arg("annotations"), py::arg("edge_index"), py::arg("edge_type"),
            py::arg("adjacency"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"))
-      .def(
-          "weights", [](const G& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](G& l) {
-        const py::gil_scoped_release release;
-        l.layer->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"));
+  def_weights(c);
 }
 
 }  // namespace

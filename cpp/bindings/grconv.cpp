@@ -3,6 +3,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "runtime/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -15,13 +16,6 @@ template <class T>
 struct PyGrConvTape {
   std::shared_ptr<const GrConvTape<T>> tape;
 };
-
-PairActivation activation_named(const std::string& name) {
-  if (name == "tanh") return PairActivation::tanh;
-  if (name == "sigmoid") return PairActivation::sigmoid;
-  if (name == "relu") return PairActivation::relu;
-  throw py::value_error("activation is \"" + name + "\"; expected \"tanh\", \"sigmoid\" or \"relu\"");
-}
 
 template <class T>
 struct Call {
@@ -98,22 +92,17 @@ template <class T>
 void register_grconv(py::module_& m) {
   using L = PyGrConv<T>;
   py::class_<PyGrConvTape<T>>(m, (std::string("GrConvTape") + suffix<T>).c_str(), "What backward needs of one call.");
-  py::class_<L>(m, (std::string("GrConv") + suffix<T>).c_str(),
-                "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.")
-      .def(py::init([](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
-             const GrConvSpec spec{input_size, hidden_size, activation_named(activation)};
-             return L{std::make_shared<GatedRecursiveConv<T>>(spec)};
-           }),
-           py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"))
+  py::class_<L> c(m, (std::string("GrConv") + suffix<T>).c_str(),
+                  "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.");
+  c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
+          const GrConvSpec spec{input_size, hidden_size, named<Activation>("activation", activation, activation_names)};
+          return L{std::make_shared<GatedRecursiveConv<T>>(spec)};
+        }),
+        py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths"), py::arg("return_gates"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def(
-          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](L& l) {
-        const py::gil_scoped_release release;
-        l.layer->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
+  def_weights(c);
 }
 
 }  // namespace

@@ -4,17 +4,12 @@
 
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "runtime/names.h"
 
 namespace gru_native::bindings {
 namespace {
 
-Cell cell_named(const std::string& name) {
-  if (name == "rnn_tanh") return Cell::rnn_tanh;
-  if (name == "rnn_relu") return Cell::rnn_relu;
-  if (name == "lstm") return Cell::lstm;
-  if (name == "gru") return Cell::gru;
-  throw py::value_error("cell is \"" + name + "\"; expected \"rnn_tanh\", \"rnn_relu\", \"lstm\" or \"gru\"");
-}
+constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru"};  // in the order of Cell
 
 template <class T>
 struct Call {
@@ -96,64 +91,54 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   return py::make_tuple(dx, dinitial.object(), weights);
 }
 
-Activation activation_named(const char* argument, const std::string& name) {
-  const char* const names[] = {"identity", "tanh", "sigmoid", "relu"};  // in the order of Activation
-  for (int i = 0; i < 4; ++i)
-    if (name == names[i]) return static_cast<Activation>(i);
-  throw std::invalid_argument(std::string(argument) + " is '" + name +
-                              "'; expected 'tanh', 'sigmoid', 'relu' or 'identity'");
+Activation activation_named(const char* option, const std::string& name) {
+  return named<Activation>(option, name, activation_names);
 }
 
 template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
   py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
-  py::class_<L>(m, (std::string("Layer") + suffix<T>).c_str(),
-                "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.")
-      .def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size,
-                       std::int64_t num_layers, std::int64_t proj_size, bool bias, bool batch_first, double dropout,
-                       bool bidirectional, bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole,
-                       bool coupled_gates, bool input_gate, bool forget_gate, bool output_gate,
-                       const std::string& input_activation, const std::string& output_activation, double cell_clip,
-                       const std::string& candidate_activation) {
-             LayerSpec spec;
-             spec.cell = cell_named(cell);
-             spec.input_size = input_size;
-             spec.hidden_size = hidden_size;
-             spec.num_layers = num_layers;
-             spec.proj_size = proj_size;
-             spec.bias = bias;
-             spec.dropout = dropout;
-             spec.bidirectional = bidirectional;
-             spec.reset_after = reset_after;
-             spec.nonrecurrent_proj_size = nonrecurrent_proj_size;
-             spec.lstm.peephole = peephole;
-             spec.lstm.coupled_gates = coupled_gates;
-             spec.lstm.input_gate = input_gate;
-             spec.lstm.forget_gate = forget_gate;
-             spec.lstm.output_gate = output_gate;
-             spec.lstm.input_activation = activation_named("input_activation", input_activation);
-             spec.lstm.output_activation = activation_named("output_activation", output_activation);
-             spec.lstm.cell_clip = cell_clip;
-             spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
-             return std::make_unique<L>(spec, batch_first);
-           }),
-           py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
-           py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"),
-           py::arg("bidirectional"), py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0,
-           py::arg("peephole") = false, py::arg("coupled_gates") = false, py::arg("input_gate") = true,
-           py::arg("forget_gate") = true, py::arg("output_gate") = true, py::arg("input_activation") = "tanh",
-           py::arg("output_activation") = "tanh", py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
+  py::class_<L> c(m, (std::string("Layer") + suffix<T>).c_str(),
+                  "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.");
+  c.def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
+                    std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
+                    bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
+                    bool input_gate, bool forget_gate, bool output_gate, const std::string& input_activation,
+                    const std::string& output_activation, double cell_clip, const std::string& candidate_activation) {
+          LayerSpec spec;
+          spec.cell = named<Cell>("cell", cell, cell_names);
+          spec.input_size = input_size;
+          spec.hidden_size = hidden_size;
+          spec.num_layers = num_layers;
+          spec.proj_size = proj_size;
+          spec.bias = bias;
+          spec.dropout = dropout;
+          spec.bidirectional = bidirectional;
+          spec.reset_after = reset_after;
+          spec.nonrecurrent_proj_size = nonrecurrent_proj_size;
+          spec.lstm.peephole = peephole;
+          spec.lstm.coupled_gates = coupled_gates;
+          spec.lstm.input_gate = input_gate;
+          spec.lstm.forget_gate = forget_gate;
+          spec.lstm.output_gate = output_gate;
+          spec.lstm.input_activation = activation_named("input_activation", input_activation);
+          spec.lstm.output_activation = activation_named("output_activation", output_activation);
+          spec.lstm.cell_clip = cell_clip;
+          spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
+          return std::make_unique<L>(spec, batch_first);
+        }),
+        py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
+        py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
+        py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
+        py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
+        py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
+        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"))
-      .def(
-          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](L& l) {
-        const py::gil_scoped_release release;
-        l.layer->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
+  def_weights(c);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct PyLayer {
 
 template <class T>
 struct PyDense {
-  std::shared_ptr<Dense<T>> dense;
+  std::shared_ptr<Dense<T>> layer;
 };
 
 // A tape with the layout of its call: backward's arrays must have it too.

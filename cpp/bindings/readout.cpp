@@ -79,22 +79,17 @@ template <class T>
 void register_readout(py::module_& m) {
   using R = PyReadout<T>;
   py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), "What backward needs of one call.");
-  py::class_<R>(m, (std::string("Readout") + suffix<T>).c_str(),
-                "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.")
-      .def(py::init([](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
-             const ReadoutSpec spec{sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size,
-                                    annotation_size, output_size};
-             return R{std::make_shared<GraphReadout<T>>(spec)};
-           }),
-           py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
+  py::class_<R> c(m, (std::string("Readout") + suffix<T>).c_str(),
+                  "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.");
+  c.def(py::init([](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
+          const ReadoutSpec spec{sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size, annotation_size,
+                                 output_size};
+          return R{std::make_shared<GraphReadout<T>>(spec)};
+        }),
+        py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def(
-          "weights", [](const R& r, bool writeable) { return weight_views(r.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](R& r) {
-        const py::gil_scoped_release release;
-        r.layer->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
+  def_weights(c);
 }
 
 }  // namespace

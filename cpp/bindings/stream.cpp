@@ -99,7 +99,7 @@ class PyStream {
         batch_first_ = layer.batch_first;
         blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
       } else {
-        blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().dense));
+        blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().layer));
       }
     }
     return std::make_shared<const BasicModel<T>>(std::move(blocks));

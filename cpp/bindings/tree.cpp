@@ -101,28 +101,22 @@ void register_tree(py::module_& m) {
   using L = PyTreeLayer<T>;
   py::class_<PyTreeTape<T>>(m, (std::string("TreeTape") + suffix<T>).c_str(),
                             "What backward needs of one forward call over a forest.");
-  py::class_<L>(m, (std::string("TreeLayer") + suffix<T>).c_str(),
-                "A Tree-LSTM; gru_native.ChildSumTreeLSTM and NaryTreeLSTM are its faces.")
-      .def(
-          py::init([](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
-            TreeSpec spec;
-            spec.cell = arity ? TreeCell::nary : TreeCell::child_sum;
-            spec.input_size = input_size;
-            spec.hidden_size = hidden_size;
-            spec.arity = arity.value_or(1);
-            spec.bias = bias;
-            return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec)});
-          }),
-          py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"))
+  py::class_<L> c(m, (std::string("TreeLayer") + suffix<T>).c_str(),
+                  "A Tree-LSTM; gru_native.ChildSumTreeLSTM and NaryTreeLSTM are its faces.");
+  c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
+          TreeSpec spec;
+          spec.cell = arity ? TreeCell::nary : TreeCell::child_sum;
+          spec.input_size = input_size;
+          spec.hidden_size = hidden_size;
+          spec.arity = arity.value_or(1);
+          spec.bias = bias;
+          return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec)});
+        }),
+        py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"), py::arg("dc"))
-      .def(
-          "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](L& l) {
-        const py::gil_scoped_release release;
-        l.layer->commit();
-      });
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"), py::arg("dc"));
+  def_weights(c);
 }
 
 }  // namespace

@@ -33,4 +33,16 @@ py::dict weight_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>
   return gradients;
 }
 
+// What every layer's class has for _weights.Weighted; it holds a shared_ptr `layer`.
+template <class Class>
+void def_weights(Class& c) {
+  using L = typename Class::type;
+  c.def(
+       "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
+      .def("commit", [](L& l) {
+        const py::gil_scoped_release release;
+        l.layer->commit();
+      });
+}
+
 }  // namespace gru_native::bindings

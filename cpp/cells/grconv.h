@@ -4,40 +4,9 @@
 //   n = phi(W_l h_left + W_r h_right + b)
 //   h = c n + l h_left + r h_right
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
-
-struct PhiTanh {
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V of(V a) {
-    return tanh(a);
-  }
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V slope(V n) {
-    return tanh_slope(n);
-  }
-};
-struct PhiSigmoid {
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V of(V a) {
-    return sigmoid(a);
-  }
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V slope(V n) {
-    return sigmoid_slope(n);
-  }
-};
-struct PhiRelu {
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V of(V a) {
-    return relu(a);
-  }
-  template <class V>
-  static EIGEN_ALWAYS_INLINE V slope(V n) {
-    return where_less(V(0), n, V(1), V(0));
-  }
-};
 
 template <class V>
 struct PairGates {
@@ -69,7 +38,7 @@ struct GrConv {
   }
   template <class V>
   static EIGEN_ALWAYS_INLINE void forward(const PairGates<V>& w, Pair<V>& p) {
-    p.n = Phi::of(p.n);
+    p.n = Phi::forward(p.n);
     p.h = w.c * p.n + w.l * p.left + w.r * p.right;
   }
 
@@ -77,7 +46,7 @@ struct GrConv {
   template <class V>
   static EIGEN_ALWAYS_INLINE void backward(const PairGates<V>& w, const Pair<V>& p, PairGradient<V>& d,
                                            PairGates<V>& dw) {
-    d.n = d.dh * w.c * Phi::slope(p.n);
+    d.n = Phi::backward(p.n, d.dh * w.c);
     d.left = d.dh * w.l;
     d.right = d.dh * w.r;
     dw.c = dw.c + d.dh * p.n;

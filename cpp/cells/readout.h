@@ -3,7 +3,7 @@
 //   p = phi(f) sigmoid(g), f and g linear in [h; annotation]
 // A node's score is p with phi(f) = f; a graph's vector is the tanh of the sum of its nodes' p with phi = tanh.
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -15,18 +15,18 @@ struct GatedValue {
   V df, dg;  // out, of the pre-activations
 };
 
-template <bool is_tanh>
+template <class Phi>
 struct Readout {
   template <class V>
   static EIGEN_ALWAYS_INLINE void forward(GatedValue<V>& u) {
-    if (is_tanh) u.f = tanh(u.f);
-    u.g = sigmoid(u.g);
+    u.f = Phi::forward(u.f);
+    u.g = Sigmoid::forward(u.g);
     u.p = u.f * u.g;
   }
   template <class V>
   static EIGEN_ALWAYS_INLINE void backward(GatedValue<V>& u) {
-    u.df = u.dp * u.g * (is_tanh ? tanh_slope(u.f) : V(1));
-    u.dg = u.dp * u.f * sigmoid_slope(u.g);
+    u.df = Phi::backward(u.f, u.dp * u.g);
+    u.dg = Sigmoid::backward(u.g, u.dp * u.f);
   }
 };
 

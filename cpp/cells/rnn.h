@@ -1,10 +1,10 @@
 // The Elman network: h = f(W x + b + U h-), f = tanh or max(., 0).
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-template <bool is_relu>
+template <class F>
 struct Rnn {
   enum Slot { h, slots };
   static constexpr Slots input{0, 1}, recurrent{0, 1}, candidate{0, 0};
@@ -15,14 +15,13 @@ struct Rnn {
 
   template <class V>
   static void forward(Unit<V, slots>& s, const NoOptions<V>&) {
-    s.a[h] = is_relu ? relu(s.a[h]) : tanh(s.a[h]);
+    s.a[h] = F::forward(s.a[h]);
     s.h = s.a[h];
   }
 
-  // relu's slope is 1 where its output is positive (0 at 0, as in torch).
   template <class V>
   static void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const NoOptions<V>&) {
-    d.x[h] = is_relu ? where_less(V(0), s.a[h], d.dh, V(0)) : d.dh * tanh_slope(s.a[h]);
+    d.x[h] = F::backward(s.a[h], d.dh);
     d.dh_prev = V(0);
   }
 };

@@ -2,23 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/matrices.h"
 #include "engine/outer.h"
-#include "runtime/dispatch.h"
 
 namespace gru_native {
 namespace {
 
 constexpr Index granule = 4;          // blocks: transposed panels hold four
-
-template <class T>
-Matrix<T> from_row(Matrix<T> m, Index row) {
-  return {m.base + row * m.stride, m.stride};
-}
-
-template <class T>
-Matrix<const T> read_only(Matrix<T> m) {
-  return {m.base, m.stride};
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "engine/panels.h"
 #include "engine/timeline.h"
+#include "engine/weights.h"
 #include "gru_native/dense.h"
 #include "runtime/team.h"
 
@@ -41,14 +42,10 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
 template <class T>
 struct Dense<T>::Impl {
   explicit Impl(const DenseSpec& spec);
-  DenseSpec spec;
-  Buffer<T> weight, bias;
-  std::vector<Weight<T>> weights;
-  std::shared_ptr<ArenaPool> arenas;
-  std::shared_ptr<const PackedDense<T>> current() const;
 
-  mutable std::mutex mutex;   // guards `packed`, which is replaced and never changed
-  std::shared_ptr<const PackedDense<T>> packed;
+  DenseSpec spec;
+  WeightStore<T, PackedDense<T>> store;
+  std::shared_ptr<const PackedDense<T>> current() const { return store.packed(); }
 };
 
 }  // namespace gru_native

@@ -4,7 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "engine/outer.h"
+#include "engine/matrices.h"
 #include "engine/stack.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
@@ -12,15 +12,8 @@
 namespace gru_native {
 namespace {
 
-constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
-
 Messages shape_of(const GraphSpec& spec) {
   return {spec.hidden_size, spec.num_edge_types, spec.inputs() - spec.hidden_size};
-}
-
-template <class T>
-Index panel_columns() {
-  return 4 * kernels_for<T>().lanes;
 }
 
 // Rows in which the last kind of edge may write whole panels.
@@ -156,7 +149,7 @@ void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, typename GraphTape<T
       p.panel_end = panels.end;
       kernels_for<T>().product(p);
       crew.barrier(rank);
-      const Matrix<T> a_t{a.base + (tape ? time.first(t) * a.stride : 0), a.stride};
+      const Matrix<T> a_t = from_row(a, tape ? time.first(t) : 0);
       if (call.adjacency) dense.gather(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
       else edges.gather<T>(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
       crew.barrier(rank);
@@ -176,12 +169,9 @@ template <class T>
 std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphCall<T>& call) const {
   check_call(impl_->spec, call);
   const GraphSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename GraphTape<T>::Impl>();
-  tape->layer_id = impl_->store.id();
-  tape->packed = impl_->store.packed();
+  auto tape = std::make_unique<typename GraphTape<T>::Impl>(impl_->store.begin_tape());
   tape->annotation_size = call.annotation_size;
   tape->time = Timeline(spec.num_steps, call.nodes, nullptr);
-  tape->arena = impl_->store.lease();
   if (call.adjacency) {
     const Index numbers = call.nodes * spec.kinds() * (call.nodes / call.graphs);
     T* const copy = tape->arena->template take<T>(numbers);
@@ -196,8 +186,7 @@ std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const Graph
 
 template <class T>
 void GatedGraph<T>::check(const GraphTape<T>& tape) const {
-  if (tape.impl().layer_id != impl_->store.id())
-    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  impl_->store.check(tape.impl());
 }
 
 template <class T>
@@ -224,8 +213,6 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     scratch.push_back(arena.take<T>(std::max(back.gradient_scratch(widest, team.size()),
                                              outer_scratch<T>(largest_share(columns, team.size()), widest))));
   const Messages shape = shape_of(spec);
-  const auto at_step = [&](Matrix<T> m, Index t) { return Matrix<T>{m.base + time.first(t) * m.stride, m.stride}; };
-  const auto read_only = [](Matrix<T> m) { return Matrix<const T>{m.base, m.stride}; };
 
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -234,18 +221,12 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     io.dy = call.dh;
     io.dy_batch = hidden;
     for (Index t = time.seq_len - 1; t >= 0; --t) {
-      const Matrix<T> da_t = at_step(da, t), dm_t = at_step(dm, t);
+      const Matrix<T> da_t = from_row(da, time.first(t)), dm_t = from_row(dm, time.first(t));
       back.step_back(io, t, da_t, rank, crew);
       crew.barrier(rank);
       if (tape.dense.graphs() > 0) tape.dense.scatter(shape, read_only(da_t), dm_t, mine, zeros);
       else tape.edges.template scatter<T>(shape, read_only(da_t), dm_t, mine);
-      Product<T> p = product_of(packed.edge_transposed, kernels_for<T>().lanes, 1, 0);
-      p.a = {dm_t.base, dm_t.stride, nullptr};
-      p.start = {zeros, 0, nullptr};
-      p.acc = {dh.base, dh.stride, nullptr};
-      p.row_begin = mine.begin;
-      p.row_end = mine.end;
-      kernels_for<T>().product(p);
+      multiply(packed.edge_transposed, rows_from(dm_t, 0), {zeros, 0, nullptr}, dh, mine);
       crew.barrier(rank);
       io.dy = dh.base;
       io.dy_batch = dh.stride;

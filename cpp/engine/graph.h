@@ -30,14 +30,13 @@ struct GatedGraph<T>::Impl {
 };
 
 template <class T>
-struct GraphTape<T>::Impl {
-  std::uint64_t layer_id = 0;
-  std::shared_ptr<const PackedGraph<T>> packed;
+struct GraphTape<T>::Impl : TapeOf<PackedGraph<T>> {
+  explicit Impl(TapeOf<PackedGraph<T>> base) : TapeOf<PackedGraph<T>>(std::move(base)) {}
+
   Index annotation_size = 0;
   Timeline time;                  // num_steps steps of `nodes` rows
   EdgeLists edges;
   DenseLinks<T> dense;            // if it has graphs
-  ArenaPool::Lease arena;         // holds all that is pointed to
   Matrix<T> a{};                  // [step * nodes][inputs]
   DirectionTape<T> direction;
 };

@@ -2,7 +2,6 @@
 #include "gru_native/layer.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -17,49 +16,22 @@
 #include "runtime/dispatch.h"
 
 namespace gru_native {
-namespace {
-
-std::uint64_t next_id() {
-  static std::atomic<std::uint64_t> last{0};
-  return ++last;
-}
-
-template <class T>
-std::vector<LayerTape<T>> empty_tapes(const LayerSpec& spec) {
-  return std::vector<LayerTape<T>>(static_cast<std::size_t>(spec.num_layers));
-}
-
-}  // namespace
-
 template <class T>
 Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
   kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
-  impl_ = std::make_unique<Impl>(spec, next_id());
+  impl_ = std::make_unique<Impl>(spec);
   commit();
 }
 template <class T>
 Layer<T>::~Layer() = default;
 
 template <class T>
-Layer<T>::Impl::Impl(const LayerSpec& s, std::uint64_t id) : spec(s), id(id), arenas(std::make_shared<ArenaPool>()) {
-  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-    std::int64_t n = 1;
-    for (std::int64_t size : shape) n *= size;
-    storage.emplace_back(n);
-    weights.push_back({name, std::move(shape), storage.back().data()});
-    return static_cast<int>(weights.size()) - 1;
-  };
+Layer<T>::Impl::Impl(const LayerSpec& s) : spec(s) {
   each_weight(spec, [&](Index i, auto place, const std::string& name, std::vector<std::int64_t> shape) {
     index.resize(static_cast<std::size_t>(i) + 1);
-    place(index.back()) = add(name, std::move(shape));
+    place(index.back()) = store.add(name, std::move(shape));
   });
-}
-
-template <class T>
-std::shared_ptr<const PackedWeights<T>> Layer<T>::Impl::current() const {
-  const std::lock_guard<std::mutex> lock(mutex);
-  return packed;
 }
 
 template <class T>
@@ -69,14 +41,12 @@ const LayerSpec& Layer<T>::spec() const {
 
 template <class T>
 const std::vector<Weight<T>>& Layer<T>::weights() const {
-  return impl_->weights;
+  return impl_->store.list();
 }
 
 template <class T>
 void Layer<T>::commit() {
-  auto packed = pack(impl_->spec, impl_->weights, impl_->index);
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  impl_->packed.swap(packed);
+  impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
 }
 
 template <class T>
@@ -86,8 +56,8 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
     throw std::invalid_argument("y.data is null, and so is final.h: nothing is wanted");
   const LayerSpec& spec = impl_->spec;
   const Timeline time(call.seq_len, call.batch, call.lengths);
-  const auto packed = impl_->current();
-  const auto arena = impl_->arenas->lease();
+  const auto packed = impl_->store.packed();
+  const auto arena = impl_->store.lease();
   StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), *arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
@@ -100,15 +70,12 @@ template <class T>
 std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
                                                  bool training) const {
   check_call(impl_->spec, call);
-  auto tape = std::make_unique<typename Tape<T>::Impl>(Timeline(call.seq_len, call.batch, call.lengths),
-                                                       DropoutMask(training ? impl_->spec.dropout : 0, dropout_seed));
-  const LayerSpec& spec = tape->spec = impl_->spec;
+  const LayerSpec& spec = impl_->spec;
+  auto tape = std::make_unique<typename Tape<T>::Impl>(impl_->store.begin_tape(), spec,
+                                                       Timeline(call.seq_len, call.batch, call.lengths),
+                                                       DropoutMask(training ? spec.dropout : 0, dropout_seed));
   const Timeline& time = tape->time;
-  tape->layer_id = impl_->id;
-  tape->packed = impl_->current();
-  tape->arena = impl_->arenas->lease();
-  tape->layers = empty_tapes<T>(spec);
-  const auto arena = impl_->arenas->lease();
+  const auto arena = impl_->store.lease();
 
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
   const Index stride = padded_stride(spec.input_size, sizeof(T));
@@ -126,8 +93,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
 
 template <class T>
 void Layer<T>::check(const Tape<T>& tape) const {
-  if (tape.impl().layer_id != impl_->id)
-    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  impl_->store.check(tape.impl());
 }
 
 template <class T>
@@ -136,8 +102,8 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto& tape = tape_.impl();
   const LayerSpec& spec = tape.spec;
   const Timeline& time = tape.time;
-  check_call(spec, call, time.seq_len, time.batch, impl_->weights.size());
-  const auto lease = impl_->arenas->lease();
+  check_call(spec, call, time.seq_len, time.batch, impl_->store.list().size());
+  const auto lease = impl_->store.lease();
   Arena& arena = *lease;
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
   const auto matrix = [&](Index rows, Index columns) {
@@ -209,15 +175,15 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
 
 template <class T>
 DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*>& dweights) const {
-  const WeightIndex& at = index[static_cast<std::size_t>(i)];
-  const auto pointer = [&](int weight) { return weight < 0 ? nullptr : dweights[static_cast<std::size_t>(weight)]; };
-  return {pointer(at.ih),
-          pointer(at.hh),
-          pointer(at.bias_ih),
-          pointer(at.bias_hh),
-          pointer(at.hr),
-          pointer(at.hp),
-          {pointer(at.peephole[0]), pointer(at.peephole[1]), pointer(at.peephole[2])}};
+  const auto at = [&](int weight) { return gradient_of(dweights, weight); };
+  const WeightIndex& w = index[static_cast<std::size_t>(i)];
+  return {at(w.ih),
+          at(w.hh),
+          at(w.bias_ih),
+          at(w.bias_hh),
+          at(w.hr),
+          at(w.hp),
+          {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])}};
 }
 
 template <class T>

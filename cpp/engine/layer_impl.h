@@ -1,43 +1,38 @@
 // What Layer, Tape and Stream keep behind their public faces.
 #pragma once
-#include <mutex>
-
 #include "engine/backward.h"
+#include "engine/weights.h"
 #include "gru_native/stream.h"
 
 namespace gru_native {
 
 template <class T>
 struct Layer<T>::Impl {
-  Impl(const LayerSpec& spec, std::uint64_t id);
+  explicit Impl(const LayerSpec& spec);
 
   LayerSpec spec;
-  std::uint64_t id;                    // a tape says whose it is by this
-  std::vector<Buffer<T>> storage;      // of the weights, in their order
-  std::vector<Weight<T>> weights;
+  WeightStore<T, PackedWeights<T>> store;
   std::vector<WeightIndex> index;      // [layer * directions + direction]
-  std::shared_ptr<ArenaPool> arenas;
 
   std::int64_t layer_input(std::int64_t layer) const {
     return layer == 0 ? spec.input_size : spec.directions() * spec.output_size();
   }
-  std::shared_ptr<const PackedWeights<T>> current() const;
+  std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
   DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;
-
-  mutable std::mutex mutex;            // guards `packed`, which is replaced and never changed
-  std::shared_ptr<const PackedWeights<T>> packed;
 };
 
 template <class T>
-struct Tape<T>::Impl {
-  Impl(Timeline time, DropoutMask dropout) : time(std::move(time)), dropout(dropout) {}
+struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
+  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, DropoutMask dropout)
+      : TapeOf<PackedWeights<T>>(std::move(base)),
+        spec(spec),
+        time(std::move(time)),
+        dropout(dropout),
+        layers(static_cast<std::size_t>(spec.num_layers)) {}
 
   LayerSpec spec;
-  std::uint64_t layer_id = 0;
-  std::shared_ptr<const PackedWeights<T>> packed;
   Timeline time;
   DropoutMask dropout;
-  ArenaPool::Lease arena;              // holds all that `layers` points to
   std::vector<LayerTape<T>> layers;
 };
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "engine/outer.h"
+#include "engine/matrices.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
@@ -12,38 +12,7 @@
 namespace gru_native {
 namespace {
 
-constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
 constexpr Index gate_count = 3;
-
-template <class T>
-Index panel_columns() {
-  return 4 * kernels_for<T>().lanes;
-}
-template <class T>
-Index stride_of(Index columns) {
-  return padded_stride(round_up(columns, panel_columns<T>()), sizeof(T));
-}
-template <class T>
-Matrix<T> from_row(Matrix<T> m, Index row) {
-  return {m.base + row * m.stride, m.stride};
-}
-template <class T>
-Matrix<const T> read_only(Matrix<T> m) {
-  return {m.base, m.stride};
-}
-
-// acc = start + a W for some rows.
-template <class T>
-void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
-  const Kernels<T>& kernels = kernels_for<T>();
-  Product<T> p = product_of(w, kernels.lanes, 1, 0);
-  p.a = a;
-  p.start = start;
-  p.acc = {acc.base, acc.stride, nullptr};
-  p.row_begin = rows.begin;
-  p.row_end = rows.end;
-  kernels.product(p);
-}
 
 template <class T>
 void check_call(std::int64_t hidden, const GrConvCall<T>& call) {
@@ -127,14 +96,14 @@ void GatedRecursiveConv<T>::commit() {
   const Index hidden = l.spec.hidden_size, input = l.spec.input_size, lanes = kernels_for<T>().lanes;
   auto packed = std::make_shared<PackedGrConv<T>>();
   packed->units = round_up(hidden, lanes);
-  packed->right_at = stride_of<T>(hidden);
+  packed->right_at = panel_stride<T>(hidden);
   packed->input =
       pack_rows<T>(hidden, 1, input, lanes, [&](int, Index unit) { return l.store.data(l.ih) + unit * input; });
   packed->input_transposed = transpose(packed->input, lanes, divide_up(hidden, lanes));
 
   const Index columns = packed->units + gate_count, depth = packed->right_at + hidden;
   Buffer<T> both(columns * depth);  // [column][k], zero between the units and the gates and between left and right
-  packed->start = Buffer<T>(stride_of<T>(columns));
+  packed->start = Buffer<T>(panel_stride<T>(columns));
   const auto put = [&](Index column, int left, int right, int bias, Index row) {
     std::copy_n(l.store.data(left) + row * hidden, hidden, both.data() + column * depth);
     std::copy_n(l.store.data(right) + row * hidden, hidden, both.data() + column * depth + packed->right_at);
@@ -158,7 +127,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
   const Index rows = levels == 0 ? 0 : pyramid.rows(0), all = pyramid.first[levels];
   // Of all levels for a tape, else of two in turn and of one. One more row: the last row of a level is no pair, but
   // rows that no pair needs are computed all the same, where they lie between others.
-  const Index h_stride = packed.right_at, a_stride = stride_of<T>(packed.units + gate_count);
+  const Index h_stride = packed.right_at, a_stride = panel_stride<T>(packed.units + gate_count);
   Arena& kept = tape ? *tape->arena : scratch;
   const Matrix<T> h{kept.take_zeroed<T>(((tape ? all : 2 * rows) + 1) * h_stride), h_stride};
   const Matrix<T> a{kept.take<T>((tape ? all : rows) * a_stride), a_stride};
@@ -196,7 +165,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
       } else if (mine.begin < mine.end) {
         const std::vector<Index>& left = pyramid.left[level];
         const Matrix<T> below = h_of(level - 1);
-        multiply(packed.pair, {below.base, below.stride, nullptr}, {packed.start.data(), 0, nullptr}, a_of(level - 1),
+        multiply(packed.pair, rows_from(below, 0), {packed.start.data(), 0, nullptr}, a_of(level - 1),
                  {left[mine.begin], left[mine.end - 1] + 1});
         kernels().forward(
             {mine.begin, mine.end, left.data(), hidden, packed.units, a_of(level - 1), read_only(below), h_of(level)});
@@ -225,11 +194,8 @@ void GatedRecursiveConv<T>::forward(const GrConvCall<T>& call) const {
 template <class T>
 std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(const GrConvCall<T>& call) const {
   check_call(impl_->spec.hidden_size, call);
-  auto tape = std::make_unique<typename GrConvTape<T>::Impl>();
-  tape->layer_id = impl_->store.id();
-  tape->packed = impl_->store.packed();
-  tape->pyramid = Pyramid(call.seq_len, call.batch, call.lengths);
-  tape->arena = impl_->store.lease();
+  auto tape = std::make_unique<typename GrConvTape<T>::Impl>(impl_->store.begin_tape(),
+                                                             Pyramid(call.seq_len, call.batch, call.lengths));
   const Index stride = padded_stride(impl_->spec.input_size, sizeof(T));
   const Index rows = tape->pyramid.levels == 0 ? 0 : tape->pyramid.rows(0);
   tape->x = {tape->arena->template take<T>(rows * stride), stride};
@@ -239,8 +205,7 @@ std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(co
 
 template <class T>
 void GatedRecursiveConv<T>::check(const GrConvTape<T>& tape) const {
-  if (tape.impl().layer_id != impl_->store.id())
-    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  impl_->store.check(tape.impl());
 }
 
 template <class T>
@@ -255,15 +220,11 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   const Index hidden = l.spec.hidden_size, input = l.spec.input_size, levels = pyramid.levels;
   const Index rows = levels == 0 ? 0 : pyramid.rows(0), all = pyramid.first[levels];
   const Index pairs = levels == 0 ? 0 : pyramid.first[levels - 1];  // rows that may be a left neighbour
-  const auto zeroed = [&](Index count, Index stride) {
-    return Matrix<T>{arena.take_zeroed<T>(count * stride), stride};
-  };
-  const auto matrix = [&](Index count, Index stride) { return Matrix<T>{arena.take<T>(count * stride), stride}; };
-  const Matrix<T> dh = zeroed(all, packed.right_at);
-  const Matrix<T> da = zeroed(pairs, stride_of<T>(packed.units + gate_count));  // rows that are no pair stay 0
-  const Matrix<T> dneighbours = zeroed(rows, stride_of<T>(packed.right_at + hidden));
-  const Matrix<T> dx = matrix(rows, stride_of<T>(input));
-  const T* const zeros = zeroed(1, stride_of<T>(input)).base;
+  const Matrix<T> dh = take_zeroed_matrix<T>(arena, all, hidden);  // right_at is its stride, too
+  const Matrix<T> da = take_zeroed_matrix<T>(arena, pairs, packed.units + gate_count);  // rows that are no pair stay 0
+  const Matrix<T> dneighbours = take_zeroed_matrix<T>(arena, rows, packed.right_at + hidden);
+  const Matrix<T> dx = take_matrix<T>(arena, rows, input);
+  const T* const zeros = take_zeroed_matrix<T>(arena, 1, input).base;
   for (Index level = 0; level < levels; ++level)
     pyramid.each(level, [&](Index b, Index row) {
       if (pyramid.length[b] == level + 1)
@@ -303,15 +264,14 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
                               read_only(from_row(tape.a, below)), read_only(from_row(tape.h, below)),
                               read_only(from_row(dh, pyramid.first[level])), from_row(da, below), dneighbours,
                               packed.right_at});
-        multiply(packed.pair_transposed, {from_row(da, below).base, da.stride, nullptr},
-                 {dneighbours.base, dneighbours.stride, nullptr}, dneighbours,
+        multiply(packed.pair_transposed, rows_from(da, below), rows_from(dneighbours, 0), dneighbours,
                  {left[mine.begin], left[mine.end - 1] + 1});
       }
       crew.barrier(rank);
       gather(level, mine);
       crew.barrier(rank);
     }
-    multiply(packed.input_transposed, {dh.base, dh.stride, nullptr}, {zeros, 0, nullptr}, dx,
+    multiply(packed.input_transposed, rows_from(dh, 0), {zeros, 0, nullptr}, dx,
              share_of(rows, whole_tiles, rank, crew.size()));
     if (call.dweights.empty()) return;
 

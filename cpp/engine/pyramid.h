@@ -52,11 +52,11 @@ struct GatedRecursiveConv<T>::Impl {
 };
 
 template <class T>
-struct GrConvTape<T>::Impl {
-  std::uint64_t layer_id = 0;
-  std::shared_ptr<const PackedGrConv<T>> packed;
+struct GrConvTape<T>::Impl : TapeOf<PackedGrConv<T>> {
+  Impl(TapeOf<PackedGrConv<T>> base, Pyramid pyramid)
+      : TapeOf<PackedGrConv<T>>(std::move(base)), pyramid(std::move(pyramid)) {}
+
   Pyramid pyramid;
-  ArenaPool::Lease arena;  // holds all that is pointed to
   Matrix<T> x{};  // [row of level 0][input]
   Matrix<T> h{}, a{};  // rows of all levels; a of a pair lies in the row of its left neighbour
 };

@@ -4,8 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "engine/outer.h"
-#include "engine/panels.h"
+#include "engine/matrices.h"
 #include "engine/weights.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
@@ -14,28 +13,9 @@
 namespace gru_native {
 namespace {
 
-constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
-
-template <class T>
-Matrix<T> matrix(Arena& arena, Index rows, Index columns, bool zeroed = false) {
-  const Index stride = padded_stride(round_up(columns, 4 * kernels_for<T>().lanes), sizeof(T));
-  return {zeroed ? arena.take_zeroed<T>(rows * stride) : arena.take<T>(rows * stride), stride};
-}
 template <class T>
 T* at_row(Matrix<T> m, Index row) {
   return m.base + row * m.stride;
-}
-
-// acc = start + a W for some rows.
-template <class T>
-void multiply(const PackedMatrix<T>& w, Matrix<T> a, const T* start, Matrix<T> acc, Share rows) {
-  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
-  p.a = {a.base, a.stride, nullptr};
-  p.start = {start, 0, nullptr};
-  p.acc = {acc.base, acc.stride, nullptr};
-  p.row_begin = rows.begin;
-  p.row_end = rows.end;
-  kernels_for<T>().product(p);
 }
 
 template <class T>
@@ -77,12 +57,11 @@ struct GraphReadout<T>::Impl {
 };
 
 template <class T>
-struct ReadoutTape<T>::Impl {
-  std::uint64_t readout_id = 0;
-  std::shared_ptr<const PackedReadout<T>> packed;
+struct ReadoutTape<T>::Impl : TapeOf<PackedReadout<T>> {
+  explicit Impl(TapeOf<PackedReadout<T>> base) : TapeOf<PackedReadout<T>>(std::move(base)) {}
+
   Index nodes = 0, graphs = 0;
   std::vector<std::int64_t> graph;  // [nodes]; empty: all 0
-  ArenaPool::Lease arena;           // holds all that is pointed to
   Matrix<T> z{}, a{}, y{};          // y: of graphs
 
   Index graph_of(Index v) const { return graph.empty() ? 0 : graph[static_cast<std::size_t>(v)]; }
@@ -133,20 +112,17 @@ template <class T>
 std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall<T>& call) const {
   const Impl& r = *impl_;
   check_call(r.spec, call);
-  auto tape = std::make_unique<typename ReadoutTape<T>::Impl>();
-  tape->readout_id = r.store.id();
-  tape->packed = r.store.packed();
+  auto tape = std::make_unique<typename ReadoutTape<T>::Impl>(r.store.begin_tape());
   tape->nodes = call.nodes;
   tape->graphs = call.graphs;
   if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
-  tape->arena = r.store.lease();
   const PackedReadout<T>& packed = *tape->packed;
   const auto scratch = r.store.lease();
   const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
-  const Matrix<T> z = tape->z = matrix<T>(*tape->arena, call.nodes, r.columns());
-  const Matrix<T> a = tape->a = matrix<T>(*tape->arena, call.nodes, 2 * packed.units);
-  const Matrix<T> sums = tape->y = matrix<T>(*tape->arena, call.graphs, packed.units, true);
-  const Matrix<T> p = matrix<T>(*scratch, call.nodes, packed.units);
+  const Matrix<T> z = tape->z = take_matrix<T>(*tape->arena, call.nodes, r.columns());
+  const Matrix<T> a = tape->a = take_matrix<T>(*tape->arena, call.nodes, 2 * packed.units);
+  const Matrix<T> sums = tape->y = take_zeroed_matrix<T>(*tape->arena, call.graphs, packed.units);
+  const Matrix<T> p = take_matrix<T>(*scratch, call.nodes, packed.units);
 
   TeamLease team(r.useful_threads(call.nodes));
   Crew crew(team.size());
@@ -157,13 +133,14 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
       std::copy_n(call.h + v * hidden, hidden, at_row(z, v));
       std::copy_n(call.annotations + v * annotation, annotation, at_row(z, v) + hidden);
     }
-    multiply(packed.both, z, packed.start.data(), a, mine);
+    multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
     r.kernels().forward({mine.begin, mine.end, packed.units, a, p});
     if (!r.sums()) {
       for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(at_row(p, v), outputs, call.y + v * outputs);
       return;
     }
     crew.barrier(rank);
+    const ActivationKernels<T>& tanh = kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
     const Share units = share_of(packed.units, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
     for (Index v = 0; v < call.nodes; ++v) {
       T* const sum = at_row(sums, tape->graph_of(v));
@@ -171,7 +148,7 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
     }
     for (Index g = 0; g < call.graphs; ++g) {
       T* const sum = at_row(sums, g);
-      if (units.begin < units.end) kernels_for<T>().tanh(sum + units.begin, sum + units.begin, units.end - units.begin);
+      if (units.begin < units.end) tanh.forward(sum + units.begin, sum + units.begin, units.end - units.begin);
       for (Index k = units.begin; k < std::min(units.end, outputs); ++k) call.y[g * outputs + k] = sum[k];
     }
   });
@@ -180,8 +157,7 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
 
 template <class T>
 void GraphReadout<T>::check(const ReadoutTape<T>& tape) const {
-  if (tape.impl().readout_id != impl_->store.id())
-    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  impl_->store.check(tape.impl());
 }
 
 template <class T>
@@ -193,10 +169,10 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const auto lease = r.store.lease();
   Arena& arena = *lease;
   const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
-  const Matrix<T> da = matrix<T>(arena, tape.nodes, 2 * packed.units);
-  const Matrix<T> dp = matrix<T>(arena, tape.nodes, packed.units, true);  // its padding stays 0
-  const Matrix<T> dz = matrix<T>(arena, tape.nodes, r.columns());
-  const T* const zeros = matrix<T>(arena, 1, r.columns(), true).base;
+  const Matrix<T> da = take_matrix<T>(arena, tape.nodes, 2 * packed.units);
+  const Matrix<T> dp = take_zeroed_matrix<T>(arena, tape.nodes, packed.units);  // its padding stays 0
+  const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
+  const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
   TeamLease team(r.useful_threads(tape.nodes));
   Crew crew(team.size());
   std::vector<T*> scratch;
@@ -217,7 +193,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       std::copy_n(at_row(tape.a, v), 2 * packed.units, at_row(da, v));
     }
     r.kernels().backward({mine.begin, mine.end, packed.units, da, dp});
-    multiply(packed.transposed, da, zeros, dz, mine);
+    multiply(packed.transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
     for (Index v = mine.begin; v < mine.end; ++v) {
       if (call.dh) std::copy_n(at_row(dz, v), hidden, call.dh + v * hidden);
       if (call.dannotations) std::copy_n(at_row(dz, v) + hidden, annotation, call.dannotations + v * annotation);

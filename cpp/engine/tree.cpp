@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
-#include "runtime/dispatch.h"
+#include "engine/matrices.h"
 
 namespace gru_native {
 namespace {
 
 constexpr Index granule = 4;        // blocks: panels of one gate hold four
-constexpr Index rows_each = 12;     // whole tiles; with fewer rows a member takes a share of the units instead
 constexpr double call_macs = 200e3;    // about 10 microseconds on one core
 constexpr double height_macs = 40e3;
 
@@ -93,8 +92,9 @@ int useful_threads(const TreeSpec& spec, const Forest& forest) {
 
 Region region_of(Index begin, Index end, Index blocks, int member, int members) {
   const Index rows = end - begin;
-  if (members > 1 && rows < rows_each * members) return {begin, end, share_of(blocks, granule, member, members), false};
-  const Share mine = share_of(rows, rows_each, member, members);
+  if (members > 1 && rows < whole_tiles * members)
+    return {begin, end, share_of(blocks, granule, member, members), false};
+  const Share mine = share_of(rows, whole_tiles, member, members);
   return {begin + mine.begin, begin + mine.end, {0, blocks}, true};
 }
 

@@ -1,24 +1,10 @@
 #include <algorithm>
 
+#include "engine/matrices.h"
 #include "engine/tree.h"
 #include "engine/weights.h"
-#include "runtime/dispatch.h"
 
 namespace gru_native {
-namespace {
-
-template <class T>
-Matrix<const T> read_only(Matrix<T> m) {
-  return {m.base, m.stride};
-}
-
-template <class T>
-Rows<const T> rows_from(Matrix<T> m, Index row) {
-  return {m.base + row * m.stride, m.stride, nullptr};
-}
-
-}  // namespace
-
 template <class T>
 ForestBackward<T>::ForestBackward(const TreeSpec& spec, const PackedTree<T>& weights, const Forest& forest,
                                   const ForestValues<T>& values, Arena& arena, int members)
@@ -131,7 +117,7 @@ void ForestBackward<T>::products(const Region& r) const {
 
 template <class T>
 void ForestBackward<T>::input_gradient(T* dx, int member, int members) const {
-  const Share mine = share_of(forest_.rows, 12, member, members);  // 12: whole tiles
+  const Share mine = share_of(forest_.rows, whole_tiles, member, members);
   const auto product = [&](const PackedMatrix<T>& w, Rows<const T> a, Index row, bool add) {
     Product<T> p = product_of(w, weights_.lanes, 1, 0);
     p.row_end = mine.end - row;

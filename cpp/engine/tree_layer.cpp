@@ -1,53 +1,26 @@
 // The public TreeLayer: weights by name, one call forward, one call backward.
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 #include <utility>
 
 #include "engine/tree.h"
+#include "engine/weights.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {
 
-void TreeSpec::validate() const {
-  const auto at_least_one = [](const char* name, std::int64_t value) {
-    if (value < 1)
-      throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + "; expected at least 1");
-  };
-  at_least_one("input_size", input_size);
-  at_least_one("hidden_size", hidden_size);
-  const bool nary = cell == TreeCell::nary;
-  if (nary) at_least_one("arity", arity);
-  // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
-  const double hidden = static_cast<double>(hidden_size), inner = hidden * (nary ? static_cast<double>(arity) : 1);
-  if (4 * hidden * static_cast<double>(input_size) + (3 * hidden + inner) * inner > most)
-    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
-                                std::to_string(hidden_size) + (nary ? ", arity=" + std::to_string(arity) : "") +
-                                ": the weights would be larger than memory can be; expected smaller sizes");
-}
-
 template <class T>
 struct TreeLayer<T>::Impl {
   explicit Impl(const TreeSpec& s) : spec(s) {
-    const auto add = [&](const char* name, std::vector<std::int64_t> shape) {
-      storage.emplace_back(shape[0] * (shape.size() > 1 ? shape[1] : 1));
-      weights.push_back({name, std::move(shape), storage.back().data()});
-      return static_cast<int>(weights.size()) - 1;
-    };
     const std::int64_t hidden = spec.hidden_size, inner = spec.arity * hidden;
     const bool nary = spec.cell == TreeCell::nary;
-    index.ih = add("weight_ih", {4 * hidden, spec.input_size});
-    index.hh = nary ? add("weight_hh_iog", {3 * hidden, inner}) : add("weight_hh", {4 * hidden, hidden});
-    if (nary) index.hh_f = add("weight_hh_f", {inner, inner});
-    if (spec.bias) index.bias = add("bias", {4 * hidden});
+    index.ih = store.add("weight_ih", {4 * hidden, spec.input_size});
+    index.hh = nary ? store.add("weight_hh_iog", {3 * hidden, inner}) : store.add("weight_hh", {4 * hidden, hidden});
+    if (nary) index.hh_f = store.add("weight_hh_f", {inner, inner});
+    if (spec.bias) index.bias = store.add("bias", {4 * hidden});
   }
 
-  std::shared_ptr<const PackedTree<T>> current() const {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return packed;
-  }
   Forest forest_of(const TreeForwardCall<T>& call) const {
     const bool nary = spec.cell == TreeCell::nary;
     if (nary && !call.slots) throw std::invalid_argument("slots is null; expected one number for each node");
@@ -55,21 +28,15 @@ struct TreeLayer<T>::Impl {
   }
 
   TreeSpec spec;
-  std::vector<Buffer<T>> storage;    // of the weights, in their order
-  std::vector<Weight<T>> weights;
+  WeightStore<T, PackedTree<T>> store;
   TreeWeightIndex index;
-  std::shared_ptr<ArenaPool> arenas = std::make_shared<ArenaPool>();
-  mutable std::mutex mutex;          // guards `packed`, which is replaced and never changed
-  std::shared_ptr<const PackedTree<T>> packed;
 };
 
 template <class T>
-struct TreeTape<T>::Impl {
-  explicit Impl(Forest f) : forest(std::move(f)) {}
+struct TreeTape<T>::Impl : TapeOf<PackedTree<T>> {
+  Impl(TapeOf<PackedTree<T>> base, Forest f) : TapeOf<PackedTree<T>>(std::move(base)), forest(std::move(f)) {}
 
   Forest forest;
-  std::shared_ptr<const PackedTree<T>> packed;
-  ArenaPool::Lease arena;            // holds all that `values` points to
   ForestValues<T> values;
 };
 
@@ -90,14 +57,12 @@ const TreeSpec& TreeLayer<T>::spec() const {
 
 template <class T>
 const std::vector<Weight<T>>& TreeLayer<T>::weights() const {
-  return impl_->weights;
+  return impl_->store.list();
 }
 
 template <class T>
 void TreeLayer<T>::commit() {
-  auto packed = pack(impl_->spec, impl_->weights, impl_->index);
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  impl_->packed.swap(packed);
+  impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
 }
 
 namespace {
@@ -118,8 +83,8 @@ template <class T>
 void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
   const TreeSpec& spec = impl_->spec;
   const Forest forest = impl_->forest_of(call);
-  const auto packed = impl_->current();
-  const auto arena = impl_->arenas->lease();
+  const auto packed = impl_->store.packed();
+  const auto arena = impl_->store.lease();
   Index* const x_at = arena->template take<Index>(forest.rows);
   for (Index row = 0; row < forest.rows; ++row) x_at[row] = forest.node[row] * spec.input_size;
   const ForestForward<T> forward(spec, *packed, forest, {call.x, 0, x_at}, *arena, *arena);
@@ -129,11 +94,9 @@ void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeForwardCall<T>& call) const {
   const TreeSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename TreeTape<T>::Impl>(impl_->forest_of(call));
+  auto tape = std::make_unique<typename TreeTape<T>::Impl>(impl_->store.begin_tape(), impl_->forest_of(call));
   const Forest& forest = tape->forest;
-  tape->packed = impl_->current();
-  tape->arena = impl_->arenas->lease();
-  const auto scratch = impl_->arenas->lease();
+  const auto scratch = impl_->store.lease();
 
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
   const Index stride = padded_stride(spec.input_size, sizeof(T));
@@ -148,21 +111,17 @@ std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeFor
 
 template <class T>
 void TreeLayer<T>::check(const TreeTape<T>& tape) const {
-  if (tape.impl().arena.get_deleter().pool != impl_->arenas)
-    throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  impl_->store.check(tape.impl());
 }
 
 template <class T>
 void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>& call) const {
   check(tape_);
   const auto& tape = tape_.impl();
-  const auto arena = impl_->arenas->lease();
-  TreeGradients<T> gradients;
-  if (!call.dweights.empty()) {
-    const TreeWeightIndex& at = impl_->index;
-    const auto pointer = [&](int weight) { return weight < 0 ? nullptr : call.dweights[weight]; };
-    gradients = {pointer(at.ih), pointer(at.bias), pointer(at.hh), pointer(at.hh_f)};
-  }
+  const auto arena = impl_->store.lease();
+  const TreeWeightIndex& at = impl_->index;
+  const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
+  const TreeGradients<T> gradients{gradient(at.ih), gradient(at.bias), gradient(at.hh), gradient(at.hh_f)};
   TeamLease team(useful_threads(impl_->spec, tape.forest));
   const ForestBackward<T> backward(impl_->spec, *tape.packed, tape.forest, tape.values, *arena, team.size());
   Crew crew(team.size());

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,14 @@
 #include "runtime/memory.h"
 
 namespace gru_native {
+
+// What every tape holds: weights and arena are those of its call.
+template <class Packed>
+struct TapeOf {
+  std::uint64_t layer_id;
+  std::shared_ptr<const Packed> packed;
+  ArenaPool::Lease arena;  // holds all that the tape points to
+};
 
 template <class T, class Packed>
 class WeightStore {
@@ -41,8 +50,15 @@ class WeightStore {
     packed_.swap(packed);
   }
 
-  std::uint64_t id() const { return id_; }  // a tape says whose it is by this
   ArenaPool::Lease lease() const { return arenas_->lease(); }
+
+  // What a tape needs of its layer, taken at the start of its call.
+  TapeOf<Packed> begin_tape() const { return {id_, packed(), lease()}; }
+  // Throws std::invalid_argument for a tape of another layer.
+  void check(const TapeOf<Packed>& tape) const {
+    if (tape.layer_id != id_)
+      throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
+  }
 
  private:
   static std::uint64_t next_id() {

@@ -10,19 +10,6 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& text) { throw std::invalid_argument(text); }
 
-// A name or text from a file, fit for an error's text.
-std::string shown(std::string text) {
-  constexpr std::size_t most = 100;
-  if (text.size() > most) {
-    std::size_t end = most;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a UTF-8 character
-    text = text.substr(0, end) + "...";
-  }
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return text;
-}
-
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   if (shape.size() > 8) return "of " + std::to_string(shape.size()) + " dimensions";
   std::string text = "(";
@@ -213,17 +200,14 @@ const char* type_of(const BlockSpec& block) {
 BlockSpec block_of_type(const std::string& type) {
   BlockSpec block;
   LayerSpec s;
-  if (type == "LSTM") s.cell = Cell::lstm;
-  else if (type == "GRU") s.cell = Cell::gru;
-  else if (type == "RNN") s.cell = Cell::rnn_tanh;
-  else if (type != "Dense") detail::refuse_choice("type", type, "RNN, LSTM, GRU, Dense");
+  switch (place_of("type", type, {"RNN", "LSTM", "GRU", "Dense"})) {
+    case 0: s.cell = Cell::rnn_tanh; break;
+    case 1: s.cell = Cell::lstm; break;
+    case 2: s.cell = Cell::gru; break;
+    default: block.spec = DenseSpec{}; return block;
+  }
   block.spec = s;
-  if (type == "Dense") block.spec = DenseSpec{};
   return block;
-}
-
-void detail::refuse_choice(const char* option, const std::string& text, const std::string& expected) {
-  refuse(std::string(option) + " is \"" + shown(text) + "\"; expected one of " + expected);
 }
 
 }  // namespace gru_native

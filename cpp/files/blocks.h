@@ -2,6 +2,7 @@
 #pragma once
 #include "engine/tensors.h"
 #include "gru_native/model.h"
+#include "runtime/names.h"
 
 namespace gru_native {
 
@@ -31,22 +32,11 @@ BlockSpec block_of_type(const std::string& type);   // throws std::invalid_argum
 
 namespace detail {
 
-[[noreturn]] void refuse_choice(const char* option, const std::string& text, const std::string& expected);
-
-inline constexpr const char* activations[] = {"identity", "tanh", "sigmoid", "relu"};
-
 template <class Enum, std::size_t n, class F>
 void choice(const char* option, Enum& value, const char* const (&names)[n], const F& f) {
-  std::string text = names[static_cast<int>(value)], all;
+  std::string text = names[static_cast<int>(value)];
   f(option, text);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (text == names[i]) {
-      value = static_cast<Enum>(i);
-      return;
-    }
-    all += std::string(i ? ", " : "") + names[i];
-  }
-  refuse_choice(option, text, all);
+  value = named<Enum>(option, text, names);
 }
 
 }  // namespace detail
@@ -57,7 +47,7 @@ void each_option(BlockSpec& block, const F& f) {
     f("input_size", dense->input_size);
     f("output_size", dense->output_size);
     f("bias", dense->bias);
-    detail::choice("activation", dense->activation, detail::activations, f);
+    detail::choice("activation", dense->activation, activation_names, f);
     return;
   }
   LayerSpec& s = std::get<LayerSpec>(block.spec);
@@ -78,13 +68,13 @@ void each_option(BlockSpec& block, const F& f) {
     f("input_gate", s.lstm.input_gate);
     f("forget_gate", s.lstm.forget_gate);
     f("output_gate", s.lstm.output_gate);
-    detail::choice("input_activation", s.lstm.input_activation, detail::activations, f);
-    detail::choice("output_activation", s.lstm.output_activation, detail::activations, f);
+    detail::choice("input_activation", s.lstm.input_activation, activation_names, f);
+    detail::choice("output_activation", s.lstm.output_activation, activation_names, f);
     f("cell_clip", s.lstm.cell_clip);
   }
   if (s.cell == Cell::gru) {
     f("reset_after", s.reset_after);
-    detail::choice("candidate_activation", s.candidate_activation, detail::activations, f);
+    detail::choice("candidate_activation", s.candidate_activation, activation_names, f);
   }
 }
 

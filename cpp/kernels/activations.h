@@ -96,13 +96,4 @@ EIGEN_ALWAYS_INLINE Lanes<T> relu(Lanes<T> x) {
   return where_less(x, Lanes<T>(T(0)), Lanes<T>(T(0)), x);
 }
 
-template <class T>
-void sigmoid_array(const T* x, T* y, Index n) {
-  for (Index i = 0; i < n; i += Lanes<T>::size) sigmoid(Lanes<T>::load(x + i)).store(y + i);
-}
-template <class T>
-void tanh_array(const T* x, T* y, Index n) {
-  for (Index i = 0; i < n; i += Lanes<T>::size) tanh(Lanes<T>::load(x + i)).store(y + i);
-}
-
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -1,6 +1,6 @@
 // Drives a function of one number over an array.
 #pragma once
-#include "kernels/lanes.h"
+#include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 

@@ -107,14 +107,22 @@ struct CellKernels {
   void (*candidate_backward)(const BackStep<T>&);
 };
 
+// A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
+template <class T>
+struct ActivationKernels {
+  void (*forward)(const T* a, T* y, Index n);  // n a multiple of lanes
+  void (*backward)(const T* y, const T* dy, T* da, Index n);
+};
+inline constexpr int activation_kinds = 4;  // in the order of Activation
+
 // A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows left[p] and
 // left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
 template <class T>
 struct Pairs {
   Index begin, end;
   const Index* left;
-  Index hidden, units;        // units: where the three gates lie, behind whole vectors of units
-  Matrix<T> a;                // pre-activations in, activations out: [units][gates c, l, r]
+  Index hidden, units;  // units: where the three gates lie, behind whole vectors of units
+  Matrix<T> a;  // pre-activations in, activations out: [units][gates c, l, r]
   Matrix<const T> below;
   Matrix<T> above;
 };
@@ -124,8 +132,8 @@ struct PairsGradient {
   const Index* left;
   Index hidden, units;
   Matrix<const T> a, below, dabove;  // as pairs_forward left them
-  Matrix<T> da;               // out: of the pre-activations
-  Matrix<T> dneighbours;      // out: of both neighbours, but for the products; the right one's from right_at on
+  Matrix<T> da;  // out: of the pre-activations
+  Matrix<T> dneighbours;  // out: of both neighbours, but for the products; the right one's from right_at on
   Index right_at;
 };
 template <class T>
@@ -133,14 +141,13 @@ struct PairKernels {
   void (*forward)(const Pairs<T>&);
   void (*backward)(const PairsGradient<T>&);
 };
-inline constexpr int pair_kinds = 3;  // tanh, sigmoid, relu
 
 // Rows [begin, end) of a gated readout: a holds `units` values and as many gates, in whole vectors.
 template <class T>
 struct GatedRows {
   Index begin, end, units;
-  Matrix<T> a;                // forward: pre-activations in, activations out; backward: those in, gradients out
-  Matrix<T> p;                // forward: out; backward: its gradient, in
+  Matrix<T> a;  // forward: pre-activations in, activations out; backward: those in, gradients out
+  Matrix<T> p;  // forward: out; backward: its gradient, in
 };
 template <class T>
 struct GatedKernels {
@@ -154,25 +161,25 @@ inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
 template <class T>
 struct TreeStep {
   Index block_begin, block_end, row_begin, row_end;
-  Matrix<T> gates;            // i g o: pre-activations in, activations out
-  Matrix<T> h, c;             // of all nodes
+  Matrix<T> gates;  // i g o: pre-activations in, activations out
+  Matrix<T> h, c;  // of all nodes
   const Index *child_begin, *child;
-  const Index* forget_at;     // where a child's forget gate begins
-  T* forget;                  // likewise pre-activations in, activations out
+  const Index* forget_at;  // where a child's forget gate begins
+  T* forget;  // likewise pre-activations in, activations out
 };
 
 template <class T>
 struct TreeBackStep {
   Index block_begin, block_end, row_begin, row_end, hidden, leaves;
-  Matrix<const T> gates, c;   // as saved
+  Matrix<const T> gates, c;  // as saved
   const Index *child_begin, *child, *forget_at;
   const T* forget;
   Rows<const T> dh_outside, dc_outside;  // the user's, not padded; base may be nullptr
-  Rows<const T> dh;           // from the parent
-  Matrix<T> dc;               // likewise; out: of the children
-  Matrix<T> dgates;           // out, as gates
-  T* dforget;                 // out, as forget
-  Matrix<T> dforget_sum;      // out: over the children; row r at r - leaves
+  Rows<const T> dh;  // from the parent
+  Matrix<T> dc;  // likewise; out: of the children
+  Matrix<T> dgates;  // out, as gates
+  T* dforget;  // out, as forget
+  Matrix<T> dforget_sum;  // out: over the children; row r at r - leaves
 };
 
 // The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
@@ -190,23 +197,13 @@ enum class CellKind {
 inline constexpr int lstm_variants = 10;
 inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
 
-// A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
-template <class T>
-struct ActivationKernels {
-  void (*forward)(const T* a, T* y, Index n);  // n a multiple of lanes, here and below
-  void (*backward)(const T* y, const T* dy, T* da, Index n);
-};
-inline constexpr int activation_kinds = 4;  // identity, tanh, sigmoid, relu: Activation's order
-
 template <class T>
 struct Kernels {
   int lanes;
   void (*product)(const Product<T>&);
   void (*column_sums)(const T* a, Index stride, Index rows, Index columns, T* sums);  // sums[c] += a[0][c] + ...
-  void (*sigmoid)(const T* x, T* y, Index n);  // n a multiple of lanes
-  void (*tanh)(const T* x, T* y, Index n);
   CellKernels<T> cell[cell_kinds];
-  PairKernels<T> pair[pair_kinds];
+  PairKernels<T> pair[activation_kinds];
   GatedKernels<T> gated[gated_kinds];
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);

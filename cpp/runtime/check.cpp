@@ -9,6 +9,7 @@
 #include "gru_native/grconv.h"
 #include "gru_native/layer.h"
 #include "gru_native/readout.h"
+#include "gru_native/tree.h"
 
 namespace gru_native {
 namespace {
@@ -111,9 +112,8 @@ void GraphSpec::validate() const {
   check_size("hidden_size", hidden_size, 1);
   check_size("num_steps", num_steps, 1);
   check_size("num_edge_types", num_edge_types, 1);
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   const double size = static_cast<double>(hidden_size);
-  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most)
+  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most_elements)
     throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) +
                                 ", num_edge_types=" + std::to_string(num_edge_types) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
@@ -122,9 +122,9 @@ void GraphSpec::validate() const {
 void GrConvSpec::validate() const {
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  check_activation("activation", activation);
   const double hidden = static_cast<double>(hidden_size);
-  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most)
+  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) +
                                 ", hidden_size=" + std::to_string(hidden_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
@@ -134,9 +134,8 @@ void ReadoutSpec::validate() const {
   check_size("hidden_size", hidden_size, 1);
   check_size("annotation_size", annotation_size, 1);
   check_size("output_size", output_size, 1);
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   const double columns = static_cast<double>(hidden_size) + static_cast<double>(annotation_size);
-  if (2 * columns * static_cast<double>(output_size) > most)
+  if (2 * columns * static_cast<double>(output_size) > most_elements)
     throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", annotation_size=" +
                                 std::to_string(annotation_size) + ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
@@ -150,6 +149,18 @@ void DenseSpec::validate() const {
                                 ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
   check_activation("activation", activation);
+}
+
+void TreeSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  const bool nary = cell == TreeCell::nary;
+  if (nary) check_size("arity", arity, 1);
+  const double hidden = static_cast<double>(hidden_size), inner = hidden * (nary ? static_cast<double>(arity) : 1);
+  if (4 * hidden * static_cast<double>(input_size) + (3 * hidden + inner) * inner > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + (nary ? ", arity=" + std::to_string(arity) : "") +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
 }
 
 template <class T>

@@ -78,9 +78,13 @@ void check_isa(const IsaKernels& isa) {
   // Every 61st float (a prime: all mantissas and exponents get their turn); 1 takes all 2^32, in minutes.
   const char* text = std::getenv("GRU_NATIVE_SWEEP_STRIDE");
   const auto stride = static_cast<std::uint32_t>(text ? std::strtoul(text, nullptr, 10) : 61);
-  const Worst s = sweep_floats(isa.f32.sigmoid, exact_sigmoid, stride);
-  const Worst t = sweep_floats(isa.f32.tanh, exact_tanh, stride);
-  const double s64 = sweep_doubles(isa.f64.sigmoid, exact_sigmoid), t64 = sweep_doubles(isa.f64.tanh, exact_tanh);
+  constexpr int sigmoid = static_cast<int>(Activation::sigmoid), tanh = static_cast<int>(Activation::tanh);
+  const auto& f32 = isa.f32.activation;
+  const auto& f64 = isa.f64.activation;
+  const Worst s = sweep_floats(f32[sigmoid].forward, exact_sigmoid, stride);
+  const Worst t = sweep_floats(f32[tanh].forward, exact_tanh, stride);
+  const double s64 = sweep_doubles(f64[sigmoid].forward, exact_sigmoid);
+  const double t64 = sweep_doubles(f64[tanh].forward, exact_tanh);
   std::printf("%s: logistic %.2f ulp at %.9g, tanh %.2f ulp at %.9g; double: relative %.1e, %.1e\n", isa.name, s.error,
               s.at, t.error, t.at, s64, t64);
   CHECK(s.error <= 4, "%g", s.error);

@@ -236,7 +236,7 @@ int main() {
             check_gradients(p.layer, p, graphs > 0 ? "dense graph" : "graph");
           }
   for (const std::int64_t hidden : {1, 5, 17})
-    for (const auto activation : {PairActivation::tanh, PairActivation::sigmoid, PairActivation::relu}) {
+    for (const auto activation : {Activation::identity, Activation::tanh, Activation::sigmoid, Activation::relu}) {
       PyramidProblem<double> p({3, hidden, activation}, 5, 4, seed++);
       check_gradients(p.layer, p, "pyramid");
     }

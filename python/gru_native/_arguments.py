@@ -1,10 +1,15 @@
-"""Arguments of constructors: whole numbers, flags and numbers, or an error that names them."""
+"""Arguments: whole numbers, flags, texts, dtypes, tapes, or an error that names them."""
 
 from __future__ import annotations
 
 from operator import index
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def size(name: str, value: object) -> int:
@@ -31,8 +36,38 @@ def number(name: str, value: object) -> float:
     return float(value)
 
 
+def text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a string")
+    return value
+
+
 def generator(seed: int | None) -> np.random.Generator:
     number = None if seed is None else size("seed", seed)
     if number is not None and number < 0:
         raise ValueError(f"seed is {number}; expected a whole number from 0 or None")
     return np.random.default_rng(number)
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64; anything else is a TypeError or ValueError."""
+    try:
+        own = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
+    if own not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype is {own}; expected float32 or float64")
+    return own
+
+
+def of_dtype(dtype: np.dtype[Any], single: type[A], double: type[B]) -> type[A] | type[B]:
+    """Which of the core's two classes is that of a float_dtype."""
+    return single if dtype == np.float32 else double
+
+
+def check_tape(tape: object, dtype: np.dtype[Any], single: type[Any], double: type[Any]) -> None:
+    """Refuse what is no tape of this dtype; whose tape it is, the core knows."""
+    if not isinstance(tape, (single, double)):
+        raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from forward")
+    if not isinstance(tape, of_dtype(dtype, single, double)):
+        raise ValueError("tape was made by a layer of another dtype; expected one of this layer")

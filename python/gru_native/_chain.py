@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import size
+from ._arguments import of_dtype, size
 from ._dense import Dense, DenseTape
 from ._layers import GRU, LSTM, RNN, State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
@@ -162,7 +161,7 @@ class Chain(Weighted):
 
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream over this chain, as ``layer.stream``; its state is a tuple like the chain's."""
-        stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
+        stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         return stream_type([b._core for b in self.blocks], size("batch_size", batch_size))
 
     def _with_states(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import flag, size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._weights import Array, Weighted
 
 DenseTape: TypeAlias = _core.DenseTape32 | _core.DenseTape64
 
@@ -41,19 +41,17 @@ class Dense(Weighted):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        if not isinstance(activation, str):
-            raise TypeError(f"activation is a {type(activation).__name__}; expected a name")
         self.dtype = float_dtype(dtype)
         self.input_size = size("input_size", input_size)
         self.output_size = size("output_size", output_size)
         self.bias = flag("bias", bias)
-        self.activation = activation
-        core_type = _core.Dense32 if self.dtype == np.float32 else _core.Dense64
+        self.activation = text("activation", activation)
+        core_type = of_dtype(self.dtype, _core.Dense32, _core.Dense64)
         self._core: _core._Dense[Any] = core_type(
             input_size=self.input_size,
             output_size=self.output_size,
             bias=self.bias,
-            activation=activation,
+            activation=self.activation,
         )
         super().__init__(seed, self.input_size**-0.5)
 
@@ -83,9 +81,7 @@ class Dense(Weighted):
 
         Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
-        own = _core.DenseTape32 if self.dtype == np.float32 else _core.DenseTape64
-        if not isinstance(tape, own):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this layer")
+        check_tape(tape, self.dtype, _core.DenseTape32, _core.DenseTape64)
         return DenseGradients(*self._core.backward(tape, dy))
 
     def __repr__(self) -> str:

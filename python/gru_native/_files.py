@@ -34,7 +34,7 @@ def save(model: Block | Chain, path: PathLike) -> None:
     """
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
-    numpy_files = _safetensors("numpy")
+    package = safetensors()
     blocks = (
         [_describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
         if isinstance(model, Chain)
@@ -44,7 +44,7 @@ def save(model: Block | Chain, path: PathLike) -> None:
     path = Path(path)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
-        unfinished.write_bytes(numpy_files.save(model.state_dict(), metadata))
+        unfinished.write_bytes(package.numpy.save(model.state_dict(), metadata))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ def load(path: PathLike, description: Description | None = None) -> Block | Chai
 
 
 def _load(path: Path, description: Description | None) -> Block | Chain:
-    package = _safetensors("")
+    package = safetensors()
     try:
         with package.safe_open(path, framework="numpy") as file:
             names = list(file.keys())
@@ -143,13 +143,13 @@ def _parse(text: str) -> list[dict[str, Any]]:
     return blocks
 
 
-def _safetensors(module: str) -> Any:
+def safetensors() -> Any:
+    """The package of that name. Raises ImportError, saying how to install it."""
     try:
         import safetensors
         import safetensors.numpy
     except ImportError:
         raise ImportError(
-            "gru_native.save and gru_native.load need the package safetensors: "
-            'python -m pip install "gru-native[files]"'
+            'model files need the package safetensors: python -m pip install "gru-native[files]"'
         ) from None
-    return safetensors.numpy if module == "numpy" else safetensors
+    return safetensors

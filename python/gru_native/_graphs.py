@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import flag as _flag
-from ._arguments import size as _size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._weights import Array, Weighted
 
 GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
 
@@ -65,16 +64,13 @@ class GatedGraph(Weighted):
         seed: int | None = None,
     ) -> None:
         self.dtype = float_dtype(dtype)
-        self.hidden_size = _size("hidden_size", hidden_size)
-        self.num_steps = _size("num_steps", num_steps)
-        self.num_edge_types = _size("num_edge_types", num_edge_types)
-        for name, value in (("aggregate", aggregate), ("bias", bias or "")):
-            if not isinstance(value, str):
-                raise TypeError(f"{name} is a {type(value).__name__}; expected a string")
-        self.aggregate = aggregate
-        self.bias = bias
-        self.reset_after = _flag("reset_after", reset_after)
-        graph_type = _core.Graph32 if self.dtype == np.float32 else _core.Graph64
+        self.hidden_size = size("hidden_size", hidden_size)
+        self.num_steps = size("num_steps", num_steps)
+        self.num_edge_types = size("num_edge_types", num_edge_types)
+        self.aggregate = text("aggregate", aggregate)
+        self.bias = None if bias is None else text("bias", bias)
+        self.reset_after = flag("reset_after", reset_after)
+        graph_type = of_dtype(self.dtype, _core.Graph32, _core.Graph64)
         self._core: _core._Graph[Any] = graph_type(
             hidden_size=self.hidden_size,
             num_steps=self.num_steps,
@@ -132,13 +128,7 @@ class GatedGraph(Weighted):
         again. Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong
         kinds.
         """
-        if not isinstance(tape, GraphTape):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
-        own = _core.GraphTape32 if self.dtype == np.float32 else _core.GraphTape64
-        if not isinstance(tape, own):
-            raise ValueError(
-                "tape was made by a layer of another dtype; expected one of this layer"
-            )
+        check_tape(tape, self.dtype, _core.GraphTape32, _core.GraphTape64)
         return GraphGradients(*self._core.backward(tape, dh))
 
     def __repr__(self) -> str:

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import flag as _flag
-from ._arguments import size as _size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._weights import Array, Weighted
 
 GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
 
@@ -35,9 +34,10 @@ class GatedRecursiveConv(Weighted):
 
     The gates tell how a sentence was put together: ``draw_gates`` shows them.
 
-    ``activation`` is phi: "tanh", "sigmoid" or "relu". Weights: weight_ih (H, input_size),
-    weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H), gate_bias (3,), gates
-    in the order c, l, r (new, left, right). They start uniform in +-1/sqrt(H), drawn from ``seed``.
+    ``activation`` is phi: "tanh", "sigmoid", "relu" or "identity". Weights: weight_ih
+    (H, input_size), weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H),
+    gate_bias (3,), gates in the order c, l, r (new, left, right). They start uniform in
+    +-1/sqrt(H), drawn from ``seed``.
 
     Raises ValueError or TypeError, naming the argument, for sizes below 1, an unknown activation or
     a dtype other than float32 and float64.
@@ -53,14 +53,12 @@ class GatedRecursiveConv(Weighted):
         seed: int | None = None,
     ) -> None:
         self.dtype = float_dtype(dtype)
-        self.input_size = _size("input_size", input_size)
-        self.hidden_size = _size("hidden_size", hidden_size)
-        if not isinstance(activation, str):
-            raise TypeError(f"activation is a {type(activation).__name__}; expected a string")
-        self.activation = activation
-        core_type = _core.GrConv32 if self.dtype == np.float32 else _core.GrConv64
+        self.input_size = size("input_size", input_size)
+        self.hidden_size = size("hidden_size", hidden_size)
+        self.activation = text("activation", activation)
+        core_type = of_dtype(self.dtype, _core.GrConv32, _core.GrConv64)
         self._core: _core._GrConv[Any] = core_type(
-            input_size=self.input_size, hidden_size=self.hidden_size, activation=activation
+            input_size=self.input_size, hidden_size=self.hidden_size, activation=self.activation
         )
         super().__init__(seed, self.hidden_size**-0.5)
 
@@ -89,7 +87,7 @@ class GatedRecursiveConv(Weighted):
 
         Raises ValueError for wrong shapes or lengths and TypeError for wrong dtypes or kinds.
         """
-        result: Any = self._core(x, lengths, _flag("return_gates", return_gates))
+        result: Any = self._core(x, lengths, flag("return_gates", return_gates))
         return result  # type: ignore[no-any-return]
 
     def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, GrConvTape]:
@@ -104,13 +102,7 @@ class GatedRecursiveConv(Weighted):
         again. Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong
         kinds.
         """
-        if not isinstance(tape, GrConvTape):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
-        own = _core.GrConvTape32 if self.dtype == np.float32 else _core.GrConvTape64
-        if not isinstance(tape, own):
-            raise ValueError(
-                "tape was made by a layer of another dtype; expected one of this layer"
-            )
+        check_tape(tape, self.dtype, _core.GrConvTape32, _core.GrConvTape64)
         return GrConvGradients(*self._core.backward(tape, dy))
 
     def __repr__(self) -> str:

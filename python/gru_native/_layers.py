@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import flag as _flag
-from ._arguments import number as _number
-from ._arguments import size as _size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, flag, float_dtype, number, of_dtype, size, text
+from ._weights import Array, Weighted
 
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -26,12 +24,6 @@ class Gradients(NamedTuple):
     x: Array
     state: State
     weights: dict[str, Array]
-
-
-def _name(name: str, value: object, example: str = "tanh") -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a name such as {example!r}")
-    return value
 
 
 # Options of single cells, and their usual values.
@@ -70,14 +62,14 @@ class _Recurrent(Weighted, Generic[S]):
         **cell_options: bool | int | float | str,
     ) -> None:
         self.dtype = float_dtype(dtype)
-        layer_type = _core.Layer32 if self.dtype == np.float32 else _core.Layer64
-        self.input_size = _size("input_size", input_size)
-        self.hidden_size = _size("hidden_size", hidden_size)
-        self.num_layers = _size("num_layers", num_layers)
-        self.bias = _flag("bias", bias)
-        self.batch_first = _flag("batch_first", batch_first)
-        self.dropout = _number("dropout", dropout)
-        self.bidirectional = _flag("bidirectional", bidirectional)
+        layer_type = of_dtype(self.dtype, _core.Layer32, _core.Layer64)
+        self.input_size = size("input_size", input_size)
+        self.hidden_size = size("hidden_size", hidden_size)
+        self.num_layers = size("num_layers", num_layers)
+        self.bias = flag("bias", bias)
+        self.batch_first = flag("batch_first", batch_first)
+        self.dropout = number("dropout", dropout)
+        self.bidirectional = flag("bidirectional", bidirectional)
         self._core: _core._Layer[Any] = layer_type(
             cell=cell,
             input_size=self.input_size,
@@ -127,7 +119,7 @@ class _Recurrent(Weighted, Generic[S]):
         """
         seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
         result: tuple[Array, S, Any] = self._core.forward(
-            x, state, lengths, _flag("training", training), seed
+            x, state, lengths, flag("training", training), seed
         )
         return result
 
@@ -140,13 +132,7 @@ class _Recurrent(Weighted, Generic[S]):
         ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
         Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
-        if not isinstance(tape, Tape):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
-        own = _core.Tape32 if self.dtype == np.float32 else _core.Tape64
-        if not isinstance(tape, own):
-            raise ValueError(
-                "tape was made by a layer of another dtype; expected one of this layer"
-            )
+        check_tape(tape, self.dtype, _core.Tape32, _core.Tape64)
         return Gradients(*self._core.backward(tape, dy, dstate))
 
     def stream(self, batch_size: int = 1) -> Stream:
@@ -155,8 +141,8 @@ class _Recurrent(Weighted, Generic[S]):
         ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. Raises ValueError
         for a bidirectional layer, which needs the end of the sequence.
         """
-        stream_type = _core.Stream32 if self.dtype == np.float32 else _core.Stream64
-        return stream_type(self._core, _size("batch_size", batch_size))
+        stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
+        return stream_type(self._core, size("batch_size", batch_size))
 
     def __repr__(self) -> str:
         options = {
@@ -266,7 +252,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        clip = 0.0 if cell_clip is None else _number("cell_clip", cell_clip)
+        clip = 0.0 if cell_clip is None else number("cell_clip", cell_clip)
         if cell_clip is not None and not clip > 0:
             raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
@@ -280,15 +266,15 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
-            proj_size=_size("proj_size", proj_size),
-            nonrecurrent_proj_size=_size("nonrecurrent_proj_size", nonrecurrent_proj_size),
-            peephole=_flag("peephole", peephole),
-            coupled_gates=_flag("coupled_gates", coupled_gates),
-            input_gate=_flag("input_gate", input_gate),
-            forget_gate=_flag("forget_gate", forget_gate),
-            output_gate=_flag("output_gate", output_gate),
-            input_activation=_name("input_activation", input_activation),
-            output_activation=_name("output_activation", output_activation),
+            proj_size=size("proj_size", proj_size),
+            nonrecurrent_proj_size=size("nonrecurrent_proj_size", nonrecurrent_proj_size),
+            peephole=flag("peephole", peephole),
+            coupled_gates=flag("coupled_gates", coupled_gates),
+            input_gate=flag("input_gate", input_gate),
+            forget_gate=flag("forget_gate", forget_gate),
+            output_gate=flag("output_gate", output_gate),
+            input_activation=text("input_activation", input_activation),
+            output_activation=text("output_activation", output_activation),
             cell_clip=clip,
         )
         self.proj_size = int(proj_size)
@@ -303,7 +289,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         peepholes. options: those of the constructor. Raises ValueError for another name, TypeError
         for what is no name.
         """
-        if _name("name", name, "CIFG") not in _VARIANTS:
+        if text("name", name) not in _VARIANTS:
             raise ValueError(f"name is {name!r}; expected one of {', '.join(_VARIANTS)}")
         return cls(input_size, hidden_size, **{**_VARIANTS[name], **options})
 
@@ -355,7 +341,7 @@ class GRU(_Recurrent[Array]):
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
-            reset_after=_flag("reset_after", reset_after),
-            candidate_activation=_name("candidate_activation", candidate_activation),
+            reset_after=flag("reset_after", reset_after),
+            candidate_activation=text("candidate_activation", candidate_activation),
         )
         self.reset_after = bool(reset_after)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import size as _size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, float_dtype, of_dtype, size
+from ._weights import Array, Weighted
 
 ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
 
@@ -35,10 +35,10 @@ class _Readout(Weighted):
         seed: int | None = None,
     ) -> None:
         self.dtype = float_dtype(dtype)
-        self.hidden_size = _size("hidden_size", hidden_size)
-        self.annotation_size = _size("annotation_size", annotation_size)
-        self.output_size = _size("output_size", output_size)
-        readout_type = _core.Readout32 if self.dtype == np.float32 else _core.Readout64
+        self.hidden_size = size("hidden_size", hidden_size)
+        self.annotation_size = size("annotation_size", annotation_size)
+        self.output_size = size("output_size", output_size)
+        readout_type = of_dtype(self.dtype, _core.Readout32, _core.Readout64)
         self._core: _core._Readout[Any] = readout_type(
             sums=self._sums,
             hidden_size=self.hidden_size,
@@ -53,13 +53,7 @@ class _Readout(Weighted):
         Returns ``h``, ``annotations`` and ``weights`` by name. A tape may be used again. Raises
         ValueError for a tape of another readout or a wrong shape, TypeError for wrong kinds.
         """
-        if not isinstance(tape, ReadoutTape):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from forward")
-        own = _core.ReadoutTape32 if self.dtype == np.float32 else _core.ReadoutTape64
-        if not isinstance(tape, own):
-            raise ValueError(
-                "tape was made by a layer of another dtype; expected one of this layer"
-            )
+        check_tape(tape, self.dtype, _core.ReadoutTape32, _core.ReadoutTape64)
         return ReadoutGradients(*self._core.backward(tape, dy))
 
     def __repr__(self) -> str:
@@ -132,6 +126,6 @@ class GraphSum(_Readout):
         num_graphs: int | None = None,
     ) -> tuple[Array, ReadoutTape]:
         """As calling it, and also a tape for ``backward``: ``y, tape = ...``."""
-        count = None if num_graphs is None else _size("num_graphs", num_graphs)
+        count = None if num_graphs is None else size("num_graphs", num_graphs)
         result: tuple[Array, Any] = self._core.forward(h, annotations, graph, count)
         return result

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import flag, size
-from ._weights import Array, Weighted, float_dtype
+from ._arguments import check_tape, flag, float_dtype, of_dtype, size
+from ._weights import Array, Weighted
 
 TreeTape: TypeAlias = _core.TreeTape32 | _core.TreeTape64
 
@@ -37,7 +37,7 @@ class _TreeLSTM(Weighted):
         self.input_size = size("input_size", input_size)
         self.hidden_size = size("hidden_size", hidden_size)
         self.bias = flag("bias", bias)
-        layer_type = _core.TreeLayer32 if self.dtype == np.float32 else _core.TreeLayer64
+        layer_type = of_dtype(self.dtype, _core.TreeLayer32, _core.TreeLayer64)
         self._core: _core._TreeLayer[Any] = layer_type(
             input_size=self.input_size, hidden_size=self.hidden_size, arity=arity, bias=self.bias
         )
@@ -52,13 +52,7 @@ class _TreeLSTM(Weighted):
         (nodes, input_size) and ``weights`` by name. A tape may be used again. Raises ValueError for
         a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
-        if not isinstance(tape, TreeTape):
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from layer.forward")
-        own = _core.TreeTape32 if self.dtype == np.float32 else _core.TreeTape64
-        if not isinstance(tape, own):
-            raise ValueError(
-                "tape was made by a layer of another dtype; expected one of this layer"
-            )
+        check_tape(tape, self.dtype, _core.TreeTape32, _core.TreeTape64)
         return TreeGradients(*self._core.backward(tape, dh, dc))
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import generator
 
@@ -80,17 +80,6 @@ def check_state_dict(
             f"expected exactly {list(own)}"
         )
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
-
-
-def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64; anything else is a TypeError or ValueError."""
-    try:
-        own = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
-    if own not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype is {own}; expected float32 or float64")
-    return own
 
 
 class _Core(Protocol):

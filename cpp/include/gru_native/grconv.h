@@ -6,12 +6,10 @@
 
 namespace gru_native {
 
-enum class PairActivation { tanh, sigmoid, relu };
-
 struct GrConvSpec {
   std::int64_t input_size = 0;
   std::int64_t hidden_size = 0;
-  PairActivation activation = PairActivation::tanh;
+  Activation activation = Activation::tanh;
 
   GRU_NATIVE_API void validate() const;
 };

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,14 +13,10 @@ from . import demo
 from .errors import UnusableArgument
 from .model import CELLS
 
-SPIN = "OPENBLAS_THREAD_TIMEOUT"  # the logarithm of the clock ticks to spin; 4 is the least
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code: 0, 1 for a failure, 2 for unusable arguments."""
     options = _parser().parse_args(argv)
-    if argv is None:
-        _restart_with_idle_blas()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a text may hold what the terminal cannot show
     try:
@@ -29,17 +24,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnusableArgument as error:
         print(f"gru-native demo: {error}", file=sys.stderr)
         return 2
-
-
-def _restart_with_idle_blas() -> None:
-    """Start this program again, now with OpenBLAS threads that sleep between products.
-
-    By default they spin for tens of milliseconds after each of NumPy's matrix products, on the
-    cores that the layer then needs. OpenBLAS reads the variable when NumPy is imported, so it must
-    be set before.
-    """
-    if os.name == "posix" and SPIN not in os.environ:
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, SPIN: "4"})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="FILE",
-        default=Path("gru-native-demo.npz"),
-        help="where to save the network (default: gru-native-demo.npz)",
+        default=Path("gru-native-demo.safetensors"),
+        help="where to save the network (default: gru-native-demo.safetensors)",
     )
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from math import isclose
@@ -10,13 +11,13 @@ from time import perf_counter
 
 import numpy as np
 
-from .. import active_isa, get_num_threads
+from .. import Chain, active_isa, get_num_threads, load, save
+from .._files import safetensors
 from .errors import UnusableArgument
-from .files import check_writable, load, save
-from .model import CharacterModel
+from .model import CharacterModel, new_chain
 from .progress import progress
 from .text import Corpus, Indices, built_in_text, read_text
-from .training import train
+from .training import RATES, train
 
 PROMPT = 200  # characters of the held-out text that the network writes on from
 WRITTEN = 500  # characters
@@ -40,10 +41,10 @@ def run(options: Options) -> int:
     """The command, and its exit code. Raises UnusableArgument."""
     began = perf_counter()
     engine = _engine()
-    check_writable(options.out)
+    _check_writable(options.out)
     corpus = Corpus.of(built_in_text() if options.text is None else read_text(options.text))
-    model = CharacterModel(options.cell, options.hidden, corpus.alphabet, options.seed)
-    parameters = sum(w.size for w in model.parameters.values())
+    chain = new_chain(options.cell, options.hidden, len(corpus.alphabet), options.seed)
+    model, parameters = CharacterModel(chain, corpus.alphabet), chain.num_parameters
     print(
         f"{options.cell.upper()} with {options.hidden} units, {parameters:,} parameters, {engine}\n"
         f"{len(corpus.training):,} characters to learn from, {len(corpus.held_out):,} held out",
@@ -55,6 +56,7 @@ def run(options: Options) -> int:
             corpus.training,
             seconds=options.seconds,
             steps=options.steps,
+            rate=RATES[options.cell],
             seed=options.seed,
             show=show,
         )
@@ -65,8 +67,10 @@ def run(options: Options) -> int:
     _write(model, corpus.held_out[:PROMPT], options.seed)
 
     try:
-        save(model, options.out)
-        again = load(options.out).bits_per_character(corpus.held_out)
+        save(chain, options.out)
+        loaded = load(options.out)
+        assert isinstance(loaded, Chain)
+        again = CharacterModel(loaded, corpus.alphabet).bits_per_character(corpus.held_out)
     except OSError as error:
         print(f"gru-native demo: {options.out}: {error.strerror}", file=sys.stderr)
         return 1
@@ -95,6 +99,20 @@ def _engine() -> str:
     except ValueError as error:  # the environment asks for what this machine lacks
         raise UnusableArgument(str(error)) from None
     return f"{isa}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _check_writable(path: Path) -> None:
+    """UnusableArgument if the file could not be written, before long work is done for it."""
+    try:
+        safetensors()
+    except ImportError as error:
+        raise UnusableArgument(str(error)) from None
+    if path.is_dir():
+        raise UnusableArgument(f"--out {path}: is a folder; expected a file's name")
+    if not path.parent.is_dir():
+        raise UnusableArgument(f"--out {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise UnusableArgument(f"--out {path}: the folder {path.parent} is not writable")
 
 
 def _write(model: CharacterModel, prompt: Indices, seed: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import GRU, LSTM, RNN
+from .. import GRU, LSTM, RNN, Chain, Dense
 from .text import Indices
 
 CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
@@ -23,64 +22,42 @@ class Lesson(NamedTuple):
     """What a window of text teaches."""
 
     bits: float  # per character
-    state: Any  # of the layer, at the window's end
-    gradients: dict[str, Floats]  # of the nats per character, by the parameters' names
+    state: Any  # of the chain, at the window's end
+    gradients: dict[str, Floats]  # of the nats per character, by the weights' names
+
+
+def new_chain(cell: str, hidden: int, characters: int, seed: int) -> Chain:
+    """One character of so many in, one-hot; the logits of the next one out."""
+    chain = Chain(
+        [
+            Dense(characters, EMBEDDING, bias=False),
+            CELLS[cell](EMBEDDING, hidden, seed=seed),
+            Dense(hidden, characters),
+        ]
+    )
+    with chain.editing() as weights:
+        embedding = weights["0.weight"]
+        embedding[...] = 0.3 * np.random.default_rng(seed).standard_normal(embedding.shape)
+        weights["2.weight"][...] = weights["2.bias"][...] = 0
+    return chain
 
 
 class CharacterModel:
-    """The probability of each next character, given those before it.
+    """The probability of each next character, given those before it."""
 
-    embedding: (alphabet, 64); layer: 64 -> hidden; head_weight: (hidden, alphabet).
-    """
-
-    def __init__(self, cell: str, hidden: int, alphabet: str, seed: int) -> None:
-        self.cell = cell
+    def __init__(self, chain: Chain, alphabet: str) -> None:
+        self.chain = chain
         self.alphabet = alphabet
-        self.layer = CELLS[cell](EMBEDDING, hidden, seed=seed)
-        random = np.random.default_rng(seed)
-        self.embedding = 0.3 * random.standard_normal((len(alphabet), EMBEDDING), np.float32)
-        self.head_weight = np.zeros((hidden, len(alphabet)), np.float32)
-        self.head_bias = np.zeros(len(alphabet), np.float32)
-
-    @property
-    def parameters(self) -> dict[str, Floats]:
-        """All parameters by name; those of the layer are read-only."""
-        return self._named(self.layer.weights)
-
-    @contextmanager
-    def editing(self) -> Iterator[dict[str, Floats]]:
-        """All parameters by name, to change in place."""
-        with self.layer.editing() as weights:
-            yield self._named(weights)
-
-    def _named(self, layer: Mapping[str, Floats]) -> dict[str, Floats]:
-        return {
-            "embedding": self.embedding,
-            **{f"layer.{name}": w for name, w in layer.items()},
-            "head_weight": self.head_weight,
-            "head_bias": self.head_bias,
-        }
+        self._one_hot = np.eye(len(alphabet), dtype=np.float32)
 
     def learn(self, characters: Indices, following: Indices, state: Any) -> Lesson:
         """The loss on a window, (length, batch), that begins in ``state``, and its gradients."""
-        y, state, tape = self.layer.forward(self.embedding[characters], state)
-        h = y.reshape(-1, y.shape[-1])
-        targets = following.ravel()
-        logits = self._logits(h)
-        nats = _cross_entropy(logits, targets)
-
-        dlogits = logits  # which hold the softmax by now
-        dlogits[np.arange(len(targets)), targets] -= 1
-        dlogits /= len(targets)
-        dy = (dlogits @ self.head_weight.T).reshape(y.shape)
-        layer = self.layer.backward(tape, dy)
-        one_hot = np.eye(len(self.alphabet), dtype=np.float32)[characters.ravel()]
-        gradients = {
-            "embedding": one_hot.T @ layer.x.reshape(-1, EMBEDDING),
-            **{f"layer.{name}": g for name, g in layer.weights.items()},
-            "head_weight": h.T @ dlogits,
-            "head_bias": dlogits.sum(axis=0),
-        }
+        logits, state, tape = self.chain.forward(self._one_hot[characters], state)
+        rows, targets = logits.reshape(-1, len(self.alphabet)), following.ravel()
+        nats = _cross_entropy(rows, targets)
+        rows[np.arange(len(targets)), targets] -= 1  # from the softmax that they hold by now
+        rows /= len(targets)
+        gradients = self.chain.backward(tape, logits).weights
         return Lesson(float(nats.mean() / np.log(2)), state, gradients)
 
     def bits_per_character(self, text: Indices) -> float:
@@ -89,27 +66,22 @@ class CharacterModel:
         for start in range(0, len(text) - 1, CHUNK):
             following = text[start + 1 : start + 1 + CHUNK]
             characters = text[start : start + len(following)]
-            h, state = self.layer(self.embedding[characters], state)
-            nats += float(_cross_entropy(self._logits(h), following).sum(dtype=np.float64))
+            logits, state = self.chain(self._one_hot[characters], state)
+            nats += float(_cross_entropy(logits, following).sum(dtype=np.float64))
         return nats / (len(text) - 1) / float(np.log(2))
 
     def write(
         self, prompt: Indices, count: int, temperature: float, random: np.random.Generator
     ) -> Iterator[str]:
         """New text after the prompt, character by character."""
-        stream = self.layer.stream()
-        h = stream(self.embedding[prompt])[-1]
+        stream = self.chain.stream()
+        logits = stream(self._one_hot[prompt])[-1]
         for _ in range(count):
             # argmax(logits / t + Gumbel noise) is a draw from softmax(logits / t)
-            chances = self._logits(h) / temperature + random.gumbel(size=len(self.alphabet))
+            chances = logits / temperature + random.gumbel(size=len(self.alphabet))
             character = int(chances.argmax())
             yield self.alphabet[character]
-            h = stream(self.embedding[character])
-
-    def _logits(self, h: Floats) -> Floats:
-        logits: Floats = h @ self.head_weight
-        logits += self.head_bias
-        return logits
+            logits = stream(self._one_hot[character])
 
 
 def _cross_entropy(logits: Floats, targets: Indices) -> Floats:

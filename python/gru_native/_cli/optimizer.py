@@ -14,7 +14,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8
 def clip(gradients: Iterable[Floats], limit: float) -> None:
     """Scale the gradients so that their common norm is at most the limit."""
     arrays = list(gradients)
-    norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in arrays)))
+    norm = float(np.sqrt(sum(float(np.square(g).sum()) for g in arrays)))
     if norm > limit:
         for g in arrays:
             g *= limit / norm

@@ -19,7 +19,7 @@ from .text import Indices, windows
 BATCH = 16
 LENGTH = 32
 NORM = 1.0  # of the gradients, at most
-RATES = {"gru": 2e-3, "lstm": 3e-3, "rnn": 1e-3}
+RATES = {"gru": 2e-3, "lstm": 3e-3, "rnn": 1e-3}  # of learning, at the start
 
 
 class Trained(NamedTuple):
@@ -36,17 +36,18 @@ def train(
     *,
     seconds: float,
     steps: int | None,
+    rate: float,
     seed: int,
     show: Show,
 ) -> Trained:
     """Train for so many steps if given, else for so many seconds, or until Ctrl-C.
 
-    The learning rate falls from that of the cell to zero.
+    The learning rate falls from ``rate`` to zero.
     """
     state: Any = None
     bits = np.log2(len(model.alphabet))  # a running mean
     began = perf_counter()
-    adam = Adam(model.parameters)
+    adam = Adam(model.chain.weights)
     with ctrl_c() as interrupted:
         course = windows(text, LENGTH, BATCH, np.random.default_rng(seed))
         for step, (first, characters, following) in enumerate(course):
@@ -59,8 +60,8 @@ def train(
             lesson = model.learn(characters, following, None if first else state)
             state = lesson.state
             clip(lesson.gradients.values(), NORM)
-            with model.editing() as parameters:
-                adam.update(parameters, lesson.gradients, RATES[model.cell] * (1 - done))
+            with model.chain.editing() as weights:
+                adam.update(weights, lesson.gradients, rate * (1 - done))
             bits += (lesson.bits - bits) * max(0.02, 1 / (step + 1))
     return Trained(step * BATCH * LENGTH, elapsed, interrupted.is_set())
 

@@ -1,0 +1,54 @@
+// Rows of internal buffers, and products into some of them.
+#pragma once
+#include "engine/panels.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+
+inline constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
+
+template <class T>
+Matrix<T> from_row(Matrix<T> m, Index row) {
+  return {m.base + row * m.stride, m.stride};
+}
+template <class T>
+Matrix<const T> read_only(Matrix<T> m) {
+  return {m.base, m.stride};
+}
+template <class T>
+Rows<const T> rows_from(Matrix<T> m, Index row) {
+  return {m.base + row * m.stride, m.stride, nullptr};
+}
+
+// Columns of the widest panel, and rows in which whole panels may be read and written.
+template <class T>
+Index panel_columns() {
+  return 4 * kernels_for<T>().lanes;
+}
+template <class T>
+Index panel_stride(Index columns) {
+  return padded_stride(round_up(columns, panel_columns<T>()), sizeof(T));
+}
+template <class T>
+Matrix<T> take_matrix(Arena& arena, Index rows, Index columns) {
+  return {arena.take<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
+}
+template <class T>
+Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
+  return {arena.take_zeroed<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
+}
+
+// acc = start + a W for some rows.
+template <class T>
+void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  const Kernels<T>& kernels = kernels_for<T>();
+  Product<T> p = product_of(w, kernels.lanes, 1, 0);
+  p.a = a;
+  p.start = start;
+  p.acc = {acc.base, acc.stride, nullptr};
+  p.row_begin = rows.begin;
+  p.row_end = rows.end;
+  kernels.product(p);
+}
+
+}  // namespace gru_native

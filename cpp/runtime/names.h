@@ -1,0 +1,24 @@
+// Choices that have names, in model files and in Python.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace gru_native {
+
+inline constexpr const char* activation_names[] = {"identity", "tanh", "sigmoid",
+                                                   "relu"};  // in the order of Activation
+
+// A text from outside, fit for an error: not too long, without control characters.
+std::string shown(std::string text);
+
+// The place of `text` among the names. Throws std::invalid_argument: option is "text"; expected "a", "b" or "c".
+int place_of(const char* option, const std::string& text, const std::vector<const char*>& names);
+
+// `names` in the order of the Enum.
+template <class Enum, std::size_t n>
+Enum named(const char* option, const std::string& text, const char* const (&names)[n]) {
+  return static_cast<Enum>(place_of(option, text, {names, names + n}));
+}
+
+}  // namespace gru_native
