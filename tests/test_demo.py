@@ -14,7 +14,6 @@ import gru_native
 from gru_native._cli import main
 from gru_native._cli.errors import UnusableArgument
 from gru_native._cli.model import CELLS, CharacterModel, new_chain
-from gru_native._cli.optimizer import clip
 from gru_native._cli.text import Corpus, built_in_text, windows
 
 WORDS = "the network reads a line and then it writes another line of words that it has read\n"
@@ -248,15 +247,6 @@ def test_windows_follow_each_other_along_the_tracks():
         assert not first
         np.testing.assert_array_equal(characters[0], last[-1])
         last = following
-
-
-def test_clipping_keeps_the_direction():
-    gradients = [np.full(9, 2.0, np.float32), np.full((2, 8), -2.0, np.float32)]
-    clip(gradients, 1.0)
-    np.testing.assert_allclose(gradients[0], 0.2, rtol=1e-6)
-    np.testing.assert_allclose(gradients[1], -0.2, rtol=1e-6)
-    clip(gradients, 5.0)
-    np.testing.assert_allclose(gradients[0], 0.2, rtol=1e-6)
 
 
 def test_a_python_without_its_manual(monkeypatch):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gru_native
-from gru_native._cli.optimizer import Adam, clip
+from gru_native._cli.optimizer import Adam
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -108,7 +108,7 @@ class Model:
         dh = np.zeros_like(h)
         dh[forest.roots] = p @ self.readout.T
         gradients = {"readout": top.T @ p, **self.layer.backward(tape, dh).weights}
-        clip(gradients.values(), NORM)
+        gru_native.clip_gradients(gradients, NORM)
         with self.layer.editing() as weights:
             self.adam.update({"readout": self.readout, **weights}, gradients, rate)
         return right

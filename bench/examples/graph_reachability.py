@@ -14,7 +14,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import gru_native
-from gru_native._cli.optimizer import Adam, clip
+from gru_native._cli.optimizer import Adam
 
 NODES, HIDDEN, BATCH = 8, 16, 64
 
@@ -72,7 +72,7 @@ class Model:
         dh[targets] = np.outer(dlogits, self.readout["w"])
         gradients = dict(self.layer.backward(tape, dh).weights)
         gradients["w"], gradients["b"] = h[targets].T @ dlogits, dlogits.sum(keepdims=True)
-        clip(gradients.values(), 1.0)
+        gru_native.clip_gradients(gradients, 1.0)
         with self.layer.editing() as weights:
             self.adam.update({**weights, **self.readout}, gradients, rate)
         return float(np.mean(np.logaddexp(0, np.where(answers, -logits, logits))))

@@ -24,6 +24,7 @@ from ._graphs import GatedGraph, GraphGradients
 from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
 from ._readouts import GraphSum, NodeScores, ReadoutGradients
+from ._training import clip_gradients, reset_rows
 from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
 __all__ = [
@@ -46,12 +47,14 @@ __all__ = [
     "__version__",
     "active_isa",
     "available_isas",
+    "clip_gradients",
     "draw_gates",
     "get_cmake_dir",
     "get_include",
     "get_num_threads",
     "get_pkgconfig_dir",
     "load",
+    "reset_rows",
     "save",
     "set_num_threads",
 ]

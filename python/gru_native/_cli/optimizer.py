@@ -1,23 +1,14 @@
-"""Adam (Kingma and Ba 2015), in place, and clipping by norm (Pascanu, Mikolov and Bengio 2013)."""
+"""Adam (Kingma and Ba 2015), in place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from .model import Floats
 
 BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8
-
-
-def clip(gradients: Iterable[Floats], limit: float) -> None:
-    """Scale the gradients so that their common norm is at most the limit."""
-    arrays = list(gradients)
-    norm = float(np.sqrt(sum(float(np.square(g).sum()) for g in arrays)))
-    if norm > limit:
-        for g in arrays:
-            g *= limit / norm
 
 
 class Adam:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._training import clip_gradients
 from .model import CharacterModel
-from .optimizer import Adam, clip
+from .optimizer import Adam
 from .progress import Show
 from .text import Indices, windows
 
@@ -59,7 +60,7 @@ def train(
                 break
             lesson = model.learn(characters, following, None if first else state)
             state = lesson.state
-            clip(lesson.gradients.values(), NORM)
+            clip_gradients(lesson.gradients, NORM)
             with model.chain.editing() as weights:
                 adam.update(weights, lesson.gradients, rate * (1 - done))
             bits += (lesson.bits - bits) * max(0.02, 1 / (step + 1))
