@@ -3,20 +3,20 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "gru_native/runtime.h"
 #include "kernels/isa/tables.h"
 
 namespace gru_native {
-namespace {
 
-// Slowest first.
-std::vector<const IsaKernels*> runnable() {
+std::vector<const IsaKernels*> runnable_kernels() {
   std::vector<const IsaKernels*> list{&baseline::kernels};
-#if defined(__x86_64__)
+#if defined(GRU_NATIVE_HAS_AVX2)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&avx2::kernels);
+#endif
+#if defined(GRU_NATIVE_HAS_AVX512)
+  __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
     list.push_back(&avx512::kernels);
@@ -24,8 +24,10 @@ std::vector<const IsaKernels*> runnable() {
   return list;
 }
 
+namespace {
+
 const IsaKernels& choose() {
-  const auto list = runnable();
+  const auto list = runnable_kernels();
   const char* wanted = std::getenv("GRU_NATIVE_ISA");
   if (!wanted || !*wanted) return *list.back();
   std::string names;
@@ -54,7 +56,7 @@ const Kernels<double>& kernels_for<double>() {
 
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const IsaKernels* isa : runnable()) names.emplace_back(isa->name);
+  for (const IsaKernels* isa : runnable_kernels()) names.emplace_back(isa->name);
   return names;
 }
 

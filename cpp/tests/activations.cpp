@@ -6,8 +6,8 @@
 #include <string>
 
 #include "gru_native/runtime.h"
-#include "kernels/isa/tables.h"
 #include "runtime/denormals.h"
+#include "runtime/dispatch.h"
 #include "tests/check.h"
 
 using namespace gru_native;
@@ -96,12 +96,6 @@ void check_isa(const IsaKernels& isa) {
 }  // namespace
 
 int main() {
-  for (const std::string& name : available_isas()) {
-    if (name == "baseline") check_isa(baseline::kernels);
-#if defined(__x86_64__)
-    if (name == "avx2") check_isa(avx2::kernels);
-    if (name == "avx512") check_isa(avx512::kernels);
-#endif
-  }
+  for (const IsaKernels* isa : runnable_kernels()) check_isa(*isa);
   return done("activations");
 }

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "gru_native/runtime.h"
-#include "kernels/isa/tables.h"
+#include "runtime/dispatch.h"
 #include "runtime/memory.h"
 #include "tests/check.h"
 
@@ -97,13 +97,7 @@ void check(const Kernels<T>& kernels, const char* isa) {
 }  // namespace
 
 int main() {
-  for (const std::string& name : available_isas()) {
-    const IsaKernels* isa = &baseline::kernels;
-#if defined(__x86_64__)
-    if (name == "avx2") isa = &avx2::kernels;
-    if (name == "avx512") isa = &avx512::kernels;
-#endif
-    CHECK(name == isa->name, "table of %s found for %s", isa->name, name.c_str());
+  for (const IsaKernels* isa : runnable_kernels()) {
     check(isa->f32, isa->name);
     check(isa->f64, isa->name);
   }
