@@ -1,5 +1,6 @@
 """All checks that are not tests: `nox`. To let the formatters write: `nox -s format`."""
 
+import os
 from pathlib import Path
 
 import nox
@@ -26,10 +27,17 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
 
 
-@nox.session
+# Set where the environment has the package already: building it again takes minutes.
+INSTALLED = "GRU_NATIVE_INSTALLED" in os.environ
+
+
+@nox.session(venv_backend="none" if INSTALLED else None)
 def types(session: nox.Session) -> None:
     """mypy over the package, and its stubs against the compiled module."""
-    session.install(".[cli]", "mypy==2.4.1")
+    if INSTALLED:
+        session.run("python", "-m", "pip", "install", "mypy==2.4.1")
+    else:
+        session.install(".[cli]", "mypy==2.4.1")
     session.run("mypy")
     session.run("stubtest", "--mypy-config-file=pyproject.toml", "gru_native._core")
 
