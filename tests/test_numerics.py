@@ -99,6 +99,20 @@ def test_a_weight_that_is_no_number_shows_at_the_first_step(cell, value, dtype):
 
 
 @pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
+def test_a_gate_that_is_no_number_shows_at_the_only_step(cell, dtype):
+    """inf - inf is NaN in some units; where their gate scales the zero state, all units see it."""
+    case = odd_case(cell, dtype)
+    case.x[0, 1, [3, 5]] = np.inf, -np.inf
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    _, actual = layer(case.x[:1])
+    exact = case.cast(np.float64)
+    with np.errstate(invalid="ignore"):
+        _, final, _ = reference.forward(case.spec, exact.weights, exact.x[:1])
+    for part, expected in zip(parts(actual), parts(final), strict=True):
+        assert_close(part, expected, 1e-5 if dtype == np.float32 else 1e-11, "final state")
+
+
+@pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)
 def test_a_state_of_zeros_is_no_state(cell, dtype):
     case = odd_case(cell, dtype)
     layer = make_layer(case.spec, case.weights, dtype=dtype)

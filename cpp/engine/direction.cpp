@@ -184,7 +184,8 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
     }
-    // U h- is zero where h- is; but NaN or infinite weights must show.
+    // U h- is zero where h- is; but NaN or infinite weights must show. (The second product reads r h-, and r may be
+    // NaN.)
     s.product.depth = step == 0 && zero_state_ && weights_.finite ? 0 : step_.product.depth;
     s.product.last_panel_first = (phase_ + step) % 2;
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
@@ -199,7 +200,6 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     } else if (cell_.candidate.count > 0) {
       Step<T> second = s;
       second.product = second_;
-      if (s.product.depth == 0) second.product.depth = 0;
       second.product.panel_begin = weights_.second.panel_begin(mine.begin);
       second.product.panel_end = weights_.second.panel_end(mine.end);
       second.blocks_in_panel = weights_.second.blocks_in_panel();
