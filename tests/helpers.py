@@ -21,6 +21,7 @@ EVERY_GATE_SET = [
     ),
     Variant(peephole=True, coupled_gates=True),
     Variant(peephole=True, coupled_gates=True, output_gate=False),
+    Variant(peephole=True, gate_recurrence=True),
 ]
 ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
 EVERY_ACTIVATION = [
@@ -28,7 +29,10 @@ EVERY_ACTIVATION = [
     for g in ACTIVATION_NAMES
     for h in ACTIVATION_NAMES
 ]
-CELLS_AND_OPTIONS = (*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj", "gru_logistic")
+CELLS_AND_OPTIONS = (
+    *(*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj"),
+    *("lstm_gate_recurrence", "gru_logistic"),
+)
 
 
 def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, proj_size=4):
@@ -43,6 +47,9 @@ def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, pr
         variant = Variant(True, forget_gate=False, input_activation="relu", cell_clip=2.0)
         wide = {"proj_size": proj_size, "nonrecurrent_proj_size": 2 * hidden_size}
         return Spec("lstm", *sizes, variant=variant, **wide)
+    if name == "lstm_gate_recurrence":
+        variant = Variant(True, gate_recurrence=True, input_activation="sigmoid")
+        return Spec("lstm", *sizes, variant=variant)
     if name == "gru_logistic":
         return Spec("gru", *sizes, candidate_activation="sigmoid")
     return Spec(name, *sizes)

@@ -21,6 +21,7 @@ struct UnitGradient {
   V x[slots];       // out: gradients of the pre-activations that the input product filled, in slot order
   V h[slots];       // out: of those that the recurrent product filled, where they differ from x
   V candidate;      // out, first part: of the pre-activation that the second product filled
+  V gates[3];       // in, LSTM with gate recurrence: of i, f, o from t+1
   V peephole[3];    // out, LSTM with peepholes: of p_i, p_f, p_o
 };
 

@@ -25,7 +25,7 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
       options_(cell_options(spec, weights.forward[static_cast<std::size_t>(index)])),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
-      state_(spec.state_size()),
+      state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0) {
   const Index units = round_up(blocks_, granule) * lanes_;
@@ -46,9 +46,14 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   }
   dh_ = of_batch(units);
   if (cell_.has_c) dc_ = of_batch(units);
+  if (const Index n = spec.recurrent_gates()) {
+    dgates_r_ = compact(blocks_ * cell_.recurrent_gates * lanes_);
+    dgates_next_ = of_batch(round_up(n, granule * lanes_));
+  }
   if (projects_ || two_parts) q_ = of_batch(units);
   if (spec.lstm.peephole) dpeephole_ = arena.take_zeroed<T>(blocks_ * 3 * lanes_);
-  const Index widest = std::max({Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_});
+  const Index widest = std::max(
+      {Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_, Index(spec.recurrent_gates())});
   zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
 }
 
@@ -85,6 +90,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   b.dc = dc_;
   b.options = options_;
   b.dpeephole = dpeephole_;
+  b.dgates_next = read_only(dgates_next_);
   b.dgates_x = from_row(dgates_x_, row);
   b.dgates_h = from_row(dgates_h_, row);
   if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
@@ -111,7 +117,9 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     b.dy = {};
   }
   const bool two_parts = cell_.candidate.count > 0;
+  const bool gates_recur = cell_.recurrent_gates > 0;
   if (two_parts) b.dgates_u = from_row(dgates_u_, row);
+  if (gates_recur) b.dgates_r = from_row(dgates_r_, row);
   cell_.backward(b);
   crew.barrier(member);
   if (two_parts) {
@@ -121,28 +129,33 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     crew.barrier(member);
   }
   transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, mine_state, t);
+  if (gates_recur) {
+    const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
+    transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
+    crew.barrier(member);  // a unit's three columns may be another member's
+  }
 }
 
 template <class T>
 void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
-  const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index columns) {
+  const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index stride, Index columns) {
     for (Index row = 0; row < time_.batch; ++row) {
       T* const at = m.base + row * m.stride;
-      if (from) std::copy_n(from + time_.user_row(row) * columns, columns, at);
-      if (to) std::copy_n(at, columns, to + time_.user_row(row) * columns);
+      if (from) std::copy_n(from + time_.user_row(row) * stride, columns, at);
+      if (to) std::copy_n(at, columns, to + time_.user_row(row) * stride);
     }
   };
-  if (member == 0) {
-    copy_state(dh_, io.dh_final, nullptr, state_);
-    copy_state(dc_, io.dc_final, nullptr, spec_.hidden_size);
-  }
+  const auto copy_states = [&](const T* dh, const T* dc, T* dh_to, T* dc_to) {
+    const auto gates = [&](auto* of_h) { return of_h ? of_h + state_ : nullptr; };
+    copy_state(dh_, dh, dh_to, spec_.state_size(), state_);
+    copy_state(dgates_next_, gates(dh), gates(dh_to), spec_.state_size(), spec_.recurrent_gates());
+    copy_state(dc_, dc, dc_to, spec_.hidden_size, spec_.hidden_size);
+  };
+  if (member == 0) copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
   crew.barrier(member);
   for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);
   crew.barrier(member);
-  if (member == 0) {
-    copy_state(dh_, nullptr, io.dh_initial, state_);
-    copy_state(dc_, nullptr, io.dc_initial, spec_.hidden_size);
-  }
+  if (member == 0) copy_states(nullptr, nullptr, io.dh_initial, io.dc_initial);
 }
 
 template <class T>
@@ -178,7 +191,7 @@ Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
   const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
   const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
   return outer_scratch<T>(std::max(std::min(gates, most), outputs_),
-                          std::max({columns, outputs_, Index(spec_.hidden_size)}));
+                          std::max({columns, outputs_, Index(spec_.hidden_size), Index(spec_.recurrent_gates())}));
 }
 
 template <class T>
@@ -188,6 +201,14 @@ void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const Di
   gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh, scratch, member, members);
   if (cell_.candidate.count > 0)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
+  if (g.rr) {
+    const Outer<T> o{
+        time_.rows, read_only(dgates_r_), read_only(tape_.gates_prev), Index(spec_.recurrent_gates()), g.rr, nullptr};
+    outer(o, share_of(blocks_ * 3 * lanes_, outer_granule, member, members), scratch, [&](Index column) -> Index {
+      const Index vector = column / lanes_, unit = vector / 3 * lanes_ + column % lanes_;
+      return unit < spec_.hidden_size ? vector % 3 * spec_.hidden_size + unit : -1;
+    });
+  }
   for (int gate = 0; gate < 3; ++gate)
     if (g.peephole[gate] && member == 0)
       for (Index unit = 0; unit < spec_.hidden_size; ++unit)

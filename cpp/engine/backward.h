@@ -9,6 +9,7 @@ template <class T>
 struct DirectionGradients {
   T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
   T* peephole[3] = {};         // of i, f, o
+  T* rr = nullptr;
 };
 
 template <class T>
@@ -59,12 +60,14 @@ class DirectionBackward {
   const bool reverse_;
   const DirectionTape<T>& tape_;
   const CellOptions<T> options_;
-  Index lanes_, blocks_, state_, outputs_;
+  Index lanes_, blocks_, state_, outputs_;  // state_: columns of h that recur
   bool projects_;
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time
   Matrix<T> q_{};              // gradient of what the second product reads
+  Matrix<T> dgates_r_{};       // gate recurrence: as dgates_h_, of i f o alone
+  Matrix<T> dgates_next_{};    // likewise: of i f o from the step after, as the user has them
   T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
   const T* zeros_;
 };

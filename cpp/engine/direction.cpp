@@ -30,7 +30,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       tape_(tape),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
-      state_(spec.state_size()),
+      state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
       input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)) {
@@ -40,7 +40,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   if (weights_.second.panels > 0) granule_ = std::max(granule_, weights_.second.blocks_in_panel());
 
   const Index units = round_up(blocks_, granule_) * lanes_;
-  const Index state_stride = padded_stride(std::max(units, round_up(outputs_, 4 * lanes_)), sizeof(T));
+  gates_at_ = std::max(units, round_up(outputs_, 4 * lanes_));
+  const Index state_stride = padded_stride(gates_at_ + spec.recurrent_gates(), sizeof(T));
   const Index unit_stride = padded_stride(units, sizeof(T));
   const Index gates_stride = padded_stride(units * cell_.slots, sizeof(T));
   chunk_steps_ = std::max<Index>(1, chunk_bytes / (time.batch * gates_stride * static_cast<Index>(sizeof(T))));
@@ -54,6 +55,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
     tape_->gates = gates_ = matrix(time.rows, gates_stride);
     tape_->h_prev = matrix(time.rows, state_stride);
     if (cell_.has_c) tape_->c_prev = matrix(time.rows, unit_stride);
+    if (cell_.recurrent_gates > 0)
+      tape_->gates_prev = matrix(time.rows, padded_stride(spec.recurrent_gates(), sizeof(T)));
     if (has_u) tape_->u = u_ = matrix(time.rows, unit_stride);
   } else {
     gates_ = matrix(std::min(chunk_steps_, longest) * time.batch, gates_stride);
@@ -62,6 +65,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
 
   step_.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
   step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
+  if (cell_.recurrent_gates > 0) step_.gates_product = product_of(weights_.gates, lanes_, cell_.slots, 0);
   step_.hidden = spec.hidden_size;
   step_.c = c_;
   step_.options = cell_options(spec, weights_);
@@ -71,16 +75,19 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
 template <class T>
 void DirectionForward<T>::load_state(const T* h0, const T* c0) {
-  const auto load = [&](Matrix<T> to, const T* from, Index columns) {
+  const auto load = [&](Matrix<T> to, const T* from, Index from_stride, Index columns) {
     for (Index row = 0; row < time_.batch; ++row) {
       T* const at = to.base + row * to.stride;
-      if (from) std::copy_n(from + time_.user_row(row) * columns, columns, at);
+      if (from) std::copy_n(from + time_.user_row(row) * from_stride, columns, at);
       else std::fill_n(at, columns, T(0));
     }
   };
-  for (const Matrix<T>& h : h_) load(h, h0, state_);
+  for (const Matrix<T>& h : h_) {
+    load(h, h0, spec_.state_size(), state_);
+    load({h.base + gates_at_, h.stride}, h0 ? h0 + state_ : nullptr, spec_.state_size(), spec_.recurrent_gates());
+  }
   zero_state_ = !h0;
-  if (cell_.has_c) load(c_, c0, spec_.hidden_size);
+  if (cell_.has_c) load(c_, c0, spec_.hidden_size, spec_.hidden_size);
 }
 
 template <class T>
@@ -89,7 +96,11 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
     const Index user = time_.user_row(row);
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
     const Matrix<T>& h = h_[last % 2];  // where its last step wrote
-    if (h_out) std::copy_n(h.base + row * h.stride, state_, h_out + user * state_);
+    if (h_out) {
+      T* const to = h_out + user * spec_.state_size();
+      std::copy_n(h.base + row * h.stride, state_, to);
+      std::copy_n(h.base + row * h.stride + gates_at_, spec_.recurrent_gates(), to + state_);
+    }
     if (c_out && cell_.has_c)
       std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
   }
@@ -191,6 +202,16 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
+    if (cell_.recurrent_gates > 0) {
+      s.gates_prev = {h_prev.base + gates_at_, h_prev.stride};
+      s.gates_next = {h.base + gates_at_, h.stride};
+      if (tape_) s.gates_prev_saved = at_row(tape_->gates_prev, row);
+      s.gates_product.depth = s.product.depth > 0 ? step_.gates_product.depth : 0;
+      s.gates_product.last_panel_first = s.product.last_panel_first;
+      s.gates_product.a = {s.gates_prev.base, s.gates_prev.stride, nullptr};
+      s.gates_product.acc = s.product.acc;
+      s.gates_product.start = s.product.start;
+    }
     if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, mine_out);
     cell_.forward(s);
     crew.barrier(member);

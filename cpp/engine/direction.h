@@ -11,6 +11,7 @@ template <class T>
 struct DirectionTape {
   Matrix<T> gates{};           // activations, [block][slot][lane]
   Matrix<T> h_prev{}, c_prev{};
+  Matrix<T> gates_prev{};      // gate recurrence: i f o of the step before, as the user has them
   Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
 };
 
@@ -56,6 +57,7 @@ class DirectionForward {
   const bool reverse_;
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
+  Index gates_at_;             // gate recurrence: where i f o begin in a row of h_
   bool projects_;
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise

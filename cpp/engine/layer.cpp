@@ -183,7 +183,8 @@ DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*
           at(w.bias_hh),
           at(w.hr),
           at(w.hp),
-          {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])}};
+          {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])},
+          at(w.rr)};
 }
 
 template <class T>

@@ -13,6 +13,10 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
   const Kernels<T>& kernels = kernels_for<T>();
   const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
+  PackedDirection<T> p;
+  const auto note_finite = [&](const Weight<T>& w) {
+    for (Index k = 0; k < w.size(); ++k) p.finite &= std::isfinite(w.data[k]);
+  };
   const auto matrix = [&](int weight, Slots slots) {
     const Weight<T>& w = weights[weight];
     const Index depth = w.shape[1];
@@ -20,12 +24,16 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
       return w.data + (cell.torch_gate[slots.first + gate] * hidden + unit) * depth;
     });
   };
-  PackedDirection<T> p;
   p.input = matrix(at.ih, cell.input);
   p.recurrent = matrix(at.hh, cell.recurrent);
   if (cell.candidate.count > 0) p.second = matrix(at.hh, cell.candidate);
-  const Weight<T>& hh = weights[at.hh];
-  for (Index k = 0; k < hh.shape[0] * hh.shape[1]; ++k) p.finite &= std::isfinite(hh.data[k]);
+  note_finite(weights[at.hh]);
+  if (at.rr >= 0) {
+    const Weight<T>& rr = weights[at.rr];
+    note_finite(rr);
+    p.gates = pack_rows<T>(hidden, 3, rr.shape[1], lanes,
+                           [&](int gate, Index unit) { return rr.data + (gate * hidden + unit) * rr.shape[1]; });
+  }
   if (at.hr >= 0)
     p.second = pack_rows<T>(spec.output_size(), 1, hidden, lanes, [&](int, Index unit) {
       return unit < spec.proj_size ? weights[at.hr].data + unit * hidden
@@ -64,7 +72,9 @@ int cell_index(const LayerSpec& spec) {
     case Cell::lstm: {
       const LstmVariant& v = spec.lstm;
       const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
-      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0) return index(CellKind::lstm);
+      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence)
+        return index(CellKind::lstm);
+      if (v.gate_recurrence) return index(CellKind::lstm_variant) + 10;
       const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
       return index(CellKind::lstm_variant) + gates;
     }
@@ -92,7 +102,7 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed() const 
       const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
       const Index second_blocks = projects ? divide_up(outputs, lanes) : blocks;
       made.push_back({transpose(d.input, lanes, blocks), transpose(d.recurrent, lanes, blocks),
-                      transpose(d.second, lanes, second_blocks)});
+                      transpose(d.second, lanes, second_blocks), transpose(d.gates, lanes, blocks)});
     }
     transposed_ = std::move(made);
   }

@@ -42,7 +42,8 @@ template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, 
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
   constexpr double call_macs = 200e3;  // about 10 microseconds on one core
   constexpr double handover_macs = 3e3;  // a barrier costs every member about this for each of the others
-  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.state_size());
+  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
+                           double(spec.recurrent_gates()) * double(spec.recurrent_gates());
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
   const double directions = double(spec.directions());
   if (double(rows) * (recurrent + input) * directions * double(spec.num_layers) < call_macs || steps < 1) return 1;

@@ -71,6 +71,7 @@ void each_option(BlockSpec& block, const F& f) {
     detail::choice("input_activation", s.lstm.input_activation, activation_names, f);
     detail::choice("output_activation", s.lstm.output_activation, activation_names, f);
     f("cell_clip", s.lstm.cell_clip);
+    f("gate_recurrence", s.lstm.gate_recurrence);
   }
   if (s.cell == Cell::gru) {
     f("reset_after", s.reset_after);

@@ -67,6 +67,9 @@ struct Step {
   Matrix<T> h;                // h(t)
   Matrix<T> c;                // c(t-1) in, c(t) out
   Matrix<T> u;                // what the second product of the step reads
+  Product<T> gates_product;   // gate recurrence: into i f o from those of the step before, over the same panels
+  Matrix<const T> gates_prev; // likewise: i(t-1), f(t-1), o(t-1), each `hidden` wide, not padded
+  Matrix<T> gates_next, gates_prev_saved;
   Rows<T> y;                  // h(t) once more, for the user; not padded; base may be nullptr
   CellOptions<T> options;
   bool save;                  // training: keep the activations in `gates` and the old state in the next two
@@ -84,7 +87,9 @@ struct BackStep {
   Matrix<const T> q;          // second part: gradient of u
   CellOptions<T> options;
   T* dpeephole;               // [block][i, f, o][lane], added to
+  Matrix<const T> dgates_next;  // gate recurrence: gradient of i f o from step t+1, as gates_prev
   Matrix<T> dgates_x, dgates_h, dgates_u;  // out: as the input, recurrent and second product see the pre-activations
+  Matrix<T> dgates_r;         // out, gate recurrence: of i f o once more, side by side
 };
 
 // Which of a unit's slots a product fills.
@@ -100,6 +105,7 @@ struct CellKernels {
   Slots input, recurrent, candidate;  // candidate.count > 0: the step has a second product, from u
   int torch_gate[max_slots];  // the row block of torch's weights that each slot comes from
   bool has_c;                 // the cell has a second state, c
+  int recurrent_gates;        // gate recurrence: activations of these first slots are part of the state; else 0
   bool split_gradients;       // dgates_h is not dgates_x
   void (*forward)(const Step<T>&);
   void (*candidate_forward)(const Step<T>&);
@@ -183,7 +189,7 @@ struct TreeBackStep {
 };
 
 // The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
-// coupled without and with o.
+// coupled without and with o, then all with gate recurrence.
 enum class CellKind {
   rnn_tanh,
   rnn_relu,
@@ -194,7 +200,7 @@ enum class CellKind {
   gru_reset_before_variant,
   lstm_variant
 };
-inline constexpr int lstm_variants = 10;
+inline constexpr int lstm_variants = 11;
 inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
 
 template <class T>

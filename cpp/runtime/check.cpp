@@ -74,9 +74,11 @@ void check_variant(const LayerSpec& s) {
     refuse("coupled_gates", "True", "both input_gate and forget_gate with it: f = 1 - i");
   if (v.peephole && !(v.input_gate || v.output_gate || v.forget_gate))
     refuse("peephole", "True", "at least one gate that looks through it");
-  const bool usual = !v.peephole && !v.coupled_gates && v.input_gate && v.forget_gate && v.output_gate &&
-                     v.input_activation == Activation::tanh && v.output_activation == Activation::tanh &&
-                     v.cell_clip == 0;
+  if (v.gate_recurrence && !(v.input_gate && v.forget_gate && v.output_gate && !v.coupled_gates))
+    refuse("gate_recurrence", "True", "all three gates with it, uncoupled: each sees the others");
+  const bool usual = !v.peephole && !v.gate_recurrence && !v.coupled_gates && v.input_gate && v.forget_gate &&
+                     v.output_gate && v.input_activation == Activation::tanh &&
+                     v.output_activation == Activation::tanh && v.cell_clip == 0;
   if (s.cell != Cell::lstm && !usual)
     throw std::invalid_argument("the options of LstmVariant are the LSTM's; expected none for another cell");
 }
@@ -99,9 +101,10 @@ void LayerSpec::validate() const {
 
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
   const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
-  const double outputs = static_cast<double>(state_size()) + static_cast<double>(nonrecurrent_proj_size);
+  const double outputs = static_cast<double>(recurrent_size()) + static_cast<double>(nonrecurrent_proj_size);
   const double inner = static_cast<double>(directions()) * outputs;
-  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3;
+  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3 +
+                         (lstm.gate_recurrence ? 3 * static_cast<double>(hidden_size) : 0);
   if (rows * columns * static_cast<double>(directions()) > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
                                 std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +

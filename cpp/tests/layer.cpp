@@ -106,6 +106,9 @@ void check_errors() {
   spec.lstm.coupled_gates = true, spec.lstm.forget_gate = false;
   CHECK(refused(spec, "coupled_gates"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
+  spec.lstm.gate_recurrence = true, spec.lstm.output_gate = false;
+  CHECK(refused(spec, "gate_recurrence"), "no error");
+  spec = spec_of(Cell::lstm, 3, 4);
   spec.lstm.cell_clip = -1;
   CHECK(refused(spec, "cell_clip is -1"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);

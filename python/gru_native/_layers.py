@@ -38,6 +38,7 @@ _USUAL: dict[str, bool | int | float | str] = {
     "input_activation": "tanh",
     "output_activation": "tanh",
     "cell_clip": 0.0,
+    "gate_recurrence": False,
     "reset_after": True,
     "candidate_activation": "tanh",
 }
@@ -223,10 +224,15 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
       weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
     - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
+    - gate_recurrence: i, f and o also see all gates of the step before: weight_rr_l{k} (3
+      hidden_size, 3 hidden_size), rows and columns in the order i, f, o. These gates are part of
+      the state: its h is [h, i, f, o], with 4 hidden_size columns (or proj_size + 3 hidden_size),
+      in calls, streams and gradients.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
-    coupled_gates without both gates, peephole without any, nonrecurrent_proj_size without
-    proj_size; for a cell_clip that is not above 0 and finite; for unknown activations.
+    coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
+    with coupled_gates), nonrecurrent_proj_size without proj_size; for a cell_clip that is not above
+    0 and finite; for unknown activations.
     """
 
     def __init__(
@@ -249,6 +255,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         input_activation: str = "tanh",
         output_activation: str = "tanh",
         cell_clip: float | None = None,
+        gate_recurrence: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -276,6 +283,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             input_activation=text("input_activation", input_activation),
             output_activation=text("output_activation", output_activation),
             cell_clip=clip,
+            gate_recurrence=flag("gate_recurrence", gate_recurrence),
         )
         self.proj_size = int(proj_size)
         self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
@@ -286,8 +294,8 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
 
         V is theirs with peepholes; NIG, NFG, NOG lack the input, forget or output gate, NIAF and
         NOAF the activation of the input or of the output, CIFG couples the gates, NP has no
-        peepholes. options: those of the constructor. Raises ValueError for another name, TypeError
-        for what is no name.
+        peepholes, FGR has gate recurrence. options: those of the constructor. Raises ValueError for
+        another name, TypeError for what is no name.
         """
         if text("name", name) not in _VARIANTS:
             raise ValueError(f"name is {name!r}; expected one of {', '.join(_VARIANTS)}")
@@ -303,6 +311,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "NOAF": {"peephole": True, "output_activation": "identity"},
     "CIFG": {"peephole": True, "coupled_gates": True},
     "NP": {},
+    "FGR": {"peephole": True, "gate_recurrence": True},
 }
 
 

@@ -6,7 +6,8 @@
 
 Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, B, output),
 c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
-With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
+With nonrecurrent_proj_size y has [r; p] in each direction, and h is r. With gate recurrence h is
+[h; i; f; o], the gates of the last step with it.
 """
 
 from dataclasses import dataclass, field
@@ -37,12 +38,16 @@ class Spec:
         return 2 if self.bidirectional else 1
 
     @property
-    def state_size(self):
+    def recurrent_size(self):
         return self.proj_size or self.hidden_size
 
     @property
+    def recurrent_gates(self):
+        return 3 * self.hidden_size if self.variant.gate_recurrence else 0
+
+    @property
     def output_size(self):
-        return self.state_size + self.nonrecurrent_proj_size
+        return self.recurrent_size + self.nonrecurrent_proj_size
 
     @property
     def is_variant(self):
@@ -51,7 +56,7 @@ class Spec:
     @property
     def state_sizes(self):
         """The widths of what one cell carries on: (h,) or (h, c)."""
-        sizes = (self.state_size, self.hidden_size)
+        sizes = (self.recurrent_size + self.recurrent_gates, self.hidden_size)
         return sizes if self.cell == "lstm" else sizes[:1]
 
 
@@ -69,7 +74,7 @@ def weight_shapes(spec):
         for direction in range(spec.directions):
             end = suffix(layer, direction)
             shapes["weight_ih" + end] = (rows, columns)
-            shapes["weight_hh" + end] = (rows, spec.state_size)
+            shapes["weight_hh" + end] = (rows, spec.recurrent_size)
             if spec.bias:
                 shapes["bias_ih" + end] = (rows,)
                 shapes["bias_hh" + end] = (rows,)
@@ -79,13 +84,15 @@ def weight_shapes(spec):
                 shapes["weight_hp" + end] = (spec.nonrecurrent_proj_size, spec.hidden_size)
             for gate in spec.variant.peepholes:
                 shapes[f"weight_c{gate}{end}"] = (spec.hidden_size,)
+            if spec.recurrent_gates:
+                shapes["weight_rr" + end] = (spec.recurrent_gates, spec.recurrent_gates)
     return shapes
 
 
 def cell_weights(weights, layer, direction):
     end = suffix(layer, direction)
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_hp")
-    kinds += ("weight_ci", "weight_cf", "weight_co")
+    kinds += ("weight_ci", "weight_cf", "weight_co", "weight_rr")
     return {kind: weights[kind + end] for kind in kinds if kind + end in weights}
 
 
