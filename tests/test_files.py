@@ -32,6 +32,8 @@ MODELS = {
     ),
     "lstm_coupled": lambda **o: LSTM(3, 4, peephole=True, coupled_gates=True, seed=8, **o),
     "lstm_gate_recurrence": lambda **o: LSTM.variant("FGR", 3, 4, num_layers=2, seed=10, **o),
+    "lstm_layer_norm": lambda **o: LSTM(3, 4, layer_norm=True, proj_size=2, seed=11, **o),
+    "gru_layer_norm": lambda **o: GRU(3, 4, layer_norm=True, bias=False, seed=12, **o),
     "gru_relu": lambda **o: GRU(3, 4, candidate_activation="relu", seed=9, **o),
     "dense": lambda **o: Dense(3, 4, activation="relu", bias=False, seed=4, **o),
     "chain": lambda **o: Chain([LSTM(3, 4, seed=5, **o), Dense(4, 1, activation="tanh", **o)]),

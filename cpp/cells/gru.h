@@ -37,6 +37,7 @@ struct GruResetAfter {
   static constexpr int torch_gate[max_slots] = {2, 0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
   static constexpr int recurrent_gates = 0;
+  static constexpr bool separate_output = false;
   template <class V>
   using OptionsOf = Options<V>;
 
@@ -68,6 +69,7 @@ struct GruResetBefore {
   static constexpr int torch_gate[max_slots] = {0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
   static constexpr int recurrent_gates = 0;
+  static constexpr bool separate_output = false;
   template <class V>
   using OptionsOf = Options<V>;
 

@@ -8,6 +8,7 @@
 //   gates         any of i, f, o may be missing: it is then 1; coupled: f = 1 - i
 //   activations   of g and of c before it goes out
 //   clip          c held within [-limit, limit]; nothing flows back where it was cut
+//   normalised    h = o * out(n), n = gain * c + bias with c normalised over the layer's units (cells/layer_norm.h)
 //   recurrence    each of i, f, o also sees R [i-, f-, o-], all gates of the step before
 #pragma once
 #include "cells/functions.h"
@@ -15,9 +16,10 @@
 namespace gru_native::GRU_NATIVE_ISA {
 
 // Which gates have weights of their own, and whether these see those of the step before.
-template <bool input, bool forget, bool output, bool is_coupled, bool is_recurrent = false>
+template <bool input, bool forget, bool output, bool is_coupled, bool is_recurrent = false, bool is_normalised = false>
 struct LstmGates {
   static constexpr bool i = input, f = forget, o = output, coupled = is_coupled, recurrent = is_recurrent;
+  static constexpr bool normalised = is_normalised;
 };
 using AllGates = LstmGates<true, true, true, false>;
 
@@ -67,6 +69,7 @@ struct LstmCell {
   static constexpr Slots input{0, slots}, recurrent{0, slots}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {0, 1, G::recurrent ? 3 : 2, G::recurrent ? 2 : 3};
   static constexpr bool uses_h_prev = false, has_c = true, split_gradients = false;
+  static constexpr bool separate_output = G::normalised;
   template <class V>
   using OptionsOf = Options<V>;
 
@@ -77,7 +80,12 @@ struct LstmCell {
     s.a[g] = p.in(s.a[g]);
     s.c = p.clip(cell_state(s));
     if constexpr (G::o) s.a[o] = sigmoid(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
-    s.h = output_gate(s) * p.out(s.c);
+    if constexpr (!G::normalised) output_forward(s, s.c, p);
+  }
+
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void output_forward(Unit<V, slots>& s, V n, const Options<V>& p) {
+    s.h = output_gate(s) * p.out(n);
   }
 
   template <class V>
@@ -108,14 +116,24 @@ struct LstmCell {
     return own;
   }
 
+  // From dh: q, of n, and in place of dh that of o.
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void output_backward(const Unit<V, slots>& s, V n, UnitGradient<V, slots>& d,
+                                                  const Options<V>& p) {
+    const V t = p.out(n);
+    d.q = p.out_backward(t, d.dh * output_gate(s));
+    d.dh = d.dh * t;
+  }
+
   template <class V>
   static EIGEN_ALWAYS_INLINE void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const Options<V>& p) {
     const V sum = cell_state(s);  // recomputed: cheaper than keeping c beside c-
-    const V c = p.clip(sum), t = p.out(c);
-    V dc = p.out_backward(t, d.dh * output_gate(s)) + d.dc;
+    const V c = p.clip(sum);
+    if constexpr (!G::normalised) output_backward(s, c, d, p);
+    V dc = d.q + d.dc;
     if (p.peephole) d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
     if constexpr (G::o) {
-      d.x[o] = with_next(d.dh * t, d, 2) * sigmoid_slope(s.a[o]);
+      d.x[o] = with_next(d.dh, d, 2) * sigmoid_slope(s.a[o]);
       if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;
     }
     dc = p.clip_backward(sum, dc);

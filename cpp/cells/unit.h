@@ -16,7 +16,7 @@ template <class V, int slots>
 struct UnitGradient {
   V dh;             // in: gradient of h(t), from above and from t+1
   V dc;             // in: gradient of c(t) from t+1; out: of c(t-1)
-  V q;              // in, second part: gradient of u
+  V q;              // in, second part: gradient of u; LSTM: of c through h
   V dh_prev;        // out: what reaches h(t-1) without passing a product
   V x[slots];       // out: gradients of the pre-activations that the input product filled, in slot order
   V h[slots];       // out: of those that the recurrent product filled, where they differ from x

@@ -40,6 +40,8 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   dgates_x_ = compact(blocks_ * cell_.input.count * lanes_);
   dgates_h_ = cell_.split_gradients ? compact(blocks_ * cell_.recurrent.count * lanes_) : dgates_x_;
   if (two_parts) dgates_u_ = compact(blocks_ * lanes_);
+  if (spec.layer_norm)
+    norm_.emplace(spec, weights.forward[static_cast<std::size_t>(index)], time, blocks_, tape_.norm, arena);
   if (projects_) {
     const Index columns = stride(round_up(outputs_, granule * lanes_));
     dr_ = {arena.take_zeroed<T>(time.rows * columns), columns};  // its padding stays 0: it is summed over
@@ -120,6 +122,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   const bool gates_recur = cell_.recurrent_gates > 0;
   if (two_parts) b.dgates_u = from_row(dgates_u_, row);
   if (gates_recur) b.dgates_r = from_row(dgates_r_, row);
+  if (norm_) norm_->output(b, row, mine, member, crew);
   cell_.backward(b);
   crew.barrier(member);
   if (two_parts) {
@@ -128,7 +131,11 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     cell_.candidate_backward(b);
     crew.barrier(member);
   }
-  transposed_product(weights_.recurrent, b.dgates_h, dh_, !projects_, b.rows, mine_state, t);
+  if (norm_) {
+    norm_->products(b, row, mine);
+    crew.barrier(member);
+  }
+  transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, !projects_, b.rows, mine_state, t);
   if (gates_recur) {
     const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
     transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
@@ -162,15 +169,15 @@ template <class T>
 void DirectionBackward<T>::step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew) {
   step(io, t, member, crew);
   const Share rows = share_of(time_.alive(t), 12, member, crew.size());
-  transposed_product(weights_.input, from_row(dgates_x_, time_.first(t) + rows.begin), from_row(dx, rows.begin), false,
-                     rows.end - rows.begin, {0, weights_.input.panels * weights_.input.blocks_in_panel()}, 0);
+  transposed_product(weights_.input, from_row(dproduct_x(), time_.first(t) + rows.begin), from_row(dx, rows.begin),
+                     false, rows.end - rows.begin, {0, weights_.input.panels * weights_.input.blocks_in_panel()}, 0);
 }
 
 template <class T>
 void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, int members) const {
   const Share rows = share_of(time_.rows, 12, member, members);  // 12: whole tiles
   const PackedMatrix<T>& w = weights_.input;
-  transposed_product(w, from_row(dgates_x_, rows.begin), from_row(dx, rows.begin), add, rows.end - rows.begin,
+  transposed_product(w, from_row(dproduct_x(), rows.begin), from_row(dx, rows.begin), add, rows.end - rows.begin,
                      {0, w.panels * w.blocks_in_panel()}, 0);
 }
 
@@ -197,8 +204,15 @@ Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
 template <class T>
 void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch,
                                             int member, int members) const {
-  gate_gradients(dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih, scratch, member, members);
-  gate_gradients(dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh, scratch, member, members);
+  const auto gradients = [&](Matrix<T> of_product, Matrix<T> of_gates, Slots slots, Matrix<T> from, Index wide, T* dw,
+                             T* db) {
+    if (!norm_) return gate_gradients(of_gates, slots, from, wide, dw, db, scratch, member, members);
+    gate_gradients(of_product, slots, from, wide, dw, nullptr, scratch, member, members);
+    gate_gradients(of_gates, slots, from, wide, nullptr, db, scratch, member, members);
+  };
+  gradients(dproduct_x(), dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih);
+  gradients(dproduct_h(), dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh);
+  if (norm_ && member == 0) norm_->store(g.norm);
   if (cell_.candidate.count > 0)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
   if (g.rr) {

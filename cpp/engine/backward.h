@@ -10,6 +10,7 @@ struct DirectionGradients {
   T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
   T* peephole[3] = {};         // of i, f, o
   T* rr = nullptr;
+  NormGradients<T> norm;
 };
 
 template <class T>
@@ -46,6 +47,9 @@ class DirectionBackward {
   Index gradient_scratch(Index columns, int members) const;
 
  private:
+  // Gradients of W x and of U h-, where they are not those of the pre-activations.
+  Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
+  Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
   void step(const Io& io, Index t, int member, Crew& crew);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
@@ -68,6 +72,7 @@ class DirectionBackward {
   Matrix<T> q_{};              // gradient of what the second product reads
   Matrix<T> dgates_r_{};       // gate recurrence: as dgates_h_, of i f o alone
   Matrix<T> dgates_next_{};    // likewise: of i f o from the step after, as the user has them
+  std::optional<NormBackward<T>> norm_;
   T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
   const T* zeros_;
 };

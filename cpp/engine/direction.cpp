@@ -63,6 +63,10 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
     if (has_u) u_ = matrix(time.batch, unit_stride);
   }
 
+  if (spec.layer_norm)
+    norm_.emplace(spec, weights_, time, blocks_, tape_ ? time.rows : std::min(chunk_steps_, longest) * time.batch,
+                  tape_ ? &tape_->norm : nullptr, arena);
+
   step_.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
   step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
   if (cell_.recurrent_gates > 0) step_.gates_product = product_of(weights_.gates, lanes_, cell_.slots, 0);
@@ -173,7 +177,8 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
   const Index x_row = io.x_window ? chunk - window : chunk;
   const Rows<const T> x{io.x.offset ? io.x.base : io.x.base + x_row * io.x.stride, io.x.stride,
                         io.x.offset ? io.x.offset + x_row : nullptr};
-  input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
+  if (norm_) norm_->input(x, chunk - gates_first, rows, mine, member, crew);
+  else input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
 
   Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.begin);
@@ -213,8 +218,16 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       s.gates_product.start = s.product.start;
     }
     if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, mine_out);
+    if (norm_) {
+      norm_->gates(s, row - gates_first, mine, member, crew);
+      s.product.depth = 0;
+    }
     cell_.forward(s);
     crew.barrier(member);
+    if (cell_.output_forward) {
+      norm_->output(s, row - gates_first, mine);
+      crew.barrier(member);
+    }
     if (projects_) {
       project(s.rows, {s.u.base, s.u.stride}, h, y, mine_out);
       crew.barrier(member);

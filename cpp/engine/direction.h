@@ -1,8 +1,8 @@
 // The time loop forward: one direction of one layer over a batch.
 #pragma once
-#include "engine/packed.h"
-#include "engine/timeline.h"
-#include "runtime/team.h"
+#include <optional>
+
+#include "engine/norm.h"
 
 namespace gru_native {
 
@@ -12,6 +12,7 @@ struct DirectionTape {
   Matrix<T> gates{};           // activations, [block][slot][lane]
   Matrix<T> h_prev{}, c_prev{};
   Matrix<T> gates_prev{};      // gate recurrence: i f o of the step before, as the user has them
+  NormTape<T> norm;            // layer normalisation
   Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
 };
 
@@ -61,6 +62,7 @@ class DirectionForward {
   bool projects_;
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
+  std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn

@@ -184,7 +184,8 @@ DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*
           at(w.hr),
           at(w.hp),
           {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])},
-          at(w.rr)};
+          at(w.rr),
+          {at(w.gain_ih), at(w.gain_hh), at(w.gain_c), at(w.bias_c)}};
 }
 
 template <class T>

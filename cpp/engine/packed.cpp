@@ -52,6 +52,21 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
         if (fills(cell.input, slot)) b += weights[at.bias_ih].data[row];
         if (fills(cell.recurrent, slot) || fills(cell.candidate, slot)) b += weights[at.bias_hh].data[row];
       }
+  // One number a unit and slot, from torch's rows.
+  const auto vectors = [&](int weight, Slots slots) {
+    Buffer<T> v(blocks * slots.count * lanes);
+    for (Index unit = 0; weight >= 0 && unit < hidden; ++unit)
+      for (int k = 0; k < slots.count; ++k)
+        v.data()[(unit / lanes * slots.count + k) * lanes + unit % lanes] =
+            weights[weight].data[cell.torch_gate[slots.first + k] * hidden + unit];
+    return v;
+  };
+  if (spec.layer_norm) {
+    p.gain_x = vectors(at.gain_ih, cell.input);
+    p.gain_h = vectors(at.gain_hh, cell.recurrent);
+    p.gain_c = vectors(at.gain_c, {0, 1});
+    p.bias_c = vectors(at.bias_c, {0, 1});
+  }
   if (spec.lstm.peephole) {
     p.peephole = Buffer<T>(blocks * 3 * lanes);
     for (int gate = 0; gate < 3; ++gate)
@@ -72,8 +87,9 @@ int cell_index(const LayerSpec& spec) {
     case Cell::lstm: {
       const LstmVariant& v = spec.lstm;
       const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
-      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence)
+      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence && !spec.layer_norm)
         return index(CellKind::lstm);
+      if (spec.layer_norm) return index(CellKind::lstm_variant) + (v.coupled_gates ? 12 : 11);
       if (v.gate_recurrence) return index(CellKind::lstm_variant) + 10;
       const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
       return index(CellKind::lstm_variant) + gates;

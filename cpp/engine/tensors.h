@@ -42,6 +42,12 @@ void each_weight(const LayerSpec& spec, const F& f) {
         f(i, [](WeightIndex& w) -> int& { return w.peephole[2]; }, "weight_co" + suffix, units);
       if (const std::int64_t n = spec.recurrent_gates())
         f(i, [](WeightIndex& w) -> int& { return w.rr; }, "weight_rr" + suffix, Shape{n, n});
+      if (!spec.layer_norm) continue;
+      f(i, [](WeightIndex& w) -> int& { return w.gain_ih; }, "gain_ih" + suffix, Shape{rows});
+      f(i, [](WeightIndex& w) -> int& { return w.gain_hh; }, "gain_hh" + suffix, Shape{rows});
+      if (!spec.has_c()) continue;
+      f(i, [](WeightIndex& w) -> int& { return w.gain_c; }, "gain_c" + suffix, units);
+      if (spec.bias) f(i, [](WeightIndex& w) -> int& { return w.bias_c; }, "bias_c" + suffix, units);
     }
 }
 

@@ -73,6 +73,7 @@ void each_option(BlockSpec& block, const F& f) {
     f("cell_clip", s.lstm.cell_clip);
     f("gate_recurrence", s.lstm.gate_recurrence);
   }
+  if (s.cell == Cell::lstm || s.cell == Cell::gru) f("layer_norm", s.layer_norm);
   if (s.cell == Cell::gru) {
     f("reset_after", s.reset_after);
     detail::choice("candidate_activation", s.candidate_activation, activation_names, f);

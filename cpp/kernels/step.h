@@ -63,7 +63,8 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
     if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(at(s.h_prev, row, lane));
     if constexpr (Cell::has_c) unit.c_prev = V::load(at(s.c, row, lane));
     Part::template forward<Cell>(unit, Options::load(s.options, block));
-    if constexpr (save || !last) store_all<T>(unit.a, a);  // the second part goes on from the first's gates
+    // What comes later goes on from these gates.
+    if constexpr (save || !last || Cell::separate_output) store_all<T>(unit.a, a);
     if constexpr (save && last) {
       unit.h_prev.store(at(s.h_prev_saved, row, lane));
       if constexpr (Cell::has_c) unit.c_prev.store(at(s.c_prev_saved, row, lane));
@@ -75,6 +76,7 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
       if constexpr (save)
         V::load_first(at(s.gates_prev, row, column), units).store_first(at(s.gates_prev_saved, row, column), units);
     }
+    if constexpr (last && Cell::separate_output) continue;
     if constexpr (last) {
       unit.h.store(at(s.h, row, lane));
       if (y) unit.h.store_first(y + lane, s.hidden - lane);
@@ -136,7 +138,7 @@ void step_backward(const BackStep<T>& s) {
       }
       d.dh = V::load(at(s.dh, row, lane));
       if (dy) d.dh = V::load_first(dy + lane, units) + d.dh;
-      if constexpr (!first) d.q = V::load(at(s.q, row, lane));
+      if constexpr (!first || Cell::separate_output) d.q = V::load(at(s.q, row, lane));
       for (int gate = 0; gate < Cell::recurrent_gates; ++gate)
         d.gates[gate] = V::load_first(at(s.dgates_next, row, gate * s.hidden + lane), units);
       const auto options = Cell::template OptionsOf<V>::load(s.options, block);

@@ -61,6 +61,16 @@ void check_activation(const char* name, Activation f) {
   if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
 }
 
+void check_layer_norm(const LayerSpec& s) {
+  const LstmVariant& v = s.lstm;
+  const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
+  if (s.cell != Cell::lstm && s.cell != Cell::gru) needs("False: the LSTM and the GRU can have it");
+  if (s.cell == Cell::gru && !s.reset_after)
+    needs("reset_after=True with it: U h- is normalised over all gates, so it must be one product");
+  if (!(v.input_gate && v.forget_gate && v.output_gate)) needs("input_gate, forget_gate and output_gate with it");
+  if (v.gate_recurrence) needs("gate_recurrence=False with it");
+}
+
 void check_variant(const LayerSpec& s) {
   const LstmVariant& v = s.lstm;
   check_activation("input_activation", v.input_activation);
@@ -76,6 +86,7 @@ void check_variant(const LayerSpec& s) {
     refuse("peephole", "True", "at least one gate that looks through it");
   if (v.gate_recurrence && !(v.input_gate && v.forget_gate && v.output_gate && !v.coupled_gates))
     refuse("gate_recurrence", "True", "all three gates with it, uncoupled: each sees the others");
+  if (s.layer_norm) check_layer_norm(s);
   const bool usual = !v.peephole && !v.gate_recurrence && !v.coupled_gates && v.input_gate && v.forget_gate &&
                      v.output_gate && v.input_activation == Activation::tanh &&
                      v.output_activation == Activation::tanh && v.cell_clip == 0;

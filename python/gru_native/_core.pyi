@@ -51,6 +51,7 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         cell_clip: float = 0.0,
         candidate_activation: str = "tanh",
         gate_recurrence: bool = False,
+        layer_norm: bool = False,
     ) -> None: ...
     def __call__(
         self, x: ArrayLike, state: _StateLike | None = None, lengths: ArrayLike | None = None

@@ -39,6 +39,7 @@ _USUAL: dict[str, bool | int | float | str] = {
     "output_activation": "tanh",
     "cell_clip": 0.0,
     "gate_recurrence": False,
+    "layer_norm": False,
     "reset_after": True,
     "candidate_activation": "tanh",
 }
@@ -228,11 +229,17 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       hidden_size, 3 hidden_size), rows and columns in the order i, f, o. These gates are part of
       the state: its h is [h, i, f, o], with 4 hidden_size columns (or proj_size + 3 hidden_size),
       in calls, streams and gradients.
+    - layer_norm (Ba, Kiros and Hinton 2016): N(W x) + b + N(U h-) + b' in place of the two
+      products and their biases, each normalised over all gates of a step, N(a) = gain (a - mean) /
+      sqrt(variance + 1e-5), with gains gain_ih_l{k} and gain_hh_l{k} (4 hidden_size,), or 3 when
+      coupled; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k} (hidden_size,), the latter
+      only with bias. Gains start at 1. With all other options but gate_recurrence and cells that
+      lack a gate.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
     coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
-    with coupled_gates), nonrecurrent_proj_size without proj_size; for a cell_clip that is not above
-    0 and finite; for unknown activations.
+    with coupled_gates), nonrecurrent_proj_size without proj_size, layer_norm with gate_recurrence
+    or without a gate; for a cell_clip that is not above 0 and finite; for unknown activations.
     """
 
     def __init__(
@@ -256,6 +263,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         output_activation: str = "tanh",
         cell_clip: float | None = None,
         gate_recurrence: bool = False,
+        layer_norm: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -284,6 +292,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             output_activation=text("output_activation", output_activation),
             cell_clip=clip,
             gate_recurrence=flag("gate_recurrence", gate_recurrence),
+            layer_norm=flag("layer_norm", layer_norm),
         )
         self.proj_size = int(proj_size)
         self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
@@ -321,7 +330,9 @@ class GRU(_Recurrent[Array]):
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
     the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
     in the order r, z, n. candidate_activation is n's: "tanh", "sigmoid" (the book's), "relu" or
-    "identity". Otherwise as RNN.
+    "identity". layer_norm normalises W x and U h-, each over all three gates, before its biases, as
+    in the LSTM: gains gain_ih_l{k}, gain_hh_l{k} (3 hidden_size,); it needs reset_after, since U h-
+    is one product only there (else a ValueError). Otherwise as RNN.
     """
 
     def __init__(
@@ -336,6 +347,7 @@ class GRU(_Recurrent[Array]):
         bidirectional: bool = False,
         reset_after: bool = True,
         candidate_activation: str = "tanh",
+        layer_norm: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -352,5 +364,6 @@ class GRU(_Recurrent[Array]):
             seed=seed,
             reset_after=flag("reset_after", reset_after),
             candidate_activation=text("candidate_activation", candidate_activation),
+            layer_norm=flag("layer_norm", layer_norm),
         )
         self.reset_after = bool(reset_after)

@@ -32,6 +32,7 @@ class Spec:
     nonrecurrent_proj_size: int = 0
     variant: Variant = field(default_factory=Variant)  # of the LSTM
     candidate_activation: str = "tanh"  # of the GRU
+    layer_norm: bool = False  # of the LSTM, and of the GRU with reset after
 
     @property
     def directions(self):
@@ -51,7 +52,8 @@ class Spec:
 
     @property
     def is_variant(self):
-        return self.variant != Variant() or self.nonrecurrent_proj_size > 0
+        plain = self.variant == Variant() and not self.layer_norm
+        return self.cell == "lstm" and not (plain and self.nonrecurrent_proj_size == 0)
 
     @property
     def state_sizes(self):
@@ -86,6 +88,12 @@ def weight_shapes(spec):
                 shapes[f"weight_c{gate}{end}"] = (spec.hidden_size,)
             if spec.recurrent_gates:
                 shapes["weight_rr" + end] = (spec.recurrent_gates, spec.recurrent_gates)
+            if spec.layer_norm:
+                shapes["gain_ih" + end] = shapes["gain_hh" + end] = (rows,)
+                if spec.cell == "lstm":
+                    shapes["gain_c" + end] = (spec.hidden_size,)
+                if spec.cell == "lstm" and spec.bias:
+                    shapes["bias_c" + end] = (spec.hidden_size,)
     return shapes
 
 
@@ -93,6 +101,7 @@ def cell_weights(weights, layer, direction):
     end = suffix(layer, direction)
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_hp")
     kinds += ("weight_ci", "weight_cf", "weight_co", "weight_rr")
+    kinds += ("gain_ih", "gain_hh", "gain_c", "bias_c")
     return {kind: weights[kind + end] for kind in kinds if kind + end in weights}
 
 

@@ -38,6 +38,7 @@ struct LayerSpec {
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
   LstmVariant lstm;            // LSTM only
+  bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)
   Activation candidate_activation = Activation::tanh;  // GRU only: of n
 
   GRU_NATIVE_API void validate() const;
@@ -56,6 +57,7 @@ struct LayerSpec {
 
 // One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it
 // lacks), r z n (GRU). Peepholes are weight_ci, weight_cf, weight_co (hidden_size,), the second projection weight_hp;
+// Layer normalisation has gain_ih, gain_hh (rows,) and, for the LSTM, gain_c, bias_c (hidden_size,).
 // weight_rr (3 hidden_size, 3 hidden_size) has rows i f o of what the gates i f o (columns) of the step before give.
 template <class T>
 struct Weight {
