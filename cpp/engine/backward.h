@@ -46,6 +46,7 @@ class DirectionBackward {
 
  private:
   void step(const Io& io, Index t, int member, Crew& crew);
+  void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
