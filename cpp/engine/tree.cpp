@@ -84,7 +84,7 @@ int useful_threads(const TreeSpec& spec, const Forest& forest) {
   const double inner = double(forest.rows - forest.leaves), edges = double(forest.edges());
   const double input = (3 * double(forest.rows) + inner) * hidden * double(spec.input_size);
   const double macs = input + (3 * inner + edges) * slots * hidden * hidden;
-  return useful_threads(macs, macs / double(forest.heights()) / 2);  // two barriers a height
+  return useful_threads(macs, macs / double(forest.heights()) / 3);  // as many barriers a height
 }
 
 Region region_of(Index begin, Index end, Index blocks, int member, int members) {
