@@ -168,17 +168,21 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
 template <class T>
 void DirectionBackward<T>::step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew) {
   step(io, t, member, crew);
-  const Share rows = share_of(time_.alive(t), 12, member, crew.size());
-  transposed_product(weights_.input, from_row(dproduct_x(), time_.first(t) + rows.begin), from_row(dx, rows.begin),
-                     false, rows.end - rows.begin, {0, weights_.input.panels * weights_.input.blocks_in_panel()}, 0);
+  input_gradient_of(time_.first(t), time_.alive(t), dx, false, member, crew.size());
 }
 
 template <class T>
 void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, int members) const {
-  const Share rows = share_of(time_.rows, 12, member, members);  // 12: whole tiles
+  input_gradient_of(0, time_.rows, dx, add, member, members);
+}
+
+template <class T>
+void DirectionBackward<T>::input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member,
+                                             int members) const {
+  const Share rows = share_of(count, whole_tiles, member, members);
   const PackedMatrix<T>& w = weights_.input;
-  transposed_product(w, from_row(dproduct_x(), rows.begin), from_row(dx, rows.begin), add, rows.end - rows.begin,
-                     {0, w.panels * w.blocks_in_panel()}, 0);
+  transposed_product(w, from_row(dproduct_x(), first + rows.begin), from_row(dx, rows.begin), add,
+                     rows.end - rows.begin, {0, w.panels * w.blocks_in_panel()}, 0);
 }
 
 template <class T>
@@ -196,8 +200,7 @@ void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x,
 template <class T>
 Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
   const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
-  const Index most = share_of(gates, outer_granule, members - 1, members).end / members + outer_granule;
-  return outer_scratch<T>(std::max(std::min(gates, most), outputs_),
+  return outer_scratch<T>(largest_share(std::max(gates, outputs_), members),
                           std::max({columns, outputs_, Index(spec_.hidden_size), Index(spec_.recurrent_gates())}));
 }
 

@@ -51,6 +51,7 @@ class DirectionBackward {
   Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
   Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
   void step(const Io& io, Index t, int member, Crew& crew);
+  void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,

@@ -28,9 +28,7 @@ const PackedMatrix<T>& PackedDense<T>::transposed() const {
 }
 
 int useful_threads(const DenseSpec& spec, Index rows) {
-  constexpr double member_macs = 200e3;  // about 10 microseconds on one core
-  const double macs = double(rows) * double(spec.input_size) * double(spec.output_size);
-  return static_cast<int>(std::min(256.0, std::max(1.0, macs / member_macs)));
+  return useful_threads(double(rows) * double(spec.input_size) * double(spec.output_size));
 }
 
 template <class T>

@@ -2,12 +2,12 @@
 #include "gru_native/layer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
 
 #include "engine/layer_impl.h"
+#include "engine/matrices.h"
 #include "engine/outer.h"
 #include "engine/rows.h"
 #include "engine/tensors.h"
@@ -106,10 +106,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto lease = impl_->store.lease();
   Arena& arena = *lease;
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
-  const auto matrix = [&](Index rows, Index columns) {
-    const Index stride = padded_stride(round_up(columns, 4 * tape.packed->lanes), sizeof(T));
-    return Matrix<T>{arena.take<T>(rows * stride), stride};
-  };
+  const auto matrix = [&](Index rows, Index columns) { return take_matrix<T>(arena, rows, columns); };
 
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   // Two gradients of inputs, in turn: of the layer at work and of the one above it.

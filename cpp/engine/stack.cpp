@@ -1,7 +1,6 @@
 #include "engine/stack.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "runtime/denormals.h"
@@ -40,16 +39,11 @@ template void DropoutMask::apply(Matrix<float>, Index, const Timeline&, Index, I
 template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, Index, Index) const;
 
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
-  constexpr double call_macs = 200e3;  // about 10 microseconds on one core
-  constexpr double handover_macs = 3e3;  // a barrier costs every member about this for each of the others
   const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
                            double(spec.recurrent_gates()) * double(spec.recurrent_gates());
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
-  const double directions = double(spec.directions());
-  if (double(rows) * (recurrent + input) * directions * double(spec.num_layers) < call_macs || steps < 1) return 1;
-  // work / m + handover * m is least at the root of work / handover.
-  const double members = std::max(1.0, std::sqrt(double(rows) / double(steps) * recurrent / handover_macs));
-  return static_cast<int>(std::min(256.0, directions * members));
+  const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
+  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent, spec.directions());
 }
 
 const Index* row_offsets(Index batch_stride, const Timeline& time, Arena& arena) {
