@@ -47,7 +47,7 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   dh_ = of_batch(units);
   if (cell_.has_c) dc_ = of_batch(units);
   if (projects_ || two_parts) q_ = of_batch(units);
-  if (spec.lstm.peephole) dpeephole_ = arena.take_zeroed<T>(blocks_ * 3 * lanes_);
+  if (spec.lstm.peephole) dpeephole_ = arena.take<T>(blocks_ * 3 * lanes_);
   const Index widest = std::max({Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_});
   zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
 }
@@ -135,6 +135,7 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   if (member == 0) {
     copy_state(dh_, io.dh_final, nullptr, state_);
     copy_state(dc_, io.dc_final, nullptr, spec_.hidden_size);
+    if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
   }
   crew.barrier(member);
   for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);

@@ -27,7 +27,7 @@ class DirectionBackward {
   DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
                     bool reverse, const DirectionTape<T>& tape, Arena& arena);
 
-  // Gradients of the pre-activations at all steps, and of the initial state.
+  // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
   void run(const Io& io, int member, Crew& crew);
 
   // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
