@@ -25,7 +25,7 @@ class DirectionBackward {
 
   // index: layer * directions + direction.
   DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
-                    bool reverse, const DirectionTape<T>& tape, Arena& arena);
+                    bool reverse, const DirectionTape<T>& tape, Arena& arena, const DirectionZoneout& zoneout = {});
 
   // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
   void run(const Io& io, int member, Crew& crew);
@@ -46,6 +46,8 @@ class DirectionBackward {
 
  private:
   void step(const Io& io, Index t, int member, Crew& crew);
+  void zone(BackStep<T>& b, Share units, Index t);
+  void add_kept(Index rows, Share units);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
@@ -64,6 +66,8 @@ class DirectionBackward {
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time
+  const DirectionZoneout zoneout_;
+  Matrix<T> kept_h_{}, kept_c_{};  // zoneout: what goes back past the cell
   Matrix<T> q_{};              // gradient of what the second product reads
   T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
   const T* zeros_;

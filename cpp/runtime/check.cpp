@@ -62,6 +62,10 @@ void check_activation(const char* name, Activation f) {
   if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
 }
 
+void check_probability(const char* name, double p) {
+  if (!(p >= 0 && p <= 1)) refuse(name, std::to_string(p), "a probability from 0 to 1");
+}
+
 void check_variant(const LayerSpec& s) {
   const LstmVariant& v = s.lstm;
   check_activation("input_activation", v.input_activation);
@@ -96,7 +100,13 @@ void LayerSpec::validate() const {
   if (nonrecurrent_proj_size > 0 && proj_size == 0)
     refuse("nonrecurrent_proj_size", std::to_string(nonrecurrent_proj_size), "0 without a proj_size beside it");
   check_variant(*this);
-  if (!(dropout >= 0 && dropout <= 1)) refuse("dropout", std::to_string(dropout), "a probability from 0 to 1");
+  check_probability("dropout", dropout);
+  check_probability("zoneout", zoneout);
+  check_probability("zoneout_cell", zoneout_cell);
+  if (zoneout > 0 && proj_size > 0)
+    refuse("zoneout", std::to_string(zoneout), "0 with a proj_size: h is then projected");
+  if (zoneout_cell > 0 && cell != Cell::lstm)
+    throw std::invalid_argument("zoneout_cell is an option of the LSTM; expected none for another cell");
 
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
   const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
@@ -181,6 +191,8 @@ void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
   check_size("batch_size", batch, 1);
   if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");
   if (spec.bidirectional) refuse("bidirectional", "True", "False: RTRL goes forward in time only");
+  if (spec.zoneout > 0) refuse("zoneout", std::to_string(spec.zoneout), "0 for RTRL");
+  if (spec.zoneout_cell > 0) refuse("zoneout_cell", std::to_string(spec.zoneout_cell), "0 for RTRL");
 }
 
 template <class T>

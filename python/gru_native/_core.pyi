@@ -50,6 +50,8 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         output_activation: str = "tanh",
         cell_clip: float = 0.0,
         candidate_activation: str = "tanh",
+        zoneout: float = 0.0,
+        zoneout_cell: float = 0.0,
     ) -> None: ...
     def __call__(
         self, x: ArrayLike, state: _StateLike | None = None, lengths: ArrayLike | None = None
