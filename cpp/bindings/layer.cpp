@@ -106,7 +106,7 @@ void register_layer(py::module_& m) {
                     bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
                     bool input_gate, bool forget_gate, bool output_gate, const std::string& input_activation,
                     const std::string& output_activation, double cell_clip, const std::string& candidate_activation,
-                    bool gate_recurrence, bool layer_norm) {
+                    bool gate_recurrence, bool layer_norm, double zoneout, double zoneout_cell) {
           LayerSpec spec;
           spec.cell = named<Cell>("cell", cell, cell_names);
           spec.input_size = input_size;
@@ -129,6 +129,8 @@ void register_layer(py::module_& m) {
           spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
           spec.lstm.gate_recurrence = gate_recurrence;
           spec.layer_norm = layer_norm;
+          spec.zoneout = zoneout;
+          spec.zoneout_cell = zoneout_cell;
           return std::make_unique<L>(spec, batch_first);
         }),
         py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
@@ -137,7 +139,7 @@ void register_layer(py::module_& m) {
         py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
         py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
         py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_recurrence") = false,
-        py::arg("layer_norm") = false)
+        py::arg("layer_norm") = false, py::arg("zoneout") = 0.0, py::arg("zoneout_cell") = 0.0)
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))

@@ -14,7 +14,8 @@ constexpr Index granule = 4;          // blocks: transposed panels hold four
 
 template <class T>
 DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index,
-                                        const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena)
+                                        const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena,
+                                        const DirectionZoneout& zoneout)
     : spec_(spec),
       kernels_(kernels_for<T>()),
       cell_(kernels_.cell[cell_index(spec)]),
@@ -27,7 +28,8 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
       blocks_(weights.blocks),
       state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
-      projects_(spec.proj_size > 0) {
+      projects_(spec.proj_size > 0),
+      zoneout_(zoneout) {
   const Index units = round_up(blocks_, granule) * lanes_;
   const auto stride = [](Index columns) { return padded_stride(columns, sizeof(T)); };
   const auto compact = [&](Index columns) {
@@ -53,9 +55,11 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
     dgates_next_ = of_batch(round_up(n, granule * lanes_));
   }
   if (projects_ || two_parts) q_ = of_batch(units);
-  if (spec.lstm.peephole) dpeephole_ = arena.take_zeroed<T>(blocks_ * 3 * lanes_);
+  if (spec.lstm.peephole) dpeephole_ = arena.take<T>(blocks_ * 3 * lanes_);
   const Index widest = std::max(
       {Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_, Index(spec.recurrent_gates())});
+  if (zoneout_.h.active()) kept_h_ = of_batch(units);
+  if (zoneout_.c.active()) kept_c_ = of_batch(units);
   zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
 }
 
@@ -73,6 +77,29 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
   if (add) p.start = {acc.base, acc.stride, nullptr};
   else p.start = {zeros_, 0, nullptr};
   kernels_.product(p);
+}
+
+// The gradients of what the cell made, before zoneout.
+template <class T>
+void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
+  if (zoneout_.c.active()) zoneout_.c.backward(dc_, kept_c_, b.rows, units, time_, t);
+  if (!zoneout_.h.active()) return;
+  for (Index row = 0; b.dy.base && row < b.rows; ++row) {
+    const T* const dy = b.dy.base + (b.dy.offset ? b.dy.offset[row] : row * b.dy.stride);
+    for (Index k = units.begin; k < units.end; ++k) dh_.base[row * dh_.stride + k] += dy[k];
+  }
+  b.dy = {};
+  zoneout_.h.backward(dh_, kept_h_, b.rows, units, time_, t);
+}
+
+template <class T>
+void DirectionBackward<T>::add_kept(Index rows, Share units) {
+  const auto add = [&](Matrix<T> kept, Matrix<T> d) {
+    for (Index row = 0; kept.base && row < rows; ++row)
+      for (Index k = units.begin; k < units.end; ++k) d.base[row * d.stride + k] += kept.base[row * kept.stride + k];
+  };
+  add(kept_h_, dh_);
+  add(kept_c_, dc_);
 }
 
 template <class T>
@@ -118,6 +145,9 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     b.dh = q_;
     b.dy = {};
   }
+  const bool zones = zoneout_.h.active() || zoneout_.c.active();
+  const Share units = units_of(mine, lanes_, spec_.hidden_size);
+  if (zones) zone(b, units, t);
   const bool two_parts = cell_.candidate.count > 0;
   const bool gates_recur = cell_.recurrent_gates > 0;
   if (two_parts) b.dgates_u = from_row(dgates_u_, row);
@@ -135,6 +165,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     norm_->products(b, row, mine);
     crew.barrier(member);
   }
+  if (zones) add_kept(b.rows, units);
   transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, !projects_, b.rows, mine_state, t);
   if (gates_recur) {
     const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
@@ -158,7 +189,10 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     copy_state(dgates_next_, gates(dh), gates(dh_to), spec_.state_size(), spec_.recurrent_gates());
     copy_state(dc_, dc, dc_to, spec_.hidden_size, spec_.hidden_size);
   };
-  if (member == 0) copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
+  if (member == 0) {
+    copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
+    if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
+  }
   crew.barrier(member);
   for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);
   crew.barrier(member);

@@ -27,9 +27,9 @@ class DirectionBackward {
 
   // index: layer * directions + direction.
   DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
-                    bool reverse, const DirectionTape<T>& tape, Arena& arena);
+                    bool reverse, const DirectionTape<T>& tape, Arena& arena, const DirectionZoneout& zoneout = {});
 
-  // Gradients of the pre-activations at all steps, and of the initial state.
+  // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
   void run(const Io& io, int member, Crew& crew);
 
   // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
@@ -52,6 +52,8 @@ class DirectionBackward {
   Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
   void step(const Io& io, Index t, int member, Crew& crew);
   void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
+  void zone(BackStep<T>& b, Share units, Index t);
+  void add_kept(Index rows, Share units);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
@@ -70,6 +72,8 @@ class DirectionBackward {
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time
+  const DirectionZoneout zoneout_;
+  Matrix<T> kept_h_{}, kept_c_{};  // zoneout: what goes back past the cell
   Matrix<T> q_{};              // gradient of what the second product reads
   Matrix<T> dgates_r_{};       // gate recurrence: as dgates_h_, of i f o alone
   Matrix<T> dgates_next_{};    // likewise: of i f o from the step after, as the user has them

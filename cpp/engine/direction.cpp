@@ -20,7 +20,8 @@ constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the in
 template <class T>
 DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights,
                                       const PackedDirection<T>& direction, const Timeline& time, bool reverse,
-                                      Index longest, DirectionTape<T>* tape, Arena& arena)
+                                      Index longest, DirectionTape<T>* tape, Arena& arena,
+                                      const DirectionZoneout& zoneout)
     : spec_(spec),
       kernels_(kernels_for<T>()),
       cell_(kernels_.cell[cell_index(spec)]),
@@ -33,6 +34,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
+      zoneout_(zoneout),
       input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)) {
   if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
   else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
@@ -49,6 +51,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   const auto zeroed = [&](Index rows, Index stride) { return Matrix<T>{arena.take_zeroed<T>(rows * stride), stride}; };
   for (Matrix<T>& h : h_) h = zeroed(time.batch, state_stride);
   if (cell_.has_c) c_ = zeroed(time.batch, unit_stride);
+  if (zoneout_.c.active()) c_before_ = zeroed(time.batch, unit_stride);
   zeros_ = zeroed(1, state_stride).base;
   const bool has_u = projects_ || cell_.candidate.count > 0;
   if (tape_) {
@@ -148,6 +151,15 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
       std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
 }
 
+// Zoneout of h, and only then a copy to y.
+template <class T>
+void DirectionForward<T>::zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const {
+  zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), units, time_, t);
+  for (Index row = 0; y.base && row < time_.alive(t); ++row)
+    std::copy(h.base + row * h.stride + units.begin, h.base + row * h.stride + units.end,
+              y.base + (y.offset ? y.offset[row] : row * y.stride) + units.begin);
+}
+
 // h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
 // itself: so the lines to be written are fetched from their last readers, and those to be read from their writers,
 // ahead.
@@ -168,6 +180,7 @@ template <class T>
 void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule_, member, crew.size());
   const Share mine_out = projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, crew.size()) : mine;
+  const Share mine_units = units_of(mine, lanes_, spec_.hidden_size);
 
   // The input product of all these steps at once: their compact rows lie side by side.
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
@@ -195,7 +208,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.h_prev = {h_prev.base, h_prev.stride};
     s.u = tape_ && u_.base ? at_row(u_, row) : u_;
     s.h = projects_ ? s.u : h;
-    s.y = projects_ ? Rows<T>{} : y;
+    s.y = projects_ || zoneout_.h.active() ? Rows<T>{} : y;
     if (tape_) {
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
@@ -222,10 +235,18 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       norm_->gates(s, row - gates_first, mine, member, crew);
       s.product.depth = 0;
     }
+    if (zoneout_.c.active())
+      for (Index r = 0; r < s.rows; ++r)
+        std::copy(c_.base + r * c_.stride + mine_units.begin, c_.base + r * c_.stride + mine_units.end,
+                  c_before_.base + r * c_before_.stride + mine_units.begin);
     cell_.forward(s);
+    if (zoneout_.c.active()) zoneout_.c.forward({c_before_.base, c_before_.stride}, c_, s.rows, mine_units, time_, t);
+    const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
+    if (zoneout_.h.active() && makes_h) zone_h(h_prev, h, y, t, mine_units);
     crew.barrier(member);
     if (cell_.output_forward) {
       norm_->output(s, row - gates_first, mine);
+      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
       crew.barrier(member);
     }
     if (projects_) {
@@ -242,6 +263,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;
       cell_.candidate_forward(second);
+      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
       crew.barrier(member);
     }
   }

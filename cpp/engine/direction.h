@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/norm.h"
+#include "engine/zoneout.h"
 
 namespace gru_native {
 
@@ -31,7 +32,8 @@ class DirectionForward {
 
   // Zero state. `longest`: the most steps that one run() will be given; tape: or nullptr.
   DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights, const PackedDirection<T>& direction,
-                   const Timeline& time, bool reverse, Index longest, DirectionTape<T>* tape, Arena& arena);
+                   const Timeline& time, bool reverse, Index longest, DirectionTape<T>* tape, Arena& arena,
+                   const DirectionZoneout& zoneout = {});
 
   // States of the user's rows, contiguous; null: zeros, or not wanted.
   void load_state(const T* h, const T* c);
@@ -49,6 +51,7 @@ class DirectionForward {
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
   void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
   void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
+  void zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const;
 
   const LayerSpec& spec_;
   const Kernels<T>& kernels_;
@@ -67,6 +70,8 @@ class DirectionForward {
   Matrix<T> gates_;            // of one chunk, or the tape's
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn
   Matrix<T> c_{}, u_{};
+  const DirectionZoneout zoneout_;
+  Matrix<T> c_before_{};       // zoneout of c
   const T* zeros_;
   bool zero_state_ = true;     // before the next step 0
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current

@@ -59,6 +59,7 @@ void each_option(BlockSpec& block, const F& f) {
   f("bias", s.bias);
   f("batch_first", block.batch_first);
   f("dropout", s.dropout);
+  f("zoneout", s.zoneout);
   f("bidirectional", s.bidirectional);
   if (s.cell == Cell::lstm) {
     f("proj_size", s.proj_size);
@@ -72,6 +73,7 @@ void each_option(BlockSpec& block, const F& f) {
     detail::choice("output_activation", s.lstm.output_activation, activation_names, f);
     f("cell_clip", s.lstm.cell_clip);
     f("gate_recurrence", s.lstm.gate_recurrence);
+    f("zoneout_cell", s.zoneout_cell);
   }
   if (s.cell == Cell::lstm || s.cell == Cell::gru) f("layer_norm", s.layer_norm);
   if (s.cell == Cell::gru) {

@@ -27,7 +27,10 @@ class Gradients(NamedTuple):
 
 
 # Options of single cells, and their usual values.
-_USUAL: dict[str, bool | int | float | str] = {
+_USUAL: dict[str, bool | int | float | str | None] = {
+    "nonlinearity": "tanh",
+    "zoneout": 0.0,
+    "zoneout_cell": 0.0,
     "proj_size": 0,
     "nonrecurrent_proj_size": 0,
     "peephole": False,
@@ -37,7 +40,7 @@ _USUAL: dict[str, bool | int | float | str] = {
     "output_gate": True,
     "input_activation": "tanh",
     "output_activation": "tanh",
-    "cell_clip": 0.0,
+    "cell_clip": None,
     "gate_recurrence": False,
     "layer_norm": False,
     "reset_after": True,
@@ -46,7 +49,12 @@ _USUAL: dict[str, bool | int | float | str] = {
 
 
 class _Recurrent(Weighted, Generic[S]):
-    """What RNN, LSTM and GRU have in common."""
+    """What RNN, LSTM and GRU have in common.
+
+    Options of single cells are attributes, too: here they are set, in their classes declared.
+    """
+
+    zoneout: float
 
     def __init__(
         self,
@@ -61,7 +69,7 @@ class _Recurrent(Weighted, Generic[S]):
         bidirectional: bool,
         dtype: DTypeLike,
         seed: int | None,
-        **cell_options: bool | int | float | str,
+        **cell_options: bool | int | float | str | None,
     ) -> None:
         self.dtype = float_dtype(dtype)
         layer_type = of_dtype(self.dtype, _core.Layer32, _core.Layer64)
@@ -72,6 +80,7 @@ class _Recurrent(Weighted, Generic[S]):
         self.batch_first = flag("batch_first", batch_first)
         self.dropout = number("dropout", dropout)
         self.bidirectional = flag("bidirectional", bidirectional)
+        given = {name: value for name, value in cell_options.items() if value is not None}
         self._core: _core._Layer[Any] = layer_type(
             cell=cell,
             input_size=self.input_size,
@@ -81,9 +90,9 @@ class _Recurrent(Weighted, Generic[S]):
             batch_first=self.batch_first,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
-            **cell_options,  # type: ignore[arg-type]  # checked where they are named
+            **given,  # type: ignore[arg-type]  # checked where they are named
         )
-        self._cell_options = cell_options
+        vars(self).update(cell_options)
         super().__init__(seed, self.hidden_size**-0.5)
 
     # --- computing
@@ -116,10 +125,12 @@ class _Recurrent(Weighted, Generic[S]):
     ) -> tuple[Array, S, Tape]:
         """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
 
-        Dropout acts between layers if ``training``. The tape keeps its own copies: the arrays and
-        the weights may change before ``backward``. Any number of tapes may be alive at once.
+        Dropout acts between layers, and zoneout at random, if ``training``. The tape keeps its own
+        copies: the arrays and the weights may change before ``backward``. Any number of tapes may
+        be alive at once.
         """
-        seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
+        random = self.dropout > 0 or self.zoneout > 0 or getattr(self, "zoneout_cell", 0) > 0
+        seed = int(self._random.integers(2**63)) if training and random else 0
         result: tuple[Array, S, Any] = self._core.forward(
             x, state, lengths, flag("training", training), seed
         )
@@ -153,8 +164,7 @@ class _Recurrent(Weighted, Generic[S]):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
-            **{name: (value, _USUAL[name]) for name, value in self._cell_options.items()},
+            **{n: (getattr(self, n), usual) for n, usual in _USUAL.items() if hasattr(self, n)},
         }
         changed = [
             f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual
@@ -172,8 +182,12 @@ class RNN(_Recurrent[Array]):
     bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
     +-1/sqrt(hidden_size), drawn from ``seed``.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout outside
-    [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
+    zoneout (Krueger et al. 2017; all cells): in training each number of h keeps its value of the
+    step before with this probability, drawn from ``seed`` as dropout is; in inference h becomes the
+    expectation, zoneout h- + (1 - zoneout) h. Outputs and the final state are what comes out of it.
+
+    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout or zoneout
+    outside [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
     """
 
     def __init__(
@@ -186,6 +200,7 @@ class RNN(_Recurrent[Array]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
@@ -201,6 +216,7 @@ class RNN(_Recurrent[Array]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
@@ -236,11 +252,29 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       only with bias. Gains start at 1. With all other options but gate_recurrence and cells that
       lack a gate.
 
+    zoneout is that of h, zoneout_cell the same for c; h is made of the c from before it, as in the
+    paper.
+
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
     coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
-    with coupled_gates), nonrecurrent_proj_size without proj_size, layer_norm with gate_recurrence
-    or without a gate; for a cell_clip that is not above 0 and finite; for unknown activations.
+    with coupled_gates), nonrecurrent_proj_size without proj_size, zoneout with it, layer_norm with
+    gate_recurrence or without a gate, either zoneout with gate_recurrence, zoneout_cell with
+    layer_norm; for a cell_clip that is not above 0 and finite; for unknown activations.
     """
+
+    proj_size: int
+    nonrecurrent_proj_size: int
+    peephole: bool
+    coupled_gates: bool
+    input_gate: bool
+    forget_gate: bool
+    output_gate: bool
+    input_activation: str
+    output_activation: str
+    cell_clip: float | None
+    gate_recurrence: bool
+    layer_norm: bool
+    zoneout_cell: float
 
     def __init__(
         self,
@@ -251,6 +285,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
         nonrecurrent_proj_size: int = 0,
@@ -264,11 +299,12 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         cell_clip: float | None = None,
         gate_recurrence: bool = False,
         layer_norm: bool = False,
+        zoneout_cell: float = 0.0,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        clip = 0.0 if cell_clip is None else number("cell_clip", cell_clip)
-        if cell_clip is not None and not clip > 0:
+        clip = None if cell_clip is None else number("cell_clip", cell_clip)
+        if clip is not None and not clip > 0:
             raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
             "lstm",
@@ -278,6 +314,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
@@ -293,9 +330,8 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             cell_clip=clip,
             gate_recurrence=flag("gate_recurrence", gate_recurrence),
             layer_norm=flag("layer_norm", layer_norm),
+            zoneout_cell=number("zoneout_cell", zoneout_cell),
         )
-        self.proj_size = int(proj_size)
-        self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
 
     @classmethod
     def variant(cls, name: str, input_size: int, hidden_size: int, **options: Any) -> LSTM:
@@ -335,6 +371,10 @@ class GRU(_Recurrent[Array]):
     is one product only there (else a ValueError). Otherwise as RNN.
     """
 
+    reset_after: bool
+    candidate_activation: str
+    layer_norm: bool
+
     def __init__(
         self,
         input_size: int,
@@ -344,6 +384,7 @@ class GRU(_Recurrent[Array]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
         candidate_activation: str = "tanh",
@@ -359,6 +400,7 @@ class GRU(_Recurrent[Array]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
@@ -366,4 +408,3 @@ class GRU(_Recurrent[Array]):
             candidate_activation=text("candidate_activation", candidate_activation),
             layer_norm=flag("layer_norm", layer_norm),
         )
-        self.reset_after = bool(reset_after)

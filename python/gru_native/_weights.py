@@ -97,6 +97,7 @@ class Weighted:
 
     def __init__(self, seed: int | None, bound: float) -> None:
         self._random = generator(seed)
+        self.seed = seed
         with self.editing() as weights:
             for name, w in weights.items():
                 is_gain = name.startswith("gain_")  # of a normalisation

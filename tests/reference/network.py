@@ -8,6 +8,13 @@ Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, 
 c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
 With nonrecurrent_proj_size y has [r; p] in each direction, and h is r. With gate recurrence h is
 [h; i; f; o], the gates of the last step with it.
+With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
+
+Zoneout (Krueger et al. 2017), with s̃ what the cell makes of the state s = h or c:
+
+    s_t = m s_{t-1} + (1 - m) s̃_t         m: 0 or 1 for each unit and step; in inference its mean
+
+In the LSTM's s̃ = h the output gate sees the new c, not the one that zoneout has mixed.
 """
 
 from dataclasses import dataclass, field
@@ -33,6 +40,7 @@ class Spec:
     variant: Variant = field(default_factory=Variant)  # of the LSTM
     candidate_activation: str = "tanh"  # of the GRU
     layer_norm: bool = False  # of the LSTM, and of the GRU with reset after
+    zoneout: tuple = (0.0, 0.0)  # probabilities of h and c
 
     @property
     def directions(self):
@@ -145,12 +153,21 @@ def in_time(length, reverse):
     return range(length - 1, -1, -1) if reverse else range(length)
 
 
-def scan(spec, w, x, state, reverse):
+def scan(spec, w, x, state, masks, reverse):
     """One cell along one sequence x (n, input): its outputs h (n, output) and its last state."""
     h = np.zeros((len(x), spec.output_size))
     saved = [None] * len(x)
     for t in in_time(len(x), reverse):
-        state, h[t], saved[t] = cell_forward(spec, w, x[t], state)
+        after, h[t], kept = cell_forward(spec, w, x[t], state)
+        if spec.zoneout != (0.0, 0.0):
+            m = [mask[t] for mask in masks]
+            after = tuple(
+                m * s + (1 - m) * s_new for m, s, s_new in zip(m, state, after, strict=True)
+            )
+            if spec.zoneout[0]:
+                h[t] = after[0]
+            kept = kept, m
+        state, saved[t] = after, kept
     return h, state, saved
 
 
@@ -159,7 +176,16 @@ def scan_backward(spec, w, saved, dh, dstate, reverse):
     dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
     dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
     for t in in_time(len(dh), not reverse):
-        dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+        if spec.zoneout == (0.0, 0.0):
+            dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+        else:
+            kept, masks = saved[t]
+            dout, past = dh[t], [m * d for m, d in zip(masks, dstate, strict=True)]
+            if spec.zoneout[0]:
+                past[0], dout = past[0] + masks[0] * dout, (1 - masks[0]) * dout
+            dnew = tuple((1 - m) * d for m, d in zip(masks, dstate, strict=True))
+            dx[t], dstate, dw = cell_backward(spec, w, kept, dout, dnew)
+            dstate = tuple(d + p for d, p in zip(dstate, past, strict=True))
         for kind in dw_sum:
             dw_sum[kind] += dw[kind]
     return dx, dstate, dw_sum
@@ -175,8 +201,11 @@ class Tape:
     saved: dict
 
 
-def forward(spec, weights, x, state=None, lengths=None):
-    """Return y, the final state and the tape."""
+def forward(spec, weights, x, state=None, lengths=None, masks=None):
+    """Return y, the final state and the tape.
+
+    masks: of zoneout, [layer * directions + direction] -> (of h, of c), each (T, B, size).
+    """
     seq_len, batch, _ = x.shape
     lengths = [seq_len] * batch if lengths is None else [int(n) for n in lengths]
     initial = zero_state(spec, batch) if state is None else as_parts(state)
@@ -191,7 +220,11 @@ def forward(spec, weights, x, state=None, lengths=None):
                 row = layer * spec.directions + direction
                 w = cell_weights(weights, layer, direction)
                 first = tuple(part[row, b] for part in initial)
-                h, last, saved = scan(spec, w, inputs, first, reverse=direction == 1)
+                ones = [np.ones((length, size)) for size in spec.state_sizes]
+                m = [p * one for p, one in zip(spec.zoneout, ones, strict=False)]
+                if masks is not None:
+                    m = [mask[:length, b] for mask in masks[row]]
+                h, last, saved = scan(spec, w, inputs, first, m, reverse=direction == 1)
                 outputs.append(h)
                 tape.saved[b, layer, direction] = saved
                 for part, value in zip(final, last, strict=True):

@@ -37,6 +37,9 @@ struct LayerSpec {
   bool bidirectional = false;
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
+  double zoneout = 0;          // in training each number of h stays as it was with this probability; in inference h is
+                               // the expectation of that. Not with proj_size
+  double zoneout_cell = 0;     // LSTM only: the same of c
   LstmVariant lstm;            // LSTM only
   bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)
   Activation candidate_activation = Activation::tanh;  // GRU only: of n
@@ -130,8 +133,8 @@ class GRU_NATIVE_API Layer {
   // Inference.
   void forward(const ForwardCall<T>& call) const;
 
-  // Also returns what backward needs. `training`: with dropout, whose masks `dropout_seed` chooses; if spec().dropout
-  // is 0 neither matters.
+  // Also returns what backward needs. `training`: with dropout and random zoneout, whose masks `dropout_seed` chooses;
+  // if spec() has none neither matters.
   std::shared_ptr<const Tape<T>> forward(const ForwardCall<T>& call, std::uint64_t dropout_seed, bool training) const;
 
   // Throws std::invalid_argument for a tape of another layer; so does backward.
