@@ -18,16 +18,19 @@ struct Call {
   Layout layout;
   StateArrays<T> state;
   std::optional<std::vector<std::int64_t>> lengths;
+  std::optional<Array<bool>> mask;
   Array<T> y;
   NewState<T> final;
   ForwardCall<T> arguments;
 
-  Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_)
+  Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_,
+       const py::object& mask_, const std::string& masked_output)
       : spec(l.layer->spec()),
         x(as_array<T>("x", x_)),
         layout(layout_of("x", x, spec, l.batch_first)),
         state(state_argument<T>("state", state_, spec, layout)),
         lengths(lengths_argument(lengths_, layout)),
+        mask(mask_argument(mask_, layout)),
         y(empty_array<T>(layout.shape(spec.directions() * spec.output_size()))),
         final(spec, layout) {
     arguments.seq_len = layout.seq_len;
@@ -37,12 +40,15 @@ struct Call {
     arguments.initial = state.view();
     arguments.y = layout.view(y.mutable_data(), spec.directions() * spec.output_size());
     arguments.final = final.view();
+    if (mask) arguments.mask = layout.view(reinterpret_cast<const std::uint8_t*>(mask->data()), 1);
+    arguments.masked_output = named<MaskedOutput>("masked_output", masked_output, masked_output_names);
   }
 };
 
 template <class T>
-py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths) {
-  Call<T> c(l, x, state, lengths);
+py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
+               const py::object& mask, const std::string& masked_output) {
+  Call<T> c(l, x, state, lengths, mask, masked_output);
   {
     const py::gil_scoped_release release;
     l.layer->forward(c.arguments);
@@ -52,8 +58,8 @@ py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state
 
 template <class T>
 py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-                  bool training, std::uint64_t dropout_seed) {
-  Call<T> c(l, x, state, lengths);
+                  bool training, std::uint64_t dropout_seed, const py::object& mask, const std::string& masked_output) {
+  Call<T> c(l, x, state, lengths, mask, masked_output);
   PyTape<T> tape{nullptr, c.layout};
   {
     const py::gil_scoped_release release;
@@ -134,9 +140,10 @@ void register_layer(py::module_& m) {
         py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
         py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
         py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
-      .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
+      .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
+           py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
-           py::arg("dropout_seed"))
+           py::arg("dropout_seed"), py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
   def_weights(c);
 }

@@ -33,6 +33,7 @@ struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
   LayerSpec spec;
   Timeline time;
   DropoutMask dropout;
+  bool hold = false;           // MaskedOutput::hold
   std::vector<LayerTape<T>> layers;
 };
 

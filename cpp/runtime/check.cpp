@@ -169,6 +169,9 @@ void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
   check_calls_size(call.seq_len, call.batch, spec.input_size + spec.directions() * spec.gates() * spec.hidden_size);
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   if (call.y.data) check_rows("y", call.y, call.seq_len, call.batch, outputs);
+  if (call.mask.data) check_rows("mask", call.mask, call.seq_len, call.batch, 1);
+  if (call.masked_output != MaskedOutput::zero && call.masked_output != MaskedOutput::hold)
+    refuse("masked_output", std::to_string(static_cast<int>(call.masked_output)), "a MaskedOutput");
   check_lengths(call.lengths, call.seq_len, call.batch);
 }
 

@@ -12,6 +12,8 @@ inline constexpr const char* activation_names[] = {"identity", "tanh", "sigmoid"
 // A text from outside, fit for an error: not too long, without control characters.
 std::string shown(std::string text);
 
+inline constexpr const char* masked_output_names[] = {"zero", "hold"};  // in the order of MaskedOutput
+
 // The place of `text` among the names. Throws std::invalid_argument: option is "text"; expected "a", "b" or "c".
 int place_of(const char* option, const std::string& text, const std::vector<const char*>& names);
 

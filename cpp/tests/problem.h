@@ -13,6 +13,8 @@ struct RandomCall {
   std::int64_t seq_len, batch, outputs, states;
   std::vector<std::int64_t> lengths;
   std::vector<T> x, h0, c0, y, h, c;
+  std::vector<std::uint8_t> mask;  // [seq_len][batch]; empty: none
+  MaskedOutput masked_output = MaskedOutput::zero;
 
   RandomCall(const LayerSpec& spec, std::int64_t seq_len, std::int64_t batch, bool ragged, unsigned seed)
       : layer(spec),
@@ -48,6 +50,8 @@ struct RandomCall {
     f.initial = {h0.data(), c0.empty() ? nullptr : c0.data()};
     f.y = {y.data(), batch * outputs, outputs};
     f.final = {h.data(), c.empty() ? nullptr : c.data()};
+    if (!mask.empty()) f.mask = {mask.data(), batch, 1};
+    f.masked_output = masked_output;
     return f;
   }
 };

@@ -52,7 +52,12 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         candidate_activation: str = "tanh",
     ) -> None: ...
     def __call__(
-        self, x: ArrayLike, state: _StateLike | None = None, lengths: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        state: _StateLike | None = None,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
     ) -> tuple[NDArray[_T], Any]: ...
     def forward(
         self,
@@ -61,6 +66,8 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         lengths: ArrayLike | None,
         training: bool,
         dropout_seed: int,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
     ) -> tuple[NDArray[_T], Any, _Tape[_T]]: ...
     def backward(
         self, tape: _Tape[_T], dy: ArrayLike | None, dstate: _StateLike | None

@@ -87,7 +87,13 @@ class _Recurrent(Weighted, Generic[S]):
     # --- computing
 
     def __call__(
-        self, x: ArrayLike, state: StateLike | None = None, *, lengths: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        state: StateLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
     ) -> tuple[Array, S]:
         """Inference: ``y, state = layer(x, state=None, lengths=None)``.
 
@@ -98,11 +104,19 @@ class _Recurrent(Weighted, Generic[S]):
         sequence's end are 0, its final state is that of its own end, the reverse direction begins
         there, and length 0 hands the state through.
 
+        mask is bool, one for each step as x has them: (seq, batch), with ``batch_first`` (batch,
+        seq), unbatched (seq,). Where it is False the step is masked: its x is not read, the state
+        stays as it is, and all layers and directions compute the other steps as if these were the
+        whole sequence, bit for bit. What comes out at a masked step is 0, or with
+        ``masked_output="hold"`` the last output once more, in the order in which that direction
+        goes (0 before its first). With lengths too, steps past the end count as masked, but their
+        output is 0 always.
+
         Returns y, shaped as x with directions * (proj_size or hidden_size) columns, and the final
         state. Raises ValueError for wrong shapes or values and TypeError for wrong dtypes or kinds,
         naming the argument.
         """
-        return self._core(x, state, lengths)
+        return self._core(x, state, lengths, mask, text("masked_output", masked_output))
 
     def forward(
         self,
@@ -110,16 +124,25 @@ class _Recurrent(Weighted, Generic[S]):
         state: StateLike | None = None,
         *,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
         training: bool = True,
     ) -> tuple[Array, S, Tape]:
         """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
 
-        Dropout acts between layers if ``training``. The tape keeps its own copies: the arrays and
+        Dropout acts between layers if ``training``; what it drops does not depend on how many
+        masked steps lie between the others. The tape keeps its own copies: the arrays and
         the weights may change before ``backward``. Any number of tapes may be alive at once.
         """
         seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
         result: tuple[Array, S, Any] = self._core.forward(
-            x, state, lengths, flag("training", training), seed
+            x,
+            state,
+            lengths,
+            flag("training", training),
+            seed,
+            mask,
+            text("masked_output", masked_output),
         )
         return result
 
@@ -128,7 +151,9 @@ class _Recurrent(Weighted, Generic[S]):
     ) -> Gradients:
         """Gradients of a loss from dy, its gradient of y, and/or dstate, of the final state.
 
-        dy has y's shape, dstate the state's; None means zeros, but not both may be None. Returns
+        dy has y's shape, dstate the state's; None means zeros, but not both may be None. With a
+        mask and "zero", dy of masked steps is not read; with "hold" it belongs to the step held.
+        Returns
         ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
         Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
@@ -138,7 +163,8 @@ class _Recurrent(Weighted, Generic[S]):
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream over this layer: one step or one chunk after the other, the state kept.
 
-        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. Raises ValueError
+        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. A stream needs no
+        mask: a masked step is one that it is not given. Raises ValueError
         for a bidirectional layer, which needs the end of the sequence.
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)

@@ -7,6 +7,9 @@
 Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, B, output),
 c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
 With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
+
+A masked step leaves the state alone. Its output is 0, or (hold) that of the step before it in the
+order of the direction, which may be masked itself; 0 where there is none before it.
 """
 
 from dataclasses import dataclass, field
@@ -129,21 +132,31 @@ def in_time(length, reverse):
     return range(length - 1, -1, -1) if reverse else range(length)
 
 
-def scan(spec, w, x, state, reverse):
+def scan(spec, w, x, state, reverse, hold=False, mask=None):
     """One cell along one sequence x (n, input): its outputs h (n, output) and its last state."""
     h = np.zeros((len(x), spec.output_size))
     saved = [None] * len(x)
+    out = np.zeros(spec.output_size)
     for t in in_time(len(x), reverse):
-        state, h[t], saved[t] = cell_forward(spec, w, x[t], state)
+        if mask is None or mask[t]:
+            state, out, saved[t] = cell_forward(spec, w, x[t], state)
+            h[t] = out
+        elif hold:
+            h[t] = out
     return h, state, saved
 
 
-def scan_backward(spec, w, saved, dh, dstate, reverse):
+def scan_backward(spec, w, saved, dh, dstate, reverse, hold=False):
     """Against the order of scan: the gradients of its x, its first state and its weights."""
     dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
     dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
+    dout = np.zeros(spec.output_size)  # what later, masked steps ask of the output before them
     for t in in_time(len(dh), not reverse):
-        dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+        if saved[t] is None:
+            dout = dout + dh[t] if hold else dout
+            continue
+        dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t] + dout, dstate)
+        dout = np.zeros_like(dout)
         for kind in dw_sum:
             dw_sum[kind] += dw[kind]
     return dx, dstate, dw_sum
@@ -156,17 +169,19 @@ class Tape:
     weights: dict
     shape: tuple
     lengths: list
+    hold: bool
     saved: dict
 
 
-def forward(spec, weights, x, state=None, lengths=None):
-    """Return y, the final state and the tape."""
+def forward(spec, weights, x, state=None, lengths=None, mask=None, masked_output="zero"):
+    """Return y, the final state and the tape. mask (T, B) is false where a step is masked."""
     seq_len, batch, _ = x.shape
     lengths = [seq_len] * batch if lengths is None else [int(n) for n in lengths]
     initial = zero_state(spec, batch) if state is None else as_parts(state)
     final = tuple(np.zeros_like(part) for part in initial)
     y = np.zeros((seq_len, batch, spec.directions * spec.output_size))
-    tape = Tape(weights, x.shape, lengths, {})
+    hold = masked_output == "hold"
+    tape = Tape(weights, x.shape, lengths, hold, {})
     for b, length in enumerate(lengths):
         inputs = x[:length, b]
         for layer in range(spec.num_layers):
@@ -175,7 +190,8 @@ def forward(spec, weights, x, state=None, lengths=None):
                 row = layer * spec.directions + direction
                 w = cell_weights(weights, layer, direction)
                 first = tuple(part[row, b] for part in initial)
-                h, last, saved = scan(spec, w, inputs, first, reverse=direction == 1)
+                m = None if mask is None else mask[:length, b]
+                h, last, saved = scan(spec, w, inputs, first, direction == 1, hold, m)
                 outputs.append(h)
                 tape.saved[b, layer, direction] = saved
                 for part, value in zip(final, last, strict=True):
@@ -203,7 +219,9 @@ def backward(spec, tape, dy=None, dstate=None):
                 w = cell_weights(tape.weights, layer, direction)
                 dlast = tuple(part[row, b] for part in dfinal)
                 saved = tape.saved[b, layer, direction]
-                dxs, dfirst, dw = scan_backward(spec, w, saved, dh, dlast, reverse=direction == 1)
+                dxs, dfirst, dw = scan_backward(
+                    spec, w, saved, dh, dlast, direction == 1, tape.hold
+                )
                 dinputs = dinputs + dxs
                 for part, value in zip(dinitial, dfirst, strict=True):
                     part[row, b] = value

@@ -81,6 +81,10 @@ struct States {
   T* c = nullptr;  // LSTM only
 };
 
+// What goes out at a masked step: zeros, or once more the last output, in the order in which that direction takes the
+// steps (zeros before its first).
+enum class MaskedOutput { zero, hold };
+
 template <class T>
 struct ForwardCall {
   std::int64_t seq_len = 0, batch = 0;
@@ -89,6 +93,11 @@ struct ForwardCall {
   States<const T> initial;                // null: zeros
   Sequences<T> y;  // directions * output_size columns; 0 past a sequence's end; null: not wanted
   States<T> final;  // after each sequence's last step; null: not wanted
+  // One number a step: 0 masks it. A masked step's x is not read, and the state passes it by: all other steps are
+  // computed as if they were the whole sequence, bit for bit, and dropout's masks count them so. null: none is masked.
+  // With `lengths`, steps past the end of a sequence are masked, and their output is 0 even with MaskedOutput::hold.
+  Sequences<const std::uint8_t> mask;
+  MaskedOutput masked_output = MaskedOutput::zero;
 };
 
 // The gradients of a loss. Null pointers: on the way in zero, on the way out not wanted.
