@@ -25,7 +25,11 @@ void clear_absent(const Sequences<T>& s, Index columns, const Timeline& time) {
         std::fill_n(s.data + step * s.step_stride + time.user_row(row) * s.batch_stride, columns, T(0));
     };
     Index next = 0;
-    for (Index t = 0; t < time.length_of(row); next = time.user_step(t++, row) + 1) clear(next, time.user_step(t, row));
+    for (Index t = 0; t < time.length_of(row); ++t) {
+      const Index present = time.user_step(t, row);
+      clear(next, present);
+      next = present + 1;
+    }
     clear(next, time.user_len);
   }
 }

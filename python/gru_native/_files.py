@@ -94,8 +94,9 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
     layers: list[Block] = []
     for block in blocks:
         options = {k: v for k, v in block.items() if k not in ("type", "prefix")}
-        if options.get("cell_clip") == 0:  # in files and in C++ what None is here
-            del options["cell_clip"]
+        for clip in ("cell_clip", "activation_clip"):  # 0 in files and in C++ is what None is here
+            if options.get(clip) == 0:
+                del options[clip]
         layer = CLASSES[block["type"]](**options, dtype=dtype)
         layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
         layers.append(layer)

@@ -7,11 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import Function
 from .._weights import Array
 
-# Keras's name -> the core's.
-CORE = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}
-KERAS = {name: keras for keras, name in CORE.items()}
+# Keras's name -> the core's, of dense layers.
+DENSE = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}
+# Keras's name -> the core's function, inside a recurrence.
+RECURRENT: dict[str, Function] = {
+    **DENSE,
+    "softsign": "softsign",
+    "softplus": "softplus",
+    "elu": "elu",
+    "leaky_relu": ("leaky_relu", 0.2),
+    "hard_sigmoid": ("hard_sigmoid", 1 / 6, 0.5),
+}
 
 
 def _softmax(x: Array) -> Array:
@@ -48,6 +57,15 @@ OUTPUT: dict[str, Callable[[Array], Array]] = {
     "hard_sigmoid": lambda x: np.clip(x / 6 + x.dtype.type(0.5), 0, 1),
     "silu": lambda x: x * _sigmoid(x),
 }
+
+
+def keras_name(where: str, option: str, f: Any) -> str:
+    """Keras's name of a function of the core. ValueError if Keras has none with these numbers."""
+    wanted = "elu" if f == ("elu", 1.0) else f
+    for name, function in RECURRENT.items():
+        if function == wanted:
+            return name
+    raise ValueError(f"{where} has {option}={f!r}, which Keras's layers do not have")
 
 
 def activation_name(where: str, option: str, value: Any) -> str:

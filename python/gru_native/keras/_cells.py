@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .._arguments import Function
 from .._layers import _USUAL, GRU, LSTM, RNN
 from .._weights import Array
-from ._activations import CORE, KERAS
+from ._activations import RECURRENT, keras_name
 
 Native: TypeAlias = RNN | LSTM | GRU
 
@@ -71,14 +72,14 @@ def make_native(cell: Cell, input_size: int, *, bidirectional: bool = False) -> 
     Raises ValueError, naming the cell, for activations that the core does not have there.
     """
 
-    def core_name(option: str, known: Mapping[str, str]) -> str:
+    def function(option: str) -> Function:
         value: str = getattr(cell, option)
-        if value not in known:
+        if value not in RECURRENT:
             raise ValueError(
-                f"layer {cell.name!r}: {option} is {value!r}, which a {cell.kind} does not have "
-                f"here; expected one of {', '.join(known)}"
+                f"layer {cell.name!r}: {option} is {value!r}; "
+                f"expected one of {', '.join(RECURRENT)}"
             )
-        return known[value]
+        return RECURRENT[value]
 
     options: dict[str, Any] = {
         "bias": cell.use_bias,
@@ -87,16 +88,14 @@ def make_native(cell: Cell, input_size: int, *, bidirectional: bool = False) -> 
         "dtype": np.dtype(cell.dtype),
         "seed": 0,
     }
+    f = function("activation")
     if cell.kind == "SimpleRNN":
-        known = {name: name for name in ("tanh", "relu")}
-        nonlinearity = core_name("activation", known)
-        return RNN(input_size, cell.units, nonlinearity=nonlinearity, **options)
-    core_name("recurrent_activation", {"sigmoid": "sigmoid"})
-    f = core_name("activation", CORE)
+        return RNN(input_size, cell.units, nonlinearity=f, **options)
+    options["gate_activation"] = function("recurrent_activation")
     if cell.kind == "LSTM":
         return LSTM(input_size, cell.units, input_activation=f, output_activation=f, **options)
-    reset: dict[str, Any] = {"reset_after": cell.reset_after, "candidate_activation": f}
-    return GRU(input_size, cell.units, **reset, **options)
+    options["reset_after"] = cell.reset_after
+    return GRU(input_size, cell.units, candidate_activation=f, **options)
 
 
 def _blocks(kind: str, array: Array) -> Array:
@@ -152,21 +151,16 @@ def cells_of(layer: Native, name: str) -> Cell:
             )
 
     kind = "SimpleRNN" if isinstance(layer, RNN) else type(layer).__name__
-    activation, reset_after = "tanh", True
-    if isinstance(layer, RNN):
-        activation = layer.nonlinearity
-    elif isinstance(layer, LSTM):
-        activation = options.pop("input_activation")
-        usual("output_activation", activation)
-        for gate in ("input_gate", "forget_gate", "output_gate"):
-            usual(gate, True)
-        for absent in ("peephole", "coupled_gates"):
-            usual(absent, False)
-        for size in ("proj_size", "nonrecurrent_proj_size", "cell_clip"):
-            usual(size, 0)
-    else:
-        activation = options.pop("candidate_activation")
-        reset_after = options.pop("reset_after")
+    reset_after: bool = options.pop("reset_after", True)
+    own = {
+        "SimpleRNN": "nonlinearity",
+        "LSTM": "input_activation",
+        "GRU": "candidate_activation",
+    }[kind]
+    f = options.pop(own)
+    usual("output_activation", f)
+    activation = keras_name("layer", own, f)
+    gate = options.pop("gate_activation", "sigmoid")
     for option in list(options):
         usual(option, _USUAL.get(option))
     return Cell(
@@ -174,7 +168,8 @@ def cells_of(layer: Native, name: str) -> Cell:
         name,
         layer.hidden_size,
         str(layer.dtype),
-        activation=KERAS[activation],
+        activation=activation,
+        recurrent_activation=keras_name("layer", "gate_activation", gate),
         use_bias=layer.bias,
         reset_after=reset_after,
     )

@@ -313,6 +313,7 @@ def _in_a_row(model: Entry, entries: list[Entry]) -> list[Entry]:
     nodes = model.raw("layers")
     row: list[Entry] = []
     masks: list[str] = []
+    compared: list[Any] = []  # what the masks are where x is not
     for entry, node in zip(entries, nodes, strict=True):
         calls = node.get("inbound_nodes")
         if not isinstance(calls, list) or len(calls) != (entry.keras_class != "InputLayer"):
@@ -323,6 +324,7 @@ def _in_a_row(model: Entry, entries: list[Entry]) -> list[Entry]:
             made_from = row[-2].name if len(row) > 1 and _masks(row[-1]) else ""
             if given[0] in (row[-1].name, made_from, *masks):
                 masks.append(entry.name)
+                compared += call["args"][1:] if entry.keras_class == "NotEqual" else []
                 continue
         masked = _tensors_in(call.get("kwargs"))
         if given != [own.name for own in row[-1:]] or not set(masked) <= set(masks):
@@ -331,8 +333,15 @@ def _in_a_row(model: Entry, entries: list[Entry]) -> list[Entry]:
                 "layers follow one another"
             )
         row.append(entry)
-    if masks and not any(_masks(entry) for entry in row):
-        raise ValueError(f"{model.where} has a mask, but no Masking or Embedding that makes one")
+    known = [entry.raw("mask_value") for entry in row if entry.keras_class == "Masking"]
+    known += [0 for entry in row if entry.keras_class == "Embedding" and entry.flag("mask_zero")]
+    if not all(value in known for value in compared) or (masks and not compared):
+        raise ValueError(
+            f"{model.where} has a mask of its own; expected those of Masking and Embedding layers"
+        )
+    outputs = model.raw("output_layers")
+    if not row or outputs not in ([row[-1].name, 0, 0], [[row[-1].name, 0, 0]]):
+        raise ValueError(f"{model.where} gives {outputs!r}; expected the last layer's output only")
     return row
 
 

@@ -11,7 +11,7 @@ from .._chain import Chain
 from .._dense import Dense as NativeDense
 from .._layers import GRU, LSTM, RNN
 from .._weights import Array
-from ._activations import KERAS
+from ._activations import keras_name
 from ._cells import Cell, Native, Recurrence, cells_of, to_keras_arrays
 from ._config import Entry, build
 from ._layers import (
@@ -207,9 +207,7 @@ def _dense_from_native(layer: NativeDense, name: str) -> Dense:
     arrays = {"kernel": layer.weights["weight"].T}
     if layer.bias:
         arrays["bias"] = layer.weights["bias"]
-    if layer.activation not in KERAS:
-        raise ValueError(f"layer has activation {layer.activation!r}, which Keras does not have")
-    return Dense(name, KERAS[layer.activation], arrays)
+    return Dense(name, keras_name("layer", "activation", layer.activation), arrays)
 
 
 def _recurrent_from_native(layer: Native, name: str) -> Sequence[Layer]:

@@ -98,6 +98,8 @@ def _opened(path: PathLike) -> Iterator[tuple[H5Source, bytes | None]]:
         except _BROKEN as error:
             raise ValueError(f"the HDF5 file cannot be read: {error}") from None
         try:
+            if "model_weights" in h5:
+                raise ValueError("has the format of Keras 2; save it again as .keras with Keras 3")
             yield H5Source(h5py, h5), config
         finally:
             h5.close()

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .._chain import Block, Chain
 from .._dense import Dense as NativeDense
 from .._weights import Array
-from ._activations import CORE, OUTPUT
+from ._activations import DENSE, OUTPUT
 from ._cells import Cell, Native, Recurrence, Slot, make_native, numbered, snake_case
 
 States: TypeAlias = list[Any]  # arrays, or for stacked cells a list of arrays for each
@@ -394,7 +394,7 @@ class Dense(Layer):
         self.layer = NativeDense(
             *arrays["kernel"].shape,
             bias="bias" in arrays,
-            activation=CORE.get(activation, "identity"),
+            activation=DENSE.get(activation, "identity"),
             dtype=arrays["kernel"].dtype,
             seed=0,
         )
@@ -403,7 +403,7 @@ class Dense(Layer):
     def __call__(self, x: ArrayLike) -> Array:
         """(..., input) to (..., units). Raises ValueError and TypeError as the core's Dense."""
         y = self.layer(x)
-        return y if self.activation in CORE else OUTPUT[self.activation](y)
+        return y if self.activation in DENSE else OUTPUT[self.activation](y)
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return self(x), mask
@@ -424,10 +424,10 @@ class Dense(Layer):
         return self.layer.input_size, self.layer.output_size
 
     def _blocks(self, last: bool) -> list[Block]:
-        if self.activation not in CORE:
+        if self.activation not in DENSE:
             raise ValueError(
                 f"layer {self.name!r} has activation {self.activation!r}, which a Chain cannot "
-                f"have; expected one of {', '.join(CORE)}"
+                f"have; expected one of {', '.join(DENSE)}"
             )
         return [self.layer]
 
