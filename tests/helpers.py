@@ -24,6 +24,18 @@ EVERY_GATE_SET = [
     Variant(peephole=True, gate_recurrence=True),
 ]
 ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
+# All that recurrent layers have, those with numbers not with the usual ones.
+FUNCTIONS = (
+    *ACTIVATION_NAMES,
+    "softsign",
+    "softplus",
+    ("leaky_relu", 0.25),
+    ("thresholded_relu", -0.125),
+    ("elu", 0.75),
+    ("affine", -0.5, 0.25),
+    ("scaled_tanh", -1.25, 0.75),
+    ("hard_sigmoid", 0.25, 0.375),
+)
 EVERY_ACTIVATION = [
     Variant(input_activation=g, output_activation=h)
     for g in ACTIVATION_NAMES
@@ -31,7 +43,7 @@ EVERY_ACTIVATION = [
 ]
 CELLS_AND_OPTIONS = (
     *(*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj"),
-    *("lstm_gate_recurrence", "gru_logistic"),
+    *("lstm_gate_recurrence", "gru_logistic", "rnn_softplus"),
     *("lstm_layer_norm", "gru_layer_norm"),
 )
 
@@ -45,7 +57,8 @@ def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, pr
         variant = Variant(True, True, output_activation="sigmoid", cell_clip=0.625)
         return Spec("lstm", *sizes, variant=variant)
     if name == "lstm_two_proj":  # what goes out is wider than the units
-        variant = Variant(True, forget_gate=False, input_activation="relu", cell_clip=2.0)
+        functions = {"input_activation": "relu", "gate_activation": ("hard_sigmoid", 0.25, 0.375)}
+        variant = Variant(True, forget_gate=False, **functions, cell_clip=2.0)
         wide = {"proj_size": proj_size, "nonrecurrent_proj_size": 2 * hidden_size}
         return Spec("lstm", *sizes, variant=variant, **wide)
     if name == "lstm_layer_norm":
@@ -57,7 +70,14 @@ def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, pr
         variant = Variant(True, gate_recurrence=True, input_activation="sigmoid")
         return Spec("lstm", *sizes, variant=variant)
     if name == "gru_logistic":
-        return Spec("gru", *sizes, candidate_activation="sigmoid")
+        return Spec(
+            "gru",
+            *sizes,
+            candidate_activation="sigmoid",
+            gate_activation=("scaled_tanh", 0.75, 0.5),
+        )
+    if name == "rnn_softplus":
+        return Spec("rnn", *sizes, nonlinearity="softplus", activation_clip=1.5)
     return Spec(name, *sizes)
 
 
@@ -98,7 +118,7 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
 
     kind = {"r": gru_native.RNN, "l": gru_native.LSTM, "g": gru_native.GRU}[spec.cell[0]]
     if spec.cell.startswith("rnn"):
-        options["nonlinearity"] = spec.cell.removeprefix("rnn_")
+        options |= {"nonlinearity": spec.function, "activation_clip": spec.activation_clip}
     elif spec.cell == "lstm":
         options["proj_size"] = spec.proj_size
         options["nonrecurrent_proj_size"] = spec.nonrecurrent_proj_size
@@ -108,6 +128,8 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
         options["reset_after"] = spec.cell == "gru"
         options["candidate_activation"] = spec.candidate_activation
         options["layer_norm"] = spec.layer_norm
+        options["gate_activation"] = spec.gate_activation
+        options["activation_clip"] = spec.activation_clip
     layer = kind(
         spec.input_size,
         spec.hidden_size,

@@ -39,6 +39,8 @@ UNUSUAL = {
     "activation": "relu",
     "candidate_activation": "sigmoid",
     "cell_clip": 2.5,
+    "activation_clip": 1.5,
+    "gate_activation": ("hard_sigmoid", 0.25, 0.375),
     "gate_recurrence": True,
     "layer_norm": True,
     "aggregate": "sum",

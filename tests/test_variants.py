@@ -12,6 +12,7 @@ from helpers import (
     ACTIVATION_NAMES,
     EVERY_ACTIVATION,
     EVERY_GATE_SET,
+    FUNCTIONS,
     assert_slopes,
     make_layer,
     named_gradients,
@@ -37,6 +38,8 @@ def random_variant(gates, rng):
         output_activation=str(rng.choice(ACTIVATION_NAMES)),
         cell_clip=[None, CLIP, 50.0][rng.integers(3)],
         gate_recurrence=gates.gate_recurrence,
+        gate_activation=FUNCTIONS[rng.integers(len(FUNCTIONS))] if rng.integers(2) else "sigmoid",
+        activation_clip=[None, None, 0.75][rng.integers(3)],
     )
 
 
@@ -69,7 +72,24 @@ def random_call(spec, seed, rng):
 
 def check_in_both_dtypes(case):
     check(case, np.float64, 1e-11)
-    check(case, np.float32, 2e-5)
+    if not has_kinks(case.spec.variant):
+        check(case, np.float32, 2e-5)
+
+
+def has_kinks(variant):
+    """Rounding may then put a number on the other side, where the slope is another."""
+    functions = (variant.gate_activation, variant.input_activation, variant.output_activation)
+    names = {f if isinstance(f, str) else f[0] for f in functions}
+    smooth = names <= {
+        "tanh",
+        "sigmoid",
+        "identity",
+        "softsign",
+        "softplus",
+        "affine",
+        "scaled_tanh",
+    }
+    return not smooth or variant.activation_clip is not None or variant.cell_clip == CLIP
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -84,7 +104,9 @@ def test_all_options_together(gates, seed):
 def test_every_pair_of_activations(variant):
     rng = np.random.default_rng([21, EVERY_ACTIVATION.index(variant)])
     spec = Spec("lstm", 7, 17, 2, bidirectional=True, variant=variant)
-    check_in_both_dtypes(random_case(spec, rng, batch=5, lengths=[5, 1, 0, 3, 5]))
+    case = random_case(spec, rng, batch=5, lengths=[5, 1, 0, 3, 5])
+    check(case, np.float64, 1e-11)
+    check(case, np.float32, 2e-5)  # with kinks as well: these numbers keep away from them
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -176,4 +176,18 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
   return lengths;
 }
 
+std::optional<Array<bool>> mask_argument(const py::object& value, const Layout& layout) {
+  if (value.is_none()) return std::nullopt;
+  const py::array a = py::array::ensure(value);
+  if (!a || a.dtype().kind() != 'b') {
+    PyErr_Clear();
+    throw py::type_error("mask is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
+                         "; expected bool, False where a step is masked");
+  }
+  std::vector<Dim> dims = layout.dims("", 1);
+  dims.pop_back();
+  check_shape("mask", a, dims);
+  return Array<bool>(a);
+}
+
 }  // namespace gru_native::bindings

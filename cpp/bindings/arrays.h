@@ -85,4 +85,8 @@ struct NewState {
 // (batch,) integers from 0 to seq_len, or None.
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout);
 
+// bool, one for each step as x has them: (seq_len, batch), with batch_first (batch, seq_len), unbatched (seq_len,); or
+// None.
+std::optional<Array<bool>> mask_argument(const py::object& value, const Layout& layout);
+
 }  // namespace gru_native::bindings

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "bindings/functions.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
 #include "runtime/names.h"
@@ -9,7 +10,7 @@
 namespace gru_native::bindings {
 namespace {
 
-constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru"};  // in the order of Cell
+constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "rnn"};  // in the order of Cell
 
 template <class T>
 struct Call {
@@ -18,16 +19,19 @@ struct Call {
   Layout layout;
   StateArrays<T> state;
   std::optional<std::vector<std::int64_t>> lengths;
+  std::optional<Array<bool>> mask;
   Array<T> y;
   NewState<T> final;
   ForwardCall<T> arguments;
 
-  Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_)
+  Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_,
+       const py::object& mask_, const std::string& masked_output)
       : spec(l.layer->spec()),
         x(as_array<T>("x", x_)),
         layout(layout_of("x", x, spec, l.batch_first)),
         state(state_argument<T>("state", state_, spec, layout)),
         lengths(lengths_argument(lengths_, layout)),
+        mask(mask_argument(mask_, layout)),
         y(empty_array<T>(layout.shape(spec.directions() * spec.output_size()))),
         final(spec, layout) {
     arguments.seq_len = layout.seq_len;
@@ -37,12 +41,15 @@ struct Call {
     arguments.initial = state.view();
     arguments.y = layout.view(y.mutable_data(), spec.directions() * spec.output_size());
     arguments.final = final.view();
+    if (mask) arguments.mask = layout.view(reinterpret_cast<const std::uint8_t*>(mask->data()), 1);
+    arguments.masked_output = named<MaskedOutput>("masked_output", masked_output, masked_output_names);
   }
 };
 
 template <class T>
-py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths) {
-  Call<T> c(l, x, state, lengths);
+py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
+               const py::object& mask, const std::string& masked_output) {
+  Call<T> c(l, x, state, lengths, mask, masked_output);
   {
     const py::gil_scoped_release release;
     l.layer->forward(c.arguments);
@@ -52,8 +59,8 @@ py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state
 
 template <class T>
 py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-                  bool training, std::uint64_t dropout_seed) {
-  Call<T> c(l, x, state, lengths);
+                  bool training, std::uint64_t dropout_seed, const py::object& mask, const std::string& masked_output) {
+  Call<T> c(l, x, state, lengths, mask, masked_output);
   PyTape<T> tape{nullptr, c.layout};
   {
     const py::gil_scoped_release release;
@@ -91,10 +98,6 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   return py::make_tuple(dx, dinitial.object(), weights);
 }
 
-Activation activation_named(const char* option, const std::string& name) {
-  return named<Activation>(option, name, activation_names);
-}
-
 template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
@@ -104,8 +107,9 @@ void register_layer(py::module_& m) {
   c.def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
                     std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
                     bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
-                    bool input_gate, bool forget_gate, bool output_gate, const std::string& input_activation,
-                    const std::string& output_activation, double cell_clip, const std::string& candidate_activation,
+                    bool input_gate, bool forget_gate, bool output_gate, const py::object& input_activation,
+                    const py::object& output_activation, double cell_clip, const py::object& candidate_activation,
+                    const py::object& gate_activation, const py::object& nonlinearity, double activation_clip,
                     bool gate_recurrence, bool layer_norm, double zoneout, double zoneout_cell) {
           LayerSpec spec;
           spec.cell = named<Cell>("cell", cell, cell_names);
@@ -123,10 +127,13 @@ void register_layer(py::module_& m) {
           spec.lstm.input_gate = input_gate;
           spec.lstm.forget_gate = forget_gate;
           spec.lstm.output_gate = output_gate;
-          spec.lstm.input_activation = activation_named("input_activation", input_activation);
-          spec.lstm.output_activation = activation_named("output_activation", output_activation);
+          spec.lstm.input_activation = function_argument("input_activation", input_activation);
+          spec.lstm.output_activation = function_argument("output_activation", output_activation);
           spec.lstm.cell_clip = cell_clip;
-          spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
+          spec.candidate_activation = function_argument("candidate_activation", candidate_activation);
+          spec.gate_activation = function_argument("gate_activation", gate_activation);
+          spec.nonlinearity = function_argument("nonlinearity", nonlinearity);
+          spec.activation_clip = activation_clip;
           spec.lstm.gate_recurrence = gate_recurrence;
           spec.layer_norm = layer_norm;
           spec.zoneout = zoneout;
@@ -138,11 +145,13 @@ void register_layer(py::module_& m) {
         py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
         py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
         py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
-        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_recurrence") = false,
+        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_activation") = "sigmoid",
+        py::arg("nonlinearity") = "tanh", py::arg("activation_clip") = 0.0, py::arg("gate_recurrence") = false,
         py::arg("layer_norm") = false, py::arg("zoneout") = 0.0, py::arg("zoneout_cell") = 0.0)
-      .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
+      .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
+           py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
-           py::arg("dropout_seed"))
+           py::arg("dropout_seed"), py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
   def_weights(c);
 }

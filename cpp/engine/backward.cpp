@@ -123,6 +123,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   b.dgates_x = from_row(dgates_x_, row);
   b.dgates_h = from_row(dgates_h_, row);
   if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
+  else if (io.dy && time_.masked()) b.dy = {io.dy, 0, io.dy_offset + row};
   else if (io.dy) b.dy = {io.dy + t * io.dy_step, io.dy_batch, io.dy_offset};
 
   if (projects_) {  // dr = dy + what comes back in time; dm = W_hr^T dr

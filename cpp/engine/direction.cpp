@@ -202,6 +202,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     const Matrix<T> h_prev = h_[(phase_ + step) % 2], h = h_[(phase_ + step + 1) % 2];
     Rows<T> y{};
     if (io.y_compact) y = {io.y + (io.y_window ? row - window : row) * io.y_batch, io.y_batch, nullptr};
+    else if (io.y && time_.masked()) y = {io.y, 0, io.y_offset + row};
     else if (io.y) y = {io.y + t * io.y_step, io.y_batch, io.y_offset};
     s.rows = time_.alive(t);
     s.gates = at_row(gates_, row - gates_first);

@@ -26,7 +26,8 @@ class DirectionForward {
     bool x_window;
     T* y;                      // or nullptr
     bool y_compact, y_window;  // compact: row at y + row * y_batch
-    Index y_step, y_batch;     // else time t, row b: y + t * y_step + (y_offset ? y_offset[b] : b * y_batch)
+    Index y_step, y_batch;     // else time t, row b: y + t * y_step + (y_offset ? y_offset[b] : b * y_batch);
+                               // masked: y + y_offset[row], by compact row
     const Index* y_offset;
   };
 

@@ -55,14 +55,16 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   if (!call.y.data && !call.final.h)
     throw std::invalid_argument("y.data is null, and so is final.h: nothing is wanted");
   const LayerSpec& spec = impl_->spec;
-  const Timeline time(call.seq_len, call.batch, call.lengths);
+  const Timeline time(call.seq_len, call.batch, call.lengths, call.mask);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
   StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), {}, *arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
-  clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
-  stack.run(user_rows(call.x, time, *arena), call.y, row_offsets(call.y.batch_stride, time, *arena), team);
+  clear_absent(call.y, spec.directions() * spec.output_size(), time);
+  stack.run(user_rows(call.x, time, *arena), call.y, row_offsets(call.y.step_stride, call.y.batch_stride, time, *arena),
+            team);
+  if (call.masked_output == MaskedOutput::hold) hold(call.y, spec.output_size(), spec.directions(), time);
   stack.store_state(call.final);
 }
 
@@ -70,11 +72,13 @@ template <class T>
 std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
                                                  bool training) const {
   check_call(impl_->spec, call);
+  check_trainable(impl_->spec);
   const LayerSpec& spec = impl_->spec;
   auto tape = std::make_unique<typename Tape<T>::Impl>(
-      impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths),
+      impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths, call.mask),
       DropoutMask(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
   const Timeline& time = tape->time;
+  tape->hold = call.masked_output == MaskedOutput::hold;
   const auto arena = impl_->store.lease();
 
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
@@ -86,8 +90,10 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
                         *tape->arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
-  clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
-  stack.run({x.base, stride, nullptr}, call.y, row_offsets(call.y.batch_stride, time, *arena), team);
+  clear_absent(call.y, spec.directions() * spec.output_size(), time);
+  stack.run({x.base, stride, nullptr}, call.y, row_offsets(call.y.step_stride, call.y.batch_stride, time, *arena),
+            team);
+  if (tape->hold) hold(call.y, spec.output_size(), spec.directions(), time);
   stack.store_state(call.final);
   return std::make_shared<const Tape<T>>(std::move(tape));
 }
@@ -103,7 +109,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto& tape = tape_.impl();
   const LayerSpec& spec = tape.spec;
   const Timeline& time = tape.time;
-  check_call(spec, call, time.seq_len, time.batch, impl_->store.list().size());
+  check_call(spec, call, time.user_len, time.batch, impl_->store.list().size());
   const auto lease = impl_->store.lease();
   Arena& arena = *lease;
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
@@ -121,7 +127,10 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m) scratch.push_back(call.dweights.empty() ? nullptr : arena.take<T>(sums));
-  const Index* const dy_offset = row_offsets(call.dy.batch_stride, time, arena);
+  const bool held = tape.hold && time.masked() && call.dy.data;
+  const Matrix<T> dy_held = held ? matrix(time.rows, outputs) : Matrix<T>{};
+  if (held) gather_held(call.dy, spec.output_size(), directions, time, dy_held);
+  const Index* const dy_offset = held ? nullptr : row_offsets(call.dy.step_stride, call.dy.batch_stride, time, arena);
 
   Crew all(team.size());
   Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
@@ -136,11 +145,12 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
       for (Index d = 0; d < directions; ++d) {
         const Index i = l * directions + d;
         typename DirectionBackward<T>::Io io{};
-        const T* const dy = top ? call.dy.data : above.base;
+        const Matrix<T> compact = top ? dy_held : above;
+        const T* const dy = compact.base ? compact.base : call.dy.data;
         io.dy = dy ? dy + d * spec.output_size() : nullptr;
-        io.dy_compact = !top;
+        io.dy_compact = compact.base;
         io.dy_step = call.dy.step_stride;
-        io.dy_batch = top ? call.dy.batch_stride : above.stride;
+        io.dy_batch = compact.base ? compact.stride : call.dy.batch_stride;
         io.dy_offset = dy_offset;
         io.dh_final = states(call.dfinal.h, i, spec.state_size());
         io.dc_final = states(call.dfinal.c, i, spec.hidden_size);
@@ -192,7 +202,7 @@ template <class T>
 Tape<T>::~Tape() = default;
 template <class T>
 std::int64_t Tape<T>::seq_len() const {
-  return impl_->time.seq_len;
+  return impl_->time.user_len;
 }
 template <class T>
 std::int64_t Tape<T>::batch() const {

@@ -35,6 +35,7 @@ struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
   Timeline time;
   DropoutMask dropout;
   Draw draw;
+  bool hold = false;           // MaskedOutput::hold
   std::vector<LayerTape<T>> layers;
 };
 

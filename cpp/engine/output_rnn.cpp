@@ -272,7 +272,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
       std::copy_n(d.fed.base + row * d.fed.stride, outputs, call.dinitial + time.user_row(row) * outputs);
   }
   if (!call.dtargets.data) return;
-  clear_past_ends(call.dtargets, outputs, time);
+  clear_absent(call.dtargets, outputs, time);
   each_row(time, [&](Index t, Index row, Index user, bool last) {
     T* const to = call.dtargets.data + t * call.dtargets.step_stride + user * call.dtargets.batch_stride;
     if (!last) std::copy_n(d.fed.base + (time.first(t + 1) + row) * d.fed.stride, outputs, to);

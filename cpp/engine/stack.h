@@ -32,8 +32,8 @@ int useful_threads(const LayerSpec& spec, Index rows, Index steps);
 // Compact row -> the user's row, for inputs that lie as the user has them.
 template <class T>
 Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena);
-// Sorted row -> offset of the user's row within a step; nullptr if they lie evenly.
-const Index* row_offsets(Index batch_stride, const Timeline& time, Arena& arena);
+// Sorted row -> offset of the user's row within a step; nullptr if they lie evenly. Masked: compact row -> offset.
+const Index* row_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena);
 
 template <class T>
 class StackForward {

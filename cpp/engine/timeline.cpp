@@ -6,7 +6,7 @@
 namespace gru_native {
 
 Timeline::Timeline(Index seq_len, Index batch, const std::int64_t* lengths)
-    : seq_len(seq_len), batch(batch), rows(seq_len * batch) {
+    : seq_len(seq_len), batch(batch), rows(seq_len * batch), user_len(seq_len) {
   if (!lengths || std::all_of(lengths, lengths + batch, [&](std::int64_t n) { return n == seq_len; })) return;
   order.resize(batch);
   std::iota(order.begin(), order.end(), Index(0));
@@ -22,6 +22,34 @@ Timeline::Timeline(Index seq_len, Index batch, const std::int64_t* lengths)
     first_at[t + 1] = first_at[t] + alive;
   }
   rows = first_at[seq_len];
+}
+
+Timeline::Timeline(Index user_len, Index batch, const std::int64_t* lengths, const Sequences<const std::uint8_t>& mask)
+    : Timeline(user_len, batch, lengths) {
+  if (!mask.data) return;
+  const auto end_of = [&](Index b) { return lengths ? lengths[b] : user_len; };
+  const auto each_step = [&](Index b, auto each) {
+    for (Index t = 0; t < end_of(b); ++t)
+      if (mask.data[t * mask.step_stride + b * mask.batch_stride]) each(t);
+  };
+  std::vector<std::int64_t> counts(batch);
+  bool any = false;
+  for (Index b = 0; b < batch; ++b) {
+    each_step(b, [&](Index) { ++counts[b]; });
+    any = any || counts[b] < end_of(b);
+  }
+  if (!any) return;
+  *this = Timeline(user_len, batch, counts.data());
+  seq_len = std::max<Index>(1, length[0]);
+  alive_at.resize(seq_len);
+  first_at.resize(seq_len + 1);
+  step.resize(rows);
+  end.resize(batch);
+  for (Index row = 0; row < batch; ++row) {
+    end[row] = end_of(order[row]);
+    Index t = 0;
+    each_step(order[row], [&](Index at) { step[first(t++) + row] = at; });
+  }
 }
 
 }  // namespace gru_native

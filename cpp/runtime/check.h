@@ -10,6 +10,8 @@ void check_rtrl(const LayerSpec& spec, std::int64_t batch);
 
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call);
+// Before a tape is made: whether backward can do with it.
+void check_trainable(const LayerSpec& spec);
 // `weights`: how many tensors the layer has.
 template <class T>
 void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,

@@ -22,8 +22,20 @@ struct Loss {
   }
 };
 
-void check_gradients(const LayerSpec& spec, bool ragged, unsigned seed) {
+// Sequence 0 has a hole in every place, sequence 1 none, sequence 2 nothing else.
+std::vector<std::uint8_t> holes(std::int64_t seq_len, std::int64_t batch) {
+  std::vector<std::uint8_t> mask;
+  for (std::int64_t t = 0; t < seq_len; ++t)
+    for (std::int64_t b = 0; b < batch; ++b) mask.push_back(b == 1 ? 7 : b == 2 ? 0 : t % 2);
+  return mask;
+}
+
+enum class Holes { none, zero, hold };
+
+void check_gradients(const LayerSpec& spec, bool ragged, Holes with, unsigned seed) {
   RandomCall<double> p(spec, 5, 3, ragged, seed);
+  if (with != Holes::none) p.mask = holes(p.seq_len, p.batch);
+  if (with == Holes::hold) p.masked_output = MaskedOutput::hold;
   const Loss loss{random_numbers<double>(p.y.size(), seed + 1000), random_numbers<double>(p.h.size(), seed + 1001),
                   random_numbers<double>(p.c.size(), seed + 1002)};
   const auto tape = p.layer.forward(p.call(), 0, true);
@@ -63,6 +75,36 @@ void check_gradients(const LayerSpec& spec, bool ragged, unsigned seed) {
     compare(p.layer.weights()[i].name.c_str(), p.layer.weights()[i].data, dweights[i], true);
 }
 
+// Sequence 0 with holes is the sequence of its other steps: the same bits.
+void check_mask(const LayerSpec& spec) {
+  RandomCall<float> p(spec, 7, 3, false, 91);
+  p.mask = holes(p.seq_len, p.batch);
+  p.layer.forward(p.call());
+  const std::vector<float> masked_y = p.y, masked_h = p.h;
+  const auto at = [&](const std::vector<float>& a, std::int64_t t, std::int64_t columns) {
+    return a.begin() + t * p.batch * columns;
+  };
+  const std::int64_t steps = p.seq_len / 2;
+  for (std::int64_t t = 0; t < steps; ++t)
+    std::copy_n(p.x.begin() + (2 * t + 1) * p.batch * spec.input_size, spec.input_size,
+                p.x.begin() + t * p.batch * spec.input_size);
+  p.mask.clear();
+  p.lengths = {steps, p.seq_len, 0};
+  p.layer.forward(p.call());
+  for (std::int64_t t = 0; t < p.seq_len; ++t) {
+    const auto y = at(masked_y, t, p.outputs);
+    if (t % 2) CHECK(std::equal(y, y + p.outputs, at(p.y, t / 2, p.outputs)), "other bits at %d", int(t));
+    else CHECK(std::all_of(y, y + p.outputs, [](float v) { return v == 0; }), "not 0 at %d", int(t));
+  }
+  std::vector<float> short_h = p.h, long_h = masked_h;
+  const std::int64_t n = spec.state_size();
+  for (std::int64_t i = 0; i < p.states; i += p.batch) {  // sequence 1 had another x in its first steps
+    std::fill_n(short_h.begin() + (i + 1) * n, n, 0.f);
+    std::fill_n(long_h.begin() + (i + 1) * n, n, 0.f);
+  }
+  CHECK(short_h == long_h, "other bits in h");
+}
+
 void check_threads(const LayerSpec& spec) {
   RandomCall<float> p(spec, 7, 9, true, 77);
   const auto run = [&](int threads) {
@@ -100,8 +142,8 @@ void check_errors() {
   spec.dropout = std::nan("");
   CHECK(refused(spec, "dropout"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
-  spec.lstm.output_activation = static_cast<Activation>(9);
-  CHECK(refused(spec, "output_activation is 9"), "no error");
+  spec.lstm.output_activation = static_cast<Activation>(99);
+  CHECK(refused(spec, "output_activation is 99"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
   spec.lstm.coupled_gates = true, spec.lstm.forget_gate = false;
   CHECK(refused(spec, "coupled_gates"), "no error");
@@ -119,6 +161,21 @@ void check_errors() {
   spec = spec_of(Cell::lstm, 3, 4);
   spec.candidate_activation = Activation::relu;
   CHECK(refused(spec, "candidate_activation"), "no error");
+  spec = spec_of(Cell::rnn, 3, 4);
+  spec.gate_activation = Activation::softsign;
+  CHECK(refused(spec, "gate_activation"), "no error");
+  spec = spec_of(Cell::rnn_relu, 3, 4);
+  spec.nonlinearity = Activation::elu;
+  CHECK(refused(spec, "nonlinearity"), "no error");
+  spec = spec_of(Cell::rnn, 3, 4);
+  spec.nonlinearity = Activation::scaled_tanh;
+  CHECK(refused(spec, "nonlinearity is (\"scaled_tanh\", nan, nan)"), "no error");
+  spec.nonlinearity = {Activation::elu, -1};
+  Layer<float>{spec};  // good for inference
+  RandomCall<float> turning(spec, 2, 2, false, 1);
+  CHECK(throws<std::invalid_argument>([&] { turning.layer.forward(turning.call(), 0, true); }, "training"), "no error");
+  spec.activation_clip = -1;
+  CHECK(refused(spec, "activation_clip is -1"), "no error");
   spec = spec_of(Cell::gru, 3, 4);
   spec.lstm.peephole = true;
   CHECK(refused(spec, "LstmVariant"), "no error");
@@ -143,6 +200,9 @@ void check_errors() {
   CHECK(bad([](auto& c) { c.batch = -1; }, "batch is -1"), "no error");
   CHECK(bad([](auto& c) { c.seq_len = std::int64_t(1) << 62; }, "larger than memory"), "no error");
   CHECK(bad([&](auto& c) { c.lengths = lengths; }, "lengths[1] is -1"), "no error");
+  const std::uint8_t mask[4] = {1, 0, 1, 1};
+  CHECK(bad([&](auto& c) { c.mask = {mask, -2, 1}; }, "mask.step_stride is -2"), "no error");
+  CHECK(bad([](auto& c) { c.masked_output = static_cast<MaskedOutput>(2); }, "masked_output is 2"), "no error");
   BackwardCall<float> b;
   b.dweights.resize(3);
   CHECK(throws<std::invalid_argument>([&] { a.layer.backward(*tape, b); }, "dweights.size() is 3"), "no error");
@@ -158,11 +218,16 @@ int main() {
   for (const bool bidirectional : {false, true})
     for (const std::int64_t hidden : {1, 5, 17})
       for (const LayerSpec& spec : all_cells(3, hidden, 2, bidirectional)) {
-        check_gradients(spec, false, seed++);
-        check_gradients(spec, true, seed++);
+        check_gradients(spec, false, Holes::none, seed++);
+        check_gradients(spec, true, Holes::none, seed++);
+        check_gradients(spec, false, Holes::zero, seed++);
+        check_gradients(spec, true, Holes::hold, seed++);
       }
   for (const bool bidirectional : {false, true})
-    for (const LayerSpec& spec : all_cells(30, 96, 2, bidirectional)) check_threads(spec);
+    for (const LayerSpec& spec : all_cells(30, 96, 2, bidirectional)) {
+      check_threads(spec);
+      check_mask(spec);
+    }
   check_errors();
   return done("layer");
 }

@@ -13,6 +13,8 @@ struct RandomCall {
   std::int64_t seq_len, batch, outputs, states;
   std::vector<std::int64_t> lengths;
   std::vector<T> x, h0, c0, y, h, c;
+  std::vector<std::uint8_t> mask;  // [seq_len][batch]; empty: none
+  MaskedOutput masked_output = MaskedOutput::zero;
 
   RandomCall(const LayerSpec& spec, std::int64_t seq_len, std::int64_t batch, bool ragged, unsigned seed)
       : layer(spec),
@@ -48,6 +50,8 @@ struct RandomCall {
     f.initial = {h0.data(), c0.empty() ? nullptr : c0.data()};
     f.y = {y.data(), batch * outputs, outputs};
     f.final = {h.data(), c.empty() ? nullptr : c.data()};
+    if (!mask.empty()) f.mask = {mask.data(), batch, 1};
+    f.masked_output = masked_output;
     return f;
   }
 };
@@ -99,6 +103,12 @@ inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden
     }
   specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional));
   specs.back().candidate_activation = Activation::sigmoid;
+  specs.push_back(spec_of(Cell::rnn, inputs, hidden, layers, bidirectional));
+  specs.back().nonlinearity = Activation::softplus;
+  specs.push_back(spec_of(Cell::lstm, inputs, hidden, layers, bidirectional));
+  specs.back().gate_activation = {Activation::scaled_tanh, 0.75, 0.5};
+  specs.back().lstm.output_activation = Activation::softsign;
+  specs.back().activation_clip = 50;
   return specs;
 }
 

@@ -20,6 +20,7 @@ KEY = "gru_native"  # of the description in the file's metadata
 VERSION = 1
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense)}
 DTYPES: dict[str, type[np.floating[Any]]] = {"F32": np.float32, "F64": np.float64}
+CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
 
 Description: TypeAlias = Sequence[Mapping[str, Any]]
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -94,8 +95,9 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
     layers: list[Block] = []
     for block in blocks:
         options = {k: v for k, v in block.items() if k not in ("type", "prefix")}
-        if options.get("cell_clip") == 0:  # in files and in C++ what None is here
-            del options["cell_clip"]
+        for clip in CLIPS:
+            if options.get(clip) == 0:
+                del options[clip]
         layer = CLASSES[block["type"]](**options, dtype=dtype)
         layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
         layers.append(layer)
@@ -108,8 +110,9 @@ def _describe(block: Block, prefix: str) -> dict[str, Any]:
     """The options are those of the class's constructor, kept under the same names."""
     names = [n for n in inspect.signature(type(block)).parameters if n not in ("dtype", "seed")]
     options = {name: getattr(block, name) for name in names}
-    if options.get("cell_clip", 0) is None:
-        options["cell_clip"] = 0.0
+    for clip in CLIPS:
+        if options.get(clip, 0) is None:
+            options[clip] = 0.0
     return {"type": type(block).__name__, "prefix": prefix, **options}
 
 

@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, number, of_dtype, size, text
+from ._arguments import (
+    Function,
+    check_tape,
+    flag,
+    float_dtype,
+    function,
+    limit,
+    number,
+    of_dtype,
+    size,
+    text,
+)
 from ._weights import Array, Weighted
 
 State: TypeAlias = Array | tuple[Array, Array]
@@ -27,7 +38,7 @@ class Gradients(NamedTuple):
 
 
 # Options of single cells, and their usual values.
-_USUAL: dict[str, bool | int | float | str | None] = {
+_USUAL: dict[str, bool | int | float | Function | None] = {
     "nonlinearity": "tanh",
     "zoneout": 0.0,
     "zoneout_cell": 0.0,
@@ -45,6 +56,8 @@ _USUAL: dict[str, bool | int | float | str | None] = {
     "layer_norm": False,
     "reset_after": True,
     "candidate_activation": "tanh",
+    "gate_activation": "sigmoid",
+    "activation_clip": None,
 }
 
 
@@ -69,7 +82,7 @@ class _Recurrent(Weighted, Generic[S]):
         bidirectional: bool,
         dtype: DTypeLike,
         seed: int | None,
-        **cell_options: bool | int | float | str | None,
+        **cell_options: bool | int | float | Function | None,
     ) -> None:
         self.dtype = float_dtype(dtype)
         layer_type = of_dtype(self.dtype, _core.Layer32, _core.Layer64)
@@ -95,10 +108,20 @@ class _Recurrent(Weighted, Generic[S]):
         vars(self).update(cell_options)
         super().__init__(seed, self.hidden_size**-0.5)
 
+    @property
+    def _cell_options(self) -> dict[str, bool | int | float | Function | None]:
+        return {name: getattr(self, name) for name in _USUAL if name in vars(self)}
+
     # --- computing
 
     def __call__(
-        self, x: ArrayLike, state: StateLike | None = None, *, lengths: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        state: StateLike | None = None,
+        *,
+        lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
     ) -> tuple[Array, S]:
         """Inference: ``y, state = layer(x, state=None, lengths=None)``.
 
@@ -109,11 +132,19 @@ class _Recurrent(Weighted, Generic[S]):
         sequence's end are 0, its final state is that of its own end, the reverse direction begins
         there, and length 0 hands the state through.
 
+        mask is bool, one for each step as x has them: (seq, batch), with ``batch_first`` (batch,
+        seq), unbatched (seq,). Where it is False the step is masked: its x is not read, the state
+        stays as it is, and all layers and directions compute the other steps as if these were the
+        whole sequence, bit for bit. What comes out at a masked step is 0, or with
+        ``masked_output="hold"`` the last output once more, in the order in which that direction
+        goes (0 before its first). With lengths too, steps past the end count as masked, but their
+        output is 0 always.
+
         Returns y, shaped as x with directions * (proj_size or hidden_size) columns, and the final
         state. Raises ValueError for wrong shapes or values and TypeError for wrong dtypes or kinds,
         naming the argument.
         """
-        return self._core(x, state, lengths)
+        return self._core(x, state, lengths, mask, text("masked_output", masked_output))
 
     def forward(
         self,
@@ -121,18 +152,27 @@ class _Recurrent(Weighted, Generic[S]):
         state: StateLike | None = None,
         *,
         lengths: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        masked_output: str = "zero",
         training: bool = True,
     ) -> tuple[Array, S, Tape]:
         """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
 
-        Dropout acts between layers, and zoneout at random, if ``training``. The tape keeps its own
-        copies: the arrays and the weights may change before ``backward``. Any number of tapes may
-        be alive at once.
+        Dropout acts between layers, and zoneout at random, if ``training``; what dropout drops does
+        not depend on how many masked steps lie between the others. The tape keeps its own copies:
+        the arrays and the weights may change before ``backward``. Any number of tapes may be alive
+        at once.
         """
         random = self.dropout > 0 or self.zoneout > 0 or getattr(self, "zoneout_cell", 0) > 0
         seed = int(self._random.integers(2**63)) if training and random else 0
         result: tuple[Array, S, Any] = self._core.forward(
-            x, state, lengths, flag("training", training), seed
+            x,
+            state,
+            lengths,
+            flag("training", training),
+            seed,
+            mask,
+            text("masked_output", masked_output),
         )
         return result
 
@@ -141,7 +181,9 @@ class _Recurrent(Weighted, Generic[S]):
     ) -> Gradients:
         """Gradients of a loss from dy, its gradient of y, and/or dstate, of the final state.
 
-        dy has y's shape, dstate the state's; None means zeros, but not both may be None. Returns
+        dy has y's shape, dstate the state's; None means zeros, but not both may be None. With a
+        mask and "zero", dy of masked steps is not read; with "hold" it belongs to the step held.
+        Returns
         ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
         Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
         """
@@ -151,7 +193,8 @@ class _Recurrent(Weighted, Generic[S]):
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream over this layer: one step or one chunk after the other, the state kept.
 
-        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. Raises ValueError
+        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. A stream needs no
+        mask: a masked step is one that it is not given. Raises ValueError
         for a bidirectional layer, which needs the end of the sequence.
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
@@ -164,7 +207,7 @@ class _Recurrent(Weighted, Generic[S]):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            **{n: (getattr(self, n), usual) for n, usual in _USUAL.items() if hasattr(self, n)},
+            **{name: (value, _USUAL[name]) for name, value in self._cell_options.items()},
         }
         changed = [
             f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual
@@ -176,7 +219,17 @@ class _Recurrent(Weighted, Generic[S]):
 
 
 class RNN(_Recurrent[Array]):
-    """The Elman network: h = f(W x + b + U h-), f = tanh or relu.
+    """The Elman network: h = f(W x + b + U h-).
+
+    nonlinearity is f: "tanh", "relu", or another function of a that ONNX's operators have, those
+    with numbers alpha and beta alone or as a tuple such as ("leaky_relu", 0.02): "identity",
+    "sigmoid", "softsign" (a / (1 + |a|)), "softplus" (log(1 + e^a)), "leaky_relu" (alpha a below 0;
+    alpha is 0.01 if not given), "thresholded_relu" (0 below alpha; 1), "elu" (alpha (e^a - 1) below
+    0; 1), "affine" (alpha a + beta; 1, 0), "hard_sigmoid" (that within [0, 1]; 0.2, 0.5) and
+    "scaled_tanh" (alpha tanh(beta a), both to be given).
+
+    activation_clip: what goes into f is held within [-activation_clip, activation_clip]; no
+    gradient passes where it was cut.
 
     Weights as torch.nn.RNN: weight_ih_l{k} (hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
     bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
@@ -187,7 +240,9 @@ class RNN(_Recurrent[Array]):
     expectation, zoneout h- + (1 - zoneout) h. Outputs and the final state are what comes out of it.
 
     Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout or zoneout
-    outside [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
+    outside [0, 1], an unknown nonlinearity or a dtype other than float32 and float64. Gradients are
+    made from outputs, so ``forward`` (not calling the layer) refuses a "leaky_relu" or "elu" with a
+    negative alpha, which has two inputs for one output.
     """
 
     def __init__(
@@ -196,7 +251,8 @@ class RNN(_Recurrent[Array]):
         hidden_size: int,
         num_layers: int = 1,
         *,
-        nonlinearity: str = "tanh",
+        nonlinearity: Function = "tanh",
+        activation_clip: float | None = None,
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
@@ -205,11 +261,9 @@ class RNN(_Recurrent[Array]):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}; expected 'tanh' or 'relu'")
-        self.nonlinearity = nonlinearity
+        self.nonlinearity = function("nonlinearity", nonlinearity)
         super().__init__(
-            f"rnn_{nonlinearity}",
+            "rnn",
             input_size,
             hidden_size,
             num_layers,
@@ -220,6 +274,8 @@ class RNN(_Recurrent[Array]):
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
+            nonlinearity=self.nonlinearity,
+            activation_clip=limit("activation_clip", activation_clip),
         )
 
 
@@ -236,11 +292,13 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       weight_cf_l{k}, weight_co_l{k} (hidden_size,).
     - coupled_gates: f = 1 - i. input_gate, forget_gate, output_gate: False makes the gate 1. A gate
       that is not there has no rows in the weights.
-    - input_activation (of g), output_activation (of c on its way out): "tanh", "sigmoid", "relu" or
-      "identity".
+    - input_activation (of g), output_activation (of c on its way out), gate_activation (of i, f and
+      o): "tanh", "sigmoid" or another function that RNN has, with its numbers if it has any.
     - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
       weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
     - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
+    - activation_clip: what goes into an activation is, likewise; c too on its way out, but not
+      the c that stays in the cell.
     - gate_recurrence: i, f and o also see all gates of the step before: weight_rr_l{k} (3
       hidden_size, 3 hidden_size), rows and columns in the order i, f, o. These gates are part of
       the state: its h is [h, i, f, o], with 4 hidden_size columns (or proj_size + 3 hidden_size),
@@ -269,9 +327,11 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     input_gate: bool
     forget_gate: bool
     output_gate: bool
-    input_activation: str
-    output_activation: str
+    input_activation: Function
+    output_activation: Function
+    gate_activation: Function
     cell_clip: float | None
+    activation_clip: float | None
     gate_recurrence: bool
     layer_norm: bool
     zoneout_cell: float
@@ -294,18 +354,17 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         input_gate: bool = True,
         forget_gate: bool = True,
         output_gate: bool = True,
-        input_activation: str = "tanh",
-        output_activation: str = "tanh",
+        input_activation: Function = "tanh",
+        output_activation: Function = "tanh",
+        gate_activation: Function = "sigmoid",
         cell_clip: float | None = None,
+        activation_clip: float | None = None,
         gate_recurrence: bool = False,
         layer_norm: bool = False,
         zoneout_cell: float = 0.0,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        clip = None if cell_clip is None else number("cell_clip", cell_clip)
-        if clip is not None and not clip > 0:
-            raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
             "lstm",
             input_size,
@@ -325,9 +384,11 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             input_gate=flag("input_gate", input_gate),
             forget_gate=flag("forget_gate", forget_gate),
             output_gate=flag("output_gate", output_gate),
-            input_activation=text("input_activation", input_activation),
-            output_activation=text("output_activation", output_activation),
-            cell_clip=clip,
+            input_activation=function("input_activation", input_activation),
+            output_activation=function("output_activation", output_activation),
+            gate_activation=function("gate_activation", gate_activation),
+            cell_clip=limit("cell_clip", cell_clip),
+            activation_clip=limit("activation_clip", activation_clip),
             gate_recurrence=flag("gate_recurrence", gate_recurrence),
             layer_norm=flag("layer_norm", layer_norm),
             zoneout_cell=number("zoneout_cell", zoneout_cell),
@@ -365,14 +426,17 @@ class GRU(_Recurrent[Array]):
 
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
     the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
-    in the order r, z, n. candidate_activation is n's: "tanh", "sigmoid" (the book's), "relu" or
-    "identity". layer_norm normalises W x and U h-, each over all three gates, before its biases, as
-    in the LSTM: gains gain_ih_l{k}, gain_hh_l{k} (3 hidden_size,); it needs reset_after, since U h-
-    is one product only there (else a ValueError). Otherwise as RNN.
+    in the order r, z, n. candidate_activation is n's, "tanh" or "sigmoid" (the book's), and
+    gate_activation that of r and z; both may be any function that RNN has. activation_clip is as
+    RNN's. layer_norm normalises W x and U h-, each over all three gates, before its biases, as in
+    the LSTM: gains gain_ih_l{k}, gain_hh_l{k} (3 hidden_size,); it needs reset_after, since U h- is
+    one product only there (else a ValueError). Otherwise as RNN.
     """
 
     reset_after: bool
-    candidate_activation: str
+    candidate_activation: Function
+    gate_activation: Function
+    activation_clip: float | None
     layer_norm: bool
 
     def __init__(
@@ -387,7 +451,9 @@ class GRU(_Recurrent[Array]):
         zoneout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
-        candidate_activation: str = "tanh",
+        candidate_activation: Function = "tanh",
+        gate_activation: Function = "sigmoid",
+        activation_clip: float | None = None,
         layer_norm: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
@@ -405,6 +471,8 @@ class GRU(_Recurrent[Array]):
             dtype=dtype,
             seed=seed,
             reset_after=flag("reset_after", reset_after),
-            candidate_activation=text("candidate_activation", candidate_activation),
+            candidate_activation=function("candidate_activation", candidate_activation),
+            gate_activation=function("gate_activation", gate_activation),
+            activation_clip=limit("activation_clip", activation_clip),
             layer_norm=flag("layer_norm", layer_norm),
         )

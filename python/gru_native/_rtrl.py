@@ -40,8 +40,8 @@ class RTRL:
     takes S S N multiply-adds, while back-propagation takes about 3 N a step and memory for every
     step. With 32 units and 16 inputs an LSTM keeps 6.6 MB a sequence in float64.
 
-    layer is an RNN, GRU or LSTM with any options of its cell, but with one layer in one direction;
-    anything else is a ValueError. Weights that are edited count from the next step on.
+    layer is an RNN, GRU or LSTM with one layer in one direction and any options of its cell but
+    zoneout, layer_norm and gate_recurrence; anything else is a ValueError. Weights that are edited count from the next step on.
     """
 
     def __init__(self, layer: Recurrent, batch_size: int = 1) -> None:

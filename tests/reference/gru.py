@@ -6,7 +6,8 @@
     n = tanh(W_n x + b_n + U_n (r h₋) + b_hn)           reset before the product: the paper
     h = (1 - z) n + z h₋
 
-phi is the activation of n: tanh, or the logistic function in the book.
+phi is the activation of n: tanh, or the logistic function in the book; gate is that of r and z in
+place of σ; what goes into either may be held within [-clip, clip].
 
 With layer normalisation (reference/layer_norm.py), and reset after: N(W x) and N(U h₋) in place
 of W x and U h₋.
@@ -17,11 +18,10 @@ The three blocks lie in the rows of W and U in the order r, z, n, as in torch.
 import numpy as np
 
 from reference import layer_norm
-from reference.functions import ACTIVATIONS
-from reference.sigmoid import sigmoid
+from reference.functions import chosen
 
 
-def forward(w, x, state, reset_after, phi="tanh"):
+def forward(w, x, state, reset_after, phi="tanh", gate="sigmoid", clip=None):
     (h_,) = state
     W, U = w["weight_ih"], w["weight_hh"]
     H = len(h_)
@@ -30,29 +30,30 @@ def forward(w, x, state, reset_after, phi="tanh"):
     Wx, norm_x = layer_norm.forward(w.get("gain_ih"), W @ x)
     Uh, norm_h = layer_norm.forward(w.get("gain_hh"), U @ h_)
     p_r, p_z, p_n = np.split(Wx + b, 3)
-    r = sigmoid(p_r + Uh[:H] + b_h[:H])
-    z = sigmoid(p_z + Uh[H : 2 * H] + b_h[H : 2 * H])
+    a_r = p_r + Uh[:H] + b_h[:H]
+    a_z = p_z + Uh[H : 2 * H] + b_h[H : 2 * H]
+    r, z = (chosen(gate, clip)[0](a) for a in (a_r, a_z))
     if reset_after:
         q_n = Uh[2 * H :] + b_h[2 * H :]
         a_n = p_n + r * q_n
     else:
         q_n = U[2 * H :] @ (r * h_) + b_h[2 * H :]
         a_n = p_n + q_n
-    n = ACTIVATIONS[phi][0](a_n)
+    n = chosen(phi, clip)[0](a_n)
     h = (1 - z) * n + z * h_
-    return (h,), (x, h_, r, z, a_n, n, q_n, norm_x, norm_h)
+    return (h,), (x, h_, r, z, a_n, n, q_n, a_r, a_z, norm_x, norm_h)
 
 
-def backward(w, saved, dstate, reset_after, phi="tanh"):
+def backward(w, saved, dstate, reset_after, phi="tanh", gate="sigmoid", clip=None):
     (dh,) = dstate
-    x, h_, r, z, a_n, n, q_n, norm_x, norm_h = saved
+    x, h_, r, z, a_n, n, q_n, a_r, a_z, norm_x, norm_h = saved
     W, U = w["weight_ih"], w["weight_hh"]
     U_n = U[2 * len(h_) :]
 
     dz = dh * (h_ - n)
     dn = dh * (1 - z)
     dh_ = dh * z
-    da_n = dn * ACTIVATIONS[phi][1](a_n)
+    da_n = dn * chosen(phi, clip)[1](a_n)
     if reset_after:
         dr = da_n * q_n
         dq_n = da_n * r  # the gradient of U_n h₋ + b_hn, which r has scaled
@@ -62,7 +63,8 @@ def backward(w, saved, dstate, reset_after, phi="tanh"):
         dq_n = da_n
         dh_ = dh_ + ds * r
         dU_n = np.outer(da_n, r * h_)
-    da_r, da_z = dr * r * (1 - r), dz * z * (1 - z)
+    slope = chosen(gate, clip)[1]
+    da_r, da_z = dr * slope(a_r), dz * slope(a_z)
 
     dp, dq = np.concatenate([da_r, da_z, da_n]), np.concatenate([da_r, da_z, dq_n])
     dw = {"bias_ih": dp, "bias_hh": dq}

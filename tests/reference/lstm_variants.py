@@ -13,6 +13,8 @@ sum; y₋ is then followed by i₋, f₋, o₋ in the state, and weight_rr holds
 
 With layer normalisation (reference/layer_norm.py) h sees N(c) + b_c where it sees c.
 
+σ of the gates may be another function, and what goes into any of σ, g and h be held within a limit.
+
 Rows of W and R lie in torch's order i, f, z, o, without those of missing gates. y₋ is the state
 (h of torch); the names of the weights are torch's, with weight_c{i,f,o} for p, weight_hp for W_pm.
 """
@@ -22,8 +24,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from reference import layer_norm
-from reference.functions import ACTIVATIONS
-from reference.sigmoid import sigmoid
+from reference.functions import chosen
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Variant:
     output_activation: str = "tanh"
     cell_clip: float | None = None
     gate_recurrence: bool = False
+    gate_activation: str | tuple = "sigmoid"
+    activation_clip: float | None = None
 
     def __str__(self):
         """What differs from the usual cell."""
@@ -51,6 +54,12 @@ class Variant:
         return [gate for gate, there in zip("ifzo", has, strict=True) if there]
 
     @property
+    def functions(self):
+        """σ, g and h, each with its slope."""
+        names = (self.gate_activation, self.input_activation, self.output_activation)
+        return [chosen(name, self.activation_clip) for name in names]
+
+    @property
     def peepholes(self):
         return [gate for gate in self.gates if gate != "z"] if self.peephole else []
 
@@ -60,7 +69,7 @@ def forward(variant, w, x, state):
     y_, gates_ = split_state(w, y_)
     one = np.ones_like(c_)
     p = {gate: w.get(f"weight_c{gate}", 0.0) for gate in "ifo"}
-    g, h = (ACTIVATIONS[a][0] for a in (variant.input_activation, variant.output_activation))
+    (sigma, _), (g, _), (h, _) = variant.functions
     Wx, norm_x = layer_norm.forward(w.get("gain_ih"), w["weight_ih"] @ x)
     Ry, norm_y = layer_norm.forward(w.get("gain_hh"), w["weight_hh"] @ y_)
     sums = Wx + w.get("bias_ih", 0.0) + Ry + w.get("bias_hh", 0.0)
@@ -75,14 +84,15 @@ def forward(variant, w, x, state):
         return a[gate] + p[gate] * cell if variant.peephole else a[gate]
 
     z = g(a["z"])
-    i = sigmoid(look_at("i", c_)) if "i" in a else one
-    f = sigmoid(look_at("f", c_)) if "f" in a else one
+    i = sigma(look_at("i", c_)) if "i" in a else one
+    f = sigma(look_at("f", c_)) if "f" in a else one
     if variant.coupled_gates:
         f = 1 - i
     free = z * i + c_ * f
     limit = variant.cell_clip
     c = free if limit is None else np.clip(free, -limit, limit)
-    o = sigmoid(look_at("o", c)) if "o" in a else one
+    o = sigma(look_at("o", c)) if "o" in a else one
+    seen = {gate: a[gate] if gate == "z" else look_at(gate, c if gate == "o" else c_) for gate in a}
     n, norm_c = layer_norm.forward(w.get("gain_c"), c)
     n = n + w.get("bias_c", 0.0)
     m = h(n) * o
@@ -93,7 +103,7 @@ def forward(variant, w, x, state):
     return (
         (carried, c),
         out,
-        (x, y_, gates_, c_, a, z, i, f, free, c, o, m, n, norm_x, norm_y, norm_c),
+        (x, y_, gates_, c_, seen, z, i, f, free, c, o, m, n, norm_x, norm_y, norm_c),
     )
 
 
@@ -111,9 +121,7 @@ def backward(variant, w, saved, dout, dstate):
     if variant.gate_recurrence:
         from_next = dict(zip("ifo", np.split(dgates, 3), strict=True))
     dw = {}
-    (_, g_slope), (h, h_slope) = (
-        ACTIVATIONS[name] for name in (variant.input_activation, variant.output_activation)
-    )
+    (_, slope), (_, g_slope), (h, h_slope) = variant.functions
 
     dr = dout[: len(y_)] + dy
     dm = dr
@@ -130,7 +138,7 @@ def backward(variant, w, saved, dout, dstate):
     dc_out, dgain_c = layer_norm.backward(norm_c, dn)
     dc = dc + dc_out
     if "o" in a:
-        d["o"] = (dm * h(n) + from_next["o"]) * o * (1 - o)
+        d["o"] = (dm * h(n) + from_next["o"]) * slope(a["o"])
     if "o" in variant.peepholes:
         dc = dc + w["weight_co"] * d["o"]
         dw["weight_co"] = d["o"] * c
@@ -140,9 +148,9 @@ def backward(variant, w, saved, dout, dstate):
     dc_ = dc * f
     if "i" in a:
         from_f = c_ if variant.coupled_gates else 0.0
-        d["i"] = (dc * (z - from_f) + from_next["i"]) * i * (1 - i)
+        d["i"] = (dc * (z - from_f) + from_next["i"]) * slope(a["i"])
     if "f" in a:
-        d["f"] = (dc * c_ + from_next["f"]) * f * (1 - f)
+        d["f"] = (dc * c_ + from_next["f"]) * slope(a["f"])
     for gate in variant.peepholes:
         if gate != "o":
             dc_ = dc_ + w[f"weight_c{gate}"] * d[gate]

@@ -15,6 +15,8 @@ Zoneout (Krueger et al. 2017), with s̃ what the cell makes of the state s = h o
     s_t = m s_{t-1} + (1 - m) s̃_t         m: 0 or 1 for each unit and step; in inference its mean
 
 In the LSTM's s̃ = h the output gate sees the new c, not the one that zoneout has mixed.
+A masked step leaves the state alone. Its output is 0, or (hold) that of the step before it in the
+order of the direction, which may be masked itself; 0 where there is none before it.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ import numpy as np
 from reference import gru, lstm, lstm_variants, rnn
 from reference.lstm_variants import Variant
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "rnn": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,22 @@ class Spec:
     proj_size: int = 0
     nonrecurrent_proj_size: int = 0
     variant: Variant = field(default_factory=Variant)  # of the LSTM
-    candidate_activation: str = "tanh"  # of the GRU
     layer_norm: bool = False  # of the LSTM, and of the GRU with reset after
     zoneout: tuple = (0.0, 0.0)  # probabilities of h and c
+    candidate_activation: str | tuple = "tanh"  # of the GRU
+    gate_activation: str | tuple = "sigmoid"  # of the GRU
+    nonlinearity: str | tuple = "tanh"  # of the cell "rnn"
+    activation_clip: float | None = None  # of GRU and RNN
+
+    @property
+    def function(self):
+        """The RNN's."""
+        return self.cell.removeprefix("rnn_") if self.cell != "rnn" else self.nonlinearity
+
+    @property
+    def gru_options(self):
+        clip = self.activation_clip
+        return self.cell == "gru", self.candidate_activation, self.gate_activation, clip
 
     @property
     def directions(self):
@@ -121,9 +136,9 @@ def cell_forward(spec, w, x, state):
     if cell == "lstm":
         after, saved = lstm.forward(w, x, state)
     elif cell.startswith("gru"):
-        after, saved = gru.forward(w, x, state, cell == "gru", spec.candidate_activation)
+        after, saved = gru.forward(w, x, state, *spec.gru_options)
     else:
-        after, saved = rnn.forward(w, x, state, phi=cell.removeprefix("rnn_"))
+        after, saved = rnn.forward(w, x, state, spec.function, spec.activation_clip)
     return after, after[0], saved
 
 
@@ -136,8 +151,8 @@ def cell_backward(spec, w, saved, dout, dstate):
     if cell == "lstm":
         return lstm.backward(w, saved, dstate)
     if cell.startswith("gru"):
-        return gru.backward(w, saved, dstate, cell == "gru", spec.candidate_activation)
-    return rnn.backward(w, saved, dstate, phi=cell.removeprefix("rnn_"))
+        return gru.backward(w, saved, dstate, *spec.gru_options)
+    return rnn.backward(w, saved, dstate, spec.function, spec.activation_clip)
 
 
 def as_parts(state):
@@ -153,39 +168,50 @@ def in_time(length, reverse):
     return range(length - 1, -1, -1) if reverse else range(length)
 
 
-def scan(spec, w, x, state, masks, reverse):
+def scan(spec, w, x, state, zones, reverse, hold=False, mask=None):
     """One cell along one sequence x (n, input): its outputs h (n, output) and its last state."""
     h = np.zeros((len(x), spec.output_size))
     saved = [None] * len(x)
+    out = np.zeros(spec.output_size)
     for t in in_time(len(x), reverse):
-        after, h[t], kept = cell_forward(spec, w, x[t], state)
+        if mask is not None and not mask[t]:
+            if hold:
+                h[t] = out
+            continue
+        after, out, kept = cell_forward(spec, w, x[t], state)
         if spec.zoneout != (0.0, 0.0):
-            m = [mask[t] for mask in masks]
+            m = [zone[t] for zone in zones]
             after = tuple(
                 m * s + (1 - m) * s_new for m, s, s_new in zip(m, state, after, strict=True)
             )
             if spec.zoneout[0]:
-                h[t] = after[0]
+                out = after[0]
             kept = kept, m
-        state, saved[t] = after, kept
+        h[t], state, saved[t] = out, after, kept
     return h, state, saved
 
 
-def scan_backward(spec, w, saved, dh, dstate, reverse):
+def scan_backward(spec, w, saved, dh, dstate, reverse, hold=False):
     """Against the order of scan: the gradients of its x, its first state and its weights."""
     dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
     dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
+    dout = np.zeros(spec.output_size)  # what later, masked steps ask of the output before them
     for t in in_time(len(dh), not reverse):
+        if saved[t] is None:
+            dout = dout + dh[t] if hold else dout
+            continue
+        dout = dh[t] + dout
         if spec.zoneout == (0.0, 0.0):
-            dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+            dx[t], dstate, dw = cell_backward(spec, w, saved[t], dout, dstate)
         else:
-            kept, masks = saved[t]
-            dout, past = dh[t], [m * d for m, d in zip(masks, dstate, strict=True)]
+            kept, zones = saved[t]
+            past = [m * d for m, d in zip(zones, dstate, strict=True)]
             if spec.zoneout[0]:
-                past[0], dout = past[0] + masks[0] * dout, (1 - masks[0]) * dout
-            dnew = tuple((1 - m) * d for m, d in zip(masks, dstate, strict=True))
+                past[0], dout = past[0] + zones[0] * dout, (1 - zones[0]) * dout
+            dnew = tuple((1 - m) * d for m, d in zip(zones, dstate, strict=True))
             dx[t], dstate, dw = cell_backward(spec, w, kept, dout, dnew)
             dstate = tuple(d + p for d, p in zip(dstate, past, strict=True))
+        dout = np.zeros_like(dout)
         for kind in dw_sum:
             dw_sum[kind] += dw[kind]
     return dx, dstate, dw_sum
@@ -198,20 +224,25 @@ class Tape:
     weights: dict
     shape: tuple
     lengths: list
+    hold: bool
     saved: dict
 
 
-def forward(spec, weights, x, state=None, lengths=None, masks=None):
+def forward(
+    spec, weights, x, state=None, lengths=None, mask=None, masked_output="zero", masks=None
+):
     """Return y, the final state and the tape.
 
     masks: of zoneout, [layer * directions + direction] -> (of h, of c), each (T, B, size).
+    mask (T, B) is false where a step is masked.
     """
     seq_len, batch, _ = x.shape
     lengths = [seq_len] * batch if lengths is None else [int(n) for n in lengths]
     initial = zero_state(spec, batch) if state is None else as_parts(state)
     final = tuple(np.zeros_like(part) for part in initial)
     y = np.zeros((seq_len, batch, spec.directions * spec.output_size))
-    tape = Tape(weights, x.shape, lengths, {})
+    hold = masked_output == "hold"
+    tape = Tape(weights, x.shape, lengths, hold, {})
     for b, length in enumerate(lengths):
         inputs = x[:length, b]
         for layer in range(spec.num_layers):
@@ -221,10 +252,11 @@ def forward(spec, weights, x, state=None, lengths=None, masks=None):
                 w = cell_weights(weights, layer, direction)
                 first = tuple(part[row, b] for part in initial)
                 ones = [np.ones((length, size)) for size in spec.state_sizes]
-                m = [p * one for p, one in zip(spec.zoneout, ones, strict=False)]
+                zones = [p * one for p, one in zip(spec.zoneout, ones, strict=False)]
                 if masks is not None:
-                    m = [mask[:length, b] for mask in masks[row]]
-                h, last, saved = scan(spec, w, inputs, first, m, reverse=direction == 1)
+                    zones = [zone[:length, b] for zone in masks[row]]
+                m = None if mask is None else mask[:length, b]
+                h, last, saved = scan(spec, w, inputs, first, zones, direction == 1, hold, m)
                 outputs.append(h)
                 tape.saved[b, layer, direction] = saved
                 for part, value in zip(final, last, strict=True):
@@ -252,7 +284,9 @@ def backward(spec, tape, dy=None, dstate=None):
                 w = cell_weights(tape.weights, layer, direction)
                 dlast = tuple(part[row, b] for part in dfinal)
                 saved = tape.saved[b, layer, direction]
-                dxs, dfirst, dw = scan_backward(spec, w, saved, dh, dlast, reverse=direction == 1)
+                dxs, dfirst, dw = scan_backward(
+                    spec, w, saved, dh, dlast, direction == 1, tape.hold
+                )
                 dinputs = dinputs + dxs
                 for part, value in zip(dinitial, dfirst, strict=True):
                     part[row, b] = value

@@ -12,7 +12,7 @@
 
 namespace gru_native {
 
-enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru, rnn };  // rnn: with any function, `nonlinearity`
 
 // How an LSTM differs from the usual one (Greff et al. 2017; Sak, Senior and Beaufays 2014). All combine, but
 // coupled_gates needs both gates.
@@ -20,7 +20,7 @@ struct LstmVariant {
   bool peephole = false;       // i and f also see c(t-1), o sees c(t), each unit its own
   bool coupled_gates = false;  // f = 1 - i
   bool input_gate = true, forget_gate = true, output_gate = true;  // false: 1, and no weights
-  Activation input_activation = Activation::tanh, output_activation = Activation::tanh;
+  ActivationFunction input_activation = Activation::tanh, output_activation = Activation::tanh;
   double cell_clip = 0;        // c is held within [-cell_clip, cell_clip]; 0: it is not
   bool gate_recurrence = false;  // i, f and o also see all of i(t-1), f(t-1), o(t-1); needs all three gates
 };
@@ -42,7 +42,10 @@ struct LayerSpec {
   double zoneout_cell = 0;     // LSTM only: the same of c
   LstmVariant lstm;            // LSTM only
   bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)
-  Activation candidate_activation = Activation::tanh;  // GRU only: of n
+  ActivationFunction candidate_activation = Activation::tanh;  // GRU only: of n
+  ActivationFunction gate_activation = Activation::sigmoid;    // LSTM and GRU: of their gates
+  ActivationFunction nonlinearity = Activation::tanh;          // Cell::rnn only
+  double activation_clip = 0;  // what goes into an activation is held within [-clip, clip] first; 0: it is not
 
   GRU_NATIVE_API void validate() const;
   std::int64_t directions() const { return bidirectional ? 2 : 1; }
@@ -56,6 +59,9 @@ struct LayerSpec {
     return 1 + lstm.input_gate + (lstm.forget_gate && !lstm.coupled_gates) + lstm.output_gate;
   }
   bool has_c() const { return cell == Cell::lstm; }
+  ActivationFunction rnn_function() const {  // of an RNN
+    return cell == Cell::rnn_tanh ? Activation::tanh : cell == Cell::rnn_relu ? Activation::relu : nonlinearity;
+  }
 };
 
 // One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it
@@ -91,6 +97,10 @@ struct States {
   T* c = nullptr;  // LSTM only
 };
 
+// What goes out at a masked step: zeros, or once more the last output, in the order in which that direction takes the
+// steps (zeros before its first).
+enum class MaskedOutput { zero, hold };
+
 template <class T>
 struct ForwardCall {
   std::int64_t seq_len = 0, batch = 0;
@@ -99,6 +109,11 @@ struct ForwardCall {
   States<const T> initial;  // null: zeros
   Sequences<T> y;  // directions * output_size columns; 0 past a sequence's end; null: not wanted
   States<T> final;  // after each sequence's last step; null: not wanted
+  // One number a step: 0 masks it. A masked step's x is not read, and the state passes it by: all other steps are
+  // computed as if they were the whole sequence, bit for bit, and dropout's masks count them so. null: none is masked.
+  // With `lengths`, steps past the end of a sequence are masked, and their output is 0 even with MaskedOutput::hold.
+  Sequences<const std::uint8_t> mask;
+  MaskedOutput masked_output = MaskedOutput::zero;
 };
 
 // The gradients of a loss. Null pointers: on the way in zero, on the way out not wanted.

@@ -1,0 +1,82 @@
+"""Keras's activation functions by name: those of the core, and for outputs some in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._arguments import Function
+from .._weights import Array
+
+# Keras's name -> the core's, of dense layers.
+DENSE = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}
+# Keras's name -> the core's function, inside a recurrence.
+RECURRENT: dict[str, Function] = {
+    **DENSE,
+    "softsign": "softsign",
+    "softplus": "softplus",
+    "elu": "elu",
+    "leaky_relu": ("leaky_relu", 0.2),
+    "hard_sigmoid": ("hard_sigmoid", 1 / 6, 0.5),
+}
+
+
+def _softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    result: Array = e / e.sum(-1, keepdims=True)
+    return result
+
+
+def _log_softmax(x: Array) -> Array:
+    d = x - x.max(-1, keepdims=True)
+    result: Array = d - np.log(np.exp(d).sum(-1, keepdims=True))
+    return result
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+# What follows a product, and is not inside a recurrence. In the dtype of x.
+OUTPUT: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "exponential": np.exp,
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "leaky_relu": lambda x: np.where(x > 0, x, x * x.dtype.type(0.2)),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + x.dtype.type(0.5), 0, 1),
+    "silu": lambda x: x * _sigmoid(x),
+}
+
+
+def keras_name(where: str, option: str, f: Any) -> str:
+    """Keras's name of a function of the core. ValueError if Keras has none with these numbers."""
+    wanted = "elu" if f == ("elu", 1.0) else f
+    for name, function in RECURRENT.items():
+        if function == wanted:
+            return name
+    raise ValueError(f"{where} has {option}={f!r}, which Keras's layers do not have")
+
+
+def activation_name(where: str, option: str, value: Any) -> str:
+    """The name in a Keras configuration; None is linear there. ValueError for what has none."""
+    if value is None:
+        return "linear"
+    if isinstance(value, dict):
+        raise ValueError(
+            f"{where}: {option} is a {value.get('class_name')!r} with a configuration of its own; "
+            "expected the name of one of Keras's activation functions"
+        )
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: {option} is {value!r}; expected an activation's name")
+    return "silu" if value == "swish" else value

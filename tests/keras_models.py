@@ -1,0 +1,139 @@
+"""Keras on its PyTorch back end, if both are there, and random layers of it."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+pytest.importorskip("torch")
+keras = pytest.importorskip("keras")
+pytest.importorskip("h5py")
+
+KINDS = ("SimpleRNN", "LSTM", "GRU")
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear", "softsign", "elu", "softplus", "leaky_relu")
+GATES = ("sigmoid", "sigmoid", "hard_sigmoid", "tanh", "softsign")
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def double():
+    """Keras computes in float64 where a layer says so, or says nothing.
+
+    Except on TensorFlow its products of float64 are float32 otherwise.
+    """
+    table = importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
+    before = table["float64"], keras.config.floatx()
+    table["float64"] = "float64"
+    keras.config.set_floatx("float64")  # also the dtype of StackedRNNCells made from a list
+    yield
+    table["float64"] = before[0]
+    keras.config.set_floatx(before[1])
+
+
+def one_of(rng, values):
+    return values[int(rng.integers(len(values)))]
+
+
+def coin(rng):
+    return bool(rng.integers(2))
+
+
+def draw_weights(layer, rng):
+    """Random and asymmetric, biases too; with a -0, which must come back as one."""
+    arrays = [rng.uniform(-0.6, 0.6, w.shape).astype(w.dtype) for w in layer.get_weights()]
+    for array in arrays:
+        array.flat[0] = -0.0
+    layer.set_weights(arrays)
+    return layer
+
+
+def cell_options(kind, rng):
+    options = {"units": int(rng.integers(1, 9)), "use_bias": coin(rng)}
+    options["activation"] = one_of(rng, ACTIVATIONS)
+    if kind != "SimpleRNN":
+        options["recurrent_activation"] = one_of(rng, GATES)
+    if kind == "LSTM":
+        options["unit_forget_bias"] = coin(rng)
+    if kind == "GRU":
+        options["reset_after"] = coin(rng)
+    return options
+
+
+def layer_options(rng):
+    names = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
+    return {name: coin(rng) for name in names}
+
+
+def random_recurrent(rng, dtype, form=None, **fixed):
+    """A layer, an RNN over a cell, or an RNN over a stack of different cells."""
+    options = {**layer_options(rng), **fixed, "dtype": dtype}
+    form = form or one_of(rng, ("layer", "cell", "stack"))
+    if form == "layer":
+        kind = one_of(rng, KINDS)
+        return getattr(keras.layers, kind)(**cell_options(kind, rng), **options)
+    cells = []
+    for _ in range(1 if form == "cell" else int(rng.integers(2, 4))):
+        kind = one_of(rng, KINDS)
+        cells.append(getattr(keras.layers, f"{kind}Cell")(**cell_options(kind, rng), dtype=dtype))
+    return keras.layers.RNN(cells[0] if form == "cell" else cells, **options)
+
+
+def random_bidirectional(rng, dtype):
+    """Both directions alike, or another layer backwards."""
+    shared = {"return_sequences": coin(rng), "return_state": coin(rng)}
+    merge_mode = one_of(rng, ("concat", "sum", "mul", "ave", None))
+    if coin(rng):
+        layer = random_recurrent(rng, dtype, go_backwards=False, **shared)
+        return keras.layers.Bidirectional(layer, merge_mode=merge_mode, dtype=dtype)
+    backwards = coin(rng)  # the "forward" layer may be the one that goes backwards
+    layers = [
+        random_recurrent(rng, dtype, "layer", go_backwards=go, **shared)
+        for go in (backwards, not backwards)
+    ]
+    if merge_mode in ("sum", "mul", "ave"):
+        layers[1].cell.units = layers[0].units
+        config = {**layers[1].get_config(), "units": layers[0].units}
+        layers[1] = type(layers[1]).from_config(config)
+    return keras.layers.Bidirectional(
+        layers[0], merge_mode=merge_mode, backward_layer=layers[1], dtype=dtype
+    )
+
+
+def built(layer, input_size, rng):
+    layer.build((None, None, input_size))
+    return draw_weights(layer, rng)
+
+
+def random_mask(rng, batch, seq_len):
+    """Holes anywhere; one row without any, one with nothing else."""
+    mask = rng.random((batch, seq_len)) < 0.6
+    mask[0], mask[-1] = True, False
+    return mask
+
+
+def arrays(value):
+    """All arrays of an output, whatever it is, as NumPy's."""
+    if isinstance(value, (list, tuple)):
+        return [array for part in value for array in arrays(part)]
+    return [value if isinstance(value, np.ndarray) else keras.ops.convert_to_numpy(value)]
+
+
+def assert_same_output(ours, theirs, dtype):
+    assert isinstance(ours, tuple) == isinstance(theirs, (list, tuple))
+    ours, theirs = arrays(ours), arrays(theirs)
+    assert len(ours) == len(theirs)
+    for mine, wanted in zip(ours, theirs, strict=True):
+        assert mine.dtype == wanted.dtype == dtype
+        assert mine.shape == wanted.shape
+        scale = max(1.0, np.abs(wanted).max(initial=0.0))
+        assert np.abs(mine - wanted).max(initial=0.0) <= TOLERANCE[dtype] * scale
+
+
+def assert_same_weights(ours, theirs):
+    assert len(ours) == len(theirs)
+    for mine, wanted in zip(ours, theirs, strict=True):
+        assert mine.dtype == wanted.dtype
+        assert mine.shape == wanted.shape
+        assert mine.tobytes() == wanted.tobytes()
