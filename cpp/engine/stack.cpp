@@ -29,7 +29,8 @@ int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
                            double(spec.recurrent_gates()) * double(spec.recurrent_gates());
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
   const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
-  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent, spec.directions());
+  const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
+  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, spec.directions());
 }
 
 namespace {
