@@ -14,6 +14,8 @@ from gru_native.onnx._glue import OPERATORS  # noqa: E402
 REFUSED = {
     "training_dropout": "training_mode is on",
     "select_last_index": "select_last_index is 1",
+    "scatter_elements_with_reduction": "reduction is '(add|mul|max|min)'",
+    "scatter_elements_with_duplicate": "reduction is '(add|mul|max|min)'",
     "batch_dim1": "batch_dims is not 0",
     "max_empty_set": r"\(ReduceMax\): zero-size array",
     "min_empty_set": r"\(ReduceMin\): zero-size array",
