@@ -6,3 +6,9 @@ except ImportError as error:
     raise ImportError(
         "gru_native.onnx needs the package onnx: pip install 'gru-native[onnx]'"
     ) from error
+
+from ._export import export
+from ._load import Model, load
+from ._stream import ModelStream
+
+__all__ = ["Model", "ModelStream", "export", "load"]

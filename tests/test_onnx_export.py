@@ -1,0 +1,206 @@
+"""Layers and chains written as ONNX: the checker, ONNX Runtime, and the way back."""
+
+import numpy as np
+import pytest
+
+from helpers import assert_close, assert_same_bits, parts
+
+onnx = pytest.importorskip("onnx")
+import gru_native  # noqa: E402
+import gru_native.onnx  # noqa: E402
+
+FUNCTIONS = ("tanh", "sigmoid", "relu", "identity")
+SEEDS = range(60)
+
+
+def random_recurrent(rng, input_size, dtype, batch_first):
+    """A layer with random sizes, options and weights that ONNX can express."""
+    kind = (gru_native.RNN, gru_native.LSTM, gru_native.GRU)[rng.integers(3)]
+    options = {"bidirectional": bool(rng.integers(2)), "bias": bool(rng.integers(4))}
+    if kind is gru_native.RNN:
+        options["nonlinearity"] = str(rng.choice(["tanh", "relu"]))
+    elif kind is gru_native.GRU:
+        options["reset_after"] = bool(rng.integers(2))
+        options["candidate_activation"] = str(rng.choice(FUNCTIONS))
+    else:
+        options["peephole"] = bool(rng.integers(2))
+        options["coupled_gates"] = bool(rng.integers(2))
+        for name in ("input_activation", "output_activation"):
+            options[name] = str(rng.choice(FUNCTIONS))
+    return kind(
+        input_size,
+        int(rng.integers(1, 8)),
+        int(rng.integers(1, 4)),
+        batch_first=batch_first,
+        dtype=dtype,
+        seed=int(rng.integers(1000)),
+        **options,
+    )
+
+
+def output_size(block):
+    if isinstance(block, gru_native.Dense):
+        return block.output_size
+    return block.hidden_size * (1 + block.bidirectional)
+
+
+def random_model(rng):
+    """A layer, or a chain of up to three blocks."""
+    dtype = (np.float32, np.float64)[rng.integers(2)]
+    batch_first = bool(rng.integers(2))
+    width, blocks = int(rng.integers(1, 7)), []
+    for _ in range(rng.integers(1, 4)):
+        if rng.integers(3):
+            blocks.append(random_recurrent(rng, width, dtype, batch_first))
+        else:
+            dense = {"activation": str(rng.choice(FUNCTIONS)), "bias": bool(rng.integers(2))}
+            size = int(rng.integers(1, 6))
+            blocks.append(
+                gru_native.Dense(width, size, dtype=dtype, seed=int(rng.integers(99)), **dense)
+            )
+        width = output_size(blocks[-1])
+    return blocks[0] if len(blocks) == 1 else gru_native.Chain(blocks)
+
+
+def blocks_of(model):
+    return list(model.blocks) if isinstance(model, gru_native.Chain) else [model]
+
+
+def recurrent_of(model):
+    return [block for block in blocks_of(model) if not isinstance(block, gru_native.Dense)]
+
+
+def random_inputs(model, rng, state, lengths, steps=6, batch=4):
+    """What the exported model takes, by name."""
+    batch_first = getattr(model, "batch_first", False)
+    shape = (batch, steps) if batch_first else (steps, batch)
+    feeds = {"x": rng.standard_normal((*shape, model.input_size)).astype(model.dtype)}
+    if lengths and recurrent_of(model):
+        feeds["lengths"] = rng.integers(1, steps + 1, batch).astype(np.int32)
+    for i, block in enumerate(recurrent_of(model)):
+        rows = block.num_layers * (1 + block.bidirectional)
+        end = "" if len(recurrent_of(model)) == 1 else f"_{i}"
+        for part in ("h", "c") if isinstance(block, gru_native.LSTM) else ("h",):
+            if state:
+                value = rng.standard_normal((rows, batch, block.hidden_size))
+                feeds[f"{part}_0{end}"] = value.astype(model.dtype)
+    return feeds
+
+
+def computed_here(model, feeds):
+    """Outputs by name, from the layers themselves."""
+    x, lengths = feeds["x"], feeds.get("lengths")
+    given = [feeds[name] for name in feeds if name not in ("x", "lengths")]
+    if isinstance(model, gru_native.Dense):
+        return {"y": model(x)}
+    states = []
+    for block in recurrent_of(model):
+        count = 2 if isinstance(block, gru_native.LSTM) else 1
+        own, given = given[:count], given[count:]
+        states.append(None if not own else tuple(own) if count == 2 else own[0])
+    if isinstance(model, gru_native.Chain):
+        y, final = model(x, tuple(states), lengths=lengths)
+    else:
+        y, end = model(x, states[0], lengths=lengths)
+        final = (end,)
+    outputs = {"y": y}
+    for i, end in enumerate(final):
+        place = "" if len(final) == 1 else f"_{i}"
+        outputs |= {f"{n}_n{place}": p for n, p in zip("hc", parts(end), strict=False)}
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    ort = pytest.importorskip("onnxruntime")
+    ort.set_default_logger_severity(4)
+    return ort
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_round_trip_is_exact(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    model, state, lengths = random_model(rng), bool(rng.integers(2)), bool(rng.integers(2))
+    path = tmp_path / "model.onnx"
+    gru_native.onnx.export(model, path, state=state, lengths=lengths)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    loaded = gru_native.onnx.load(path)
+
+    feeds = random_inputs(model, rng, state, lengths)
+    if lengths and recurrent_of(model):
+        feeds["lengths"][0] = 0
+    expected = computed_here(model, feeds)
+    outputs = loaded(**feeds)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    assert loaded.outputs == tuple(expected)
+    for name, actual in zip(loaded.outputs, outputs, strict=True):
+        if name == "y" and lengths and recurrent_of(model) != blocks_of(model):
+            continue  # past the end a chain's Dense gives 0, the operators of ONNX do not
+        assert_same_bits(actual, expected[name], name)
+
+    back = zip(split_layers(loaded.layer()), split_layers(model), strict=True)
+    for (options, mine), (expected_options, theirs) in back:
+        assert options == expected_options
+        assert list(mine) == list(theirs)
+        for name in mine:
+            assert_same_bits(mine[name], theirs[name], name)
+
+
+def split_layers(model):
+    """Options and weights of each layer: a stack of two and a chain of two are the same."""
+    for block in blocks_of(model):
+        options = {
+            k: v
+            for k, v in gru_native._files.describe(block).items()
+            if k not in ("num_layers", "input_size")
+        }
+        for k in range(getattr(block, "num_layers", 1)):
+            names = [n for n in block.weights if f"_l{k}" in n or "_l" not in n]
+            yield options, {name.replace(f"_l{k}", "_l0"): block.weights[name] for name in names}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_onnx_runtime_computes_the_same(seed, tmp_path, runtime):
+    rng = np.random.default_rng([1, seed])
+    model = random_model(rng)
+    while model.dtype == np.float64 and recurrent_of(model):  # which ONNX Runtime does not have
+        model = random_model(rng)
+    state, lengths = bool(rng.integers(2)), bool(rng.integers(2))
+    path = tmp_path / "model.onnx"
+    gru_native.onnx.export(model, path, state=state, lengths=lengths)
+    feeds = random_inputs(model, rng, state, lengths)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    actual = dict(
+        zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True)
+    )
+    expected = computed_here(model, feeds)
+    if lengths and recurrent_of(model) != blocks_of(model):
+        del actual["y"], expected["y"]
+    tolerance = 1e-5 if model.dtype == np.float32 else 1e-12
+    for name, value in expected.items():
+        assert_close(actual[name], value, tolerance, name)
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (gru_native.LSTM(3, 4, proj_size=2), "proj_size is 2"),
+        (gru_native.LSTM(3, 4, cell_clip=1.5), "cell_clip is 1.5"),
+        (gru_native.LSTM(3, 4, input_gate=False), "input_gate is False"),
+        (gru_native.LSTM(3, 4, forget_gate=False), "forget_gate is False"),
+        (gru_native.LSTM(3, 4, output_gate=False), "output_gate is False"),
+        (gru_native.Chain([gru_native.LSTM(3, 4, proj_size=2)]), "proj_size is 2"),
+    ],
+)
+def test_what_onnx_cannot_say(layer, says, tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ValueError, match=says):
+        gru_native.onnx.export(layer, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_layer(tmp_path):
+    with pytest.raises(TypeError, match="layer is a str; expected a layer or a Chain"):
+        gru_native.onnx.export("layer", tmp_path / "model.onnx")
+    with pytest.raises(TypeError, match="state is a int; expected True or False"):
+        gru_native.onnx.export(gru_native.GRU(1, 1), tmp_path / "model.onnx", state=1)
