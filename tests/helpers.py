@@ -23,12 +23,31 @@ EVERY_GATE_SET = [
     Variant(peephole=True, coupled_gates=True, output_gate=False),
 ]
 ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
+# All that recurrent layers have, those with numbers not with the usual ones.
+FUNCTIONS = (
+    *ACTIVATION_NAMES,
+    "softsign",
+    "softplus",
+    ("leaky_relu", 0.25),
+    ("thresholded_relu", -0.125),
+    ("elu", 0.75),
+    ("affine", -0.5, 0.25),
+    ("scaled_tanh", -1.25, 0.75),
+    ("hard_sigmoid", 0.25, 0.375),
+)
 EVERY_ACTIVATION = [
     Variant(input_activation=g, output_activation=h)
     for g in ACTIVATION_NAMES
     for h in ACTIVATION_NAMES
 ]
-CELLS_AND_OPTIONS = (*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj", "gru_logistic")
+CELLS_AND_OPTIONS = (
+    *CELLS,
+    "lstm_proj",
+    "lstm_variant",
+    "lstm_two_proj",
+    "gru_logistic",
+    "rnn_softplus",
+)
 
 
 def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, proj_size=4):
@@ -40,11 +59,19 @@ def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, pr
         variant = Variant(True, True, output_activation="sigmoid", cell_clip=0.625)
         return Spec("lstm", *sizes, variant=variant)
     if name == "lstm_two_proj":  # what goes out is wider than the units
-        variant = Variant(True, forget_gate=False, input_activation="relu", cell_clip=2.0)
+        functions = {"input_activation": "relu", "gate_activation": ("hard_sigmoid", 0.25, 0.375)}
+        variant = Variant(True, forget_gate=False, **functions, cell_clip=2.0)
         wide = {"proj_size": proj_size, "nonrecurrent_proj_size": 2 * hidden_size}
         return Spec("lstm", *sizes, variant=variant, **wide)
     if name == "gru_logistic":
-        return Spec("gru", *sizes, candidate_activation="sigmoid")
+        return Spec(
+            "gru",
+            *sizes,
+            candidate_activation="sigmoid",
+            gate_activation=("scaled_tanh", 0.75, 0.5),
+        )
+    if name == "rnn_softplus":
+        return Spec("rnn", *sizes, nonlinearity="softplus", activation_clip=1.5)
     return Spec(name, *sizes)
 
 
@@ -85,7 +112,7 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
 
     kind = {"r": gru_native.RNN, "l": gru_native.LSTM, "g": gru_native.GRU}[spec.cell[0]]
     if spec.cell.startswith("rnn"):
-        options["nonlinearity"] = spec.cell.removeprefix("rnn_")
+        options |= {"nonlinearity": spec.function, "activation_clip": spec.activation_clip}
     elif spec.cell == "lstm":
         options["proj_size"] = spec.proj_size
         options["nonrecurrent_proj_size"] = spec.nonrecurrent_proj_size
@@ -93,6 +120,8 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
     else:
         options["reset_after"] = spec.cell == "gru"
         options["candidate_activation"] = spec.candidate_activation
+        options["gate_activation"] = spec.gate_activation
+        options["activation_clip"] = spec.activation_clip
     layer = kind(
         spec.input_size,
         spec.hidden_size,

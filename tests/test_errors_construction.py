@@ -83,7 +83,7 @@ def test_proj_size_that_is_no_integer():
 
 
 @pytest.mark.parametrize(
-    ("nonlinearity", "error"), [("sigmoid", ValueError), ("", ValueError), (1, TypeError)]
+    ("nonlinearity", "error"), [("softmax", ValueError), ("", ValueError), (1, TypeError)]
 )
 def test_nonlinearity(nonlinearity, error):
     error = (TypeError, ValueError) if error is TypeError else error

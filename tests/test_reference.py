@@ -185,7 +185,7 @@ def test_reset_before_and_after_agree_when_r_is_one():
 def test_the_other_update_gate_convention_is_z_negated(reset_after):
     """Cho's h = (1-z) h₋ + z h̃ is ours with W_z, U_z and b_z negated: σ(-a) = 1 - σ(a)."""
     w, x, h_ = gru_case(np.random.default_rng(12))
-    (expected,), (_, _, _, _, _, n, _) = gru.forward(w, x, (h_,), reset_after)
+    (expected,), (_, _, _, _, _, n, *_) = gru.forward(w, x, (h_,), reset_after)
     negated = {kind: value.copy() for kind, value in w.items()}
     for value in negated.values():
         value[4:8] *= -1

@@ -12,6 +12,7 @@ from helpers import (
     ACTIVATION_NAMES,
     EVERY_ACTIVATION,
     EVERY_GATE_SET,
+    FUNCTIONS,
     assert_slopes,
     make_layer,
     named_gradients,
@@ -36,6 +37,8 @@ def random_variant(gates, rng):
         input_activation=str(rng.choice(ACTIVATION_NAMES)),
         output_activation=str(rng.choice(ACTIVATION_NAMES)),
         cell_clip=[None, CLIP, 50.0][rng.integers(3)],
+        gate_activation=FUNCTIONS[rng.integers(len(FUNCTIONS))] if rng.integers(2) else "sigmoid",
+        activation_clip=[None, None, 0.75][rng.integers(3)],
     )
 
 

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "bindings/functions.h"
 #include "bindings/module.h"
 
 namespace gru_native::bindings {
@@ -34,6 +35,10 @@ void read(const char* option, const py::handle& from, std::string& value) {
   value = from.cast<std::string>();
 }
 
+void read(const char* option, const py::handle& from, ActivationFunction& value) {
+  value = function_argument(option, from);
+}
+
 BlockSpec block_of(const py::dict& from) {
   if (!from.contains("type")) throw py::value_error("has no type");
   std::string type;
@@ -56,7 +61,10 @@ py::dict dict_of(BlockSpec block) {
   py::dict to;
   to["type"] = type_of(block);
   to["prefix"] = block.prefix;
-  each_option(block, [&](const char* name, auto& value) { to[name] = value; });
+  each_option(block, [&](const char* name, auto& value) {
+    if constexpr (std::is_same_v<decltype(value), ActivationFunction&>) to[name] = function_object(value);
+    else to[name] = value;
+  });
   return to;
 }
 

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "bindings/functions.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
 #include "runtime/names.h"
@@ -9,7 +10,7 @@
 namespace gru_native::bindings {
 namespace {
 
-constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru"};  // in the order of Cell
+constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "rnn"};  // in the order of Cell
 
 template <class T>
 struct Call {
@@ -91,10 +92,6 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   return py::make_tuple(dx, dinitial.object(), weights);
 }
 
-Activation activation_named(const char* option, const std::string& name) {
-  return named<Activation>(option, name, activation_names);
-}
-
 template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
@@ -104,8 +101,9 @@ void register_layer(py::module_& m) {
   c.def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
                     std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
                     bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
-                    bool input_gate, bool forget_gate, bool output_gate, const std::string& input_activation,
-                    const std::string& output_activation, double cell_clip, const std::string& candidate_activation) {
+                    bool input_gate, bool forget_gate, bool output_gate, const py::object& input_activation,
+                    const py::object& output_activation, double cell_clip, const py::object& candidate_activation,
+                    const py::object& gate_activation, const py::object& nonlinearity, double activation_clip) {
           LayerSpec spec;
           spec.cell = named<Cell>("cell", cell, cell_names);
           spec.input_size = input_size;
@@ -122,10 +120,13 @@ void register_layer(py::module_& m) {
           spec.lstm.input_gate = input_gate;
           spec.lstm.forget_gate = forget_gate;
           spec.lstm.output_gate = output_gate;
-          spec.lstm.input_activation = activation_named("input_activation", input_activation);
-          spec.lstm.output_activation = activation_named("output_activation", output_activation);
+          spec.lstm.input_activation = function_argument("input_activation", input_activation);
+          spec.lstm.output_activation = function_argument("output_activation", output_activation);
           spec.lstm.cell_clip = cell_clip;
-          spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
+          spec.candidate_activation = function_argument("candidate_activation", candidate_activation);
+          spec.gate_activation = function_argument("gate_activation", gate_activation);
+          spec.nonlinearity = function_argument("nonlinearity", nonlinearity);
+          spec.activation_clip = activation_clip;
           return std::make_unique<L>(spec, batch_first);
         }),
         py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
@@ -133,7 +134,8 @@ void register_layer(py::module_& m) {
         py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
         py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
         py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
-        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
+        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_activation") = "sigmoid",
+        py::arg("nonlinearity") = "tanh", py::arg("activation_clip") = 0.0)
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))

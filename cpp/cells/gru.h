@@ -2,7 +2,7 @@
 //   r = sigmoid(W_r x + b_r + U_r h-)      z = sigmoid(W_z x + b_z + U_z h-)
 // Reset after the product (PyTorch, cuDNN):   n = tanh(W_n x + b_n + r * s),  s = U_n h- + b_s
 // Reset before the product (the papers):      n = tanh(W_n x + b_n + U_n u),  u = r * h-
-// n's activation may be another one (the book's is logistic).
+// The gates and n may have other activations (the book's n is logistic), and what goes into them a limit.
 #pragma once
 #include "cells/functions.h"
 
@@ -15,19 +15,24 @@ struct NoGruOptions {
     return {};
   }
   static constexpr bool peephole = false;
-  V candidate(V a) const { return tanh(a); }
-  V candidate_backward(V y, V dy) const { return dy * tanh_slope(y); }
+  V gate(V a) const { return Sigmoid::forward(a); }
+  V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
+  V candidate(V a) const { return Tanh::forward(a); }
+  V candidate_backward(V y, V dy) const { return Tanh::backward(y, dy); }
 };
 template <class V>
 struct GruOptions {
   template <class T>
   static EIGEN_ALWAYS_INLINE GruOptions load(const CellOptions<T>& o, Index) {
-    return {o.input};
+    return {{o.gate}, {o.input}};
   }
   static constexpr bool peephole = false;
-  Activation activation;
-  V candidate(V a) const { return activate(activation, a); }
-  V candidate_backward(V y, V dy) const { return activate_backward(activation, y, dy); }
+  ChosenGate<V> gates;
+  Chosen<V> input;
+  V gate(V a) const { return gates.forward(a); }
+  V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
+  V candidate(V a) const { return input.forward(a); }
+  V candidate_backward(V y, V dy) const { return input.backward(y, dy); }
 };
 
 template <template <class> class Options>
@@ -41,8 +46,8 @@ struct GruResetAfter {
 
   template <class V>
   static void forward(Unit<V, slots>& t, const Options<V>& p) {
-    t.a[r] = sigmoid(t.a[r]);
-    t.a[z] = sigmoid(t.a[z]);
+    t.a[r] = p.gate(t.a[r]);
+    t.a[z] = p.gate(t.a[z]);
     t.a[n] = p.candidate(t.a[n] + t.a[r] * t.a[s]);
     t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
   }
@@ -50,8 +55,8 @@ struct GruResetAfter {
   template <class V>
   static void backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d, const Options<V>& p) {
     const V dn = p.candidate_backward(t.a[n], d.dh * (V(1) - t.a[z]));
-    const V dz = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
-    const V dr = dn * t.a[s] * sigmoid_slope(t.a[r]);
+    const V dz = p.gate_backward(t.a[z], d.dh * (t.h_prev - t.a[n]));
+    const V dr = p.gate_backward(t.a[r], dn * t.a[s]);
     d.x[n - input.first] = dn;
     d.x[r - input.first] = d.h[r - recurrent.first] = dr;
     d.x[z - input.first] = d.h[z - recurrent.first] = dz;
@@ -70,9 +75,9 @@ struct GruResetBefore {
   using OptionsOf = Options<V>;
 
   template <class V>
-  static void forward(Unit<V, slots>& t, const Options<V>&) {
-    t.a[r] = sigmoid(t.a[r]);
-    t.a[z] = sigmoid(t.a[z]);
+  static void forward(Unit<V, slots>& t, const Options<V>& p) {
+    t.a[r] = p.gate(t.a[r]);
+    t.a[z] = p.gate(t.a[z]);
     t.u = t.a[r] * t.h_prev;
   }
   template <class V>
@@ -90,8 +95,8 @@ struct GruResetBefore {
   template <class V>
   static void candidate_backward(const Unit<V, slots>& t, UnitGradient<V, slots>& d, const Options<V>& p) {
     d.x[n] = p.candidate_backward(t.a[n], d.dh * (V(1) - t.a[z]));
-    d.x[z] = d.h[z] = d.dh * (t.h_prev - t.a[n]) * sigmoid_slope(t.a[z]);
-    d.x[r] = d.h[r] = d.q * t.h_prev * sigmoid_slope(t.a[r]);
+    d.x[z] = d.h[z] = p.gate_backward(t.a[z], d.dh * (t.h_prev - t.a[n]));
+    d.x[r] = d.h[r] = p.gate_backward(t.a[r], d.q * t.h_prev);
     d.dh_prev = d.dh * t.a[z] + d.q * t.a[r];
   }
 };

@@ -6,7 +6,7 @@
 // and what may differ (Greff et al. 2017; Sak, Senior and Beaufays 2014):
 //   peepholes     i and f see p_i * c- and p_f * c-, o sees p_o * c
 //   gates         any of i, f, o may be missing: it is then 1; coupled: f = 1 - i
-//   activations   of g and of c before it goes out
+//   activations   of the gates, of g, and of c before it goes out; what goes into them may be held within a limit
 //   clip          c held within [-limit, limit]; nothing flows back where it was cut
 #pragma once
 #include "cells/functions.h"
@@ -29,10 +29,12 @@ struct NoLstmOptions {
   }
   static constexpr bool peephole = false;
   V p[3];
-  V in(V a) const { return tanh(a); }
-  V in_backward(V y, V dy) const { return dy * tanh_slope(y); }
-  V out(V c) const { return tanh(c); }
-  V out_backward(V y, V dy) const { return dy * tanh_slope(y); }
+  V gate(V a) const { return Sigmoid::forward(a); }
+  V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
+  V in(V a) const { return Tanh::forward(a); }
+  V in_backward(V y, V dy) const { return Tanh::backward(y, dy); }
+  V out(V c) const { return Tanh::forward(c); }
+  V out_backward(V y, V dy) const { return Tanh::backward(y, dy); }
   V clip(V c) const { return c; }
   V clip_backward(V, V dc) const { return dc; }
 };
@@ -41,19 +43,22 @@ template <class V>
 struct LstmOptions {
   template <class T>
   static EIGEN_ALWAYS_INLINE LstmOptions load(const CellOptions<T>& o, Index block) {
-    LstmOptions s{o.peephole != nullptr, {}, o.input, o.output, V(o.clip)};
+    LstmOptions s{o.peephole != nullptr, {}, {o.gate}, {o.input}, {o.output}, V(o.clip)};
     if (s.peephole)
       for (int gate = 0; gate < 3; ++gate) s.p[gate] = V::load(o.peephole + (block * 3 + gate) * V::size);
     return s;
   }
   bool peephole;
   V p[3];  // to i, f, o
-  Activation input, output;
+  ChosenGate<V> gates;
+  Chosen<V> input, output;
   V limit;
-  V in(V a) const { return activate(input, a); }
-  V in_backward(V y, V dy) const { return activate_backward(input, y, dy); }
-  V out(V c) const { return activate(output, c); }
-  V out_backward(V y, V dy) const { return activate_backward(output, y, dy); }
+  V gate(V a) const { return gates.forward(a); }
+  V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
+  V in(V a) const { return input.forward(a); }
+  V in_backward(V y, V dy) const { return input.backward(y, dy); }
+  V out(V c) const { return output.forward(c); }
+  V out_backward(V y, V dy) const { return output.backward(y, dy); }
   V clip(V c) const { return clamp(c, limit); }
   V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
 };
@@ -70,11 +75,11 @@ struct LstmCell {
 
   template <class V>
   static EIGEN_ALWAYS_INLINE void forward(Unit<V, slots>& s, const Options<V>& p) {
-    if constexpr (G::i) s.a[i] = sigmoid(p.peephole ? multiply_add(p.p[0], s.c_prev, s.a[i]) : s.a[i]);
-    if constexpr (G::f) s.a[f] = sigmoid(p.peephole ? multiply_add(p.p[1], s.c_prev, s.a[f]) : s.a[f]);
+    if constexpr (G::i) s.a[i] = p.gate(p.peephole ? multiply_add(p.p[0], s.c_prev, s.a[i]) : s.a[i]);
+    if constexpr (G::f) s.a[f] = p.gate(p.peephole ? multiply_add(p.p[1], s.c_prev, s.a[f]) : s.a[f]);
     s.a[g] = p.in(s.a[g]);
     s.c = p.clip(cell_state(s));
-    if constexpr (G::o) s.a[o] = sigmoid(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
+    if constexpr (G::o) s.a[o] = p.gate(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
     s.h = output_gate(s) * p.out(s.c);
   }
 
@@ -106,18 +111,18 @@ struct LstmCell {
     V dc = p.out_backward(t, d.dh * output_gate(s)) + d.dc;
     if (p.peephole) d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
     if constexpr (G::o) {
-      d.x[o] = d.dh * t * sigmoid_slope(s.a[o]);
+      d.x[o] = p.gate_backward(s.a[o], d.dh * t);
       if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;
     }
     dc = p.clip_backward(sum, dc);
     d.dc = dc * forget_gate(s);
     d.x[g] = p.in_backward(s.a[g], dc * input_gate(s));
     if constexpr (G::f) {
-      d.x[f] = dc * s.c_prev * sigmoid_slope(s.a[f]);
+      d.x[f] = p.gate_backward(s.a[f], dc * s.c_prev);
       if (p.peephole) d.dc = multiply_add(p.p[1], d.x[f], d.dc), d.peephole[1] = d.x[f] * s.c_prev;
     }
     if constexpr (G::i) {
-      d.x[i] = dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]) * sigmoid_slope(s.a[i]);
+      d.x[i] = p.gate_backward(s.a[i], dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]));
       if (p.peephole) d.dc = multiply_add(p.p[0], d.x[i], d.dc), d.peephole[0] = d.x[i] * s.c_prev;
     }
     d.dh_prev = V(0);

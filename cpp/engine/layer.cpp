@@ -70,6 +70,7 @@ template <class T>
 std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
                                                  bool training) const {
   check_call(impl_->spec, call);
+  check_trainable(impl_->spec);
   const LayerSpec& spec = impl_->spec;
   auto tape = std::make_unique<typename Tape<T>::Impl>(impl_->store.begin_tape(), spec,
                                                        Timeline(call.seq_len, call.batch, call.lengths),

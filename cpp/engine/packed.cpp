@@ -58,19 +58,26 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
 
 int cell_index(const LayerSpec& spec) {
   const auto index = [](CellKind kind) { return static_cast<int>(kind); };
+  const bool usual_gates = spec.gate_activation == Activation::sigmoid && spec.activation_clip == 0;
   switch (spec.cell) {
-    case Cell::rnn_tanh: return index(CellKind::rnn_tanh);
-    case Cell::rnn_relu: return index(CellKind::rnn_relu);
+    case Cell::rnn_tanh:
+    case Cell::rnn_relu:
+    case Cell::rnn: {
+      const ActivationFunction f = spec.rnn_function();
+      if (spec.activation_clip == 0 && f == Activation::tanh) return index(CellKind::rnn_tanh);
+      if (spec.activation_clip == 0 && f == Activation::relu) return index(CellKind::rnn_relu);
+      return index(CellKind::rnn_variant);
+    }
     case Cell::lstm: {
       const LstmVariant& v = spec.lstm;
       const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
-      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0) return index(CellKind::lstm);
+      if (spec.gates() == 4 && usual && usual_gates && !v.peephole && v.cell_clip == 0) return index(CellKind::lstm);
       const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
       return index(CellKind::lstm_variant) + gates;
     }
     case Cell::gru: break;
   }
-  if (spec.candidate_activation == Activation::tanh)
+  if (spec.candidate_activation == Activation::tanh && usual_gates)
     return index(spec.reset_after ? CellKind::gru_reset_after : CellKind::gru_reset_before);
   return index(spec.reset_after ? CellKind::gru_reset_after_variant : CellKind::gru_reset_before_variant);
 }
@@ -79,7 +86,14 @@ template <class T>
 CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& weights) {
   const LstmVariant& v = spec.lstm;
   const T clip = v.cell_clip > 0 ? static_cast<T>(v.cell_clip) : std::numeric_limits<T>::infinity();
-  return {spec.cell == Cell::gru ? spec.candidate_activation : v.input_activation, v.output_activation, clip,
+  const auto chosen = [&](const ActivationFunction& f) -> ChosenActivation<T> {
+    return {f.kind, spec.activation_clip > 0, static_cast<T>(spec.activation_clip), static_cast<T>(f.alpha),
+            static_cast<T>(f.beta)};
+  };
+  const ActivationFunction input = spec.cell == Cell::lstm  ? v.input_activation
+                                   : spec.cell == Cell::gru ? spec.candidate_activation
+                                                            : spec.rnn_function();
+  return {chosen(input), chosen(v.output_activation), chosen(spec.gate_activation), clip,
           v.peephole ? weights.peephole.data() : nullptr};
 }
 

@@ -39,6 +39,12 @@ void choice(const char* option, Enum& value, const char* const (&names)[n], cons
   value = named<Enum>(option, text, names);
 }
 
+// The two functions that have a Cell of their own keep it.
+inline void set_rnn_function(LayerSpec& s, const ActivationFunction& f) {
+  s.cell = f == Activation::tanh ? Cell::rnn_tanh : f == Activation::relu ? Cell::rnn_relu : Cell::rnn;
+  s.nonlinearity = s.cell == Cell::rnn ? f : ActivationFunction(Activation::tanh);
+}
+
 }  // namespace detail
 
 template <class F>
@@ -54,8 +60,11 @@ void each_option(BlockSpec& block, const F& f) {
   f("input_size", s.input_size);
   f("hidden_size", s.hidden_size);
   f("num_layers", s.num_layers);
-  static_assert(static_cast<int>(Cell::rnn_tanh) == 0 && static_cast<int>(Cell::rnn_relu) == 1);
-  if (s.cell == Cell::rnn_tanh || s.cell == Cell::rnn_relu) detail::choice("nonlinearity", s.cell, {"tanh", "relu"}, f);
+  if (s.cell == Cell::rnn_tanh || s.cell == Cell::rnn_relu || s.cell == Cell::rnn) {
+    ActivationFunction function = s.rnn_function();
+    f("nonlinearity", function);
+    detail::set_rnn_function(s, function);
+  }
   f("bias", s.bias);
   f("batch_first", block.batch_first);
   f("dropout", s.dropout);
@@ -68,14 +77,16 @@ void each_option(BlockSpec& block, const F& f) {
     f("input_gate", s.lstm.input_gate);
     f("forget_gate", s.lstm.forget_gate);
     f("output_gate", s.lstm.output_gate);
-    detail::choice("input_activation", s.lstm.input_activation, activation_names, f);
-    detail::choice("output_activation", s.lstm.output_activation, activation_names, f);
+    f("input_activation", s.lstm.input_activation);
+    f("output_activation", s.lstm.output_activation);
     f("cell_clip", s.lstm.cell_clip);
   }
   if (s.cell == Cell::gru) {
     f("reset_after", s.reset_after);
-    detail::choice("candidate_activation", s.candidate_activation, activation_names, f);
+    f("candidate_activation", s.candidate_activation);
   }
+  if (s.cell == Cell::lstm || s.cell == Cell::gru) f("gate_activation", s.gate_activation);
+  f("activation_clip", s.activation_clip);
 }
 
 }  // namespace gru_native

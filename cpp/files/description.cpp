@@ -31,6 +31,32 @@ void read(const json& from, std::string& value, const char* name) {
   value = from.get<std::string>();
 }
 
+// A name, or a list of one and its numbers.
+void read(const json& from, ActivationFunction& value, const char* name) {
+  std::string function;
+  std::vector<double> numbers;
+  if (from.is_array()) {
+    if (from.empty()) throw FileError(std::string(name) + " is an empty list");
+    read(from[0], function, name);
+    for (std::size_t i = 1; i < from.size(); ++i) read(from[i], numbers.emplace_back(), name);
+  } else {
+    read(from, function, name);
+  }
+  value = function_named(name, function, numbers);
+}
+template <class T>
+json written(const T& value) {
+  return value;
+}
+json written(const ActivationFunction& f) {
+  const std::string name = function_names[static_cast<int>(f.kind)];
+  const std::vector<double> numbers = unusual_numbers(f);
+  if (numbers.empty()) return name;
+  json list = json::array({name});
+  for (const double number : numbers) list.push_back(number);
+  return list;
+}
+
 BlockSpec read_block(const json& from) {
   if (!from.is_object()) throw FileError("is no JSON object");
   std::string type;
@@ -87,7 +113,7 @@ std::string description_text(const std::vector<BlockSpec>& blocks) {
   json list = json::array();
   for (BlockSpec block : blocks) {
     json entry{{"type", type_of(block)}, {"prefix", block.prefix}};
-    each_option(block, [&](const char* name, auto& value) { entry[name] = value; });
+    each_option(block, [&](const char* name, auto& value) { entry[name] = written(value); });
     list.push_back(entry);
   }
   return json{{"version", version}, {"blocks", list}}.dump();

@@ -46,10 +46,20 @@ struct Matrix {
   Index stride;
 };
 
+// A function that is chosen when the program runs. clipped: a is held within [-limit, limit] before it.
+template <class T>
+struct ChosenActivation {
+  Activation kind;
+  bool clipped;
+  T limit, alpha, beta;
+};
+
 // What a cell may leave open until the program runs.
 template <class T>
 struct CellOptions {
-  Activation input, output;   // of the cell's input (LSTM: g, GRU: n), and of c before it goes out
+  ChosenActivation<T> input;  // of the cell's input (LSTM: g, GRU: n, RNN: h)
+  ChosenActivation<T> output; // of c before it goes out
+  ChosenActivation<T> gate;
   T clip;                     // limit of |c|
   const T* peephole;          // [block][i, f, o][lane]; or nullptr
 };
@@ -182,14 +192,15 @@ struct TreeBackStep {
   Matrix<T> dforget_sum;  // out: over the children; row r at r - leaves
 };
 
-// The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
-// coupled without and with o.
+// The plain cells, then those with options: the RNN, the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o,
+// then coupled without and with o.
 enum class CellKind {
   rnn_tanh,
   rnn_relu,
   lstm,
   gru_reset_after,
   gru_reset_before,
+  rnn_variant,
   gru_reset_after_variant,
   gru_reset_before_variant,
   lstm_variant

@@ -1,6 +1,8 @@
 // What a LayerSpec and its kin may be.
 #include "runtime/check.h"
 
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -10,6 +12,7 @@
 #include "gru_native/layer.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
+#include "runtime/names.h"
 
 namespace gru_native {
 namespace {
@@ -61,15 +64,45 @@ void check_activation(const char* name, Activation f) {
   if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
 }
 
+std::string text_of(const ActivationFunction& f) {
+  std::string text = std::string("\"") + function_names[static_cast<int>(f.kind)] + "\"";
+  const double numbers[2] = {f.alpha, f.beta};
+  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + std::to_string(numbers[k]);
+  return "(" + text + ")";
+}
+
+void check_function(const char* name, const ActivationFunction& f) {
+  const int i = static_cast<int>(f.kind);
+  if (i < 0 || i >= static_cast<int>(std::size(function_names))) refuse(name, std::to_string(i), "an Activation");
+  if (!std::isfinite(f.alpha) || !std::isfinite(f.beta)) refuse(name, text_of(f), "finite numbers with it");
+}
+
+// Whether slopes follow from outputs. Below 0 both functions turn round if alpha is negative.
+void check_slope(const char* name, const ActivationFunction& f) {
+  if ((f.kind == Activation::leaky_relu || f.kind == Activation::elu) && f.alpha < 0)
+    refuse(name, text_of(f), "an alpha of at least 0 for training: the slope must follow from the output");
+}
+
+void check_clip(const char* name, double clip) {
+  if (!(clip >= 0 && clip <= std::numeric_limits<double>::max()))
+    refuse(name, std::to_string(clip), "a limit above 0, or 0 for none");
+}
+
 void check_variant(const LayerSpec& s) {
   const LstmVariant& v = s.lstm;
-  check_activation("input_activation", v.input_activation);
-  check_activation("output_activation", v.output_activation);
-  check_activation("candidate_activation", s.candidate_activation);
+  check_function("input_activation", v.input_activation);
+  check_function("output_activation", v.output_activation);
+  check_function("candidate_activation", s.candidate_activation);
+  check_function("gate_activation", s.gate_activation);
+  check_function("nonlinearity", s.nonlinearity);
+  check_clip("activation_clip", s.activation_clip);
+  if (s.cell != Cell::gru && s.cell != Cell::lstm && s.gate_activation != Activation::sigmoid)
+    throw std::invalid_argument("gate_activation is an option of LSTM and GRU; expected none for another cell");
+  if (s.cell != Cell::rnn && s.nonlinearity != Activation::tanh)
+    throw std::invalid_argument("nonlinearity is an option of Cell::rnn; expected none for another cell");
   if (s.cell != Cell::gru && s.candidate_activation != Activation::tanh)
     throw std::invalid_argument("candidate_activation is an option of the GRU; expected none for another cell");
-  if (!(v.cell_clip >= 0 && v.cell_clip <= std::numeric_limits<double>::max()))
-    refuse("cell_clip", std::to_string(v.cell_clip), "a limit above 0, or 0 for none");
+  check_clip("cell_clip", v.cell_clip);
   if (v.coupled_gates && !(v.input_gate && v.forget_gate))
     refuse("coupled_gates", "True", "both input_gate and forget_gate with it: f = 1 - i");
   if (v.peephole && !(v.input_gate || v.output_gate || v.forget_gate))
@@ -82,6 +115,14 @@ void check_variant(const LayerSpec& s) {
 }
 
 }  // namespace
+
+void check_trainable(const LayerSpec& s) {
+  check_slope("input_activation", s.lstm.input_activation);
+  check_slope("output_activation", s.lstm.output_activation);
+  check_slope("candidate_activation", s.candidate_activation);
+  check_slope("gate_activation", s.gate_activation);
+  check_slope("nonlinearity", s.nonlinearity);
+}
 
 void LayerSpec::validate() const {
   check_size("input_size", input_size, 1);

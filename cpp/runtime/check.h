@@ -6,6 +6,8 @@ namespace gru_native {
 
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call);
+// Before a tape is made: whether backward can do with it.
+void check_trainable(const LayerSpec& spec);
 // `weights`: how many tensors the layer has.
 template <class T>
 void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,

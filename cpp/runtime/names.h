@@ -4,10 +4,25 @@
 #include <string>
 #include <vector>
 
+#include "gru_native/activation.h"
+
 namespace gru_native {
 
 inline constexpr const char* activation_names[] = {"identity", "tanh", "sigmoid",
                                                    "relu"};  // in the order of Activation
+
+// Those and the others, all in the order of Activation.
+inline constexpr const char* function_names[] = {"identity", "tanh",     "sigmoid",     "relu",
+                                                 "softsign", "softplus", "leaky_relu",  "thresholded_relu",
+                                                 "elu",      "affine",   "scaled_tanh", "hard_sigmoid"};
+
+// How many numbers a function has: alpha, or alpha and beta, or none.
+int numbers_of(Activation f);
+
+// The function of this name, with these numbers in place of its usual ones. Throws std::invalid_argument.
+ActivationFunction function_named(const char* option, const std::string& name, const std::vector<double>& numbers);
+// Its numbers, none where they are the usual ones.
+std::vector<double> unusual_numbers(const ActivationFunction& f);
 
 // A text from outside, fit for an error: not too long, without control characters.
 std::string shown(std::string text);

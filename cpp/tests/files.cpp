@@ -275,6 +275,19 @@ void check_hostile() {
             R"({\"version\":1,\"blocks\":[{)" + replaced(lstm, "1000000000", "50000000") + R"(\"input_size\":2}]})";
       },
       "");
+  const auto function = [](const std::string& value, const std::string& text) {
+    check_refused(
+        [&](Parts& p) {
+          p.description = R"({\"version\":1,\"blocks\":[{\"type\":\"RNN\",\"nonlinearity\":)" + value + "}]}";
+        },
+        text);
+  };
+  function("[]", "nonlinearity is an empty list");
+  function(R"([1,\"elu\"])", "nonlinearity is no text");
+  function(R"([\"elu\",\"1\"])", "nonlinearity is no number");
+  function(R"([\"elu\",[1]])", "nonlinearity is no number");
+  function(R"([\"elu\",1,2])", "nonlinearity is \"elu\" with 2 numbers; expected at most 1");
+  function(R"(\"gelu\")", "nonlinearity is \"gelu\"");
   check_refused([](Parts& p) { p.description = "{"; }, "no JSON");
   check_refused([](Parts& p) { p.description = R"({\"version\":1,\"blocks\":[]})"; }, "there are no blocks");
   check_refused([](Parts& p) { p.description = std::string(1000, '['); }, "nested deeper");

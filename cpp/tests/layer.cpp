@@ -100,8 +100,8 @@ void check_errors() {
   spec.dropout = std::nan("");
   CHECK(refused(spec, "dropout"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
-  spec.lstm.output_activation = static_cast<Activation>(9);
-  CHECK(refused(spec, "output_activation is 9"), "no error");
+  spec.lstm.output_activation = static_cast<Activation>(99);
+  CHECK(refused(spec, "output_activation is 99"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
   spec.lstm.coupled_gates = true, spec.lstm.forget_gate = false;
   CHECK(refused(spec, "coupled_gates"), "no error");
@@ -111,6 +111,21 @@ void check_errors() {
   spec = spec_of(Cell::lstm, 3, 4);
   spec.candidate_activation = Activation::relu;
   CHECK(refused(spec, "candidate_activation"), "no error");
+  spec = spec_of(Cell::rnn, 3, 4);
+  spec.gate_activation = Activation::softsign;
+  CHECK(refused(spec, "gate_activation"), "no error");
+  spec = spec_of(Cell::rnn_relu, 3, 4);
+  spec.nonlinearity = Activation::elu;
+  CHECK(refused(spec, "nonlinearity"), "no error");
+  spec = spec_of(Cell::rnn, 3, 4);
+  spec.nonlinearity = Activation::scaled_tanh;
+  CHECK(refused(spec, "nonlinearity is (\"scaled_tanh\", nan, nan)"), "no error");
+  spec.nonlinearity = {Activation::elu, -1};
+  Layer<float>{spec};  // good for inference
+  RandomCall<float> turning(spec, 2, 2, false, 1);
+  CHECK(throws<std::invalid_argument>([&] { turning.layer.forward(turning.call(), 0, true); }, "training"), "no error");
+  spec.activation_clip = -1;
+  CHECK(refused(spec, "activation_clip is -1"), "no error");
   spec = spec_of(Cell::gru, 3, 4);
   spec.lstm.peephole = true;
   CHECK(refused(spec, "LstmVariant"), "no error");

@@ -88,6 +88,12 @@ inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden
   }
   specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional));
   specs.back().candidate_activation = Activation::sigmoid;
+  specs.push_back(spec_of(Cell::rnn, inputs, hidden, layers, bidirectional));
+  specs.back().nonlinearity = Activation::softplus;
+  specs.push_back(spec_of(Cell::lstm, inputs, hidden, layers, bidirectional));
+  specs.back().gate_activation = {Activation::scaled_tanh, 0.75, 0.5};
+  specs.back().lstm.output_activation = Activation::softsign;
+  specs.back().activation_clip = 50;
   return specs;
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+# "tanh", or with numbers of its own: ("leaky_relu", 0.02), ("affine", 0.5, 1.0).
+Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -40,6 +42,28 @@ def text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a string")
     return value
+
+
+def function(name: str, value: object) -> Function:
+    """An activation function, its numbers as floats; whether there is one of that name, the core
+    knows."""
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        numbers = tuple(number(name, part) for part in value[1:])
+        return (value[0], *numbers) if numbers else value[0]  # type: ignore[return-value]
+    if not isinstance(value, str):
+        raise TypeError(
+            f"{name} is a {type(value).__name__}; expected a string such as 'tanh' or 'relu', or a "
+            "tuple of one and its numbers"
+        )
+    return value
+
+
+def limit(name: str, value: float | None) -> float:
+    """A limit above 0, or 0 for None, which is what the core has for none."""
+    clip = 0.0 if value is None else number(name, value)
+    if value is not None and not clip > 0:
+        raise ValueError(f"{name} is {value}; expected a limit above 0, or None")
+    return clip
 
 
 def generator(seed: int | None) -> np.random.Generator:

@@ -10,6 +10,8 @@ _T = TypeVar("_T", np.float32, np.float64)
 # h, or (h, c) for the LSTM. What comes back is Any: which of the two it is follows from the cell.
 _StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
 
+_Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
+
 __version__: str
 
 def set_num_threads(n: int) -> None: ...
@@ -46,10 +48,13 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         input_gate: bool = True,
         forget_gate: bool = True,
         output_gate: bool = True,
-        input_activation: str = "tanh",
-        output_activation: str = "tanh",
+        input_activation: _Function = "tanh",
+        output_activation: _Function = "tanh",
         cell_clip: float = 0.0,
-        candidate_activation: str = "tanh",
+        candidate_activation: _Function = "tanh",
+        gate_activation: _Function = "sigmoid",
+        nonlinearity: _Function = "tanh",
+        activation_clip: float = 0.0,
     ) -> None: ...
     def __call__(
         self, x: ArrayLike, state: _StateLike | None = None, lengths: ArrayLike | None = None

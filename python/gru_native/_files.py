@@ -113,8 +113,9 @@ def describe(block: Block, prefix: str = "") -> dict[str, Any]:
 def build(description: Mapping[str, Any], dtype: DTypeLike) -> Any:
     """The layer that was described, with new weights."""
     options = {k: v for k, v in description.items() if k not in ("type", "prefix")}
-    if options.get("cell_clip") == 0:  # in files and in C++ what None is here
-        del options["cell_clip"]
+    for clip in ("cell_clip", "activation_clip"):  # 0 in files and in C++ is what None is here
+        if options.get(clip) == 0:
+            del options[clip]
     return CLASSES[description["type"]](**options, dtype=dtype)
 
 

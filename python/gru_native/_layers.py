@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, number, of_dtype, size, text
+from ._arguments import (
+    Function,
+    check_tape,
+    flag,
+    float_dtype,
+    function,
+    limit,
+    number,
+    of_dtype,
+    size,
+    text,
+)
 from ._weights import Array, Weighted
 
 State: TypeAlias = Array | tuple[Array, Array]
@@ -27,7 +38,8 @@ class Gradients(NamedTuple):
 
 
 # Options of single cells, and their usual values.
-_USUAL: dict[str, bool | int | float | str] = {
+_USUAL: dict[str, bool | int | float | Function] = {
+    "nonlinearity": "tanh",
     "proj_size": 0,
     "nonrecurrent_proj_size": 0,
     "peephole": False,
@@ -40,6 +52,8 @@ _USUAL: dict[str, bool | int | float | str] = {
     "cell_clip": 0.0,
     "reset_after": True,
     "candidate_activation": "tanh",
+    "gate_activation": "sigmoid",
+    "activation_clip": 0.0,
 }
 
 
@@ -59,7 +73,7 @@ class _Recurrent(Weighted, Generic[S]):
         bidirectional: bool,
         dtype: DTypeLike,
         seed: int | None,
-        **cell_options: bool | int | float | str,
+        **cell_options: bool | int | float | Function,
     ) -> None:
         self.dtype = float_dtype(dtype)
         layer_type = of_dtype(self.dtype, _core.Layer32, _core.Layer64)
@@ -151,7 +165,6 @@ class _Recurrent(Weighted, Generic[S]):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
             **{name: (value, _USUAL[name]) for name, value in self._cell_options.items()},
         }
         changed = [
@@ -164,14 +177,26 @@ class _Recurrent(Weighted, Generic[S]):
 
 
 class RNN(_Recurrent[Array]):
-    """The Elman network: h = f(W x + b + U h-), f = tanh or relu.
+    """The Elman network: h = f(W x + b + U h-).
+
+    nonlinearity is f: "tanh", "relu", or another function of a that ONNX's operators have, those
+    with numbers alpha and beta alone or as a tuple such as ("leaky_relu", 0.02): "identity",
+    "sigmoid", "softsign" (a / (1 + |a|)), "softplus" (log(1 + e^a)), "leaky_relu" (alpha a below 0;
+    alpha is 0.01 if not given), "thresholded_relu" (0 below alpha; 1), "elu" (alpha (e^a - 1) below
+    0; 1), "affine" (alpha a + beta; 1, 0), "hard_sigmoid" (that within [0, 1]; 0.2, 0.5) and
+    "scaled_tanh" (alpha tanh(beta a), both to be given).
+
+    activation_clip: what goes into f is held within [-activation_clip, activation_clip]; no
+    gradient passes where it was cut.
 
     Weights as torch.nn.RNN: weight_ih_l{k} (hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
     bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
     +-1/sqrt(hidden_size), drawn from ``seed``.
 
     Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout outside
-    [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
+    [0, 1], an unknown nonlinearity or a dtype other than float32 and float64. Gradients are made
+    from outputs, so ``forward`` (not calling the layer) refuses a "leaky_relu" or "elu" with a
+    negative alpha, which has two inputs for one output.
     """
 
     def __init__(
@@ -180,7 +205,8 @@ class RNN(_Recurrent[Array]):
         hidden_size: int,
         num_layers: int = 1,
         *,
-        nonlinearity: str = "tanh",
+        nonlinearity: Function = "tanh",
+        activation_clip: float | None = None,
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
@@ -188,11 +214,9 @@ class RNN(_Recurrent[Array]):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity is {nonlinearity!r}; expected 'tanh' or 'relu'")
-        self.nonlinearity = nonlinearity
+        self.nonlinearity = function("nonlinearity", nonlinearity)
         super().__init__(
-            f"rnn_{nonlinearity}",
+            "rnn",
             input_size,
             hidden_size,
             num_layers,
@@ -202,6 +226,8 @@ class RNN(_Recurrent[Array]):
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
+            nonlinearity=self.nonlinearity,
+            activation_clip=limit("activation_clip", activation_clip),
         )
 
 
@@ -218,11 +244,13 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       weight_cf_l{k}, weight_co_l{k} (hidden_size,).
     - coupled_gates: f = 1 - i. input_gate, forget_gate, output_gate: False makes the gate 1. A gate
       that is not there has no rows in the weights.
-    - input_activation (of g), output_activation (of c on its way out): "tanh", "sigmoid", "relu" or
-      "identity".
+    - input_activation (of g), output_activation (of c on its way out), gate_activation (of i, f and
+      o): "tanh", "sigmoid" or another function that RNN has, with its numbers if it has any.
     - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
       weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
     - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
+    - activation_clip: what goes into an activation is, likewise; c too on its way out, but not
+      the c that stays in the cell.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
     coupled_gates without both gates, peephole without any, nonrecurrent_proj_size without
@@ -246,15 +274,14 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         input_gate: bool = True,
         forget_gate: bool = True,
         output_gate: bool = True,
-        input_activation: str = "tanh",
-        output_activation: str = "tanh",
+        input_activation: Function = "tanh",
+        output_activation: Function = "tanh",
+        gate_activation: Function = "sigmoid",
         cell_clip: float | None = None,
+        activation_clip: float | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        clip = 0.0 if cell_clip is None else number("cell_clip", cell_clip)
-        if cell_clip is not None and not clip > 0:
-            raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
             "lstm",
             input_size,
@@ -273,9 +300,11 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             input_gate=flag("input_gate", input_gate),
             forget_gate=flag("forget_gate", forget_gate),
             output_gate=flag("output_gate", output_gate),
-            input_activation=text("input_activation", input_activation),
-            output_activation=text("output_activation", output_activation),
-            cell_clip=clip,
+            input_activation=function("input_activation", input_activation),
+            output_activation=function("output_activation", output_activation),
+            gate_activation=function("gate_activation", gate_activation),
+            cell_clip=limit("cell_clip", cell_clip),
+            activation_clip=limit("activation_clip", activation_clip),
         )
         self.proj_size = int(proj_size)
         self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
@@ -311,8 +340,9 @@ class GRU(_Recurrent[Array]):
 
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
     the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
-    in the order r, z, n. candidate_activation is n's: "tanh", "sigmoid" (the book's), "relu" or
-    "identity". Otherwise as RNN.
+    in the order r, z, n. candidate_activation is n's, "tanh" or "sigmoid" (the book's), and
+    gate_activation that of r and z; both may be any function that RNN has. activation_clip is as
+    RNN's. Otherwise as RNN.
     """
 
     def __init__(
@@ -326,7 +356,9 @@ class GRU(_Recurrent[Array]):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
-        candidate_activation: str = "tanh",
+        candidate_activation: Function = "tanh",
+        gate_activation: Function = "sigmoid",
+        activation_clip: float | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -342,6 +374,8 @@ class GRU(_Recurrent[Array]):
             dtype=dtype,
             seed=seed,
             reset_after=flag("reset_after", reset_after),
-            candidate_activation=text("candidate_activation", candidate_activation),
+            candidate_activation=function("candidate_activation", candidate_activation),
+            gate_activation=function("gate_activation", gate_activation),
+            activation_clip=limit("activation_clip", activation_clip),
         )
         self.reset_after = bool(reset_after)

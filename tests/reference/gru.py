@@ -6,47 +6,48 @@
     n = tanh(W_n x + b_n + U_n (r h₋) + b_hn)           reset before the product: the paper
     h = (1 - z) n + z h₋
 
-phi is the activation of n: tanh, or the logistic function in the book.
+phi is the activation of n: tanh, or the logistic function in the book; gate is that of r and z in
+place of σ; what goes into either may be held within [-clip, clip].
 
 The three blocks lie in the rows of W and U in the order r, z, n, as in torch.
 """
 
 import numpy as np
 
-from reference.functions import ACTIVATIONS
-from reference.sigmoid import sigmoid
+from reference.functions import chosen
 
 
-def forward(w, x, state, reset_after, phi="tanh"):
+def forward(w, x, state, reset_after, phi="tanh", gate="sigmoid", clip=None):
     (h_,) = state
     W, U = w["weight_ih"], w["weight_hh"]
     H = len(h_)
     b, b_h = w.get("bias_ih", np.zeros(3 * H)), w.get("bias_hh", np.zeros(3 * H))
 
     p_r, p_z, p_n = np.split(W @ x + b, 3)
-    r = sigmoid(p_r + U[:H] @ h_ + b_h[:H])
-    z = sigmoid(p_z + U[H : 2 * H] @ h_ + b_h[H : 2 * H])
+    a_r = p_r + U[:H] @ h_ + b_h[:H]
+    a_z = p_z + U[H : 2 * H] @ h_ + b_h[H : 2 * H]
+    r, z = (chosen(gate, clip)[0](a) for a in (a_r, a_z))
     if reset_after:
         q_n = U[2 * H :] @ h_ + b_h[2 * H :]
         a_n = p_n + r * q_n
     else:
         q_n = U[2 * H :] @ (r * h_) + b_h[2 * H :]
         a_n = p_n + q_n
-    n = ACTIVATIONS[phi][0](a_n)
+    n = chosen(phi, clip)[0](a_n)
     h = (1 - z) * n + z * h_
-    return (h,), (x, h_, r, z, a_n, n, q_n)
+    return (h,), (x, h_, r, z, a_n, n, q_n, a_r, a_z)
 
 
-def backward(w, saved, dstate, reset_after, phi="tanh"):
+def backward(w, saved, dstate, reset_after, phi="tanh", gate="sigmoid", clip=None):
     (dh,) = dstate
-    x, h_, r, z, a_n, n, q_n = saved
+    x, h_, r, z, a_n, n, q_n, a_r, a_z = saved
     W, U = w["weight_ih"], w["weight_hh"]
     U_n = U[2 * len(h_) :]
 
     dz = dh * (h_ - n)
     dn = dh * (1 - z)
     dh_ = dh * z
-    da_n = dn * ACTIVATIONS[phi][1](a_n)
+    da_n = dn * chosen(phi, clip)[1](a_n)
     if reset_after:
         dr = da_n * q_n
         dq_n = da_n * r  # the gradient of U_n h₋ + b_hn, which r has scaled
@@ -58,7 +59,8 @@ def backward(w, saved, dstate, reset_after, phi="tanh"):
         dq_n = da_n
         dh_ = dh_ + ds * r
         dU_n = np.outer(da_n, r * h_)
-    da_r, da_z = dr * r * (1 - r), dz * z * (1 - z)
+    slope = chosen(gate, clip)[1]
+    da_r, da_z = dr * slope(a_r), dz * slope(a_z)
     dh_ = dh_ + U[: len(h_)].T @ da_r + U[len(h_) : 2 * len(h_)].T @ da_z
 
     dp = np.concatenate([da_r, da_z, da_n])

@@ -8,6 +8,8 @@
     m = h(c) o
     y = m,  or with projections  y = W_rm m,  and  W_pm m  goes out beside it but not back
 
+σ of the gates may be another function, and what goes into any of σ, g and h be held within a limit.
+
 Rows of W and R lie in torch's order i, f, z, o, without those of missing gates. y₋ is the state
 (h of torch); the names of the weights are torch's, with weight_c{i,f,o} for p, weight_hp for W_pm.
 """
@@ -16,8 +18,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from reference.functions import ACTIVATIONS
-from reference.sigmoid import sigmoid
+from reference.functions import chosen
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Variant:
     input_activation: str = "tanh"
     output_activation: str = "tanh"
     cell_clip: float | None = None
+    gate_activation: str | tuple = "sigmoid"
+    activation_clip: float | None = None
 
     def __str__(self):
         """What differs from the usual cell."""
@@ -44,6 +47,12 @@ class Variant:
         return [gate for gate, there in zip("ifzo", has, strict=True) if there]
 
     @property
+    def functions(self):
+        """σ, g and h, each with its slope."""
+        names = (self.gate_activation, self.input_activation, self.output_activation)
+        return [chosen(name, self.activation_clip) for name in names]
+
+    @property
     def peepholes(self):
         return [gate for gate in self.gates if gate != "z"] if self.peephole else []
 
@@ -52,7 +61,7 @@ def forward(variant, w, x, state):
     y_, c_ = state
     one = np.ones_like(c_)
     p = {gate: w.get(f"weight_c{gate}", 0.0) for gate in "ifo"}
-    g, h = (ACTIVATIONS[a][0] for a in (variant.input_activation, variant.output_activation))
+    (sigma, _), (g, _), (h, _) = variant.functions
     sums = w["weight_ih"] @ x + w.get("bias_ih", 0.0) + w["weight_hh"] @ y_ + w.get("bias_hh", 0.0)
     a = dict(zip(variant.gates, np.split(sums, len(variant.gates)), strict=True))
 
@@ -60,19 +69,20 @@ def forward(variant, w, x, state):
         return a[gate] + p[gate] * cell if variant.peephole else a[gate]
 
     z = g(a["z"])
-    i = sigmoid(look_at("i", c_)) if "i" in a else one
-    f = sigmoid(look_at("f", c_)) if "f" in a else one
+    i = sigma(look_at("i", c_)) if "i" in a else one
+    f = sigma(look_at("f", c_)) if "f" in a else one
     if variant.coupled_gates:
         f = 1 - i
     free = z * i + c_ * f
     limit = variant.cell_clip
     c = free if limit is None else np.clip(free, -limit, limit)
-    o = sigmoid(look_at("o", c)) if "o" in a else one
+    o = sigma(look_at("o", c)) if "o" in a else one
+    seen = {gate: a[gate] if gate == "z" else look_at(gate, c if gate == "o" else c_) for gate in a}
     m = h(c) * o
 
     y = w["weight_hr"] @ m if "weight_hr" in w else m
     out = np.concatenate([y, w["weight_hp"] @ m]) if "weight_hp" in w else y
-    return (y, c), out, (x, y_, c_, a, z, i, f, free, c, o, m)
+    return (y, c), out, (x, y_, c_, seen, z, i, f, free, c, o, m)
 
 
 def backward(variant, w, saved, dout, dstate):
@@ -80,9 +90,7 @@ def backward(variant, w, saved, dout, dstate):
     x, y_, c_, a, z, i, f, free, c, o, m = saved
     dy, dc = dstate
     dw = {}
-    (_, g_slope), (h, h_slope) = (
-        ACTIVATIONS[name] for name in (variant.input_activation, variant.output_activation)
-    )
+    (_, slope), (_, g_slope), (h, h_slope) = variant.functions
 
     dr = dout[: len(y_)] + dy
     dm = dr
@@ -97,7 +105,7 @@ def backward(variant, w, saved, dout, dstate):
     d = {}
     dc = dc + dm * o * h_slope(c)
     if "o" in a:
-        d["o"] = dm * h(c) * o * (1 - o)
+        d["o"] = dm * h(c) * slope(a["o"])
     if "o" in variant.peepholes:
         dc = dc + w["weight_co"] * d["o"]
         dw["weight_co"] = d["o"] * c
@@ -107,9 +115,9 @@ def backward(variant, w, saved, dout, dstate):
     dc_ = dc * f
     if "i" in a:
         from_f = c_ if variant.coupled_gates else 0.0
-        d["i"] = dc * (z - from_f) * i * (1 - i)
+        d["i"] = dc * (z - from_f) * slope(a["i"])
     if "f" in a:
-        d["f"] = dc * c_ * f * (1 - f)
+        d["f"] = dc * c_ * slope(a["f"])
     for gate in variant.peepholes:
         if gate != "o":
             dc_ = dc_ + w[f"weight_c{gate}"] * d[gate]

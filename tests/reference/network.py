@@ -16,7 +16,7 @@ import numpy as np
 from reference import gru, lstm, lstm_variants, rnn
 from reference.lstm_variants import Variant
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "rnn": 1, "lstm": 4, "gru": 3, "gru_reset_before": 3}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,20 @@ class Spec:
     proj_size: int = 0
     nonrecurrent_proj_size: int = 0
     variant: Variant = field(default_factory=Variant)  # of the LSTM
-    candidate_activation: str = "tanh"  # of the GRU
+    candidate_activation: str | tuple = "tanh"  # of the GRU
+    gate_activation: str | tuple = "sigmoid"  # of the GRU
+    nonlinearity: str | tuple = "tanh"  # of the cell "rnn"
+    activation_clip: float | None = None  # of GRU and RNN
+
+    @property
+    def function(self):
+        """The RNN's."""
+        return self.cell.removeprefix("rnn_") if self.cell != "rnn" else self.nonlinearity
+
+    @property
+    def gru_options(self):
+        clip = self.activation_clip
+        return self.cell == "gru", self.candidate_activation, self.gate_activation, clip
 
     @property
     def directions(self):
@@ -97,9 +110,9 @@ def cell_forward(spec, w, x, state):
     if cell == "lstm":
         after, saved = lstm.forward(w, x, state)
     elif cell.startswith("gru"):
-        after, saved = gru.forward(w, x, state, cell == "gru", spec.candidate_activation)
+        after, saved = gru.forward(w, x, state, *spec.gru_options)
     else:
-        after, saved = rnn.forward(w, x, state, phi=cell.removeprefix("rnn_"))
+        after, saved = rnn.forward(w, x, state, spec.function, spec.activation_clip)
     return after, after[0], saved
 
 
@@ -112,8 +125,8 @@ def cell_backward(spec, w, saved, dout, dstate):
     if cell == "lstm":
         return lstm.backward(w, saved, dstate)
     if cell.startswith("gru"):
-        return gru.backward(w, saved, dstate, cell == "gru", spec.candidate_activation)
-    return rnn.backward(w, saved, dstate, phi=cell.removeprefix("rnn_"))
+        return gru.backward(w, saved, dstate, *spec.gru_options)
+    return rnn.backward(w, saved, dstate, spec.function, spec.activation_clip)
 
 
 def as_parts(state):

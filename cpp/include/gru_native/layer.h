@@ -12,7 +12,7 @@
 
 namespace gru_native {
 
-enum class Cell { rnn_tanh, rnn_relu, lstm, gru };
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru, rnn };  // rnn: with any function, `nonlinearity`
 
 // How an LSTM differs from the usual one (Greff et al. 2017; Sak, Senior and Beaufays 2014). All combine, but
 // coupled_gates needs both gates.
@@ -20,7 +20,7 @@ struct LstmVariant {
   bool peephole = false;       // i and f also see c(t-1), o sees c(t), each unit its own
   bool coupled_gates = false;  // f = 1 - i
   bool input_gate = true, forget_gate = true, output_gate = true;  // false: 1, and no weights
-  Activation input_activation = Activation::tanh, output_activation = Activation::tanh;
+  ActivationFunction input_activation = Activation::tanh, output_activation = Activation::tanh;
   double cell_clip = 0;        // c is held within [-cell_clip, cell_clip]; 0: it is not
 };
 
@@ -37,7 +37,10 @@ struct LayerSpec {
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
   LstmVariant lstm;            // LSTM only
-  Activation candidate_activation = Activation::tanh;  // GRU only: of n
+  ActivationFunction candidate_activation = Activation::tanh;  // GRU only: of n
+  ActivationFunction gate_activation = Activation::sigmoid;    // LSTM and GRU: of their gates
+  ActivationFunction nonlinearity = Activation::tanh;          // Cell::rnn only
+  double activation_clip = 0;  // what goes into an activation is held within [-clip, clip] first; 0: it is not
 
   GRU_NATIVE_API void validate() const;
   std::int64_t directions() const { return bidirectional ? 2 : 1; }
@@ -49,6 +52,9 @@ struct LayerSpec {
     return 1 + lstm.input_gate + (lstm.forget_gate && !lstm.coupled_gates) + lstm.output_gate;
   }
   bool has_c() const { return cell == Cell::lstm; }
+  ActivationFunction rnn_function() const {  // of an RNN
+    return cell == Cell::rnn_tanh ? Activation::tanh : cell == Cell::rnn_relu ? Activation::relu : nonlinearity;
+  }
 };
 
 // One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it

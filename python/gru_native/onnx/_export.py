@@ -14,12 +14,12 @@ import onnx.helper
 import onnx.numpy_helper
 
 from .. import __version__
-from .._arguments import flag
+from .._arguments import Function, flag
 from .._chain import Block, Chain
 from .._dense import Dense
 from .._layers import GRU, LSTM, RNN
 from .._weights import Array
-from ._functions import Function, onnx_functions
+from ._functions import onnx_functions
 from ._model import PathLike
 from ._operators import _BLOCKS, _PEEPHOLES
 

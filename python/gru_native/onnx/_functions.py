@@ -7,9 +7,8 @@ what they need, in the order of the names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
-Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
+from .._arguments import Function
 
 # Name in lower case -> this project's, and what alpha and beta are where a node says nothing; None:
 # ONNX has no default. The defaults are those of the ONNX operators of the same names.

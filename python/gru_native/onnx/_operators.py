@@ -183,7 +183,7 @@ def recurrent(
             bias="B" in given,
             bidirectional=together,
             dtype=own,
-            **_known(options.cells[first]),
+            **options.cells[first],
             **({"peephole": True} if "P" in given else {}),
         )
         weights: dict[str, Array] = {}
@@ -251,7 +251,3 @@ def _weights(
             if not (coupled and gate == "f"):
                 weights[f"weight_c{gate}{end}"] = thirds[place]
     return weights
-
-
-def _known(options: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in options.items() if (k, v) != ("gate_activation", "sigmoid")}
