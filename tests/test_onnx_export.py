@@ -9,24 +9,41 @@ onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 
-FUNCTIONS = ("tanh", "sigmoid", "relu", "identity")
+FUNCTIONS = ("tanh", "sigmoid", "relu", "identity")  # of Dense
+# Numbers that float32 has, which is what ONNX has.
+MORE = [*FUNCTIONS, "softsign", "softplus", "leaky_relu", "thresholded_relu", "elu"]
+MORE += ["hard_sigmoid", ("leaky_relu", 0.125), ("thresholded_relu", 0.5), ("elu", 0.75)]
+MORE += [("affine", 0.5, 0.25), ("hard_sigmoid", 0.25, 0.375), ("scaled_tanh", 1.5, 0.75)]
 SEEDS = range(60)
 
 
-def random_recurrent(rng, input_size, dtype, batch_first):
+SINGLE = ["leaky_relu", "hard_sigmoid"]  # whose usual numbers are none of float32
+TAME = ["tanh", "sigmoid", "softsign", "hard_sigmoid", ("scaled_tanh", 1.5, 0.75)]  # no explosion
+
+
+def random_recurrent(rng, input_size, dtype, batch_first, runtime):
     """A layer with random sizes, options and weights that ONNX can express."""
     kind = (gru_native.RNN, gru_native.LSTM, gru_native.GRU)[rng.integers(3)]
     options = {"bidirectional": bool(rng.integers(2)), "bias": bool(rng.integers(4))}
+
+    def function():
+        names = TAME if runtime else [n for n in MORE if dtype == np.float32 or n not in SINGLE]
+        return names[rng.integers(len(names))]
+
+    # ONNX Runtime does not limit what the LSTM's h sees of c
+    if rng.integers(3) == 0 and not (runtime and kind is gru_native.LSTM):
+        options["activation_clip"] = float(np.float32(rng.uniform(0.2, 2)))
     if kind is gru_native.RNN:
-        options["nonlinearity"] = str(rng.choice(["tanh", "relu"]))
+        options["nonlinearity"] = function()
     elif kind is gru_native.GRU:
         options["reset_after"] = bool(rng.integers(2))
-        options["candidate_activation"] = str(rng.choice(FUNCTIONS))
+        for name in ("candidate_activation", "gate_activation"):
+            options[name] = function()
     else:
         options["peephole"] = bool(rng.integers(2))
         options["coupled_gates"] = bool(rng.integers(2))
-        for name in ("input_activation", "output_activation"):
-            options[name] = str(rng.choice(FUNCTIONS))
+        for name in ("input_activation", "output_activation", "gate_activation"):
+            options[name] = function()
     return kind(
         input_size,
         int(rng.integers(1, 8)),
@@ -44,14 +61,14 @@ def output_size(block):
     return block.hidden_size * (1 + block.bidirectional)
 
 
-def random_model(rng):
-    """A layer, or a chain of up to three blocks."""
+def random_model(rng, runtime=False):
+    """A layer, or a chain of up to three blocks; such as ONNX Runtime can compute, too."""
     dtype = (np.float32, np.float64)[rng.integers(2)]
     batch_first = bool(rng.integers(2))
     width, blocks = int(rng.integers(1, 7)), []
     for _ in range(rng.integers(1, 4)):
         if rng.integers(3):
-            blocks.append(random_recurrent(rng, width, dtype, batch_first))
+            blocks.append(random_recurrent(rng, width, dtype, batch_first, runtime))
         else:
             dense = {"activation": str(rng.choice(FUNCTIONS)), "bias": bool(rng.integers(2))}
             size = int(rng.integers(1, 6))
@@ -140,10 +157,24 @@ def test_round_trip_is_exact(seed, tmp_path):
 
     back = zip(split_layers(loaded.layer()), split_layers(model), strict=True)
     for (options, mine), (expected_options, theirs) in back:
-        assert options == expected_options
+        assert numbered(options) == numbered(expected_options)
         assert list(mine) == list(theirs)
         for name in mine:
             assert_same_bits(mine[name], theirs[name], name)
+
+
+USUAL = {"leaky_relu": (0.01,), "thresholded_relu": (1,), "elu": (1,), "hard_sigmoid": (0.2, 0.5)}
+
+
+def numbered(options):
+    """Options with the numbers of functions that have usual ones, as float32, which ONNX has."""
+
+    def written(value):
+        if isinstance(value, str) and value in USUAL:
+            value = (value, *USUAL[value])
+        return (value[0], *map(np.float32, value[1:])) if isinstance(value, tuple) else value
+
+    return {name: written(value) for name, value in options.items()}
 
 
 def split_layers(model):
@@ -162,9 +193,9 @@ def split_layers(model):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_onnx_runtime_computes_the_same(seed, tmp_path, runtime):
     rng = np.random.default_rng([1, seed])
-    model = random_model(rng)
+    model = random_model(rng, runtime=True)
     while model.dtype == np.float64 and recurrent_of(model):  # which ONNX Runtime does not have
-        model = random_model(rng)
+        model = random_model(rng, runtime=True)
     state, lengths = bool(rng.integers(2)), bool(rng.integers(2))
     path = tmp_path / "model.onnx"
     gru_native.onnx.export(model, path, state=state, lengths=lengths)
@@ -179,6 +210,38 @@ def test_onnx_runtime_computes_the_same(seed, tmp_path, runtime):
     tolerance = 1e-5 if model.dtype == np.float32 else 1e-12
     for name, value in expected.items():
         assert_close(actual[name], value, tolerance, name)
+
+
+@pytest.mark.parametrize("function", MORE, ids=str)
+def test_onnx_runtime_has_the_same_functions(function, tmp_path, runtime):
+    x = np.random.default_rng(0).standard_normal((6, 4, 3), np.float32)
+    for layer in (
+        gru_native.RNN(3, 5, nonlinearity=function, seed=0),
+        gru_native.GRU(3, 5, candidate_activation=function, seed=1, activation_clip=1.5),
+        gru_native.GRU(3, 5, gate_activation=function, reset_after=False, seed=2),
+        gru_native.LSTM(3, 5, input_activation=function, output_activation="elu", seed=3),
+        gru_native.LSTM(3, 5, output_activation=function, bidirectional=True, seed=4),
+        gru_native.LSTM(3, 5, gate_activation=function, peephole=True, seed=5),
+    ):
+        gru_native.onnx.export(layer, tmp_path / "model.onnx")
+        session = runtime.InferenceSession(tmp_path / "model.onnx")
+        assert_close(session.run(["y"], {"x": x})[0], layer(x)[0], 1e-5, repr(layer))
+
+
+def test_numbers_that_are_no_float32(tmp_path):
+    """Where the layer is float64, 0.1 would become another number."""
+    path = tmp_path / "model.onnx"
+    exact = float(np.float32(0.1))
+    for options in ({"activation_clip": 0.1}, {"nonlinearity": ("leaky_relu", 0.1)}):
+        gru_native.onnx.export(gru_native.RNN(2, 3, **options), path)
+        with pytest.raises(ValueError, match=rf"is 0.1; ONNX's .*float32: expected {exact}"):
+            gru_native.onnx.export(gru_native.RNN(2, 3, dtype=np.float64, **options), path)
+    gru_native.onnx.export(gru_native.RNN(2, 3, activation_clip=exact, dtype=np.float64), path)
+    # the default 0.01 of both is none either, but needs no writing down
+    rnn = gru_native.RNN(2, 3, nonlinearity="leaky_relu", dtype=np.float64, seed=0)
+    gru_native.onnx.export(rnn, path)
+    x = np.random.default_rng(0).standard_normal((4, 2, 2))
+    assert_same_bits(gru_native.onnx.load(path)(x)[0], rnn(x)[0])
 
 
 @pytest.mark.parametrize(
