@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def from_torch(module, example, dynamo=False, **options):
+def from_torch(module, *example, dynamo=False, **options):
     """What torch.onnx.export writes, by either of its exporters."""
     import torch
 
@@ -18,9 +18,9 @@ def from_torch(module, example, dynamo=False, **options):
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         file = io.BytesIO()
         if dynamo:
-            program = torch.onnx.export(module, (example,), dynamo=True, verbose=False, **options)
+            program = torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
             return program.model_proto
-        torch.onnx.export(module, (example,), file, dynamo=False, **options)
+        torch.onnx.export(module, example, file, dynamo=False, **options)
     return onnx.load_from_string(file.getvalue())
 
 

@@ -1,5 +1,6 @@
 """Every Python snippet in the README and in the page on conventions runs by itself."""
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +28,7 @@ def test_they_are_found():
 
 @pytest.mark.parametrize(("name", "code"), SNIPPETS)
 def test_snippet(name, code, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))
     for package in ("torch", "onnx", "onnxruntime", "keras"):
         if re.search(rf"^import {package}$", code, re.MULTILINE):
             pytest.importorskip(package)

@@ -376,6 +376,32 @@ def _argmax(node: Node, x: Array) -> Sequence[Array]:
     return [np.expand_dims(y, axis) if node.attributes.get("keepdims", 1) else y]
 
 
+# --- sorting, as packed sequences are written
+
+
+@_operator("TopK")
+def _top_k(node: Node, x: Array, count: Array | None = None) -> Sequence[Array]:
+    axis = node.attributes.get("axis", -1)
+    k = node.attributes.get("k") if count is None else integers("K", count)[0]
+    if k is None or not 0 <= k <= x.shape[axis]:
+        raise ValueError(f"K is {k}; expected 0 to {x.shape[axis]}")
+    if node.attributes.get("largest", 1):  # a stable order from the end, so that ties stay
+        order = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, "stable"), axis)
+    else:
+        order = np.argsort(x, axis, "stable")
+    chosen = np.take(order, range(k), axis)
+    return [np.take_along_axis(x, chosen, axis), chosen.astype(np.int64)]
+
+
+@_operator("ScatterElements")
+def _scatter_elements(node: Node, x: Array, indices: Array, updates: Array) -> Sequence[Array]:
+    if node.attributes.get("reduction", "none") != "none":
+        raise ValueError(f"reduction is {node.attributes['reduction']!r}, which is not supported")
+    result = x.copy()
+    np.put_along_axis(result, indices, updates, node.attributes.get("axis", 0))
+    return [result]
+
+
 # --- activation functions
 
 

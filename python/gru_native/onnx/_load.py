@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _files
+from .._arguments import flag
 from .._chain import Block, Chain
 from .._weights import Array
 from ._model import Input, PathLike, read, shown
@@ -52,19 +53,21 @@ class Model:
         results = self._program.run(
             {name: _checked(name, given[name], self.inputs[name]) for name in names}
         )
-        outputs = tuple(np.ascontiguousarray(results[name]) for name in self.outputs)
+        # copies: what comes out may be an input, a constant or a part of either
+        outputs = tuple(np.array(results[name], order="C") for name in self.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def layer(self) -> Block | Chain:
+    def layer(self, *, logits: bool = False) -> Block | Chain:
         """What computes the model's first output as a layer or a chain, with copies of its weights.
 
-        A model that takes the last step only gives a layer that returns all. Raises ValueError,
-        naming the node, for a model that is no chain of recurrent and dense layers.
+        A model that takes the last step only gives a layer that returns all. With ``logits`` a
+        Softmax at the end is left out, and whatever else comes behind the last layer. Raises
+        ValueError, naming the node, for a model that is no chain of recurrent and dense layers.
         """
         found = self._recognise()
-        if found.tail:
+        if found.tail and not flag("logits", logits):
             raise ValueError(
-                f"{found.tail[0].label} is no layer; expected recurrent and dense ones"
+                f"{found.tail[0].label} is no layer; logits=True leaves out what is behind the last"
             )
         return found.layer
 
@@ -77,12 +80,12 @@ class Model:
         """
         return ModelStream(self._recognise(), batch_size)
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, logits: bool = False) -> None:
         """Write the layers to a file that ``gru_native.load`` and C++ read: see gru_native.save.
 
-        Raises ValueError, naming the node, for a model that is no chain of layers.
+        ``logits`` and errors as for ``layer``.
         """
-        _files.save(self.layer(), path)
+        _files.save(self.layer(logits=logits), path)
 
     def _recognise(self) -> Recognition:
         if self._recognition is None:
