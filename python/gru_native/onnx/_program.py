@@ -58,6 +58,7 @@ class Program:
                 continue
             self.nodes.append(node)
         self.nodes, self.dense = fuse(self.nodes, self.constants, self.outputs)
+        self._forget_weights()
         self._last_use = {name: i for i, node in enumerate(self.nodes) for name in node.inputs}
 
     def _fold(self, node: Node, room: int) -> int:
@@ -78,6 +79,14 @@ class Program:
         if all(name in self.constants for name in weights.values()):
             self.layers[node.outputs] = _layer(node, self.constants)
 
+    def _forget_weights(self) -> None:
+        """The layers have copies of their weights; the tensors are not needed any more."""
+        needed = {*self.outputs}
+        for node in self.nodes:
+            own = _weight_names(node).values() if node.outputs in self.layers else ()
+            needed.update(name for name in node.inputs if name not in own)
+        self.constants = {name: a for name, a in self.constants.items() if name in needed}
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name; feeds has all inputs. Raises ValueError, naming the node."""
         values: dict[str, Array] = {**self.constants, **feeds}
@@ -96,12 +105,12 @@ class Program:
     def compute(self, node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
         """A node's outputs, by name, from its inputs."""
         with named(node), np.errstate(all="ignore"):
-            inputs: list[Any] = [values[name] if name else None for name in node.inputs]
             if node.op in RECURRENT:
                 results: Sequence[Any] = self._recurrent(node, values)
             elif node.op == DENSE:
-                results = [self.dense[node.outputs](inputs[0])]
+                results = [self.dense[node.outputs](values[node.inputs[0]])]
             else:
+                inputs = [values[name] if name else None for name in node.inputs]
                 results = OPERATORS[node.op](node, *inputs)
             if len(results) < len([name for name in node.outputs if name]):
                 raise ValueError(f"has {len(node.outputs)} outputs; expected {len(results)}")
