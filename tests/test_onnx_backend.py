@@ -11,7 +11,7 @@ from onnx.backend.test.case import node as node_cases  # noqa: E402
 from onnx.backend.test.runner import Runner  # noqa: E402
 
 import gru_native.onnx  # noqa: E402
-from helpers import assert_same_bits  # noqa: E402
+from helpers import assert_same_bits, run_python  # noqa: E402
 from test_onnx_operators import OPS, Case, random_case  # noqa: E402
 
 
@@ -176,3 +176,16 @@ def test_missing_weights(case):
     node.input[2] = ""
     with pytest.raises(ValueError, match=r"the_node|LSTM"):
         gru_native.onnx.prepare(case.model(node=node))
+
+
+def test_without_the_package():
+    code = """
+import sys
+sys.modules["onnx"] = None
+import gru_native
+try:
+    import gru_native.onnx
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install 'gru-native[onnx]'" in run_python(code).stdout

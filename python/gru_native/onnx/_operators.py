@@ -78,8 +78,7 @@ class Recurrent:
         else:
             y = np.zeros((steps, batch, directions * layer.hidden_size), layer.dtype)
         y = y.reshape(steps, batch, directions, layer.hidden_size)
-        y = y if self.layout else y.transpose(0, 2, 1, 3)
-        y = y.transpose(1, 0, 2, 3) if self.layout else y
+        y = y.transpose((1, 0, 2, 3) if self.layout else (0, 2, 1, 3))
         if self.layout:
             states = [state.swapaxes(0, 1) for state in states]
         outputs = [np.ascontiguousarray(a, self.dtype) for a in (y, *states)]
