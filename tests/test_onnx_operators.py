@@ -45,7 +45,8 @@ class Case:
 
         def info(name):
             own = onnx.TensorProto.INT32 if name == "sequence_lens" else kind
-            return helper.make_tensor_value_info(name, own, None)
+            rank = self.tensors[name].ndim if name in self.tensors else 4 if name == "Y" else 3
+            return helper.make_tensor_value_info(name, own, [None] * rank)
 
         graph = helper.make_graph(
             [node],
@@ -261,20 +262,29 @@ def by_runtime(case):
     return session.run(None, case.feeds())
 
 
-# What ONNX Runtime computes otherwise than the documentation, or not at all: layout 1, float64
-# LSTMs with any options, clip for what h sees of Ct, functions without their numbers. A LeakyRelu,
-# Elu and so on of its LSTM has other bits, but the same meaning.
+# ONNX Runtime has no layout 1 and no float64 for these functions. It hands on 0, not the initial
+# state where a length is 0, and does not bound what h sees of Ct. Its tanh is an approximation.
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("op", OPS)
 def test_against_onnx_runtime(op, seed):
     rng = np.random.default_rng([79, OPS.index(op), seed])
     attributes = own_attributes(op, rng)
-    if op == "LSTM" and seed % 2:
-        attributes.pop("clip", None)
-    directions = 2 if attributes["direction"] == "bidirectional" else 1
     names = [str(n) for n in rng.choice(list(onnx_ops.FUNCTIONS), len(onnx_ops.USUAL[op]))]
-    case = random_case(op, rng, names=names * directions, **attributes).cast(np.float32)
+    names *= 2 if attributes["direction"] == "bidirectional" else 1
+    clip = attributes.pop("clip", None) if op == "LSTM" else None
+    case = random_case(op, rng, names=names, **attributes).cast(np.float32)
+    if clip and "initial_c" not in case.tensors:  # Ct stays below the clip in the first step
+        case.tensors["X"] = 2 * case.tensors["X"][:1]
+        case.attributes.update(
+            clip=1.0, activations=["Sigmoid", "Tanh", "Tanh"] * (len(names) // 3)
+        )
+        case.attributes.pop("activation_alpha", None)
+        case.attributes.pop("activation_beta", None)
     case.attributes["hidden_size"] = case.tensors["R"].shape[2]
+    if "sequence_lens" in case.tensors:
+        case.tensors["sequence_lens"] = case.tensors["sequence_lens"].clip(
+            1, len(case.tensors["X"])
+        )
     outputs = gru_native.onnx.prepare(case.model()).run(case.feeds())
     for actual, expected in zip(outputs, by_runtime(case), strict=True):
-        assert_close(actual, expected, 1e-5)
+        assert_close(actual, expected, 5e-5)

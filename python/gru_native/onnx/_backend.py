@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from .._weights import Array
 from ._load import Model, load
-from ._model import Graph, Input, node_of
+from ._model import Graph, Input, _node
 from ._program import Program
 
 
-class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # untyped
+class Prepared(onnx.backend.base.BackendRep):
     """A model that is ready to run; see ``prepare``."""
 
     def __init__(self, model: Model) -> None:
@@ -39,7 +39,7 @@ class Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]  # untyped
         return result
 
 
-class Backend(onnx.backend.base.Backend):  # type: ignore[misc]  # untyped
+class Backend(onnx.backend.base.Backend):
     """``onnx.backend.base.Backend`` on this core; the module has its methods as functions."""
 
     @classmethod
@@ -100,7 +100,7 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]  # untyped
         )
         types = {name: Input(np.asarray(arrays[name]).dtype, None) for name in arrays}
         outputs = [name for name in node.output if name]
-        graph = Graph(types, outputs, {}, [node_of(node, opset)])
+        graph = Graph(types, outputs, {}, [_node(node, opset, None)])
         return Prepared(Model(Program(graph))).run(arrays)
 
 
