@@ -21,7 +21,7 @@ from .._layers import GRU, LSTM, RNN
 from .._weights import Array
 from ._functions import onnx_functions
 from ._model import PathLike
-from ._operators import _BLOCKS, _PEEPHOLES
+from ._operators import BLOCKS, PEEPHOLES
 
 OPSET, IR_VERSION = 17, 8
 _DENSE = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu"}
@@ -249,7 +249,7 @@ def _gates(layer: RNN | LSTM | GRU, rows: Array) -> Array:
     blocks = np.split(rows, len(rows) // layer.hidden_size)
     if len(blocks) == 3 and isinstance(layer, LSTM):  # coupled: i g o; f is there, but unused
         blocks.insert(1, np.zeros_like(blocks[0]))
-    return np.concatenate([blocks[k] for k in np.argsort(_BLOCKS[type(layer).__name__])])
+    return np.concatenate([blocks[k] for k in np.argsort(BLOCKS[type(layer).__name__])])
 
 
 def _peepholes(writer: _Writer, layer: LSTM, k: int, own: str) -> str:
@@ -257,6 +257,6 @@ def _peepholes(writer: _Writer, layer: LSTM, k: int, own: str) -> str:
     rows = []
     for suffix in _suffixes(layer, k):
         unused = np.zeros(layer.hidden_size, layer.dtype)  # f where it is 1 - i
-        names = [f"weight_c{gate}{suffix}" for gate in _PEEPHOLES]
+        names = [f"weight_c{gate}{suffix}" for gate in PEEPHOLES]
         rows.append(np.concatenate([layer.weights.get(name, unused) for name in names]))
     return writer.tensor(f"{own}P", np.stack(rows))
