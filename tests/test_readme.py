@@ -1,25 +1,39 @@
-"""Every Python snippet in the README runs by itself."""
+"""Every Python snippet in the README and in the page on conventions runs by itself."""
 
+import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = {
+    name: (ROOT / name).read_text("utf-8")
+    for name in ("README.md", "python/gru_native/CONVENTIONS.md")
+}
 SNIPPETS = [
-    pytest.param(code, id=section.splitlines()[0])
-    for section in re.split(r"^## ", README, flags=re.MULTILINE)
+    pytest.param(name, code, id=f"{Path(name).stem}-{section.splitlines()[0]}")
+    for name, text in DOCUMENTS.items()
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)
     for code in re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
 ]
 
 
 def test_they_are_found():
-    assert len(SNIPPETS) == README.count("```python") >= 4
+    for name, text in DOCUMENTS.items():
+        found = [snippet for snippet in SNIPPETS if snippet.values[0] == name]
+        assert len(found) == text.count("```python") >= 4
 
 
-@pytest.mark.parametrize("code", SNIPPETS)
-def test_snippet(code, tmp_path, monkeypatch):
-    if "import torch" in code:
-        pytest.importorskip("torch")
+@pytest.mark.parametrize(("name", "code"), SNIPPETS)
+def test_snippet(name, code, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))
+    for package in ("torch", "onnx", "onnxruntime", "keras"):
+        if re.search(rf"^import {package}$", code, re.MULTILINE):
+            pytest.importorskip(package)
+    for package in re.findall(r"gru_native\.(?:torch|keras)\b", code):
+        if find_spec(package) is None:
+            pytest.skip(f"there is no {package} yet")
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, name, "exec"), {})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _core
 from ._chain import Block, Chain
@@ -37,9 +38,9 @@ def save(model: Block | Chain, path: PathLike) -> None:
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
     package = safetensors()
     blocks = (
-        [_describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
+        [describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
         if isinstance(model, Chain)
-        else [_describe(model, "")]
+        else [describe(model, "")]
     )
     metadata = {KEY: json.dumps({"version": VERSION, "blocks": blocks})}
     path = Path(path)
@@ -94,11 +95,7 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
 
     layers: list[Block] = []
     for block in blocks:
-        options = {k: v for k, v in block.items() if k not in ("type", "prefix")}
-        for clip in CLIPS:
-            if options.get(clip) == 0:
-                del options[clip]
-        layer = CLASSES[block["type"]](**options, dtype=dtype)
+        layer = build(block, dtype)
         layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
         layers.append(layer)
     if len(layers) == 1 and not blocks[0]["prefix"].removesuffix(".").isdigit():
@@ -106,7 +103,7 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
     return Chain(layers)
 
 
-def _describe(block: Block, prefix: str) -> dict[str, Any]:
+def describe(block: Block, prefix: str = "") -> dict[str, Any]:
     """The options are those of the class's constructor, kept under the same names."""
     names = [n for n in inspect.signature(type(block)).parameters if n not in ("dtype", "seed")]
     options = {name: getattr(block, name) for name in names}
@@ -114,6 +111,15 @@ def _describe(block: Block, prefix: str) -> dict[str, Any]:
         if options.get(clip, 0) is None:
             options[clip] = 0.0
     return {"type": type(block).__name__, "prefix": prefix, **options}
+
+
+def build(description: Mapping[str, Any], dtype: DTypeLike) -> Any:
+    """The layer that was described, with new weights."""
+    options = {k: v for k, v in description.items() if k not in ("type", "prefix")}
+    for clip in CLIPS:
+        if options.get(clip) == 0:
+            del options[clip]
+    return CLASSES[description["type"]](**options, dtype=dtype)
 
 
 def _common_dtype(dtypes: Mapping[str, str]) -> type[np.floating[Any]]:

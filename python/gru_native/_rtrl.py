@@ -41,7 +41,8 @@ class RTRL:
     step. With 32 units and 16 inputs an LSTM keeps 6.6 MB a sequence in float64.
 
     layer is an RNN, GRU or LSTM with one layer in one direction and any options of its cell but
-    zoneout, layer_norm and gate_recurrence; anything else is a ValueError. Weights that are edited count from the next step on.
+    zoneout, layer_norm and gate_recurrence; anything else is a ValueError. Weights that are edited
+    count from the next step on.
     """
 
     def __init__(self, layer: Recurrent, batch_size: int = 1) -> None:

@@ -6,6 +6,8 @@ what they need, in the order of the names.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .._arguments import Function
 
 # Name in lower case -> this project's, and what alpha and beta are where a node says nothing; None:
@@ -48,6 +50,8 @@ def functions(names: list[str], alphas: list[float], betas: list[float]) -> list
             if number is None:
                 raise ValueError(f"{attribute} has no number for {name}, which has no default")
             numbers.append(float(number))
+        if (own, *numbers) == ("affine", 1.0, 0.0):
+            own, numbers = "identity", []
         result.append((own, *numbers) if numbers else own)  # type: ignore[arg-type]
     for values, given, attribute in zip(left, (alphas, betas), _LISTS, strict=True):
         if values:
@@ -56,3 +60,22 @@ def functions(names: list[str], alphas: list[float], betas: list[float]) -> list
                 f"{len(given) - len(values)} for activations {', '.join(names)}"
             )
     return result
+
+
+def onnx_functions(ours: Sequence[Function]) -> tuple[list[str], list[float], list[float], bool]:
+    """The other way round: names, alphas, betas, and whether these are all the defaults."""
+    names: list[str] = []
+    numbers: tuple[list[float], list[float]] = ([], [])
+    usual = True
+    known = {name.lower(): name for name in NAMES.replace(" or", ",").split(", ")}
+    for function in ours:
+        own, *given = (function,) if isinstance(function, str) else function
+        if own == "identity":
+            own, given = "affine", [1.0, 0.0]
+        name, defaults = next((n, d) for n, (its, d) in _FUNCTIONS.items() if its == own)
+        names.append(known[name])
+        filled = [float(n) for n in (*given, *defaults[len(given) :]) if n is not None]
+        usual = usual and filled == list(defaults)
+        for values, number in zip(numbers, filled, strict=False):
+            values.append(number)
+    return names, *numbers, usual

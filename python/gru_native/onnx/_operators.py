@@ -17,11 +17,10 @@ from .._weights import Array
 from ._attributes import Attributes, read
 
 # Our blocks of rows (i f g o, r z n) from ONNX's.
-_BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
+BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
 _COUPLED = (0, 3, 1)  # f has no weights of its own
-_PEEPHOLES = {"i": 0, "o": 1, "f": 2}
+PEEPHOLES = {"i": 0, "o": 1, "f": 2}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")  # of the LSTM
-_REDUCED = ("float16", "bfloat16")  # computed in float32
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Recurrent:
 
     layers: one layer, or two of one direction each where the two directions have different
     functions. direction: "forward", "reverse" or "bidirectional". dtype: of the node's tensors;
-    float16 and bfloat16 are computed in float32.
+    float16 is computed in float32.
     """
 
     layers: tuple[RNN | LSTM | GRU, ...]
@@ -79,8 +78,7 @@ class Recurrent:
         else:
             y = np.zeros((steps, batch, directions * layer.hidden_size), layer.dtype)
         y = y.reshape(steps, batch, directions, layer.hidden_size)
-        y = y if self.layout else y.transpose(0, 2, 1, 3)
-        y = y.transpose(1, 0, 2, 3) if self.layout else y
+        y = y.transpose((1, 0, 2, 3) if self.layout else (0, 2, 1, 3))
         if self.layout:
             states = [state.swapaxes(0, 1) for state in states]
         outputs = [np.ascontiguousarray(a, self.dtype) for a in (y, *states)]
@@ -161,14 +159,14 @@ def recurrent(
     Raises ValueError or TypeError, naming the attribute or tensor, for what the operator does not
     have, wrong shapes and wrong dtypes.
     """
-    if op_type not in _BLOCKS:
+    if op_type not in BLOCKS:
         raise ValueError(f"op_type is {op_type!r}; expected 'RNN', 'LSTM' or 'GRU'")
     for name in ("W", "R"):
         if tensors.get(name) is None:
             raise ValueError(f"{name} is missing; expected a tensor")
     given = {name: np.asarray(array) for name, array in tensors.items() if array is not None}
     dtype = _dtype(given)
-    own = np.dtype(np.float32) if dtype.name in _REDUCED else dtype
+    own = np.dtype(np.float32) if dtype == np.float16 else dtype
     options = read(op_type, attributes, given["R"].shape[-1] if given["R"].ndim == 3 else None)
     _check_shapes(op_type, options, given)
     given = {name: array.astype(own, copy=False) for name, array in given.items()}
@@ -196,8 +194,8 @@ def recurrent(
 
 def _dtype(tensors: Mapping[str, Array]) -> np.dtype[Any]:
     dtype = tensors["W"].dtype
-    if dtype.name not in ("float32", "float64", *_REDUCED):
-        raise TypeError(f"W has dtype {dtype}; expected float32, float64, float16 or bfloat16")
+    if dtype.name not in ("float16", "float32", "float64"):
+        raise TypeError(f"W has dtype {dtype}; expected float32, float64 or float16")
     for name, array in tensors.items():
         if array.dtype != dtype:
             raise TypeError(f"{name} has dtype {array.dtype}; expected {dtype}, as W")
@@ -205,7 +203,7 @@ def _dtype(tensors: Mapping[str, Array]) -> np.dtype[Any]:
 
 
 def _check_shapes(op_type: str, options: Attributes, tensors: Mapping[str, Array]) -> None:
-    gates, hidden = len(_BLOCKS[op_type]), options.hidden_size
+    gates, hidden = len(BLOCKS[op_type]), options.hidden_size
     shapes = {
         "W": (options.directions, gates * hidden, "input_size"),
         "R": (options.directions, gates * hidden, hidden),
@@ -233,7 +231,7 @@ def _weights(
 ) -> dict[str, Array]:
     hidden = options.hidden_size
     coupled = bool(options.cells[direction].get("coupled_gates"))
-    blocks = _COUPLED if coupled else _BLOCKS[op_type]
+    blocks = _COUPLED if coupled else BLOCKS[op_type]
 
     def ours(rows: Array) -> Array:
         return np.concatenate([rows[k * hidden : (k + 1) * hidden] for k in blocks])
@@ -247,7 +245,7 @@ def _weights(
             weights[f"bias_{name}{end}"] = ours(bias)
     if "P" in tensors:
         thirds = np.split(tensors["P"][direction], 3)
-        for gate, place in _PEEPHOLES.items():
+        for gate, place in PEEPHOLES.items():
             if not (coupled and gate == "f"):
                 weights[f"weight_c{gate}{end}"] = thirds[place]
     return weights

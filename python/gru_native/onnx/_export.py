@@ -1,0 +1,263 @@
+"""Layers and chains as ONNX models."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.checker
+import onnx.helper
+import onnx.numpy_helper
+
+from .. import __version__
+from .._arguments import Function, flag
+from .._chain import Block, Chain
+from .._dense import Dense
+from .._layers import _USUAL, GRU, LSTM, RNN
+from .._weights import Array
+from ._functions import onnx_functions
+from ._model import PathLike
+from ._operators import BLOCKS, PEEPHOLES
+
+OPSET, IR_VERSION = 17, 8
+# All other options, those of the future among them, must have their usual values.
+_EXPRESSIBLE = {
+    *("nonlinearity", "gate_activation", "input_activation", "output_activation"),
+    *("candidate_activation", "activation_clip", "peephole", "coupled_gates", "reset_after"),
+}
+_DENSE = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu"}
+
+
+def export(
+    layer: Block | Chain, path: PathLike, *, state: bool = False, lengths: bool = False
+) -> None:
+    """Write a layer or a chain as an ONNX model, whole or not at all.
+
+    Its input is "x", (seq, batch, input_size) or with ``batch_first`` (batch, seq, input_size), of
+    the layer's dtype; its outputs are "y" and the final states "h_n" and, of an LSTM, "c_n", each
+    (num_layers * directions, batch, hidden_size). With ``state`` the initial states are inputs,
+    too, "h_0" and "c_0", else they are zero; with ``lengths`` there is an input "lengths",
+    (batch,), int32. The states of a chain's recurrent layers are numbered: "h_n_0", "h_n_1". Each
+    layer of a stack is a node; ``load`` makes the same layers of them again, bit for bit. Past the
+    end of a sequence "y" is 0, and what a dense layer behind makes of 0.
+
+    Raises ValueError, naming the option, for what ONNX's operators cannot say: projections, missing
+    gates, ``cell_clip`` (theirs limits what goes into activations, not c). Raises TypeError for
+    anything else than a layer or a chain, OSError.
+    """
+    blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
+    for block in blocks:
+        if not isinstance(block, (RNN, LSTM, GRU, Dense)):
+            raise TypeError(f"layer is a {type(block).__name__}; expected a layer or a Chain")
+    writer = _Writer(np.dtype(layer.dtype))
+    model = _model(blocks, writer, flag("state", state), flag("lengths", lengths))
+    if sum(t.ByteSize() for t in writer.tensors) >= 2**31 - 2**20:
+        raise ValueError("layer has weights of 2 GiB or more; expected what fits in an ONNX file")
+    path = Path(path)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.write_bytes(model.SerializeToString())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@dataclass
+class _Writer:
+    """Nodes and tensors so far."""
+
+    dtype: np.dtype[Any]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    tensors: list[onnx.TensorProto] = field(default_factory=list)
+    inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
+    outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
+
+    def node(self, op: str, inputs: list[str], outputs: list[str], **attributes: Any) -> str:
+        name = f"{op.lower()}_{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(op, inputs, outputs, name=name, **attributes))
+        return outputs[0]
+
+    def tensor(self, name: str, array: Array) -> str:
+        self.tensors.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def value(self, name: str, shape: list[int | str], dtype: Any = None) -> onnx.ValueInfoProto:
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype or self.dtype))
+        return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+
+def _model(
+    blocks: tuple[Block, ...], writer: _Writer, state: bool, lengths: bool
+) -> onnx.ModelProto:
+    recurrent = [block for block in blocks if not isinstance(block, Dense)]
+    batch_first = bool(recurrent) and recurrent[0].batch_first
+    order: list[int | str] = ["batch", "seq"] if batch_first else ["seq", "batch"]
+    writer.inputs.append(writer.value("x", [*order, blocks[0].input_size]))
+    if lengths and recurrent:
+        writer.inputs.append(writer.value("lengths", ["batch"], np.int32))
+    x, width = "x", 0
+    if batch_first:
+        x = writer.node("Transpose", ["x"], ["x_by_time"], perm=[1, 0, 2])
+    for i, block in enumerate(blocks):
+        if isinstance(block, Dense):
+            x, width = _dense(writer, block, f"{i}.", x), block.output_size
+        else:
+            place = "" if len(recurrent) == 1 else f"_{recurrent.index(block)}"
+            x = _stack(writer, block, f"{i}.", x, place, state, lengths)
+            width = block.hidden_size * (2 if block.bidirectional else 1)
+    if batch_first:
+        writer.node("Transpose", [x], ["y"], perm=[1, 0, 2])
+    else:
+        writer.node("Identity", [x], ["y"])
+    writer.outputs.insert(0, writer.value("y", [*order, width]))
+    graph = onnx.helper.make_graph(
+        writer.nodes, "gru_native", writer.inputs, writer.outputs, writer.tensors
+    )
+    return onnx.helper.make_model(
+        graph,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="gru_native",
+        producer_version=__version__,
+    )
+
+
+def _dense(writer: _Writer, dense: Dense, prefix: str, x: str) -> str:
+    weight = writer.tensor(f"{prefix}weight", dense.weights["weight"].T)
+    y = writer.node("MatMul", [x, weight], [f"{prefix}product"])
+    if dense.bias:
+        bias = writer.tensor(f"{prefix}bias", dense.weights["bias"])
+        y = writer.node("Add", [y, bias], [f"{prefix}sum"])
+    if dense.activation != "identity":
+        y = writer.node(_DENSE[dense.activation], [y], [f"{prefix}y"])
+    return y
+
+
+def _stack(
+    writer: _Writer,
+    layer: RNN | LSTM | GRU,
+    prefix: str,
+    x: str,
+    place: str,
+    state: bool,
+    lengths: bool,
+) -> str:
+    parts = ["h", "c"] if isinstance(layer, LSTM) else ["h"]
+    directions = 2 if layer.bidirectional else 1
+    rows: list[int | str] = [layer.num_layers * directions, "batch", layer.hidden_size]
+    attributes = _attributes(layer)
+    initial = [
+        _initial(writer, f"{part}_0{place}", rows, layer.num_layers) if state else None
+        for part in parts
+    ]
+    axis = writer.tensor(f"{prefix}axis", np.array([1], np.int64)) if directions == 1 else ""
+    merged = writer.tensor(f"{prefix}merged", np.array([0, 0, -1], np.int64)) if not axis else ""
+    final: list[list[str]] = [[] for _ in parts]
+    for k in range(layer.num_layers):
+        own = f"{prefix}l{k}."
+        inputs = [x, *_weights(writer, layer, k, own), "lengths" if lengths else ""]
+        inputs += ["" if names is None else names[k] for names in initial]
+        if isinstance(layer, LSTM) and layer._cell_options["peephole"]:
+            inputs += [""] * (7 - len(inputs)) + [_peepholes(writer, layer, k, own)]
+        while not inputs[-1]:
+            inputs.pop()
+        ends = [f"{own}{part}_n" for part in parts]
+        y = writer.node(type(layer).__name__, inputs, [f"{own}Y", *ends], **attributes)
+        for i, end in enumerate(ends):
+            final[i].append(end)
+        if axis:
+            x = writer.node("Squeeze", [y, axis], [f"{own}y"])
+        else:  # (seq, 2, batch, hidden) -> (seq, batch, 2 * hidden)
+            y = writer.node("Transpose", [y], [f"{own}by_batch"], perm=[0, 2, 1, 3])
+            x = writer.node("Reshape", [y, merged], [f"{own}y"])
+    for part, all_ends in zip(parts, final, strict=True):
+        writer.node("Concat", all_ends, [f"{part}_n{place}"], axis=0)
+        writer.outputs.append(writer.value(f"{part}_n{place}", rows))
+    return x
+
+
+def _initial(writer: _Writer, name: str, rows: list[int | str], num_layers: int) -> list[str]:
+    writer.inputs.append(writer.value(name, rows))
+    if num_layers == 1:
+        return [name]
+    names = [f"{name}.l{k}" for k in range(num_layers)]
+    writer.node("Split", [name], names, axis=0)
+    return names
+
+
+def _attributes(layer: RNN | LSTM | GRU) -> dict[str, Any]:
+    options: dict[str, Any] = layer._cell_options
+    kind = type(layer).__name__
+    for name, value in options.items():
+        if name not in _EXPRESSIBLE and value != _USUAL[name]:
+            raise ValueError(f"{name} is {value!r}; ONNX's {kind} has no such option")
+    attributes: dict[str, Any] = {"hidden_size": layer.hidden_size}
+    if layer.bidirectional:
+        attributes["direction"] = "bidirectional"
+    if isinstance(layer, RNN):
+        functions: list[Function] = [layer.nonlinearity]
+    elif isinstance(layer, GRU):
+        functions = [options["gate_activation"], options["candidate_activation"]]
+        attributes["linear_before_reset"] = int(layer.reset_after)
+    else:
+        functions = [
+            options[name] for name in ("gate_activation", "input_activation", "output_activation")
+        ]
+        attributes["input_forget"] = int(options["coupled_gates"])
+    if options["activation_clip"]:
+        attributes["clip"] = _single(layer, "activation_clip", options["activation_clip"])
+    names, alphas, betas, usual = onnx_functions(functions * (2 if layer.bidirectional else 1))
+    attributes["activations"] = names
+    for name, values in (("activation_alpha", alphas), ("activation_beta", betas)):
+        # the defaults, too, for not all runtimes have the same; but 0.01 is no float32
+        if values and not (usual and layer.dtype == np.float64):
+            attributes[name] = [_single(layer, name, value) for value in values]
+    return attributes
+
+
+def _single(layer: RNN | LSTM | GRU, name: str, value: Any) -> float:
+    """Attributes are float32, which is enough for a layer of that dtype."""
+    if layer.dtype == np.float64 and float(np.float32(value)) != value:
+        raise ValueError(
+            f"{name} is {value}; ONNX's numbers are float32: expected {float(np.float32(value))} "
+            "or another one of these"
+        )
+    return float(value)
+
+
+def _weights(writer: _Writer, layer: RNN | LSTM | GRU, k: int, own: str) -> list[str]:
+    """W, R and B of one node: rows by gate in ONNX's order, directions stacked."""
+    w, r, b = [], [], []
+    for suffix in _suffixes(layer, k):
+        w.append(_gates(layer, layer.weights[f"weight_ih{suffix}"]))
+        r.append(_gates(layer, layer.weights[f"weight_hh{suffix}"]))
+        if layer.bias:
+            b += [_gates(layer, layer.weights[f"bias_{of}{suffix}"]) for of in ("ih", "hh")]
+    names = [writer.tensor(f"{own}W", np.stack(w)), writer.tensor(f"{own}R", np.stack(r))]
+    bias = np.concatenate(b).reshape(len(w), -1) if b else None
+    return [*names, "" if bias is None else writer.tensor(f"{own}B", bias)]
+
+
+def _suffixes(layer: RNN | LSTM | GRU, k: int) -> list[str]:
+    return [f"_l{k}", f"_l{k}_reverse"] if layer.bidirectional else [f"_l{k}"]
+
+
+def _gates(layer: RNN | LSTM | GRU, rows: Array) -> Array:
+    blocks = np.split(rows, len(rows) // layer.hidden_size)
+    if len(blocks) == 3 and isinstance(layer, LSTM):  # coupled: i g o; f is there, but unused
+        blocks.insert(1, np.zeros_like(blocks[0]))
+    return np.concatenate([blocks[k] for k in np.argsort(BLOCKS[type(layer).__name__])])
+
+
+def _peepholes(writer: _Writer, layer: LSTM, k: int, own: str) -> str:
+    """P of one node, directions stacked."""
+    rows = []
+    for suffix in _suffixes(layer, k):
+        unused = np.zeros(layer.hidden_size, layer.dtype)  # f where it is 1 - i
+        names = [f"weight_c{gate}{suffix}" for gate in PEEPHOLES]
+        rows.append(np.concatenate([layer.weights.get(name, unused) for name in names]))
+    return writer.tensor(f"{own}P", np.stack(rows))

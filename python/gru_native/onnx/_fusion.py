@@ -1,0 +1,88 @@
+"""Dense layers from their parts: MatMul or Gemm, then perhaps Add, then perhaps an activation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .._dense import Dense
+from .._weights import Array
+from ._model import Node
+
+DENSE = "Dense"  # the op of a node that stands for a whole layer; ONNX has none of that name
+ACTIVATIONS = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+
+
+def fuse(
+    nodes: Sequence[Node], constants: Mapping[str, Array], outputs: Sequence[str]
+) -> tuple[list[Node], dict[tuple[str, ...], Dense]]:
+    """The nodes with one for each dense layer, and these layers by their node's outputs."""
+    uses = Counter(name for node in nodes for name in node.inputs)
+    uses.update(outputs)
+    consumer = {name: node for node in nodes for name in node.inputs if uses[name] == 1}
+    gone: set[tuple[str, ...]] = set()
+    left: list[Node] = []
+    layers: dict[tuple[str, ...], Dense] = {}
+    for node in nodes:
+        found = _product(node, constants)
+        if node.outputs in gone:
+            continue
+        if found is None:
+            left.append(node)
+            continue
+        x, weight, bias = found
+        end = node
+        after = consumer.get(end.outputs[0])
+        if bias is None and after is not None and after.op == "Add":
+            bias = _bias(after, end.outputs[0], constants, len(weight))
+            if bias is not None:
+                end = after
+                gone.add(end.outputs)
+                after = consumer.get(end.outputs[0])
+        activation = "identity"
+        if after is not None and after.op in ACTIVATIONS:
+            activation, end = ACTIVATIONS[after.op], after
+            gone.add(end.outputs)
+        fused = node._replace(op=DENSE, inputs=(x,), outputs=end.outputs, attributes={})
+        layers[fused.outputs] = make_dense(weight, bias, activation)
+        left.append(fused)
+    return left, layers
+
+
+def _product(node: Node, constants: Mapping[str, Array]) -> tuple[str, Array, Array | None] | None:
+    """The input, weight (output_size, input_size) and bias of a product that a layer computes."""
+    if node.op not in ("MatMul", "Gemm") or node.inputs[0] in constants:
+        return None
+    weight = constants.get(node.inputs[1])
+    if weight is None or weight.ndim != 2 or 0 in weight.shape:
+        return None
+    if weight.dtype not in (np.float32, np.float64):
+        return None
+    if node.op == "MatMul":
+        return node.inputs[0], weight.T, None
+    own = node.attributes
+    if own.get("transA", 0) or own.get("alpha", 1.0) != 1.0 or own.get("beta", 1.0) != 1.0:
+        return None
+    weight = weight if own.get("transB", 0) else weight.T
+    if len(node.inputs) < 3 or not node.inputs[2]:
+        return node.inputs[0], weight, None
+    bias = constants.get(node.inputs[2])
+    if bias is None or bias.shape not in ((len(weight),), (1, len(weight))):
+        return None
+    return node.inputs[0], weight, bias.reshape(-1)
+
+
+def _bias(add: Node, product: str, constants: Mapping[str, Array], size: int) -> Array | None:
+    other = add.inputs[1] if add.inputs[0] == product else add.inputs[0]
+    bias = constants.get(other)
+    return bias if bias is not None and bias.shape == (size,) else None
+
+
+def make_dense(weight: Array, bias: Array | None, activation: str) -> Dense:
+    """A layer with these weights, in the shapes that Dense has."""
+    outputs, inputs = weight.shape
+    dense = Dense(inputs, outputs, bias=bias is not None, activation=activation, dtype=weight.dtype)
+    dense.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return dense

@@ -1,0 +1,138 @@
+"""``load``: an ONNX model that can be called, streamed and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _files
+from .._arguments import flag
+from .._chain import Block, Chain
+from .._weights import Array
+from ._model import Input, PathLike, read, shown
+from ._program import Program
+from ._recognition import Recognition, recognise
+from ._stream import ModelStream
+
+
+class Model:
+    """What ``load`` returns: ``y = model(x)``; ``model.stream()``; ``model.save(path)``.
+
+    inputs: the names of the model's inputs, with dtype and shape (None: any size). outputs: the
+    names of its outputs.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._recognition: Recognition | None = None
+        self.inputs: Mapping[str, Input] = program.inputs
+        self.outputs: tuple[str, ...] = tuple(program.outputs)
+
+    def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
+        """The model's output, or a tuple if it has several, from its inputs in order or by name.
+
+        Arrays have the model's dtype and shape; lists and integers are converted. Raises TypeError
+        or ValueError naming the input, or the node at which the computation stopped.
+        """
+        names = list(self.inputs)
+        if len(inputs) > len(names):
+            raise TypeError(f"got {len(inputs)} inputs; expected {', '.join(names) or 'none'}")
+        given: dict[str, ArrayLike] = dict(zip(names, inputs, strict=False))
+        for name, value in named.items():
+            if name not in names or name in given:
+                what = "twice" if name in given else "and is no input of the model"
+                raise TypeError(f"{name} is given {what}; expected {', '.join(names) or 'none'}")
+            given[name] = value
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise TypeError(f"there is no {missing[0]}; the model's inputs are {', '.join(names)}")
+        results = self._program.run(
+            {name: _checked(name, given[name], self.inputs[name]) for name in names}
+        )
+        # copies: what comes out may be an input, a constant or a part of either
+        outputs = tuple(np.array(results[name], order="C") for name in self.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def layer(self, *, logits: bool = False) -> Block | Chain:
+        """What computes the model's first output as a layer or a chain, with copies of its weights.
+
+        A model that takes the last step only gives a layer that returns all. With ``logits`` a
+        Softmax at the end is left out, and whatever else comes behind the last layer. Raises
+        ValueError, naming the node, for a model that is no chain of recurrent and dense layers, or
+        that has another output from layers of its own.
+        """
+        found = self._recognise()
+        if found.tail and not flag("logits", logits):
+            raise ValueError(
+                f"{found.tail[0].label} is no layer; logits=True leaves out what is behind the last"
+            )
+        return found.layer
+
+    def stream(self, batch_size: int = 1) -> ModelStream:
+        """A stream over the model: one step or one chunk after the other, the state kept.
+
+        As ``layer.stream``; where the model takes the last step only, the stream returns its
+        output for each. Raises ValueError, naming the node, for a model that is no chain of layers
+        or that needs the end of the sequence.
+        """
+        return ModelStream(self._recognise(), batch_size)
+
+    def save(self, path: PathLike, *, logits: bool = False) -> None:
+        """Write the layers to a file that ``gru_native.load`` and C++ read: see gru_native.save.
+
+        ``logits`` and errors as for ``layer``.
+        """
+        _files.save(self.layer(logits=logits), path)
+
+    def _recognise(self) -> Recognition:
+        if self._recognition is None:
+            self._recognition = recognise(self._program)
+        return self._recognition
+
+    def __repr__(self) -> str:
+        return f"Model({', '.join(self.inputs)} -> {', '.join(self.outputs)})"
+
+
+def load(model: PathLike | onnx.ModelProto) -> Model:
+    """A model of RNN, LSTM and GRU nodes and what is usually around them, from a file or in memory.
+
+    Such as ``torch.onnx.export`` and tf2onnx write for recurrent networks. The recurrent nodes run
+    on this core, the others on NumPy. Tensors in other files are read from the model's folder only.
+
+    Raises ValueError, naming the node or tensor, for operators that are not supported and for
+    models that are truncated or wrong, before memory is taken in the sizes that they claim;
+    OSError.
+    """
+    graph = read(model)
+    try:
+        return Model(Program(graph))
+    except ValueError as error:
+        if isinstance(model, onnx.ModelProto):
+            raise
+        raise ValueError(f"{model!s}: {error}") from None
+
+
+def _checked(name: str, value: ArrayLike, expected: Input) -> NDArray[Any]:
+    array: Array = np.asarray(value)
+    floats = array.dtype.kind == "f" and expected.dtype.kind == "f"
+    if array.dtype != expected.dtype:
+        narrow = array.dtype.kind in "iub" or array.dtype == np.float16
+        if hasattr(value, "dtype") and not (narrow and (floats or expected.dtype.kind in "fi")):
+            raise TypeError(f"{name} has dtype {array.dtype}; expected {expected.dtype}")
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} is a {type(value).__name__}; expected numbers")
+        if array.dtype.kind == "f" and expected.dtype.kind != "f":
+            raise TypeError(f"{name} has dtype {array.dtype}; expected {expected.dtype}")
+        array = array.astype(expected.dtype)
+    shape = expected.shape
+    if shape is not None and (
+        len(shape) != array.ndim
+        or any(own not in (None, size) for own, size in zip(shape, array.shape, strict=True))
+    ):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{shown(name)} has shape {array.shape}; expected ({wanted})")
+    return array

@@ -1,0 +1,177 @@
+"""Which chain of layers a graph is.
+
+The graph is followed once with sizes filled in: what follows from sizes and constants is computed
+(``_follow``), and what follows from the input becomes one of the values of ``_values``. In the end
+the chain must give what the graph gives, on random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _files
+from .._chain import Block, Chain
+from .._dense import Dense
+from .._layers import GRU, LSTM, RNN
+from .._weights import Array
+from ._follow import follow
+from ._glue import OPERATORS
+from ._model import Node, shown
+from ._program import Program
+from ._values import BATCH_OR_TIME, Features, Unknown, Value
+
+_PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A layer or chain, and the functions that come behind it."""
+
+    layer: Block | Chain
+    tail: tuple[Node, ...]
+    backward: str  # the label of a node that runs in both directions, "" if there is none
+
+    def stream(self, batch_size: int) -> Any:
+        if self.backward:
+            raise ValueError(
+                f"{self.backward} is bidirectional and needs the end of the sequence: there is no "
+                "stream over it"
+            )
+        layer = Chain([self.layer]) if isinstance(self.layer, Dense) else self.layer
+        return layer.stream(batch_size)
+
+
+def recognise(program: Program) -> Recognition:
+    """The layers that the program's first output comes from. Raises ValueError, naming the node."""
+    reason = "the model has no output"
+    for sizes in _PROBES if program.outputs else ():
+        try:
+            return _with_sizes(program, sizes)
+        except ValueError as error:  # perhaps the graph was not made for these sizes
+            reason = str(error)
+    raise ValueError(f"the model is no chain of recurrent and dense layers: {reason}")
+
+
+def _with_sizes(program: Program, sizes: tuple[int, ...]) -> Recognition:
+    values, x = follow(program, sizes)
+    found = values[program.outputs[0]]
+    if isinstance(found, Unknown):
+        raise ValueError(found.reason)
+    if not isinstance(found, Features) or not found.blocks or not found.complete:
+        raise ValueError(f"output {shown(program.outputs[0])} is not what a layer returns")
+    for name in program.outputs[1:]:
+        _check_other(name, values[name], found)
+    tail = tuple(block for block in found.blocks if isinstance(block, Node))
+    layers = [block for block in found.blocks if not isinstance(block, Node)]
+    if not layers:
+        raise ValueError(f"output {shown(program.outputs[0])} comes from no layer")
+    batch_first = found.time is not None and values[x].axes[0] != (found.time,)
+    layer = _chain(layers, batch_first)
+    _verify(program, x, values[x], found, layer, tail)
+    return Recognition(layer, tail, _backward(program, layers))
+
+
+def _check_other(name: str, value: Value, found: Features) -> None:
+    """Other outputs may be states, or what is in between; another branch would be lost."""
+    if isinstance(value, Unknown):
+        raise ValueError(f"output {shown(name)} is another one: {value.reason}")
+    blocks = value.blocks if isinstance(value, Features) else ()
+    on_the_way = [mine is other for mine, other in zip(blocks, found.blocks, strict=False)]
+    if len(blocks) > len(found.blocks) or not all(on_the_way):
+        raise ValueError(f"output {shown(name)} comes from layers of its own")
+
+
+def _backward(program: Program, layers: Sequence[Block]) -> str:
+    for node in program.nodes:
+        for own in program.layers[node.outputs].layers if node.outputs in program.layers else ():
+            if own.bidirectional and any(layer is own for layer in layers):
+                return node.label
+    return ""
+
+
+def _chain(layers: Sequence[Block], batch_first: bool) -> Block | Chain:
+    """Nodes that are a stack become one layer of several."""
+    stacks: list[list[Block]] = []
+    for layer in layers:
+        if stacks and _stackable(stacks[-1][-1], layer):
+            stacks[-1].append(layer)
+        else:
+            stacks.append([layer])
+    blocks = [_stacked(stack, batch_first) for stack in stacks]
+    return blocks[0] if len(blocks) == 1 else Chain(blocks)
+
+
+def _stackable(below: Block, above: Block) -> bool:
+    if isinstance(below, Dense) or isinstance(above, Dense) or below.dtype != above.dtype:
+        return False
+    mine, other = _files.describe(below), _files.describe(above)
+    same = {k: v for k, v in mine.items() if k != "input_size"}
+    return same == {k: v for k, v in other.items() if k != "input_size"}
+
+
+def _stacked(stack: list[Block], batch_first: bool) -> Block:
+    if isinstance(stack[0], Dense):
+        return stack[0]
+    options = {**_files.describe(stack[0]), "num_layers": len(stack), "batch_first": batch_first}
+    layer: RNN | LSTM | GRU = _files.build(options, stack[0].dtype)
+    layer.load_state_dict(
+        {
+            name.replace("_l0", f"_l{k}"): array
+            for k, one in enumerate(stack)
+            for name, array in one.weights.items()
+        }
+    )
+    return layer
+
+
+def _verify(
+    program: Program,
+    x: str,
+    given: Features,
+    found: Features,
+    layer: Block | Chain,
+    tail: tuple[Node, ...],
+) -> None:
+    """Raises ValueError if the layers do not compute what the graph does."""
+    rng = np.random.default_rng(0)
+    array = rng.standard_normal(given.shape).astype(layer.dtype)
+    time, batch = _order(found)
+    feeds: dict[str, Array] = {x: array}
+    for name, other in program.inputs.items():
+        if name != x:  # states, which are 0, and lengths, which are all
+            shape = [given.sizes[batch] if n is None else n for n in other.shape or ()]
+            value = 0 if other.dtype.kind == "f" else given.sizes[time]
+            feeds[name] = np.full(shape, value, other.dtype)
+    expected = program.run(feeds)[program.outputs[0]]
+    batched = array if array.ndim == 3 else array[:, None]
+    y = layer(batched) if isinstance(layer, Dense) else layer(batched)[0]
+    for node in tail:
+        y = OPERATORS[node.op](node, y.reshape(-1, y.shape[-1]))[0].reshape(y.shape)
+    y = y if given.axes[0] == (time,) else y.swapaxes(0, 1)
+    actual = _arranged(y[-1:] if found.last else y, found, [time, batch])
+    tolerance = 1e-4 if layer.dtype == np.float32 else 1e-10
+    difference = np.abs(actual - expected).max(initial=0)
+    if not difference <= tolerance * max(1.0, float(np.abs(expected).max(initial=0))):
+        raise ValueError(
+            f"output {shown(program.outputs[0])} differs by {difference:.3g} from that of {layer!r}"
+        )
+
+
+def _order(found: Features) -> tuple[str, str]:
+    first, second = BATCH_OR_TIME
+    return (second, first) if found.time == second else (first, second)
+
+
+def _arranged(y: Array, found: Features, order: list[str]) -> Array:
+    """y, (time, batch, features), with the axes that the output has."""
+    atoms = [*order, *found.whole]
+    sizes = {**found.sizes, order[0]: len(y)}
+    y = y.reshape([sizes[atom] for atom in atoms])
+    wanted = [atom for axis in found.axes for atom in axis]
+    gone = [atom for atom in atoms if atom not in wanted]  # of size 1
+    y = y.transpose([atoms.index(atom) for atom in gone + wanted])
+    return y.reshape(found.shape)

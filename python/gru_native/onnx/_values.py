@@ -1,0 +1,80 @@
+"""What the values of a graph can be while it is followed: see ``_follow``. Arrays are constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+from .._chain import Block
+from .._weights import Array
+from ._model import Node
+
+# What an axis is made of, the outermost first. An axis of size 1 may be made of nothing.
+Axis: TypeAlias = tuple[str, ...]
+BATCH_OR_TIME = ("first", "second")  # of the input: a recurrent layer says which is which
+INPUTS, DIRECTIONS, UNITS = "inputs", "directions", "units"
+
+
+@dataclass(frozen=True)
+class Features:
+    """The model's input, or what layers make of it, or a part of that."""
+
+    blocks: tuple[Block | Node, ...]  # a Node: a function that ends the chain
+    axes: tuple[Axis, ...]
+    sizes: dict[str, int]
+    time: str | None = None  # which of BATCH_OR_TIME, once it is known
+    direction: int | None = None  # the one of two that is left
+    last: bool = False  # the last step only is left
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(prod(self.sizes[atom] for atom in axis) for axis in self.axes)
+
+    @property
+    def whole(self) -> Axis:
+        """What an axis of all features is made of."""
+        if DIRECTIONS in self.sizes:
+            return (DIRECTIONS, UNITS)
+        return (UNITS,) if self.blocks else (INPUTS,)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing but steps is missing."""
+        return self.direction is None and self.axes[-1:] == (self.whole,)
+
+
+@dataclass(frozen=True)
+class State:
+    """Final states, in any form; of what is no step's output only they may be an output."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Values of different layers, each of size 1 along the axis where they were joined."""
+
+    parts: tuple[Features | State, ...]
+    axis: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape = list(self.parts[0].shape)
+        shape[self.axis] = len(self.parts)
+        return tuple(shape)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Another input of the model, or a part of it: initial states, lengths."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What fits no layer, and why: an error only if the output needs it."""
+
+    reason: str
+
+
+Value: TypeAlias = Array | Features | State | Joined | Given | Unknown

@@ -1,0 +1,115 @@
+"""The operators around recurrent layers, against ONNX's own cases for them."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx.backend.test.case.node")
+import gru_native.onnx  # noqa: E402
+from gru_native.onnx._glue import OPERATORS  # noqa: E402
+
+# What is not supported, and refused: a part of the case's name, and of the error.
+REFUSED = {
+    "training_dropout": "training_mode is on",
+    "select_last_index": "select_last_index is 1",
+    "scatter_elements_with_reduction": "reduction is '(add|mul|max|min)'",
+    "scatter_elements_with_duplicate": "reduction is '(add|mul|max|min)'",
+    "batch_dim1": "batch_dims is not 0",
+    "max_empty_set": r"\(ReduceMax\): zero-size array",
+    "min_empty_set": r"\(ReduceMin\): zero-size array",
+}
+
+
+def usual(arrays):
+    """Arrays, of floats, integers or bools: all that is supported."""
+    return all(isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """Operator -> the cases of a graph that has it and only operators that we have."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = collect_testcases(None)
+    result = {name: [] for name in OPERATORS}
+    for case in found:
+        if case.model is None or case.model.opset_import[0].version < 7:
+            continue
+        ops = {node.op_type for node in case.model.graph.node}
+        sets = [
+            (list(map(as_array, inputs)), list(map(as_array, outputs)))
+            for inputs, outputs in case.data_sets
+        ]
+        if ops <= set(OPERATORS) and all(usual(i) and usual(o) for i, o in sets):
+            for op in ops:
+                result[op].append((case.name, case.model, sets))
+    return result
+
+
+def as_array(value):
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+@pytest.mark.parametrize("op", sorted(set(OPERATORS) - {"Not"}))  # whose cases are of opset 1
+def test_cases_of_onnx(op, cases):
+    assert cases[op]
+    for name, model, sets in cases[op]:
+        if says := next((says for part, says in REFUSED.items() if part in name), None):
+            with pytest.raises(ValueError, match=says):
+                gru_native.onnx.load(model)(*sets[0][0])
+            continue
+        loaded = gru_native.onnx.load(model)
+        for inputs, expected in sets:
+            outputs = loaded(*inputs)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            for actual, wanted in zip(outputs, expected, strict=True):
+                assert actual.dtype == wanted.dtype, name
+                assert actual.shape == wanted.shape, name
+                rough = 1e-3 if wanted.dtype == np.float16 else 1e-6
+                np.testing.assert_allclose(
+                    actual.astype(float), wanted.astype(float), rough, 1e-6, err_msg=name
+                )
+
+
+def test_old_forms():
+    """Axes, splits and slices as attributes; Softmax over all axes from one on."""
+    from onnx_models import Builder
+
+    rng, b = np.random.default_rng(0), Builder(opset=9)
+    x = rng.standard_normal((4, 1, 6), np.float32)
+    first, second = b.node("Split", "x", outputs=2, axis=2, split=[2, 4])
+    part = b.node("Slice", second, starts=[1, -3], ends=[4, 9], axes=[0, 2])
+    flat = b.node("Squeeze", part, axes=[1])
+    back = b.node("Unsqueeze", b.node("Softmax", flat, axis=0), axes=[1])
+    model = gru_native.onnx.load(b.model({"x": [None, None, None]}, (first, back)))
+    a, y = model(x)
+    np.testing.assert_array_equal(a, x[..., :2])
+    e = np.exp(x[1:, 0, 3:].astype(np.float64))
+    np.testing.assert_allclose(y[:, 0], e / e.sum(), 1e-6)
+
+
+def test_not():
+    node = onnx.helper.make_node("Not", ["x"], ["y"])
+    kind = onnx.TensorProto.BOOL
+    values = [onnx.helper.make_tensor_value_info(name, kind, [None]) for name in "xy"]
+    graph = onnx.helper.make_graph([node], "graph", values[:1], values[1:])
+    model = gru_native.onnx.load(onnx.helper.make_model(graph))
+    np.testing.assert_array_equal(model(np.array([True, False])), [False, True])
+
+
+def test_what_comes_out_is_not_the_model(tmp_path):
+    """Writing into an output changes neither the input nor the constants."""
+    from onnx_models import Builder
+
+    b = Builder()
+    outputs = b.node("Identity", b.tensor(np.ones((1, 1, 2), np.float32))), b.node("Identity", "x")
+    model = gru_native.onnx.load(b.model({"x": [None, None, None]}, outputs))
+    x = np.zeros((1, 1, 2), np.float32)
+    for output in model(x):
+        output += 1
+    assert (x == 0).all()
+    assert (model(x)[0] == 1).all()
