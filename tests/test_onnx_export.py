@@ -1,5 +1,7 @@
 """Layers and chains written as ONNX: the checker, ONNX Runtime, and the way back."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -260,6 +262,32 @@ def test_what_onnx_cannot_say(layer, says, tmp_path):
     with pytest.raises(ValueError, match=says):
         gru_native.onnx.export(layer, path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [gru_native.RNN, gru_native.LSTM, gru_native.GRU])
+def test_each_option_is_exported_or_refused(kind, tmp_path):
+    """None is forgotten, those that are added later among them."""
+    x = np.random.default_rng(0).standard_normal((5, 3, 4), np.float32)
+    path, done, refused = tmp_path / "model.onnx", [], {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if not isinstance(parameter.default, (bool, int)) or name in ("seed", "num_layers"):
+            continue
+        value = not parameter.default if isinstance(parameter.default, bool) else 2
+        try:
+            layer = kind(4, 6, seed=0, **{name: value})
+        except ValueError:  # it needs another option beside it
+            continue
+        done.append(name)
+        try:
+            gru_native.onnx.export(layer, path)
+        except ValueError as error:
+            refused[name] = str(error)
+        else:
+            assert_same_bits(gru_native.onnx.load(path)(x)[0], layer(x)[0], name)
+    assert {"bias", "batch_first", "bidirectional"} <= set(done) - set(refused)
+    for name, error in refused.items():
+        assert error.startswith(f"{name} is ")
+        assert error.endswith(f"ONNX's {kind.__name__} has no such option")
 
 
 def test_no_layer(tmp_path):

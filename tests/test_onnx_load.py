@@ -233,6 +233,31 @@ def test_what_is_no_chain_runs_but_does_not_stream(make, says, tmp_path):
             use()
 
 
+def test_other_outputs(tmp_path):
+    """What a stream or a file would lose is refused; states and what is in between are not lost."""
+    rng, b = np.random.default_rng(0), Builder()
+    y, h = b.node("GRU", "x", *gru_tensors(b, rng, 3, 4), outputs=2, hidden_size=4)
+    y = b.node("Squeeze", y, b.tensor([1]))
+    heads = [
+        b.node("MatMul", y, b.tensor(rng.standard_normal((4, 2)).astype(np.float32)))
+        for _ in range(2)
+    ]
+    product = b.node("Mul", y, y)
+    for outputs, says in (
+        ([heads[0], h, y], None),
+        ([heads[0], heads[1]], rf"output '{heads[1]}' comes from layers of its own"),
+        ([y, heads[1]], rf"output '{heads[1]}' comes from layers of its own"),
+        ([heads[1], product], rf"output '{product}' is another one: node 'Mul__\d' \(Mul\)"),
+    ):
+        model = gru_native.onnx.load(b.model({"x": [None, None, 3]}, outputs))
+        x = rng.standard_normal((5, 2, 3), np.float32)
+        if says is None:
+            assert_same_bits(model.stream(2)(x), model(x)[0])
+        else:
+            with pytest.raises(ValueError, match=says):
+                model.stream(2)
+
+
 def test_reverse_only(tmp_path):
     rng, b = np.random.default_rng(0), Builder()
     tensors = gru_tensors(b, rng, 3, 4)

@@ -17,13 +17,18 @@ from .. import __version__
 from .._arguments import Function, flag
 from .._chain import Block, Chain
 from .._dense import Dense
-from .._layers import GRU, LSTM, RNN
+from .._layers import _USUAL, GRU, LSTM, RNN
 from .._weights import Array
 from ._functions import onnx_functions
 from ._model import PathLike
-from ._operators import _BLOCKS, _PEEPHOLES
+from ._operators import BLOCKS, PEEPHOLES
 
 OPSET, IR_VERSION = 17, 8
+# All other options, those of the future among them, must have their usual values.
+_EXPRESSIBLE = {
+    *("nonlinearity", "gate_activation", "input_activation", "output_activation"),
+    *("candidate_activation", "activation_clip", "peephole", "coupled_gates", "reset_after"),
+}
 _DENSE = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu"}
 
 
@@ -187,27 +192,23 @@ def _initial(writer: _Writer, name: str, rows: list[int | str], num_layers: int)
 def _attributes(layer: RNN | LSTM | GRU) -> dict[str, Any]:
     options: dict[str, Any] = layer._cell_options
     kind = type(layer).__name__
-    for name in ("proj_size", "nonrecurrent_proj_size", "cell_clip"):
-        if options.get(name):
-            raise ValueError(f"{name} is {options[name]}; ONNX's {kind} has no such option")
-    for name in ("input_gate", "forget_gate", "output_gate"):
-        if not options.get(name, True):
-            raise ValueError(f"{name} is False; ONNX's {kind} has all its gates")
+    for name, value in options.items():
+        if name not in _EXPRESSIBLE and value != _USUAL[name]:
+            raise ValueError(f"{name} is {value!r}; ONNX's {kind} has no such option")
     attributes: dict[str, Any] = {"hidden_size": layer.hidden_size}
     if layer.bidirectional:
         attributes["direction"] = "bidirectional"
     if isinstance(layer, RNN):
         functions: list[Function] = [layer.nonlinearity]
     elif isinstance(layer, GRU):
-        functions = [options.get("gate_activation", "sigmoid"), options["candidate_activation"]]
+        functions = [options["gate_activation"], options["candidate_activation"]]
         attributes["linear_before_reset"] = int(layer.reset_after)
     else:
         functions = [
-            options.get(name, "sigmoid")
-            for name in ("gate_activation", "input_activation", "output_activation")
+            options[name] for name in ("gate_activation", "input_activation", "output_activation")
         ]
         attributes["input_forget"] = int(options["coupled_gates"])
-    if options.get("activation_clip"):
+    if options["activation_clip"]:
         attributes["clip"] = _single(layer, "activation_clip", options["activation_clip"])
     names, alphas, betas, usual = onnx_functions(functions * (2 if layer.bidirectional else 1))
     attributes["activations"] = names
@@ -249,7 +250,7 @@ def _gates(layer: RNN | LSTM | GRU, rows: Array) -> Array:
     blocks = np.split(rows, len(rows) // layer.hidden_size)
     if len(blocks) == 3 and isinstance(layer, LSTM):  # coupled: i g o; f is there, but unused
         blocks.insert(1, np.zeros_like(blocks[0]))
-    return np.concatenate([blocks[k] for k in np.argsort(_BLOCKS[type(layer).__name__])])
+    return np.concatenate([blocks[k] for k in np.argsort(BLOCKS[type(layer).__name__])])
 
 
 def _peepholes(writer: _Writer, layer: LSTM, k: int, own: str) -> str:
@@ -257,6 +258,6 @@ def _peepholes(writer: _Writer, layer: LSTM, k: int, own: str) -> str:
     rows = []
     for suffix in _suffixes(layer, k):
         unused = np.zeros(layer.hidden_size, layer.dtype)  # f where it is 1 - i
-        names = [f"weight_c{gate}{suffix}" for gate in _PEEPHOLES]
+        names = [f"weight_c{gate}{suffix}" for gate in PEEPHOLES]
         rows.append(np.concatenate([layer.weights.get(name, unused) for name in names]))
     return writer.tensor(f"{own}P", np.stack(rows))

@@ -62,7 +62,8 @@ class Model:
 
         A model that takes the last step only gives a layer that returns all. With ``logits`` a
         Softmax at the end is left out, and whatever else comes behind the last layer. Raises
-        ValueError, naming the node, for a model that is no chain of recurrent and dense layers.
+        ValueError, naming the node, for a model that is no chain of recurrent and dense layers, or
+        that has another output from layers of its own.
         """
         found = self._recognise()
         if found.tail and not flag("logits", logits):

@@ -17,9 +17,9 @@ from .._weights import Array
 from ._attributes import Attributes, read
 
 # Our blocks of rows (i f g o, r z n) from ONNX's.
-_BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
+BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
 _COUPLED = (0, 3, 1)  # f has no weights of its own
-_PEEPHOLES = {"i": 0, "o": 1, "f": 2}
+PEEPHOLES = {"i": 0, "o": 1, "f": 2}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")  # of the LSTM
 
 
@@ -160,7 +160,7 @@ def recurrent(
     Raises ValueError or TypeError, naming the attribute or tensor, for what the operator does not
     have, wrong shapes and wrong dtypes.
     """
-    if op_type not in _BLOCKS:
+    if op_type not in BLOCKS:
         raise ValueError(f"op_type is {op_type!r}; expected 'RNN', 'LSTM' or 'GRU'")
     for name in ("W", "R"):
         if tensors.get(name) is None:
@@ -204,7 +204,7 @@ def _dtype(tensors: Mapping[str, Array]) -> np.dtype[Any]:
 
 
 def _check_shapes(op_type: str, options: Attributes, tensors: Mapping[str, Array]) -> None:
-    gates, hidden = len(_BLOCKS[op_type]), options.hidden_size
+    gates, hidden = len(BLOCKS[op_type]), options.hidden_size
     shapes = {
         "W": (options.directions, gates * hidden, "input_size"),
         "R": (options.directions, gates * hidden, hidden),
@@ -232,7 +232,7 @@ def _weights(
 ) -> dict[str, Array]:
     hidden = options.hidden_size
     coupled = bool(options.cells[direction].get("coupled_gates"))
-    blocks = _COUPLED if coupled else _BLOCKS[op_type]
+    blocks = _COUPLED if coupled else BLOCKS[op_type]
 
     def ours(rows: Array) -> Array:
         return np.concatenate([rows[k * hidden : (k + 1) * hidden] for k in blocks])
@@ -246,7 +246,7 @@ def _weights(
             weights[f"bias_{name}{end}"] = ours(bias)
     if "P" in tensors:
         thirds = np.split(tensors["P"][direction], 3)
-        for gate, place in _PEEPHOLES.items():
+        for gate, place in PEEPHOLES.items():
             if not (coupled and gate == "f"):
                 weights[f"weight_c{gate}{end}"] = thirds[place]
     return weights

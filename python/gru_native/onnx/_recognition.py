@@ -22,7 +22,7 @@ from ._follow import follow
 from ._glue import OPERATORS
 from ._model import Node, shown
 from ._program import Program
-from ._values import BATCH_OR_TIME, Features, Unknown
+from ._values import BATCH_OR_TIME, Features, Unknown, Value
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
 
@@ -63,6 +63,8 @@ def _with_sizes(program: Program, sizes: tuple[int, ...]) -> Recognition:
         raise ValueError(found.reason)
     if not isinstance(found, Features) or not found.blocks or not found.complete:
         raise ValueError(f"output {shown(program.outputs[0])} is not what a layer returns")
+    for name in program.outputs[1:]:
+        _check_other(name, values[name], found)
     tail = tuple(block for block in found.blocks if isinstance(block, Node))
     layers = [block for block in found.blocks if not isinstance(block, Node)]
     if not layers:
@@ -71,6 +73,16 @@ def _with_sizes(program: Program, sizes: tuple[int, ...]) -> Recognition:
     layer = _chain(layers, batch_first)
     _verify(program, x, values[x], found, layer, tail)
     return Recognition(layer, tail, _backward(program, layers))
+
+
+def _check_other(name: str, value: Value, found: Features) -> None:
+    """Other outputs may be states, or what is in between; another branch would be lost."""
+    if isinstance(value, Unknown):
+        raise ValueError(f"output {shown(name)} is another one: {value.reason}")
+    blocks = value.blocks if isinstance(value, Features) else ()
+    on_the_way = [mine is other for mine, other in zip(blocks, found.blocks, strict=False)]
+    if len(blocks) > len(found.blocks) or not all(on_the_way):
+        raise ValueError(f"output {shown(name)} comes from layers of its own")
 
 
 def _backward(program: Program, layers: Sequence[Block]) -> str:
