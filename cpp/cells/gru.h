@@ -15,10 +15,10 @@ struct NoGruOptions {
     return {};
   }
   static constexpr bool peephole = false;
-  V gate(V a) const { return Sigmoid::forward(a); }
-  V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
-  V candidate(V a) const { return Tanh::forward(a); }
-  V candidate_backward(V y, V dy) const { return Tanh::backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V gate(V a) const { return Sigmoid::forward(a); }
+  EIGEN_ALWAYS_INLINE V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V candidate(V a) const { return Tanh::forward(a); }
+  EIGEN_ALWAYS_INLINE V candidate_backward(V y, V dy) const { return Tanh::backward(y, dy); }
 };
 template <class V>
 struct GruOptions {
@@ -29,10 +29,10 @@ struct GruOptions {
   static constexpr bool peephole = false;
   ChosenGate<V> gates;
   Chosen<V> input;
-  V gate(V a) const { return gates.forward(a); }
-  V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
-  V candidate(V a) const { return input.forward(a); }
-  V candidate_backward(V y, V dy) const { return input.backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V gate(V a) const { return gates.forward(a); }
+  EIGEN_ALWAYS_INLINE V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V candidate(V a) const { return input.forward(a); }
+  EIGEN_ALWAYS_INLINE V candidate_backward(V y, V dy) const { return input.backward(y, dy); }
 };
 
 template <template <class> class Options>

@@ -32,14 +32,14 @@ struct NoLstmOptions {
   }
   static constexpr bool peephole = false;
   V p[3];
-  V gate(V a) const { return Sigmoid::forward(a); }
-  V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
-  V in(V a) const { return Tanh::forward(a); }
-  V in_backward(V y, V dy) const { return Tanh::backward(y, dy); }
-  V out(V c) const { return Tanh::forward(c); }
-  V out_backward(V y, V dy) const { return Tanh::backward(y, dy); }
-  V clip(V c) const { return c; }
-  V clip_backward(V, V dc) const { return dc; }
+  EIGEN_ALWAYS_INLINE V gate(V a) const { return Sigmoid::forward(a); }
+  EIGEN_ALWAYS_INLINE V gate_backward(V y, V dy) const { return Sigmoid::backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V in(V a) const { return Tanh::forward(a); }
+  EIGEN_ALWAYS_INLINE V in_backward(V y, V dy) const { return Tanh::backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V out(V c) const { return Tanh::forward(c); }
+  EIGEN_ALWAYS_INLINE V out_backward(V y, V dy) const { return Tanh::backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V clip(V c) const { return c; }
+  EIGEN_ALWAYS_INLINE V clip_backward(V, V dc) const { return dc; }
 };
 
 template <class V>
@@ -56,14 +56,14 @@ struct LstmOptions {
   ChosenGate<V> gates;
   Chosen<V> input, output;
   V limit;
-  V gate(V a) const { return gates.forward(a); }
-  V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
-  V in(V a) const { return input.forward(a); }
-  V in_backward(V y, V dy) const { return input.backward(y, dy); }
-  V out(V c) const { return output.forward(c); }
-  V out_backward(V y, V dy) const { return output.backward(y, dy); }
-  V clip(V c) const { return clamp(c, limit); }
-  V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
+  EIGEN_ALWAYS_INLINE V gate(V a) const { return gates.forward(a); }
+  EIGEN_ALWAYS_INLINE V gate_backward(V y, V dy) const { return gates.backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V in(V a) const { return input.forward(a); }
+  EIGEN_ALWAYS_INLINE V in_backward(V y, V dy) const { return input.backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V out(V c) const { return output.forward(c); }
+  EIGEN_ALWAYS_INLINE V out_backward(V y, V dy) const { return output.backward(y, dy); }
+  EIGEN_ALWAYS_INLINE V clip(V c) const { return clamp(c, limit); }
+  EIGEN_ALWAYS_INLINE V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
 };
 
 template <class G, template <class> class Options>
@@ -136,7 +136,7 @@ struct LstmCell {
     const V c = p.clip(sum);
     if constexpr (!G::normalised) output_backward(s, c, d, p);
     V dc = d.q + d.dc;
-    if (p.peephole) d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
+    d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
     if constexpr (G::o) {
       d.x[o] = p.gate_backward(s.a[o], with_next(d.dh, d, 2));
       if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;

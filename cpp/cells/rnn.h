@@ -12,8 +12,8 @@ struct FixedFunction {
     static EIGEN_ALWAYS_INLINE Options load(const CellOptions<T>&, Index) {
       return {};
     }
-    V f(V a) const { return F::forward(a); }
-    V f_backward(V y, V dy) const { return F::backward(y, dy); }
+    EIGEN_ALWAYS_INLINE V f(V a) const { return F::forward(a); }
+    EIGEN_ALWAYS_INLINE V f_backward(V y, V dy) const { return F::backward(y, dy); }
   };
 };
 struct ChosenFunction {
@@ -25,8 +25,8 @@ struct ChosenFunction {
     }
     static constexpr bool peephole = false;
     Chosen<V> input;
-    V f(V a) const { return input.forward(a); }
-    V f_backward(V y, V dy) const { return input.backward(y, dy); }
+    EIGEN_ALWAYS_INLINE V f(V a) const { return input.forward(a); }
+    EIGEN_ALWAYS_INLINE V f_backward(V y, V dy) const { return input.backward(y, dy); }
   };
 };
 

@@ -77,6 +77,7 @@ class Recurrent:
             y, states = self._compute(x, lengths, states)
         else:
             y = np.zeros((steps, batch, directions * layer.hidden_size), layer.dtype)
+            states = [state.copy() for state in states]
         y = y.reshape(steps, batch, directions, layer.hidden_size)
         y = y.transpose((1, 0, 2, 3) if self.layout else (0, 2, 1, 3))
         if self.layout:
