@@ -95,10 +95,11 @@ def _opened(path: PathLike) -> Iterator[tuple[H5Source, bytes | None]]:
             raise ValueError("is neither a .keras file nor a .weights.h5 file")
         try:
             h5 = h5py.File(data, "r")
+            of_keras_2 = "model_weights" in h5
         except _BROKEN as error:
             raise ValueError(f"the HDF5 file cannot be read: {error}") from None
         try:
-            if "model_weights" in h5:
+            if of_keras_2:
                 raise ValueError("has the format of Keras 2; save it again as .keras with Keras 3")
             yield H5Source(h5py, h5), config
         finally:
