@@ -12,7 +12,6 @@ from helpers import (
     ACTIVATION_NAMES,
     EVERY_ACTIVATION,
     EVERY_GATE_SET,
-    FUNCTIONS,
     assert_slopes,
     make_layer,
     named_gradients,
@@ -24,6 +23,14 @@ from test_against_reference import check, random_lengths, run
 
 SIZES = [1, 2, 5, 7, 8, 16, 17, 33]
 CLIP = 0.3125  # exact in float32, and among the values that c takes
+# Functions that are not 0 at 0: gates near 0 in every layer leave gradients too small for float32.
+OPEN_GATES = [
+    "sigmoid",
+    "sigmoid",
+    "softplus",
+    ("hard_sigmoid", 0.25, 0.375),
+    ("affine", -0.5, 0.25),
+]
 
 
 def random_variant(gates, rng):
@@ -38,7 +45,7 @@ def random_variant(gates, rng):
         output_activation=str(rng.choice(ACTIVATION_NAMES)),
         cell_clip=[None, CLIP, 50.0][rng.integers(3)],
         gate_recurrence=gates.gate_recurrence,
-        gate_activation=FUNCTIONS[rng.integers(len(FUNCTIONS))] if rng.integers(2) else "sigmoid",
+        gate_activation=OPEN_GATES[rng.integers(len(OPEN_GATES))],
         activation_clip=[None, None, 0.75][rng.integers(3)],
     )
 
