@@ -50,6 +50,27 @@ void Layer<T>::commit() {
 }
 
 template <class T>
+bool Layer<T>::load(const std::vector<const T*>& weights) {
+  const std::vector<Weight<T>>& own = impl_->store.list();
+  if (weights.size() != own.size())
+    throw std::invalid_argument("weights has " + std::to_string(weights.size()) + " pointers; expected " +
+                                std::to_string(own.size()));
+  for (std::size_t i = 0; i < own.size(); ++i)
+    if (!weights[i]) throw std::invalid_argument(own[i].name + " is null; expected an array");
+  const std::lock_guard<std::mutex> lock(impl_->loading);
+  bool others = std::exchange(impl_->half_loaded, true);  // by a call for which there was no memory
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const std::size_t bytes = static_cast<std::size_t>(own[i].size()) * sizeof(T);
+    if (std::memcmp(own[i].data, weights[i], bytes) == 0) continue;
+    std::memcpy(own[i].data, weights[i], bytes);
+    others = true;
+  }
+  if (others) commit();
+  impl_->half_loaded = false;
+  return others;
+}
+
+template <class T>
 void Layer<T>::forward(const ForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   if (!call.y.data && !call.final.h)

@@ -1,5 +1,7 @@
 // What Layer, Tape and Stream keep behind their public faces.
 #pragma once
+#include <mutex>
+
 #include "engine/backward.h"
 #include "engine/weights.h"
 #include "gru_native/stream.h"
@@ -13,6 +15,8 @@ struct Layer<T>::Impl {
   LayerSpec spec;
   WeightStore<T, PackedWeights<T>> store;
   std::vector<WeightIndex> index;      // [layer * directions + direction]
+  std::mutex loading;                  // held by load()
+  bool half_loaded = false;            // copied, but not committed
 
   std::int64_t layer_input(std::int64_t layer) const {
     return layer == 0 ? spec.input_size : spec.directions() * spec.output_size();

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 #if defined(__linux__)
 #include <sched.h>
@@ -243,10 +245,11 @@ int spin_patience(int members) {
   return members > cores ? 0 : 1500;
 }
 
+namespace { thread_local int limit_here = most_threads; }
+
 TeamLease::TeamLease(int wanted) : size_(1) {
-  if (wanted < 2) return;
   const int limit = get_num_threads();
-  if (wanted > limit) wanted = limit;
+  wanted = std::min({wanted, limit, limit_here});
   if (wanted < 2) return;
   try {
     team_ = Registry::get().current(limit);
@@ -272,6 +275,8 @@ void set_num_threads(int n) {
                                 std::to_string(most_threads));
   Registry::get().num_threads.store(n);
 }
+
+int limit_threads_here(int n) { return std::exchange(limit_here, std::min(std::max(n, 1), most_threads)); }
 
 int get_num_threads() { return Registry::get().num_threads.load(); }
 

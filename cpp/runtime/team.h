@@ -35,6 +35,9 @@ void spin_until(const Condition& condition, int patience) {
 // that somebody must make room.
 int spin_patience(int members);
 
+// From now on calls of this thread use at most n threads (at least 1, the calling one); returns what held before.
+int limit_threads_here(int n);
+
 // The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
 // another call: many callers share the cores by not sharing the team. Safe from any thread and after fork().
 class TeamLease {
