@@ -219,6 +219,25 @@ def test_only_what_requires_grad_gets_a_gradient():
     assert_near(x.grad, torch.autograd.grad(theirs(x)[0].sum(), x)[0])
 
 
+def test_weights_that_are_computed_of_parameters():
+    theirs = nn.GRU(3, 4)
+    mine = ours.GRU(3, 4)
+    mine.load_state_dict(theirs.state_dict())
+    for module in (theirs, mine):
+        nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+        module.parametrizations.weight_hh_l0.original0.data.mul_(3)
+    x = torch.randn(5, 2, 3)
+    found, expected = mine(x)[0], theirs(x)[0]
+    assert_near(found, expected)
+    parameters = [list(module.parameters()) for module in (mine, theirs)]
+    for a, b in zip(
+        torch.autograd.grad(found.sum(), parameters[0]),
+        torch.autograd.grad(expected.sum(), parameters[1]),
+        strict=True,
+    ):
+        assert_near(a, b)
+
+
 # --- copies, files, functional calls
 
 
@@ -438,18 +457,50 @@ import os, sys, torch, gru_native, gru_native.torch
 gru_native.set_num_threads(2)
 torch.set_num_threads(int(sys.argv[1]))
 layer = gru_native.torch.LSTM(64, 128)
-x = torch.zeros(50, 16, 64)
-before = len(os.listdir("/proc/self/task"))
-layer(x)[0].backward(torch.ones(50, 16, 128))
-print(len(os.listdir("/proc/self/task")) - before)
+x = torch.zeros(50, 4, 64)  # too small for threads of PyTorch
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+before = threads()
+layer(x)[0].sum().backward()
+after = threads()
+torch.ones(10**6).add(1)
+print(after - before, threads() - before)
 """
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads are counted in /proc")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_torchs_number_of_threads_is_kept(threads):
+def test_the_threads_are_torchs_and_as_many(threads):
+    """What the layer's call brings to life, PyTorch's next operation uses."""
     done = run_python(THREADS, threads)
-    assert done.stdout.strip() == str(threads - 1), done.stderr
+    assert done.stdout.split() == 2 * [str(threads - 1)], done.stderr
+
+
+FORK = """
+import os, signal, torch, gru_native, gru_native.torch
+gru_native.set_num_threads(2)
+torch.set_num_threads(2)
+torch.manual_seed(0)
+layer = gru_native.torch.LSTM(64, 128)
+x = torch.randn(50, 4, 64)
+expected = layer(x)[0]
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a child that hangs must not outlive the test
+    os._exit(0 if torch.equal(layer(x)[0], expected) else 2)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_the_child_of_a_fork_computes():
+    """Although PyTorch's threads are not in it, and OpenMP would wait for them forever."""
+    done = run_python(FORK)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_many_python_threads_share_a_module():

@@ -245,12 +245,32 @@ int spin_patience(int members) {
   return members > cores ? 0 : 1500;
 }
 
-namespace { thread_local int limit_here = most_threads; }
+namespace {
+
+thread_local ThreadsHere here;
+std::atomic_flag other_busy = ATOMIC_FLAG_INIT;
+
+// Others did not give what they had promised.
+void run_on_new_threads(int members, void (*body)(void*, int), void* context) {
+  std::vector<std::thread> threads;
+  for (int rank = 1; rank < members; ++rank) threads.emplace_back(body, context, rank);
+  body(context, 0);
+  for (std::thread& t : threads) t.join();
+}
+
+}  // namespace
 
 TeamLease::TeamLease(int wanted) : size_(1) {
   const int limit = get_num_threads();
-  wanted = std::min({wanted, limit, limit_here});
+  wanted = std::min({wanted, limit, here.most});
   if (wanted < 2) return;
+  if (here.other && here.other->has(here.most)) {
+    if (other_busy.test_and_set(std::memory_order_acquire)) return;
+    other_ = here.other;
+    other_team_ = here.most;
+    size_ = wanted;
+    return;
+  }
   try {
     team_ = Registry::get().current(limit);
   } catch (const std::bad_alloc&) {
@@ -262,11 +282,18 @@ TeamLease::TeamLease(int wanted) : size_(1) {
 
 TeamLease::~TeamLease() {
   if (team_) team_->release();
+  if (other_) other_busy.clear(std::memory_order_release);
 }
 
 void TeamLease::run(void (*body)(void*, int), void* context) {
-  if (size_ > 1) team_->run(size_, body, context);
-  else body(context, 0);
+  if (size_ < 2) return body(context, 0);
+  if (team_) return team_->run(size_, body, context);
+  if (!other_->run(other_team_, size_, body, context)) run_on_new_threads(size_, body, context);
+}
+
+ThreadsHere use_threads_here(ThreadsHere threads) {
+  threads.most = std::min(std::max(threads.most, 1), most_threads);
+  return std::exchange(here, threads);
 }
 
 void set_num_threads(int n) {
@@ -275,8 +302,6 @@ void set_num_threads(int n) {
                                 std::to_string(most_threads));
   Registry::get().num_threads.store(n);
 }
-
-int limit_threads_here(int n) { return std::exchange(limit_here, std::min(std::max(n, 1), most_threads)); }
 
 int get_num_threads() { return Registry::get().num_threads.load(); }
 

@@ -55,11 +55,11 @@ def to_torch(layer: _layers.RNN | _layers.LSTM | _layers.GRU) -> nn.RNNBase:
     module = module_class(
         layer.input_size,
         layer.hidden_size,
-        layer.num_layers,
-        layer.bias,
-        layer.batch_first,
-        layer.dropout,
-        layer.bidirectional,
+        num_layers=layer.num_layers,
+        bias=layer.bias,
+        batch_first=layer.batch_first,
+        dropout=layer.dropout,
+        bidirectional=layer.bidirectional,
         dtype=torch.float32 if layer.dtype == np.float32 else torch.float64,
         **keywords,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
@@ -20,36 +18,39 @@ from .._weights import Array
 Optional: TypeAlias = Tensor | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
     """One call of a module: what is no tensor."""
 
     core: _core._Layer[Any]
     lengths: Array | None
     training: bool
-    dropout_seed: int
+    seed: int  # of dropout
 
 
-@contextmanager
-def torch_threads() -> Iterator[None]:
-    """The core uses no more threads than PyTorch may."""
-    before = _core.limit_threads_here(torch.get_num_threads())
+def with_torch_threads(function: Any, *arguments: Any) -> Any:
+    """The function's result; in it the core uses as many threads as PyTorch may, and PyTorch's own.
+
+    PyTorch's OpenMP threads spin for milliseconds after each of its operations, ready for the next.
+    Threads of our own would have to share the cores with them.
+    """
+    before = _core.use_threads_here(torch.get_num_threads(), True)
     try:
-        yield
+        return function(*arguments)
     finally:
-        _core.limit_threads_here(before)
+        _core.use_threads_here(*before)
 
 
 def infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> Any:
     """(y, h) or (y, h, c), without a tape unless dropout needs one."""
-    arrays = array_of(x), _state_of(state)
-    with torch_threads():
-        call.core.load([array_of(w) for w in weights])
-        if call.training:
-            y, final, _ = call.core.forward(*arrays, call.lengths, True, call.dropout_seed)
-        else:
-            y, final = call.core(*arrays, call.lengths)
-    return _tensors(y, final)
+    return _tensors(*with_torch_threads(_infer, call, x, state, weights))
+
+
+def _infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> Any:
+    call.core.load([array_of(w) for w in weights])
+    if call.training:
+        return call.core.forward(array_of(x), _state_of(state), call.lengths, True, call.seed)[:2]
+    return call.core(array_of(x), _state_of(state), call.lengths)
 
 
 class _Held(np.ndarray[Any, Any]):
@@ -81,40 +82,65 @@ def _held(ticket: Tensor) -> Any:
     return held.tape
 
 
-class Recurrence(torch.autograd.Function):
-    """``(y, h[, c], ticket) = Recurrence.apply(call, x, h0, c0, *weights)``; c0 of the LSTM only.
+def recur(
+    call: Call, x: Tensor, h0: Optional, c0: Optional, weights: list[Tensor]
+) -> tuple[Tensor, ...]:
+    """(y, h) or (y, h, c), for autograd to differentiate. Initial states may be None."""
+    function = _TransformedRecurrence if _transforms_active() else _Recurrence
+    outputs: tuple[Tensor, ...] = function.apply(call, x, h0, c0, *weights)
+    return outputs[:-1]
 
-    Initial states may be None. The ticket stands for the tape.
-    """
 
+# Under the transforms of torch.func a function must say what it saves apart from what it computes;
+# otherwise that costs more than a small layer's computation.
+_transforms_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+
+
+def _forward(
+    call: Call, x: Tensor, h0: Optional, c0: Optional, *weights: Tensor
+) -> tuple[Tensor, ...]:
+    """The outputs and, last, the ticket."""
+    state = _state_of([s for s in (h0, c0) if s is not None])
+    y, final, tape = with_torch_threads(_record, call, array_of(x), state, weights)
+    return (*_tensors(y, final), _hold(tape))
+
+
+def _record(call: Call, x: Array, state: State | None, weights: tuple[Tensor, ...]) -> Any:
+    call.core.load([array_of(w) for w in weights])
+    return call.core.forward(x, state, call.lengths, call.training, call.seed)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.call, *ctx.inputs = inputs
+    ctx.save_for_backward(output[-1])
+    ctx.mark_non_differentiable(output[-1])
+    ctx.set_materialize_grads(False)
+    ctx.shapes = [state.shape for state in output[1:-1]]
+
+
+def _backward(ctx: Any, *gradients: Optional) -> tuple[Optional, ...]:
+    (ticket,) = ctx.saved_tensors
+    if all(g is None for g in gradients[:-1]):
+        return (None,) * (1 + len(ctx.inputs))
+    wanted = ctx.needs_input_grad[1:]
+    run = FirstDerivative.apply if torch.is_grad_enabled() else FirstDerivative.forward
+    return (None, *run(ctx.call, ticket, wanted, ctx.shapes, *gradients[:-1], *ctx.inputs))
+
+
+class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(
-        call: Call, x: Tensor, h0: Optional, c0: Optional, *weights: Tensor
-    ) -> tuple[Tensor, ...]:
-        arrays = array_of(x), _state_of([s for s in (h0, c0) if s is not None])
-        with torch_threads():
-            call.core.load([array_of(w) for w in weights])
-            y, final, tape = call.core.forward(
-                *arrays, call.lengths, call.training, call.dropout_seed
-            )
-        return (*_tensors(y, final), _hold(tape))
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        output = _forward(*inputs)
+        _save(ctx, inputs, output)
+        return output
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.call, *ctx.inputs = inputs
-        ctx.save_for_backward(output[-1])
-        ctx.mark_non_differentiable(output[-1])
-        ctx.set_materialize_grads(False)
-        ctx.shapes = [state.shape for state in output[1:-1]]
+    backward = staticmethod(_backward)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Optional) -> tuple[Optional, ...]:
-        (ticket,) = ctx.saved_tensors
-        if all(g is None for g in gradients[:-1]):
-            return (None,) * (1 + len(ctx.inputs))
-        wanted = ctx.needs_input_grad[1:]
-        run = FirstDerivative.apply if torch.is_grad_enabled() else FirstDerivative.forward
-        return (None, *run(ctx.call, ticket, wanted, ctx.shapes, *gradients[:-1], *ctx.inputs))
+
+class _TransformedRecurrence(torch.autograd.Function):
+    forward = staticmethod(_forward)
+    setup_context = staticmethod(_save)
+    backward = staticmethod(_backward)
 
 
 class FirstDerivative(torch.autograd.Function):
@@ -131,19 +157,18 @@ class FirstDerivative(torch.autograd.Function):
     ) -> tuple[Optional, ...]:
         dstate = _state_gradient(tensors[: len(shapes)], shapes, tensors[len(shapes)])
         want_x, want_state, want_weights = wanted[0], any(wanted[1:3]), any(wanted[3:])
-        with torch_threads():
-            dx, dinitial, dweights = call.core.backward(
-                _held(ticket),
-                None if dy is None else array_of(dy),
-                dstate,
-                want_x,
-                want_state,
-                want_weights,
-            )
-        names = list(call.core.weights(writeable=False))
+        dx, dinitial, dweights = with_torch_threads(
+            call.core.backward,
+            _held(ticket),
+            None if dy is None else array_of(dy),
+            dstate,
+            want_x,
+            want_state,
+            want_weights,
+        )
         found = [dx, *(_parts(dinitial) if want_state else [None, None])]
         found += [None] * (3 - len(found))
-        found += [dweights[name] if want_weights else None for name in names]
+        found += dweights.values() if want_weights else [None] * len(wanted[3:])
         return tuple(
             torch.from_numpy(array) if want and array is not None else None
             for array, want in zip(found, wanted, strict=True)

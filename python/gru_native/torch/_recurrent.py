@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from .. import _layers
 from .._weights import Array
-from ._function import Call, Recurrence, infer
+from ._function import Call, infer, recur
 
 # Arguments of the layers on NumPy arrays that torch.nn has too, or has no use for.
 _TORCHS = {"nonlinearity", "bias", "batch_first", "dropout", "bidirectional", "proj_size"}
@@ -112,6 +113,10 @@ class Recurrent(nn.RNNBase):
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """As torch.nn's: ``y, state = module(input, hx=None)``."""
+        result: tuple[Any, Any] = _outside_graphs()(self, input, hx)
+        return result
+
+    def _call(self, input: Any, hx: Any) -> tuple[Any, Any]:
         if torch.jit.is_tracing():
             raise RuntimeError(
                 "torch.jit.trace and torch.onnx cannot see into gru_native.torch's modules: "
@@ -144,13 +149,11 @@ class Recurrent(nn.RNNBase):
         )
 
     def _padded(self, x: Tensor, hx: Any, lengths: Array | None = None) -> tuple[Tensor, Any]:
-        dtype = self.weight_ih_l0.dtype
+        weights = self._weights()
+        dtype = weights[0].dtype
         if torch.is_autocast_enabled("cpu"):
             x, hx = x.to(dtype), _each(lambda s: s.to(dtype), hx)
-        state = self._checked(x, hx)
-        weights = [getattr(self, name) for name in self._flat_weights_names]
-        for name, weight in zip(self._flat_weights_names, weights, strict=True):
-            _check(name, weight, dtype)
+        state = self._checked(x, hx, dtype)
         layer = self._layer(dtype)
         if 0 in x.shape[:2]:
             return self._empty(layer, x, state, weights)
@@ -158,10 +161,22 @@ class Recurrent(nn.RNNBase):
         call = Call(layer._core, lengths, drops, new_seed() if drops else 0)
         if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights)):
             h0, c0 = (*state, None, None)[:2]
-            y, *final, _ = Recurrence.apply(call, x, h0, c0, *weights)
+            y, *final = recur(call, x, h0, c0, weights)
         else:
             y, *final = infer(call, x, state, weights)
         return y, tuple(final) if len(final) == 2 else final[0]
+
+    def _weights(self) -> list[Tensor]:
+        """The weights in order, checked. They are no parameters where something else is computed
+        of those (torch.nn.utils.parametrize)."""
+        own = self._parameters
+        names = self._flat_weights_names
+        weights = [own[name] if name in own else getattr(self, name) for name in names]
+        dtype = weights[0].dtype
+        for name, weight in zip(names, weights, strict=True):
+            if not _is_usual(weight, dtype):
+                _check(name, weight, dtype)
+        return weights
 
     def _empty(
         self, layer: Any, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]
@@ -176,15 +191,16 @@ class Recurrent(nn.RNNBase):
         final = [s[:, :0] + nothing for s in final]
         return y.narrow(batch, 0, 0) + nothing, tuple(final) if len(final) == 2 else final[0]
 
-    def _checked(self, x: Tensor, hx: Any) -> tuple[Tensor, ...]:
+    def _checked(self, x: Tensor, hx: Any, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The initial state's tensors; errors for all but the weights."""
         if x.dim() != 3 or x.is_nested:
             got = "a nested" if x.is_nested else f"{x.dim()}D"
             raise ValueError(
                 f"{type(self).__name__}: Expected input to be 2D or 3D, got {got} tensor instead"
             )
-        _check_place("input", x)
-        self.check_input(x, None)
+        if not (_is_usual(x, dtype) and x.shape[-1] == self.input_size):
+            _check_place("input", x)
+            self.check_input(x, None)
         if hx is None:
             return ()
         pair = isinstance(hx, (tuple, list))
@@ -201,6 +217,19 @@ class Recurrent(nn.RNNBase):
         """torch.nn's, and the options."""
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         return f"{super().extra_repr()}{options}"
+
+
+_disabled: Any = None
+
+
+def _outside_graphs() -> Any:
+    """Recurrent._call, for torch.compile to leave alone where that is loaded."""
+    global _disabled
+    if "torch._dynamo" not in sys.modules:
+        return Recurrent._call
+    if _disabled is None:
+        _disabled = torch._dynamo.disable(Recurrent._call)
+    return _disabled
 
 
 def new_seed() -> int:
@@ -221,6 +250,12 @@ def _unbatched(state: Tensor) -> Tensor:
             f"For unbatched 2-D input, hx should also be 2-D but got {state.dim()}-D tensor"
         )
     return state
+
+
+def _is_usual(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether it passes _check: faster where it does, which is nearly always."""
+    good = tensor.dtype is dtype and tensor.is_cpu and tensor.layout is torch.strided
+    return good and dtype in DTYPES
 
 
 def _check(name: str, tensor: Any, dtype: torch.dtype) -> None:
