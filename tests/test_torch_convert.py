@@ -142,3 +142,14 @@ def test_initialisation_is_torchs(options):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_own_module_in_training_without_autograd():
+    """What options draw at random needs training's way; without such options it draws nothing."""
+    module = ours.GRU(3, 4, reset_after=False)
+    x = torch.randn(5, 2, 3)
+    with torch.no_grad():
+        training = module(x)[0]
+        assert torch.equal(training, module.eval()(x)[0])
+    with pytest.raises(ValueError, match=r"state has shape \(1, 2, 5\); expected"):
+        module(x, torch.zeros(1, 2, 5))

@@ -157,8 +157,9 @@ class Recurrent(nn.RNNBase):
         layer = self._layer(dtype)
         if 0 in x.shape[:2]:
             return self._empty(layer, x, state, weights)
-        drops = self.training and self.dropout > 0 and self.num_layers > 1
-        call = Call(layer._core, lengths, drops, new_seed() if drops else 0)
+        # What options draw at random, zoneout for one, is theirs to know.
+        random = self.training and ((self.dropout > 0 and self.num_layers > 1) or bool(self.options))
+        call = Call(layer._core, lengths, random, new_seed() if random else 0)
         if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights)):
             h0, c0 = (*state, None, None)[:2]
             y, *final = recur(call, x, h0, c0, weights)
@@ -210,7 +211,8 @@ class Recurrent(nn.RNNBase):
         state = tuple(hx) if pair else (hx,)
         for name, tensor in zip(("hx[0]", "hx[1]") if pair else ("hx",), state, strict=True):
             _check(name, tensor, x.dtype)
-        self.check_forward_args(x, hx, None)
+        if not self.options:  # with them a state may have other sizes, which the core checks
+            self.check_forward_args(x, hx, None)
         return state
 
     def extra_repr(self) -> str:
