@@ -158,7 +158,8 @@ class Recurrent(nn.RNNBase):
         if 0 in x.shape[:2]:
             return self._empty(layer, x, state, weights)
         # What options draw at random, zoneout for one, is theirs to know.
-        random = self.training and ((self.dropout > 0 and self.num_layers > 1) or bool(self.options))
+        drops = self.dropout > 0 and self.num_layers > 1
+        random = self.training and (drops or bool(self.options))
         call = Call(layer._core, lengths, random, new_seed() if random else 0)
         if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *weights)):
             h0, c0 = (*state, None, None)[:2]
