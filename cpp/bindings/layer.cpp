@@ -70,7 +70,8 @@ py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& st
 }
 
 template <class T>
-py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object& dy, const py::object& dstate) {
+py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object& dy, const py::object& dstate,
+                   bool want_x, bool want_state, bool want_weights) {
   const LayerSpec& spec = l.layer->spec();
   const Layout& layout = tape.layout;
   const std::int64_t outputs = spec.directions() * spec.output_size();
@@ -86,16 +87,44 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   }
   const StateArrays<T> dfinal = state_argument<T>("dstate", dstate, spec, layout);
   b.dfinal = dfinal.view();
-  Array<T> dx = empty_array<T>(layout.shape(spec.input_size));
-  b.dx = layout.view(dx.mutable_data(), spec.input_size);
-  NewState<T> dinitial(spec, layout);
-  b.dinitial = dinitial.view();
-  const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
+  py::object dx = py::none(), dstate_initial = py::none(), dweights = py::none();
+  if (want_x) {
+    Array<T> array = empty_array<T>(layout.shape(spec.input_size));
+    b.dx = layout.view(array.mutable_data(), spec.input_size);
+    dx = array;
+  }
+  if (want_state) {
+    NewState<T> state(spec, layout);
+    b.dinitial = state.view();
+    dstate_initial = state.object();
+  }
+  if (want_weights) dweights = weight_gradients(l.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
     l.layer->backward(*tape.tape, b);
   }
-  return py::make_tuple(dx, dinitial.object(), weights);
+  return py::make_tuple(dx, dstate_initial, dweights);
+}
+
+// Whether the layer's weights were others. The arrays are those of weights(), in that order.
+template <class T>
+bool load(PyLayer<T>& l, const py::list& arrays) {
+  const std::vector<Weight<T>>& own = l.layer->weights();
+  if (arrays.size() != own.size())
+    throw py::value_error("weights has " + std::to_string(arrays.size()) + " arrays; expected " +
+                          std::to_string(own.size()));
+  std::vector<Array<T>> kept;
+  std::vector<const T*> from;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const char* const name = own[i].name.c_str();
+    kept.push_back(as_array<T>(name, arrays[i]));
+    std::vector<Dim> dims;
+    for (const std::int64_t size : own[i].shape) dims.push_back({"size", size});
+    check_shape(name, kept.back(), dims);
+    from.push_back(kept.back().data());
+  }
+  const py::gil_scoped_release release;
+  return l.layer->load(from);
 }
 
 template <class T>
@@ -152,7 +181,9 @@ void register_layer(py::module_& m) {
            py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"), py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"), py::arg("want_x") = true,
+           py::arg("want_state") = true, py::arg("want_weights") = true)
+      .def("load", &load<T>, py::arg("weights"));
   def_weights(c);
 }
 

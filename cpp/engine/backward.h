@@ -10,7 +10,7 @@ struct DirectionGradients {
   T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
   T* peephole[3] = {};         // of i, f, o
   T* rr = nullptr;
-  NormGradients<T> norm;
+  NormGradients<T> norm{};
 };
 
 template <class T>

@@ -34,8 +34,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
-      zoneout_(zoneout),
-      input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)) {
+      input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)),
+      zoneout_(zoneout) {
   if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
   else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
   granule_ = std::max(weights_.input.blocks_in_panel(), weights_.recurrent.blocks_in_panel());

@@ -2,6 +2,7 @@
 #include "gru_native/layer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -47,6 +48,40 @@ const std::vector<Weight<T>>& Layer<T>::weights() const {
 template <class T>
 void Layer<T>::commit() {
   impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
+}
+
+template <class T>
+bool Layer<T>::load(const std::vector<const T*>& weights) {
+  const std::vector<Weight<T>>& own = impl_->store.list();
+  if (weights.size() != own.size())
+    throw std::invalid_argument("weights has " + std::to_string(weights.size()) + " pointers; expected " +
+                                std::to_string(own.size()));
+  for (std::size_t i = 0; i < own.size(); ++i)
+    if (!weights[i]) throw std::invalid_argument(own[i].name + " is null; expected an array");
+  const std::lock_guard<std::mutex> lock(impl_->loading);
+  std::int64_t size = 0;
+  for (const Weight<T>& w : own) size += w.size();
+  TeamLease team(size < 32768 ? 1 : 256);
+  std::atomic<bool> others{std::exchange(impl_->half_loaded, true)};  // by a call for which there was no memory
+  team.run([&](int rank) {
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const Share mine = share_of(own[i].size(), 4096, rank, team.size());
+      const std::size_t bytes = static_cast<std::size_t>(mine.end - mine.begin) * sizeof(T);
+      T* const to = own[i].data + mine.begin;
+      const T* const from = weights[i] + mine.begin;
+      if (bytes == 0 || std::memcmp(to, from, bytes) == 0) continue;
+      std::memcpy(to, from, bytes);
+      others.store(true, std::memory_order_relaxed);
+    }
+  });
+  if (others) {
+    auto packed = impl_->spare->take();
+    if (packed) pack_again(*packed, impl_->spec, own, impl_->index, &team);
+    else packed = pack(impl_->spec, own, impl_->index, &team);
+    impl_->store.replace(SpareWeights<T>::share(std::move(packed), impl_->spare));
+  }
+  impl_->half_loaded = false;
+  return others;
 }
 
 template <class T>
@@ -116,6 +151,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto matrix = [&](Index rows, Index columns) { return take_matrix<T>(arena, rows, columns); };
 
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  tape.packed->transposed(&team);
   // Two gradients of inputs, in turn: of the layer at work and of the one above it.
   const Index widest = std::max<Index>(spec.input_size, spec.num_layers > 1 ? outputs : 0);
   const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};

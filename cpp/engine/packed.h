@@ -6,6 +6,7 @@
 
 #include "engine/panels.h"
 #include "gru_native/layer.h"
+#include "runtime/team.h"
 
 namespace gru_native {
 
@@ -31,8 +32,10 @@ template <class T>
 struct PackedWeights {
   std::vector<PackedDirection<T>> forward;  // [layer * directions + direction]
 
-  // Made when first asked for: inference never needs it.
-  const std::vector<TransposedDirection<T>>& transposed() const;
+  // Made when first asked for: inference never needs it. By the threads of the team, if there is one.
+  const std::vector<TransposedDirection<T>>& transposed(TeamLease* team = nullptr) const;
+  // To be called before the panels are written again.
+  void forget_transposed() { transposed_made_ = false; }
 
   int lanes = 0;
   Index blocks = 0;           // of hidden units
@@ -40,7 +43,8 @@ struct PackedWeights {
 
  private:
   mutable std::mutex mutex_;
-  mutable std::vector<TransposedDirection<T>> transposed_;
+  mutable bool transposed_made_ = false;
+  mutable std::vector<TransposedDirection<T>> transposed_;  // kept for the next weights
 };
 
 // Where the tensors of one direction lie in the layer's list; -1: not there.
@@ -50,8 +54,13 @@ struct WeightIndex {
 };
 
 template <class T>
-std::shared_ptr<const PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
-                                             const std::vector<WeightIndex>& index);
+std::unique_ptr<PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                                       const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
+
+// Writes weights of the same shapes over those that `packed` was made of.
+template <class T>
+void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                const std::vector<WeightIndex>& index, TeamLease* team);
 
 // Which of the kernels' cells computes it: Kernels::cell[..].
 int cell_index(const LayerSpec& spec);

@@ -26,28 +26,33 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
 
 inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
 
+// Zeros in the shape of a packed matrix.
+template <class T>
+PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
+
 // row(gate, unit): where that row of a torch matrix begins.
 template <class T, class RowOf>
-PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, const RowOf& row) {
-  PackedMatrix<T> m;
-  m.width = panel_width(gates);
-  m.gates = gates;
-  m.blocks_shift = gates >= 3 ? 0 : gates == 2 ? 1 : 2;
-  m.depth = depth;
-  m.panels = divide_up(divide_up(units, lanes), m.blocks_in_panel());
+void fill_panel(const PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+  constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
   const Index columns = m.width * lanes;
-  m.data = Buffer<T>(m.panels * depth * columns);
-  for (Index panel = 0; panel < m.panels; ++panel) {
-    T* const to = m.data.data() + panel * depth * columns;
+  for (Index begin = 0; begin < m.depth; begin += steps) {
+    const Index end = begin + steps < m.depth ? begin + steps : m.depth;
+    T* const to = m.data.data() + panel * m.depth * columns;
     for (int v = 0; v < m.width; ++v)
       for (Index lane = 0; lane < lanes; ++lane) {
-        const Index unit = (panel * m.blocks_in_panel() + v / gates) * lanes + lane;
+        const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
         if (unit >= units) continue;
-        const T* const from = row(v % gates, unit);
+        const T* const from = row(v % m.gates, unit);
         T* const column = to + v * lanes + lane;
-        for (Index k = 0; k < depth; ++k) column[k * columns] = from[k];
+        for (Index k = begin; k < end; ++k) column[k * columns] = from[k];
       }
   }
+}
+
+template <class T, class RowOf>
+PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, const RowOf& row) {
+  PackedMatrix<T> m = empty_panels<T>(units, gates, depth, lanes);
+  for (Index panel = 0; panel < m.panels; ++panel) fill_panel(m, panel, units, lanes, row);
   return m;
 }
 
@@ -55,5 +60,11 @@ PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, cons
 // Columns of the result: the k of m. `blocks`: of m's columns.
 template <class T>
 PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks);
+
+// The same in two parts: zeros in the shape of the result, and one of its panels.
+template <class T>
+PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index blocks);
+template <class T>
+void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& to, Index panel, Index lanes);
 
 }  // namespace gru_native

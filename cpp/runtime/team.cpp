@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 #if defined(__linux__)
 #include <sched.h>
@@ -243,11 +245,32 @@ int spin_patience(int members) {
   return members > cores ? 0 : 1500;
 }
 
+namespace {
+
+thread_local ThreadsHere here;
+std::atomic_flag other_busy = ATOMIC_FLAG_INIT;
+
+// Others did not give what they had promised.
+void run_on_new_threads(int members, void (*body)(void*, int), void* context) {
+  std::vector<std::thread> threads;
+  for (int rank = 1; rank < members; ++rank) threads.emplace_back(body, context, rank);
+  body(context, 0);
+  for (std::thread& t : threads) t.join();
+}
+
+}  // namespace
+
 TeamLease::TeamLease(int wanted) : size_(1) {
-  if (wanted < 2) return;
   const int limit = get_num_threads();
-  if (wanted > limit) wanted = limit;
+  wanted = std::min({wanted, limit, here.most});
   if (wanted < 2) return;
+  if (here.other && here.other->has(here.most)) {
+    if (other_busy.test_and_set(std::memory_order_acquire)) return;
+    other_ = here.other;
+    other_team_ = here.most;
+    size_ = wanted;
+    return;
+  }
   try {
     team_ = Registry::get().current(limit);
   } catch (const std::bad_alloc&) {
@@ -259,11 +282,18 @@ TeamLease::TeamLease(int wanted) : size_(1) {
 
 TeamLease::~TeamLease() {
   if (team_) team_->release();
+  if (other_) other_busy.clear(std::memory_order_release);
 }
 
 void TeamLease::run(void (*body)(void*, int), void* context) {
-  if (size_ > 1) team_->run(size_, body, context);
-  else body(context, 0);
+  if (size_ < 2) return body(context, 0);
+  if (team_) return team_->run(size_, body, context);
+  if (!other_->run(other_team_, size_, body, context)) run_on_new_threads(size_, body, context);
+}
+
+ThreadsHere use_threads_here(ThreadsHere threads) {
+  threads.most = std::min(std::max(threads.most, 1), most_threads);
+  return std::exchange(here, threads);
 }
 
 void set_num_threads(int n) {

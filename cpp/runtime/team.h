@@ -35,6 +35,24 @@ void spin_until(const Condition& condition, int patience) {
 // that somebody must make room.
 int spin_patience(int members);
 
+// Threads that belong to somebody else, a team of `team`, and may be used instead of ours.
+struct OtherThreads {
+  // Whether they are there, now and for this thread.
+  bool (*has)(int team);
+  // body(rank) for ranks 0 to members - 1 <= team - 1 at once, rank 0 on the calling thread; returns when all are
+  // done. False, with nothing done, if they were not there after all.
+  bool (*run)(int team, int members, void (*body)(void* context, int rank), void* context);
+};
+
+// Which threads calls of the present thread use: at most so many, the calling one included, and whose. Where others
+// keep theirs spinning between calls, threads of our own would have to share the cores with them.
+struct ThreadsHere {
+  int most = 256;
+  const OtherThreads* other = nullptr;  // a team of `most`; null: our own
+};
+// Sets them; returns what held before.
+ThreadsHere use_threads_here(ThreadsHere threads);
+
 // The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
 // another call: many callers share the cores by not sharing the team. Safe from any thread and after fork().
 class TeamLease {
@@ -55,6 +73,8 @@ class TeamLease {
   void run(void (*body)(void* context, int rank), void* context);
   std::shared_ptr<class Team> team_;
   int size_;
+  const OtherThreads* other_ = nullptr;  // if these are they
+  int other_team_ = 0;
 };
 
 // The members of a team who work on one thing step by step, and wait for each other in between.

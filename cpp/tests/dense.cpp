@@ -14,9 +14,10 @@ long double exact(Activation f, long double a) {
     case Activation::identity: return a;
     case Activation::tanh: return std::tanh(a);
     case Activation::sigmoid: return 1 / (1 + std::exp(-a));
-    case Activation::relu: break;
+    case Activation::relu: return a > 0 ? a : 0;
+    default: break;  // those that no dense layer has
   }
-  return a > 0 ? a : 0;
+  throw std::invalid_argument("no activation of a dense layer");
 }
 
 template <class T>

@@ -211,6 +211,50 @@ void check_errors() {
   CHECK(throws<std::invalid_argument>([&] { a.layer.backward(*tape, b); }, "dx.batch_stride is -3"), "no error");
 }
 
+// load() is writing and commit(), whatever was there before, for forward and for tapes that go on.
+template <class T>
+void check_load(const LayerSpec& spec) {
+  RandomCall<T> p(spec, 6, 4, false, 1);
+  const auto gradients = [&](const Tape<T>& tape) {
+    std::vector<T> dx(p.x.size());
+    BackwardCall<T> b;
+    b.dy = {p.y.data(), p.batch * p.outputs, p.outputs};
+    b.dx = {dx.data(), p.batch * spec.input_size, spec.input_size};
+    p.layer.backward(tape, b);
+    return dx;
+  };
+  const auto pointers = [](const std::vector<std::vector<T>>& from) {
+    std::vector<const T*> to;
+    for (const auto& w : from) to.push_back(w.data());
+    return to;
+  };
+  std::shared_ptr<const Tape<T>> kept = p.layer.forward(p.call(), 0, true);
+  const std::vector<T> y_kept = p.y, dx_kept = gradients(*kept);
+  for (unsigned seed = 2; seed < 6; ++seed) {
+    std::vector<std::vector<T>> values;
+    for (const Weight<T>& w : p.layer.weights()) {
+      values.push_back(
+          random_numbers<T>(static_cast<std::size_t>(w.size()), 100 * seed + static_cast<unsigned>(values.size())));
+      for (T& v : values.back()) v *= T(0.1);
+    }
+    CHECK(p.layer.load(pointers(values)), "other weights");
+    CHECK(!p.layer.load(pointers(values)), "the same weights");
+    const auto tape = p.layer.forward(p.call(), 0, true);
+    const std::vector<T> y = p.y, dx = gradients(*tape);
+    p.layer.commit();  // the same weights, packed from nothing
+    const auto fresh = p.layer.forward(p.call(), 0, true);
+    CHECK(p.y == y && gradients(*fresh) == dx, "seed %u: other bits than after commit", seed);
+    p.y = y_kept;
+    CHECK(gradients(*kept) == dx_kept, "seed %u: an older tape has changed", seed);
+    values.back().back() = -values.back().back();
+    CHECK(p.layer.load(pointers(values)), "one sign");
+  }
+  CHECK(throws<std::invalid_argument>([&] { p.layer.load({}); }, "weights has 0 pointers; expected"), "no error");
+  CHECK(throws<std::invalid_argument>([&] { p.layer.load(std::vector<const T*>(p.layer.weights().size())); },
+                                      "weight_ih_l0 is null"),
+        "no error");
+}
+
 }  // namespace
 
 int main() {
@@ -227,6 +271,11 @@ int main() {
     for (const LayerSpec& spec : all_cells(30, 96, 2, bidirectional)) {
       check_threads(spec);
       check_mask(spec);
+    }
+  for (const bool bidirectional : {false, true})
+    for (const LayerSpec& spec : all_cells(20, 70, 2, bidirectional)) {
+      check_load<float>(spec);
+      check_load<double>(spec);
     }
   check_errors();
   return done("layer");

@@ -145,6 +145,11 @@ class GRU_NATIVE_API Layer {
   const std::vector<Weight<T>>& weights() const;
   void commit();
 
+  // For weights that live elsewhere and may change at any time: copies those (as many and as large as weights()) in
+  // and commits, unless they are, to the bit, what the layer has. Returns whether they were others. Safe from several
+  // threads at once, but not beside writing and commit().
+  bool load(const std::vector<const T*>& weights);
+
   // Inference.
   void forward(const ForwardCall<T>& call) const;
 
