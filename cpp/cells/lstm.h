@@ -55,7 +55,7 @@ struct LstmOptions {
   V out(V c) const { return activate(output, c); }
   V out_backward(V y, V dy) const { return activate_backward(output, y, dy); }
   V clip(V c) const { return clamp(c, limit); }
-  V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
+  V clip_backward(V c, V dc) const { return clamp_backward(c, limit, dc); }
 };
 
 template <class G, template <class> class Options>

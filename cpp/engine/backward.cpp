@@ -96,6 +96,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
       for (Index r = 0; r < b.rows; ++r) {
         const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
         const T* const dh = dh_.base + r * dh_.stride;
+        if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
         for (Index k = begin; k < end; ++k) {
           const T back = k < state_ ? dh[k] : T(0);
           dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;

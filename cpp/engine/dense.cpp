@@ -44,7 +44,7 @@ void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<
     if (w.spec.activation == Activation::identity) return;
     const auto& f = kernels.activation[static_cast<int>(w.spec.activation)];
     for (Index row = mine.begin; row < mine.end; ++row)
-      f.forward(y.base + row * y.stride, y.base + row * y.stride, round_up(w.spec.output_size, w.lanes));
+      f.forward(y.base + row * y.stride, y.base + row * y.stride, w.spec.output_size);
   });
 }
 
@@ -74,7 +74,7 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
     const auto& f = kernels.activation[static_cast<int>(w.spec.activation)];
     for (Index row = rows.begin; row < rows.end; ++row) {  // dy becomes the gradient of W x + b, its padding 0
       T* const at = d.base + row * d.stride;
-      f.backward(y.base + row * y.stride, at, at, round_up(outputs, w.lanes));
+      f.backward(y.base + row * y.stride, at, at, outputs);
     }
     if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
     all.barrier(rank);  // the sums below run over all rows

@@ -40,15 +40,18 @@ Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
 
 // acc = start + a W for some rows.
 template <class T>
-void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
-  const Kernels<T>& kernels = kernels_for<T>();
-  Product<T> p = product_of(w, kernels.lanes, 1, 0);
+Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
   p.a = a;
   p.start = start;
   p.acc = {acc.base, acc.stride, nullptr};
   p.row_begin = rows.begin;
   p.row_end = rows.end;
-  kernels.product(p);
+  return p;
+}
+template <class T>
+void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  kernels_for<T>().product(product_of_rows(w, a, start, acc, rows));
 }
 
 }  // namespace gru_native

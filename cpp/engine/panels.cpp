@@ -15,6 +15,7 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
   p.depth = m.depth;
   p.a_k_stride = 1;
   p.acc_panel_step = m.blocks_in_panel() * slots * lanes;
+  GRU_NATIVE_COUNTING(p.needed = {m.work, nullptr, m.needed_k.data(), 0, 1, m.needed_columns.data(), 0});
   for (int v = 0; v < m.width; ++v) p.acc_vector[v] = (v / m.gates * slots + first + v % m.gates) * lanes;
   return p;
 }
@@ -30,6 +31,13 @@ PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   t.panels = divide_up(m.depth, t.width * lanes);
   const Index from_columns = m.width * lanes, to_columns = t.width * lanes;
   t.data = Buffer<T>(t.panels * t.depth * to_columns);
+#if defined(GRU_NATIVE_COUNT)
+  t.work = Work::mac_inputs;
+  t.needed_columns = m.needed_k;
+  t.needed_columns.resize(t.panels * to_columns, 0);
+  t.needed_k = m.needed_columns;
+  t.needed_k.resize(t.depth, 0);
+#endif
   for (Index panel = 0; panel < t.panels; ++panel) {
     T* const to = t.data.data() + panel * t.depth * to_columns;
     const Index first = panel * to_columns, count = std::min(to_columns, m.depth - first);

@@ -32,6 +32,7 @@ void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index 
     const std::uint64_t key = mix(mix(mix(seed_ + static_cast<std::uint64_t>(layer)) + static_cast<std::uint64_t>(t)) +
                                   static_cast<std::uint64_t>(time.user_row(row - time.first(t))));
     T* const at = m.base + row * m.stride;
+    GRU_NATIVE_EXECUTED(dropout, columns);
     for (Index c = 0; c < columns; ++c)
       at[c] = static_cast<double>(mix(key + static_cast<std::uint64_t>(c))) < threshold ? T(0) : at[c] * scale;
   }
