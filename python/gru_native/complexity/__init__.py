@@ -24,6 +24,9 @@ from ._describing import (
     NaryTreeLSTM,
     NodeScores,
 )
+from ._published import Published, published
+from ._roofline import Level, Limits, Roofline, Weights, roofline
+from ._symbols import Statement, statement
 from ._work import Passes, Product, Tensor, Work
 
 __all__ = [
@@ -37,14 +40,23 @@ __all__ = [
     "GatedGraph",
     "GatedRecursiveConv",
     "GraphSum",
+    "Level",
+    "Limits",
     "NaryTreeLSTM",
     "NodeScores",
     "Passes",
     "Product",
+    "Published",
+    "Roofline",
+    "Statement",
     "Tensor",
+    "Weights",
     "Work",
     "count",
     "count_graph",
     "count_readout",
     "count_tree",
+    "published",
+    "roofline",
+    "statement",
 ]

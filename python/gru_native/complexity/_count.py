@@ -29,6 +29,7 @@ from ._parts import (
     prefixed,
     state_of,
 )
+from ._roofline import Limits, Roofline, Weights, roofline
 from ._trees import Forest, Tree
 from ._work import Passes, Tensor, Work
 
@@ -49,6 +50,9 @@ class Count:
     step: Passes | None = None  # of one step of one sequence that has a state; None: no steps
     kept: dict[str, int] = field(default_factory=dict)  # numbers on the tape, by what they are
     state: int = 0  # numbers that go from one step to the next, of all sequences
+    steps: int = 1  # one after the other, each of which needs the second part of ``reads``
+    reads: tuple[Weights, ...] = ()  # numbers of each layer's matrices, by how often they are read
+    spared: bool = False  # the first step needs no recurrent product
     moved: int = 0  # numbers of x and y: of a step of all sequences, or without steps of the call
 
     @property
@@ -100,6 +104,32 @@ class Count:
     def bytes(self, dtype: DTypeLike = np.float32) -> Bytes:
         """Memory and traffic in float32 or float64."""
         return Bytes.of(self, float_dtype(dtype).itemsize)
+
+    def roofline(
+        self,
+        limits: Limits,
+        threads: int = 1,
+        *,
+        training: bool = False,
+        dtype: DTypeLike = np.float32,
+    ) -> Roofline:
+        """The least time of the call on a machine with these limits; see ``roofline``.
+
+        training: with the backward that follows. The limits are those of float32: for float64
+        arithmetic is taken as half as fast. Element-wise operations count nothing, and nor do x, y
+        and the state. Raises ValueError for threads below 1.
+        """
+        width = float_dtype(dtype).itemsize
+        work = self.forward + self.backward if flag("training", training) else self.forward
+        return roofline(
+            work.flops * (width // 4),
+            [Weights(width * w.once, width * w.every_step) for w in self.reads],
+            self.steps,
+            limits,
+            threads,
+            passes=2 if training else 1,
+            spared=self.spared,
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Everything as plain numbers, texts, lists and dictionaries, for JSON."""
@@ -222,6 +252,9 @@ def count(
         step=step,
         kept=dict(kept),
         state=sum(state_of(part, extent.batch) for part in parts.values()),
+        steps=extent.seq if has_steps else max(extent.seq - 1, 1),
+        reads=tuple(w for part in parts.values() for w in part.reads()),
+        spared=has_steps and not state,
         moved=(extent.batch if has_steps else extent.rows) * columns,
     )
 
@@ -250,6 +283,7 @@ def count_tree(
         passes=passes,
         textbook=passes,
         kept=tree.kept(forest),
+        reads=(Weights(sum(t.size for t in tree.tensors() if t.role != "bias"), 0),),
         moved=forest.nodes * (tree.input_size + 2 * tree.hidden_size),
     )
 
@@ -286,6 +320,8 @@ def count_graph(
         passes=passes,
         textbook=passes,
         kept=network.kept(g),
+        steps=network.num_steps,
+        reads=(Weights(0, sum(t.size for t in network.tensors() if t.role != "bias")),),
         moved=g.nodes * (columns + network.hidden_size) + network.adjacency(g) + 2 * g.edges,
     )
 
@@ -305,6 +341,7 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
         passes=passes,
         textbook=passes,
         kept=readout.kept(nodes, graphs),
+        reads=(Weights(2 * readout.columns * readout.output_size, 0),),
         moved=nodes * readout.columns + made * readout.output_size,
     )
 

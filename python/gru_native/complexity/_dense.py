@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .._dense import Dense
 from ._arguments import at_least
 from ._cells import function, function_backward
+from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
 
 
@@ -46,6 +47,10 @@ class Linear:
             Work(product, ops(add=rows * out if self.bias else 0)),
         )
 
+    def reads(self) -> list[Weights]:
+        """W, for all steps at once."""
+        return [Weights(self.input_size * self.output_size, 0)]
+
     def kept(self, rows: int) -> dict[str, int]:
         """Numbers that a tape holds for backward, without padding."""
         return {"inputs": rows * self.input_size, "outputs": rows * self.output_size}
@@ -76,6 +81,10 @@ class Embedding:
     def passes(self, rows: int) -> Passes:
         """Gradients are added into the rows that were looked up."""
         return Passes(to_weights=Work(elementwise=ops(add=rows * self.output_size)))
+
+    def reads(self) -> list[Weights]:
+        """A row for each step: nearly nothing."""
+        return []
 
     def kept(self, rows: int) -> dict[str, int]:
         """The symbols."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .._grconv import GatedRecursiveConv
 from ._cells import function, function_backward
 from ._extent import Extent
+from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
 
 GATES = 3  # new, left, right; one number each for all units of a pair
@@ -95,6 +96,11 @@ class Pyramid:
             ),
             Work(forward, ops(add=p.pairs * (n + GATES))),
         )
+
+    def reads(self) -> list[Weights]:
+        """W, for all steps at once, and what every level needs."""
+        n = self.hidden_size
+        return [Weights(n * self.input_size, 2 * n * (n + GATES))]
 
     def kept(self, extent: Extent) -> dict[str, int]:
         """Numbers that a tape holds for backward, without padding."""

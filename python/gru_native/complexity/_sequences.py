@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .._layers import GRU, LSTM, RNN
 from ._cells import Cell, LstmOptions, gru, lstm, rnn
 from ._extent import Extent
+from ._roofline import Weights
 from ._work import Operations, Passes, Product, Tensor, Work, ops, times, total
 
 
@@ -155,6 +156,16 @@ class Recurrent:
             Work(tuple(to_inputs), times(rows * n, c.backward) + times(rows, given)),
             Work(tuple(to_weights), times(rows * n, c.peepholes) + times(rows, bias)),
         )
+
+    def reads(self) -> list[Weights]:
+        """Of each layer, both directions: W, for all steps at once, and what every step needs."""
+        c, n = self.cell, self.hidden_size
+        every = (c.recurrent + c.candidate) * n * self.state_size
+        every += self.output_size * n if self.proj_size else 0
+        return [
+            Weights(self.directions * c.input * n * self.inputs(layer), self.directions * every)
+            for layer in range(self.num_layers)
+        ]
 
     def kept(self, extent: Extent) -> dict[str, int]:
         """Numbers that a tape holds for backward, without padding."""
