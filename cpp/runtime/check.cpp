@@ -163,6 +163,8 @@ void TreeSpec::validate() const {
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 
+void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
+
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
   const std::int64_t outputs = spec.directions() * spec.output_size();

@@ -4,6 +4,8 @@
 
 namespace gru_native {
 
+// Of sequences as such, whatever goes through them.
+void check_extent(std::int64_t seq_len, std::int64_t batch);
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call);
 // `weights`: how many tensors the layer has.

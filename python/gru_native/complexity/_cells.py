@@ -1,0 +1,159 @@
+"""Element-wise operations of each cell, per unit, row and step, line by line as in cpp/cells.
+
+Conventions: a subtraction is an "add", so is 1 - z; a multiply_add is one of each; a function's
+slope is written from its output, s (1 - s) or 1 - t t. A bias is where a sum begins and costs
+nothing. A gate that is missing is the number 1, and the product with it is still written there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ._work import Operations, ops
+
+MULTIPLY_ADD = ops(multiply=1, add=1)
+SIGMOID = ops(sigmoid=1)
+SIGMOID_SLOPE = ops(multiply=1, add=1)
+TANH_SLOPE = ops(multiply=1, add=1)
+
+
+def function(name: str) -> Operations:
+    """y = f(a)."""
+    return Counter() if name == "identity" else ops(**{name: 1})
+
+
+def function_backward(name: str) -> Operations:
+    """da = dy f'(a), from y."""
+    return {
+        "identity": ops(),
+        "tanh": ops(multiply=1) + TANH_SLOPE,
+        "sigmoid": ops(multiply=1) + SIGMOID_SLOPE,
+        "relu": ops(select=1),
+    }[name]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a step of a cell is made of. Products are by gates: rows of hidden_size sums each."""
+
+    input: int  # gates that W x fills
+    recurrent: int  # gates that U h- fills
+    candidate: int  # gates that a second product fills, behind the first part of the step
+    forward: Operations
+    backward: Operations  # to the pre-activations and to the state before
+    peepholes: Operations = field(default_factory=Counter)  # to the peepholes' weights
+    has_c: bool = False
+    slots: int = 0  # numbers that a unit's activations take on the tape
+
+    @property
+    def gates(self) -> int:
+        """Row blocks of weight_ih and weight_hh."""
+        return self.input
+
+
+def rnn(nonlinearity: str) -> Cell:
+    return Cell(
+        input=1,
+        recurrent=1,
+        candidate=0,
+        slots=1,
+        forward=function(nonlinearity),  # h = f(a)
+        backward=function_backward(nonlinearity),
+    )
+
+
+def gru(reset_after: bool, activation: str = "tanh") -> Cell:
+    n, dn = function(activation), function_backward(activation)
+    h = ops(multiply=2, add=2)  # (1 - z) n + z h-
+    n_gradient = ops(multiply=1, add=1) + dn  # dh (1 - z), through n
+    z_gradient = ops(multiply=2, add=1) + SIGMOID_SLOPE  # dh (h- - n) z'
+    r_gradient = ops(multiply=2) + SIGMOID_SLOPE  # dn s r', or q h- r'
+    if reset_after:
+        return Cell(
+            input=3,
+            recurrent=3,
+            candidate=0,
+            slots=4,  # n r z s
+            forward=ops(sigmoid=2) + MULTIPLY_ADD + n + h,  # n = f(n + r s)
+            backward=n_gradient
+            + z_gradient
+            + r_gradient
+            + ops(multiply=2),  # ds = dn r; dh- = dh z
+        )
+    return Cell(
+        input=3,
+        recurrent=2,
+        candidate=1,
+        slots=3,  # r z n
+        forward=ops(sigmoid=2, multiply=1) + n + h,  # u = r h-
+        backward=n_gradient  # for the product with U_n^T, and once more behind it
+        + n_gradient
+        + z_gradient
+        + r_gradient
+        + ops(multiply=2, add=1),  # dh- = dh z + q r
+    )
+
+
+@dataclass(frozen=True)
+class LstmOptions:
+    """What may differ from LSTM to LSTM; the names are those of gru_native.LSTM."""
+
+    peephole: bool = False
+    coupled_gates: bool = False
+    input_gate: bool = True
+    forget_gate: bool = True
+    output_gate: bool = True
+    input_activation: str = "tanh"
+    output_activation: str = "tanh"
+    cell_clip: float = 0.0
+
+    @property
+    def has_f(self) -> bool:
+        """Whether f has weights of its own."""
+        return self.forget_gate and not self.coupled_gates
+
+    @property
+    def standard(self) -> bool:
+        """The cell in which nothing is open; only the others look whether c must be clipped."""
+        return self == LstmOptions()
+
+
+def lstm(o: LstmOptions) -> Cell:
+    i, f, out = int(o.input_gate), int(o.has_f), int(o.output_gate)
+    gates = i + f + out
+    coupled = ops(add=int(o.coupled_gates))  # f = 1 - i
+    clip = ops() if o.standard else ops(clip=1)
+    clip_backward = ops() if o.standard else ops(abs=1, select=1)
+    c = ops(multiply=2, add=1) + coupled  # f c- + i g
+    peephole = MULTIPLY_ADD if o.peephole else ops()
+    look_back = ops(multiply=1) if o.peephole else ops()  # dp = da c
+
+    forward, backward, peepholes = Counter[str](), Counter[str](), Counter[str]()
+    for _ in range(gates):
+        forward += peephole + SIGMOID
+    forward += function(o.input_activation)  # g
+    forward += c + clip
+    forward += ops(multiply=1) + function(o.output_activation)  # h = o f(c)
+
+    backward += c + clip + function(o.output_activation)  # c and f(c) once more
+    backward += ops(multiply=1) + function_backward(o.output_activation) + ops(add=1)  # dc
+    backward += clip_backward
+    backward += ops(multiply=1) + coupled  # dc- = dc f
+    backward += ops(multiply=1) + function_backward(o.input_activation)  # dg, from dc i
+    for _ in range(gates):  # do = dh f(c) o', df = dc c- f', di = dc g i'
+        backward += ops(multiply=2) + SIGMOID_SLOPE + peephole
+        peepholes += look_back
+    backward += coupled  # di = dc (g - c-) i'
+    if o.peephole:
+        peepholes += ops(add=3)  # the sums over rows, one for each of i, f, o, there or not
+    return Cell(
+        input=gates + 1,
+        recurrent=gates + 1,
+        candidate=0,
+        slots=gates + 1,
+        has_c=True,
+        forward=forward,
+        backward=backward,
+        peepholes=peepholes,
+    )
