@@ -160,6 +160,21 @@ def test_threads_share_the_work(name, bidirectional, threads):
         )
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_large(name, threads):
+    """More rows, columns and steps than go into one block of a product, or of sums over rows."""
+    threads(1)
+    layer = make_layer(Spec(name, 700, 90), dtype=np.float32, seed=1)
+    x = np.ones((9, 70, 700), np.float32)
+    check(
+        layer,
+        lambda: layer.forward(x),
+        complexity.count(layer, 9, 70),
+        np.ones((9, 70, 90), np.float32),
+        inference=lambda: layer(x),
+    )
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_streams(seed):
     """Chunk after chunk; only the first one has no state."""

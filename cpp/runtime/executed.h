@@ -6,7 +6,7 @@
 // executed.
 #if !defined(GRU_NATIVE_COUNT)
 #define GRU_NATIVE_COUNTING(...)
-#define GRU_NATIVE_EXECUTED(kind, n)
+#define GRU_NATIVE_EXECUTED(kind, n) static_cast<void>(0)
 #else
 #define GRU_NATIVE_COUNTING(...) __VA_ARGS__
 #define GRU_NATIVE_EXECUTED(kind, n) ::gru_native::count_work(::gru_native::Work::kind, n)
