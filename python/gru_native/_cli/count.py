@@ -48,6 +48,9 @@ TEXTS = (
 )
 NUMBERS = ("cell_clip", "dropout")
 LAYER = (*SIZES, *FLAGS, *TEXTS, *NUMBERS, "variant")
+SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs")
+TREES = ("parents", "slots")
+GRAPHS = ("nodes", "edges")
 PRINTED = ("published", "symbols", "limits", "threads")  # of all networks
 
 CELLS: dict[str, Any] = {
@@ -113,9 +116,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     form.add_argument("--json", action="store_const", const="json", dest="form", help="as JSON")
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="as CSV")
     what.add_argument(
-        "--published", action="store_true", help="all rows of the papers' tables, counted again"
+        "--published",
+        action="store_true",
+        default=None,
+        help="all rows of the papers' tables, counted again",
     )
-    what.add_argument("--symbols", action="store_true", help="the formulas as well")
+    what.add_argument("--symbols", action="store_true", default=None, help="the formulas as well")
     what.add_argument(
         "--limits",
         metavar="FILE",
@@ -160,7 +166,8 @@ class Figures:
 def run(networks: Sequence[dict[str, Any]]) -> int:
     """The command, and its exit code. Raises UnusableArgument."""
     shown = {
-        name: next((n[name] for n in networks if n[name]), None) for name in ("form", *PRINTED)
+        name: next((n[name] for n in networks if n[name] is not None), None)
+        for name in ("form", *PRINTED)
     }
     if shown["published"]:
         print(_published(shown["form"]))
@@ -181,12 +188,17 @@ def run(networks: Sequence[dict[str, Any]]) -> int:
     return 0
 
 
+def _known(cell: str) -> set[str]:
+    """What may be said of a cell and of a call of it."""
+    call = {"child-sum": TREES[:1], "nary": TREES, "graph": GRAPHS}.get(cell, SEQUENCES)
+    return {*inspect.signature(CELLS[cell]).parameters, *call, *["variant"] * (cell == "lstm")}
+
+
 def _taken_over(before: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """What was given, and else what the network before had, if this cell has such an option."""
     cell = own["cell"] or before.get("cell") or "lstm"
-    known = {*inspect.signature(CELLS[cell]).parameters, *(("variant",) if cell == "lstm" else ())}
     return {
-        name: before.get(name) if value is None and (name not in LAYER or name in known) else value
+        name: before.get(name) if value is None and name in _known(cell) else value
         for name, value in {**own, "cell": cell}.items()
     }
 
@@ -200,24 +212,19 @@ def _of_file(file: str, options: dict[str, Any]) -> Figures:
 
 def _of_options(options: dict[str, Any]) -> Figures:
     cell = options["cell"]
-    kind = CELLS[cell]
-    known = set(inspect.signature(kind).parameters)
-    given = {n: options[n] for n in LAYER if options[n] is not None and n != "variant"}
+    for name in (*LAYER, *SEQUENCES, *TREES, *GRAPHS):
+        if options[name] is not None and name not in _known(cell):
+            raise ValueError(f"{option_of(name)} is no option of --cell {cell}")
+    given = {n: options[n] for n in LAYER if options[n] is not None}
     if cell == "dense" and options["outputs"] is not None:
         given["output_size"] = options["outputs"]
-    if options["variant"] is not None:
-        if cell != "lstm":
-            raise ValueError("--variant was given; expected it with --cell lstm only")
-        known.add("name")
-        kind, given["name"] = kind.variant, options["variant"]
-    for name in given:
-        if name not in known:
-            raise ValueError(f"{option_of(name)} is no option of --cell {cell}")
     for name, parameter in inspect.signature(CELLS[cell]).parameters.items():
         if parameter.default is parameter.empty and name not in given:
             option = "--outputs" if name == "output_size" else option_of(name)
             raise ValueError(f"{option} is missing")
-    return _figures(kind(**given), options)
+    variant = given.pop("variant", None)
+    layer = CELLS[cell](**given) if variant is None else complexity.LSTM.variant(variant, **given)
+    return _figures(layer, options)
 
 
 def _figures(layer: Any, options: dict[str, Any]) -> Figures:
@@ -242,7 +249,9 @@ def _figures(layer: Any, options: dict[str, Any]) -> Figures:
     symbols = complexity.statement(layer, outputs) if options["symbols"] else None
     time = None
     if options["limits"] is not None:
-        time = count.roofline(Limits.load(options["limits"]), options["threads"] or 1)
+        time = count.roofline(
+            Limits.load(options["limits"]), 1 if options["threads"] is None else options["threads"]
+        )
     return Figures(count, symbols, time)
 
 
