@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .. import _core, _dense, _graphs, _grconv, _layers, _readouts, _trees
+from .. import _chain, _core, _dense, _graphs, _grconv, _layers, _readouts, _trees
 from ._parts import tensors_of
 
 
@@ -13,7 +13,9 @@ class _NoCore:
     """In the place of the core's layer."""
 
     def weights(self, writeable: bool) -> dict[str, Any]:
-        return {}
+        if writeable:  # to be drawn
+            return {}
+        raise TypeError("a description has no weights; expected a layer")
 
     def commit(self) -> None:
         pass
@@ -58,14 +60,18 @@ class _Described:
         return make
 
     @property
-    def weights(self) -> NoReturn:
-        """There are none."""
-        raise TypeError("a description has no weights; expected a layer")
-
-    @property
     def num_parameters(self) -> int:
         """The number of weights that a layer of this description has, biases included."""
         return sum(t.size for t in tensors_of(self))
+
+
+class Chain(_chain.Chain):
+    """As gru_native.Chain; of descriptions, it has no weights."""
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases included."""
+        return sum(block.num_parameters for block in self.blocks)
 
 
 class RNN(_Described, _layers.RNN):

@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 
 
 def plain(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Columns under each other: the first to the left, the others to the right."""
+    """Columns under each other: texts to the left, figures to the right."""
     rows = [list(header), *map(list, lines)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
+    lefts = [
+        k == 0 or not any(set(row[k]) & set("0123456789") for row in rows)
+        for k in range(len(header))
+    ]
     text = [
         "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(row, widths, lefts, strict=True)
         ).rstrip()
         for row in rows
     ]
