@@ -2,7 +2,7 @@
 
 Conventions: a subtraction is an "add", so is 1 - z; a multiply_add is one of each; a function's
 slope is written from its output, s (1 - s) or 1 - t t. A bias is where a sum begins and costs
-nothing. A gate that is missing is the number 1, and the product with it is still written there.
+nothing. A gate that is missing is the number 1, and multiplying by it costs nothing.
 """
 
 from __future__ import annotations
@@ -113,19 +113,17 @@ class LstmOptions:
         """Whether f has weights of its own."""
         return self.forget_gate and not self.coupled_gates
 
-    @property
-    def standard(self) -> bool:
-        """The cell in which nothing is open; only the others look whether c must be clipped."""
-        return self == LstmOptions()
-
 
 def lstm(o: LstmOptions) -> Cell:
     i, f, out = int(o.input_gate), int(o.has_f), int(o.output_gate)
     gates = i + f + out
     coupled = ops(add=int(o.coupled_gates))  # f = 1 - i
-    clip = ops() if o.standard else ops(clip=1)
-    clip_backward = ops() if o.standard else ops(abs=1, select=1)
-    c = ops(multiply=2, add=1) + coupled  # f c- + i g
+    # A product with each gate that is not always 1.
+    times_i, times_o = ops(multiply=i), ops(multiply=out)
+    times_f = ops(multiply=int(o.forget_gate))
+    clip = ops(clip=1) if o.cell_clip else ops()
+    clip_backward = ops(abs=1, select=1) if o.cell_clip else ops()
+    c = times_f + times_i + ops(add=1) + coupled  # f c- + i g
     peephole = MULTIPLY_ADD if o.peephole else ops()
     look_back = ops(multiply=1) if o.peephole else ops()  # dp = da c
 
@@ -134,19 +132,17 @@ def lstm(o: LstmOptions) -> Cell:
         forward += peephole + SIGMOID
     forward += function(o.input_activation)  # g
     forward += c + clip
-    forward += ops(multiply=1) + function(o.output_activation)  # h = o f(c)
+    forward += times_o + function(o.output_activation)  # h = o f(c)
 
     backward += c + clip + function(o.output_activation)  # c and f(c) once more
-    backward += ops(multiply=1) + function_backward(o.output_activation) + ops(add=1)  # dc
+    backward += times_o + function_backward(o.output_activation) + ops(add=1)  # dc, from dh o
     backward += clip_backward
-    backward += ops(multiply=1) + coupled  # dc- = dc f
-    backward += ops(multiply=1) + function_backward(o.input_activation)  # dg, from dc i
+    backward += times_f + coupled  # dc- = dc f
+    backward += times_i + function_backward(o.input_activation)  # dg, from dc i
     for _ in range(gates):  # do = dh f(c) o', df = dc c- f', di = dc g i'
         backward += ops(multiply=2) + SIGMOID_SLOPE + peephole
-        peepholes += look_back
+        peepholes += look_back + ops(add=int(o.peephole))  # and its sum over rows
     backward += coupled  # di = dc (g - c-) i'
-    if o.peephole:
-        peepholes += ops(add=3)  # the sums over rows, one for each of i, f, o, there or not
     return Cell(
         input=gates + 1,
         recurrent=gates + 1,

@@ -148,8 +148,8 @@ class Recurrent:
             to_inputs.append(product("projection", n, out))
             to_weights.append(product("projection", out, n))
 
-        # dy + dh, where the cell's output goes out; with a projection, behind that.
-        given = ops(add=(out if self.proj_size else n) if dy else 0)
+        # dy + dh, of what goes out and back in time, too.
+        given = ops(add=s if dy else 0)
         bias = ops(add=(c.input + c.recurrent + c.candidate) * n if self.bias else 0)
         return Passes(
             Work(tuple(forward), times(rows * n, c.forward)),

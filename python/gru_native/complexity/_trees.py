@@ -73,8 +73,9 @@ class Tree:
     def passes(self, f: Forest, *, dh: bool = True, dc: bool = True) -> Passes:
         """The work of one call. Leaves have no forget gates and no recurrent product.
 
-        N-ary products run over all slots, those of missing children too, but for forward's forget
-        gates, of which there is one for each child that exists.
+        An N-ary node reads all its slots, with zeros for a child that is not there; there is a
+        forget gate for each child that exists. (Backward's products run over the gates of missing
+        children, too, as zeros between the others: these are not counted.)
         """
         n, w, inner = self.hidden_size, self.input_size, (self.arity or 1) * self.hidden_size
         igo = Product("input", 3 * n, w, f.nodes), Product("input", n, w, f.inner, "f")
@@ -82,10 +83,7 @@ class Tree:
         u = Product("recurrent", 3 * n, inner, f.inner)
         u_back = Product("recurrent", inner, 3 * n, f.inner)
         u_f = Product("recurrent", n, inner, f.edges, "f")
-        if self.arity is None:
-            u_f_back, u_f_weights = Product("recurrent", n, n, f.edges, "f"), u_f
-        else:
-            u_f_back = u_f_weights = Product("recurrent", inner, inner, f.inner, "f")
+        u_f_back = Product("recurrent", inner, n, f.edges, "f")
 
         sum_of_children = (f.edges - f.inner) * n if self.arity is None else 0
         outside = f.nodes * n * (dh + dc)
@@ -101,7 +99,7 @@ class Tree:
                 + times(f.edges * n, CHILD_BACKWARD)
                 + ops(add=outside),
             ),
-            Work((*igo, u, u_f_weights), ops(add=bias)),
+            Work((*igo, u, u_f), ops(add=bias)),
         )
 
     def kept(self, f: Forest) -> dict[str, int]:
