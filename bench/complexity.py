@@ -263,11 +263,11 @@ def _equal(run: Run, section: str, threads: int) -> Table:
                 f"{n.name} H={n.hidden_size} B={n.batch}",
                 f"{n.count.parameters:,}",
                 number(f.flops_a_frame / 1e6),
-                number(f.flops_a_frame / base_f.flops_a_frame, "x"),
+                f"{f.flops_a_frame / base_f.flops_a_frame:.2f}x",
                 number(1e6 * f.seconds),
-                number(f.seconds / base_f.seconds, "x"),
+                f"{f.seconds / base_f.seconds:.2f}x",
                 number(1e6 * t.seconds),
-                number(t.seconds / base_t.seconds, "x"),
+                f"{t.seconds / base_t.seconds:.2f}x",
             )
         )
     n = pairs[0][0].network

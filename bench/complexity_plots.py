@@ -77,7 +77,7 @@ def _attained(panel: Any, rows: Sequence[Row], title: str) -> None:
     panel.set(xscale="log", title=title, ylim=(0, 105))
     panel.set(xlabel="counted operations a frame (MFLOP)")
     panel.set(ylabel="least possible time / time (percent)")
-    panel.legend(fontsize=8)
+    panel.legend(fontsize=8, loc="lower right")
 
 
 def draw(run: Run, out: Path) -> tuple[list[Path], list[str]]:
