@@ -92,10 +92,11 @@ def test_lstm_by_hand():
         assert work.flops == 2 * work.macs
     assert c.step.forward.macs == each
     assert c.forward.macs_by() == {"input": 480, "recurrent": 480, "projection": 120}
-    # i, f, o: p c and a sum; c = f c- + i g; h = o tanh(c). c is looked at for clipping.
-    assert c.forward.elementwise == {
-        "sigmoid": 60 * 3, "tanh": 60 * 2, "multiply": 60 * 6, "add": 60 * 4, "clip": 60
-    }  # fmt: skip
+    # i, f, o: p c and a sum; c = f c- + i g; h = o tanh(c).
+    own = {"sigmoid": 60 * 3, "tanh": 60 * 2, "multiply": 60 * 6, "add": 60 * 4}
+    assert c.forward.elementwise == own
+    clipped = complexity.LSTM(2, 3, proj_size=2, peephole=True, cell_clip=1.5)
+    assert complexity.count(clipped, 4, 5).forward.elementwise == {**own, "clip": 60}
     # Two biases of 12 for each of 20 rows, and 3 sums of peepholes a unit, with a product each.
     assert c.to_weights.elementwise == {"add": 20 * 24 + 60 * 3, "multiply": 60 * 3}
 

@@ -189,7 +189,9 @@ def _output_size(block: Block) -> int:
     if isinstance(block, Dense):
         return block.output_size
     directions = 2 if block.bidirectional else 1
-    return directions * (getattr(block, "proj_size", 0) or block.hidden_size)
+    if isinstance(block, LSTM) and block.proj_size:
+        return directions * (block.proj_size + block.nonrecurrent_proj_size)
+    return directions * block.hidden_size
 
 
 @contextmanager
