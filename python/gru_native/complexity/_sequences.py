@@ -6,11 +6,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._layers import GRU, LSTM, RNN
+from .._layers import _USUAL, GRU, LSTM, RNN
 from ._cells import Cell, LstmOptions, gru, lstm, rnn
 from ._extent import Extent
 from ._roofline import Weights
 from ._work import Operations, Passes, Product, Tensor, Work, ops, times, total
+
+COUNTED = {  # options of single cells
+    *LstmOptions.__dataclass_fields__,
+    "proj_size",
+    "nonrecurrent_proj_size",
+    "reset_after",
+    "candidate_activation",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,9 @@ class Recurrent:
     @classmethod
     def of(cls, layer: RNN | LSTM | GRU) -> Recurrent:
         options = layer._cell_options
+        for name, value in options.items():
+            if name not in COUNTED and value != _USUAL[name]:
+                raise NotImplementedError(f"what {name}={value!r} costs is not known here")
         peepholes: tuple[str, ...] = ()
         if isinstance(layer, LSTM):
             own = LstmOptions(**{name: options[name] for name in LstmOptions.__dataclass_fields__})  # type: ignore[arg-type]
