@@ -198,6 +198,13 @@ def test_dropout_acts_in_training_between_layers():
     assert "dropout" not in complexity.count(layer, 6, 2, training=False).forward.elementwise
 
 
+def test_an_option_whose_cost_nobody_knows_is_no_silent_zero():
+    layer = complexity.LSTM(4, 3)
+    layer._cell_options["extra_gate"] = True
+    with pytest.raises(NotImplementedError, match="extra_gate=True"):
+        complexity.count(layer)
+
+
 # --- formulas, bytes, least times
 
 

@@ -40,7 +40,7 @@ class Recurrent:
     def of(cls, layer: RNN | LSTM | GRU) -> Recurrent:
         options = layer._cell_options
         for name, value in options.items():
-            if name not in COUNTED and value != _USUAL[name]:
+            if name not in COUNTED and value != _USUAL.get(name):
                 raise NotImplementedError(f"what {name}={value!r} costs is not known here")
         peepholes: tuple[str, ...] = ()
         if isinstance(layer, LSTM):
