@@ -21,6 +21,7 @@ EVERY_GATE_SET = [
     ),
     Variant(peephole=True, coupled_gates=True),
     Variant(peephole=True, coupled_gates=True, output_gate=False),
+    Variant(peephole=True, gate_recurrence=True),
 ]
 ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
 EVERY_ACTIVATION = [
@@ -28,7 +29,11 @@ EVERY_ACTIVATION = [
     for g in ACTIVATION_NAMES
     for h in ACTIVATION_NAMES
 ]
-CELLS_AND_OPTIONS = (*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj", "gru_logistic")
+CELLS_AND_OPTIONS = (
+    *(*CELLS, "lstm_proj", "lstm_variant", "lstm_two_proj"),
+    *("lstm_gate_recurrence", "gru_logistic"),
+    *("lstm_layer_norm", "gru_layer_norm"),
+)
 
 
 def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, proj_size=4):
@@ -43,6 +48,14 @@ def spec_of(name, input_size, hidden_size, num_layers=1, bidirectional=False, pr
         variant = Variant(True, forget_gate=False, input_activation="relu", cell_clip=2.0)
         wide = {"proj_size": proj_size, "nonrecurrent_proj_size": 2 * hidden_size}
         return Spec("lstm", *sizes, variant=variant, **wide)
+    if name == "lstm_layer_norm":
+        variant = Variant(True, True, output_activation="sigmoid", cell_clip=0.625)
+        return Spec("lstm", *sizes, variant=variant, layer_norm=True)
+    if name == "gru_layer_norm":
+        return Spec("gru", *sizes, layer_norm=True)
+    if name == "lstm_gate_recurrence":
+        variant = Variant(True, gate_recurrence=True, input_activation="sigmoid")
+        return Spec("lstm", *sizes, variant=variant)
     if name == "gru_logistic":
         return Spec("gru", *sizes, candidate_activation="sigmoid")
     return Spec(name, *sizes)
@@ -89,10 +102,12 @@ def make_layer(spec, weights=None, *, dtype=np.float64, **options):
     elif spec.cell == "lstm":
         options["proj_size"] = spec.proj_size
         options["nonrecurrent_proj_size"] = spec.nonrecurrent_proj_size
+        options["layer_norm"] = spec.layer_norm
         options.update(vars(spec.variant))
     else:
         options["reset_after"] = spec.cell == "gru"
         options["candidate_activation"] = spec.candidate_activation
+        options["layer_norm"] = spec.layer_norm
     layer = kind(
         spec.input_size,
         spec.hidden_size,

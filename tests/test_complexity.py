@@ -1,12 +1,13 @@
 """Counts: of the layers' own weights, by hand, in symbols, as papers print them."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 import gru_native
-from gru_native import complexity
+from gru_native import _layers, complexity
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP")
 
@@ -22,6 +23,9 @@ def each_layer(of):
             for name in VARIANTS:
                 projection = {"proj_size": 2, "nonrecurrent_proj_size": 4} if bias else {}
                 yield of.LSTM.variant(name, 3, 5, num_layers=3, **projection, **options)
+            yield of.LSTM.variant("FGR", 3, 5, num_layers=2, zoneout=0.0, **options)
+            yield of.LSTM(3, 5, 2, layer_norm=True, coupled_gates=bias, zoneout=0.1, **options)
+            yield of.GRU(3, 5, layer_norm=True, zoneout=0.1, **options)
         yield of.Dense(3, 5, bias=bias)
         yield of.ChildSumTreeLSTM(3, 5, bias=bias)
         yield of.NaryTreeLSTM(3, 5, 3, bias=bias)
@@ -191,11 +195,57 @@ def test_chain_embedding_and_outputs():
     assert around.to_weights.elementwise["add"] == both.to_weights.elementwise["add"] + 12 * 4
 
 
+def test_gate_recurrence_by_hand():
+    plain = complexity.count(complexity.LSTM.variant("V", 4, 3), 6, 2)
+    c = complexity.count(complexity.LSTM.variant("FGR", 4, 3), 6, 2)
+    assert c.parameters - plain.parameters == 9 * 3 * 3
+    assert c.forward.macs - plain.forward.macs == (12 - 2) * 81  # but for the first step
+    assert c.to_inputs.macs - plain.to_inputs.macs == 12 * 81
+    assert c.to_weights.macs - plain.to_weights.macs == 12 * 81
+    assert c.forward.elementwise == plain.forward.elementwise
+    more = c.to_inputs.elementwise["add"] - plain.to_inputs.elementwise["add"]
+    assert more == 36 * 3  # from the gates of the step behind
+
+
+def test_layer_norm_by_hand():
+    plain = complexity.count(complexity.GRU(4, 3), 6, 2)
+    c = complexity.count(complexity.GRU(4, 3, layer_norm=True), 6, 2)
+    assert c.parameters - plain.parameters == 2 * 9
+    assert [w.macs for w in (c.forward, c.backward)] == [
+        w.macs for w in (plain.forward, plain.backward)
+    ]
+    # For both products of a row, 9 numbers: mean (1 +), variance (2 +, 1 *), (a - mean) s (1 +,
+    # 1 *), gain and sum (1 +, 1 *); and once 2 / of the sums, 1 / sqrt(v + eps).
+    more = c.forward.elementwise - plain.forward.elementwise
+    assert more == {
+        "add": 12 * 2 * (9 * 5 + 1), "multiply": 12 * 2 * 9 * 3, "divide": 12 * 2 * 3,
+        "sqrt": 12 * 2,
+    }  # fmt: skip
+
+
+def test_zoneout_by_hand():
+    options = {"zoneout": 0.25, "zoneout_cell": 0.5}
+    plain, layer = complexity.LSTM(4, 3), complexity.LSTM(4, 3, **options)
+    training = complexity.count(layer, 6, 2).forward.elementwise
+    assert training == complexity.count(plain, 6, 2).forward.elementwise + Counter(zoneout=2 * 36)
+    inference = complexity.count(layer, 6, 2, training=False).forward.elementwise
+    more = inference - complexity.count(plain, 6, 2).forward.elementwise
+    assert more == {"multiply": 2 * 2 * 36, "add": 2 * 2 * 36}  # m s- + (1 - m) s
+
+
 def test_dropout_acts_in_training_between_layers():
     layer = complexity.GRU(4, 3, 3, dropout=0.5)
     c = complexity.count(layer, 6, 2)
     assert c.forward.elementwise["dropout"] == c.to_inputs.elementwise["dropout"] == 2 * 12 * 3
     assert "dropout" not in complexity.count(layer, 6, 2, training=False).forward.elementwise
+
+
+def test_an_option_whose_cost_nobody_knows_is_no_silent_zero(monkeypatch):
+    layer = complexity.LSTM(4, 3)
+    monkeypatch.setitem(_layers._USUAL, "extra_gate", False)
+    monkeypatch.setattr(layer, "extra_gate", True, raising=False)
+    with pytest.raises(NotImplementedError, match="extra_gate=True"):
+        complexity.count(layer)
 
 
 # --- formulas, bytes, least times

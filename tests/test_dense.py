@@ -123,6 +123,14 @@ def test_chain_is_its_blocks():
     assert_same_state(same[0], lstm_state)
 
 
+def test_chain_on_two_projections():
+    lstm = LSTM(5, 8, proj_size=4, nonrecurrent_proj_size=3, bidirectional=True, seed=1)
+    head, x = Dense(14, 2, seed=2), numbers(5, 2, 5, dtype=np.float32)
+    assert_same_bits(Chain([lstm, head])(x)[0], head(lstm(x)[0]))
+    with pytest.raises(ValueError, match=r"blocks\[1\] has input_size 8; expected 14"):
+        Chain([lstm, Dense(8, 2)])
+
+
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_chain_lengths(batch_first):
     model, x = chain(batch_first=batch_first), numbers(2, 5, 3)

@@ -127,6 +127,32 @@ def test_recurrent(seed):
     assert work == counted(inference.passes)[0], layer
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_gates_that_recur_layer_norm_and_zoneout(seed):
+    rng = np.random.default_rng(seed)
+    inputs, hidden, layers, seq_len, batch = (int(n) for n in rng.integers(1, [20, 40, 3, 6, 5]))
+    options = {"layer_norm": bool(rng.integers(2)), "zoneout": pick(rng, 0.0, 0.3, 1.0)}
+    if rng.integers(2):
+        kind, options["peephole"] = gru_native.LSTM, bool(rng.integers(2))
+        if not options["layer_norm"]:
+            options["zoneout_cell"] = pick(rng, 0.0, 0.3)
+            if rng.integers(2):
+                options = {"gate_recurrence": True, "peephole": options["peephole"]}
+    else:
+        kind = gru_native.GRU
+        options["reset_after"] = options["layer_norm"] or bool(rng.integers(2))
+    options["bidirectional"] = bool(rng.integers(2))
+    layer = kind(inputs, hidden, layers, bias=bool(rng.integers(2)), seed=1, **options)
+    x = numbers(rng, np.float32, seq_len, batch, inputs)
+    training = bool(rng.integers(2))
+    check(
+        layer,
+        lambda: layer.forward(x, training=training),
+        complexity.count(layer, seq_len, batch, training=training),
+        numbers(rng, np.float32, *layer(x)[0].shape),
+    )
+
+
 def test_by_hand():
     """x of 3, h of 5, 2 steps without an initial state: U h- once, backward twice."""
     layer = gru_native.RNN(3, 5, seed=0)

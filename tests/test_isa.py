@@ -37,6 +37,8 @@ SPECS = [
     Spec("gru_reset_before", 31, 15, 2),
     spec_of("lstm_two_proj", 9, 35, 2, bidirectional=True, proj_size=19),
     spec_of("gru_logistic", 7, 33),
+    spec_of("lstm_layer_norm", 7, 33),
+    spec_of("gru_layer_norm", 7, 49),
     *(Spec("lstm", 7, 33, variant=replace(gates, cell_clip=0.5)) for gates in EVERY_GATE_SET),
     *(Spec("lstm", 7, 33, variant=activations) for activations in EVERY_ACTIVATION),
 ]

@@ -14,6 +14,7 @@ from helpers import (
     parts,
     random_case,
     random_weights,
+    spec_of,
 )
 from reference import Spec, Variant, gru, lstm, lstm_variants
 from reference.network import cell_backward, cell_forward, cell_weights
@@ -34,6 +35,8 @@ BEYOND_TORCH = [
     Spec("lstm", 3, 4, 2, True, variant=Variant(peephole=True)),
     Spec("lstm", 3, 4, 2, True, variant=Variant(coupled_gates=True, peephole=True, cell_clip=0.3)),
     Spec("lstm", 3, 5, 2, True, proj_size=2, nonrecurrent_proj_size=3),
+    Spec("lstm", 3, 4, 2, True, variant=Variant(peephole=True, gate_recurrence=True)),
+    spec_of("lstm_layer_norm", 3, 5, 2, True),
     Spec("gru", 3, 4, 2, candidate_activation="sigmoid"),
     Spec("gru_reset_before", 3, 4, 2, candidate_activation="identity"),
 ]
@@ -44,6 +47,8 @@ ONE_STEP = [
     *(Spec(cell, 3, 4) for cell in CELLS),
     *(Spec(cell, 3, 4, candidate_activation="sigmoid") for cell in ("gru", "gru_reset_before")),
     Spec("lstm", 3, 4, proj_size=2),
+    *(spec_of(cell, 3, 5) for cell in ("lstm_layer_norm", "gru_layer_norm")),
+    Spec("lstm", 3, 5, proj_size=2, layer_norm=True),
     *(Spec("lstm", 3, 4, variant=variant) for variant in EVERY_GATE_SET),
     *(Spec("lstm", 3, 4, variant=variant) for variant in EVERY_ACTIVATION),
     Spec("lstm", 3, 4, proj_size=2, nonrecurrent_proj_size=5, variant=Variant(peephole=True)),
@@ -185,7 +190,7 @@ def test_reset_before_and_after_agree_when_r_is_one():
 def test_the_other_update_gate_convention_is_z_negated(reset_after):
     """Cho's h = (1-z) h₋ + z h̃ is ours with W_z, U_z and b_z negated: σ(-a) = 1 - σ(a)."""
     w, x, h_ = gru_case(np.random.default_rng(12))
-    (expected,), (_, _, _, _, _, n, _) = gru.forward(w, x, (h_,), reset_after)
+    (expected,), (_, _, _, _, _, n, *_) = gru.forward(w, x, (h_,), reset_after)
     negated = {kind: value.copy() for kind, value in w.items()}
     for value in negated.values():
         value[4:8] *= -1

@@ -55,6 +55,8 @@ def cases(draw, directions=(False, True)):
         options["variant"] = draw(variants())
     if cell.startswith("gru"):
         options["candidate_activation"] = draw(st.sampled_from(ACTIVATION_NAMES))
+    if cell in ("lstm", "gru", "lstm_proj"):
+        options["layer_norm"] = draw(st.booleans())
     if cell == "lstm_proj" or (cell == "lstm_variant" and draw(st.booleans())):
         hidden_size = max(2, hidden_size)
         options["proj_size"] = draw(st.integers(1, hidden_size - 1))
@@ -89,6 +91,11 @@ WIDE_VARIANT = build(spec_of("lstm_variant", 64, 200, 2), 12, 9, None, 5, True)
 PROJECTED_VARIANT = build(
     spec_of("lstm_two_proj", 48, 161, 3, proj_size=70), 10, 6, [10, 2, 5, 0, 10, 9], 6, True
 )
+GATES_RECUR = build(
+    spec_of("lstm_gate_recurrence", 48, 161, 2), 10, 6, [10, 2, 5, 0, 10, 9], 7, True
+)
+NORMALISED = build(spec_of("lstm_layer_norm", 48, 161, 2), 10, 6, [10, 2, 5, 0, 10, 9], 8, True)
+NORMALISED_GRU = build(spec_of("gru_layer_norm", 64, 200, 2), 12, 9, None, 9, True)
 DOUBLE = build(Spec("gru_reset_before", 100, 128, 2), 10, 6, [10, 2, 5, 0, 10, 9], 4, False)
 
 
@@ -116,6 +123,9 @@ def rows(case, chosen, seq_len=None):
 @example(case=DOUBLE)
 @example(case=WIDE_VARIANT)
 @example(case=PROJECTED_VARIANT)
+@example(case=GATES_RECUR)
+@example(case=NORMALISED)
+@example(case=NORMALISED_GRU)
 @bits_settings
 def test_any_number_of_threads(case):
     import gru_native
@@ -156,6 +166,9 @@ def test_any_number_of_threads_with_dropout(cell, threads):
 @example(case=DOUBLE, data=None)
 @example(case=WIDE_VARIANT, data=None)
 @example(case=PROJECTED_VARIANT, data=None)
+@example(case=GATES_RECUR, data=None)
+@example(case=NORMALISED, data=None)
+@example(case=NORMALISED_GRU, data=None)
 @bits_settings
 def test_any_batch_composition(case, data):
     """Each sequence alone, cut to its own length, and among others in another order."""
@@ -185,6 +198,9 @@ def test_any_batch_composition(case, data):
 @example(case=DOUBLE)
 @example(case=WIDE_VARIANT)
 @example(case=PROJECTED_VARIANT)
+@example(case=GATES_RECUR)
+@example(case=NORMALISED)
+@example(case=NORMALISED_GRU)
 @bits_settings
 def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
     """The weights' gradients are sums over the batch; these two belong to one sequence."""
@@ -206,6 +222,9 @@ def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
 @example(case=DOUBLE, cuts={3, 4})
 @example(case=WIDE_VARIANT, cuts={3, 4})
 @example(case=PROJECTED_VARIANT, cuts={3, 4})
+@example(case=GATES_RECUR, cuts={3, 4})
+@example(case=NORMALISED, cuts={3, 4})
+@example(case=NORMALISED_GRU, cuts={3, 4})
 @bits_settings
 def test_any_cut_of_the_sequence(case, cuts):
     """Calls that carry the state; the reverse direction cannot be cut. Lengths are cut along."""
@@ -230,6 +249,9 @@ def test_any_cut_of_the_sequence(case, cuts):
 @example(case=DOUBLE, cuts={3, 4})
 @example(case=WIDE_VARIANT, cuts={3, 4})
 @example(case=PROJECTED_VARIANT, cuts={3, 4})
+@example(case=GATES_RECUR, cuts={3, 4})
+@example(case=NORMALISED, cuts={3, 4})
+@example(case=NORMALISED_GRU, cuts={3, 4})
 @bits_settings
 def test_stream(case, cuts):
     """Chunks, and where one is a single step then that step without its time axis."""
@@ -256,6 +278,9 @@ def test_stream(case, cuts):
 @example(case=WIDE_BOTH_WAYS, training=False)
 @example(case=WIDE_VARIANT, training=False)
 @example(case=PROJECTED_VARIANT, training=False)
+@example(case=GATES_RECUR, training=False)
+@example(case=NORMALISED, training=False)
+@example(case=NORMALISED_GRU, training=False)
 @bits_settings
 def test_forward_and_call(case, training):
     layer = layer_of(case)

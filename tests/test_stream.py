@@ -23,6 +23,9 @@ SPECS = [
     Spec("gru_reset_before", 5, 17, 2),
     spec_of("lstm_variant", 5, 17, 2),
     spec_of("lstm_two_proj", 5, 17, 2),
+    spec_of("lstm_gate_recurrence", 5, 17, 2),
+    spec_of("lstm_layer_norm", 5, 17, 2),
+    spec_of("gru_layer_norm", 5, 17, 2),
     spec_of("gru_logistic", 5, 17, 2),
 ]
 

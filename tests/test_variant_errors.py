@@ -16,6 +16,8 @@ WITHOUT_MEANING = [
     ({"coupled_gates": True, "forget_gate": False}, "coupled_gates"),
     ({"coupled_gates": True, **NO_GATES}, "coupled_gates"),
     ({"peephole": True, **NO_GATES}, "peephole"),
+    ({"gate_recurrence": True, "coupled_gates": True}, "gate_recurrence"),
+    *(({"gate_recurrence": True, gate: False}, "gate_recurrence") for gate in NO_GATES),
     ({"nonrecurrent_proj_size": 2}, "nonrecurrent_proj_size"),
     ({"nonrecurrent_proj_size": -1}, "nonrecurrent_proj_size"),
     ({"nonrecurrent_proj_size": -1, "proj_size": 2}, "nonrecurrent_proj_size"),
@@ -39,7 +41,7 @@ def test_options_without_meaning(options, argument, dtype):
 WRONG_TYPES = [
     *(
         ({name: value}, name)
-        for name in ("peephole", "coupled_gates", "input_gate", "forget_gate", "output_gate")
+        for name in ("peephole", "coupled_gates", "gate_recurrence", *NO_GATES)
         for value in (1, 0, None, "True", [True])
     ),
     *(
@@ -76,7 +78,9 @@ def test_the_message_lists_the_activations():
         assert f'"{name}"' in str(caught.value)
 
 
-@pytest.mark.parametrize("option", ["peephole", "coupled_gates", "input_gate", "cell_clip"])
+@pytest.mark.parametrize(
+    "option", ["peephole", "coupled_gates", "input_gate", "cell_clip", "gate_recurrence"]
+)
 @pytest.mark.parametrize("kind", [gru_native.RNN, gru_native.GRU])
 def test_options_of_another_cell(kind, option):
     with pytest.raises(TypeError, match=option):
@@ -89,7 +93,7 @@ def test_options_of_another_cell(kind, option):
 def test_unknown_variant(name):
     with pytest.raises(ValueError, match=f"^name is {re.escape(repr(name))}; expected ") as caught:
         gru_native.LSTM.variant(name, 3, 4)
-    for known in ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP"):
+    for known in ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP", "FGR"):
         assert re.search(rf"\b{known}\b", str(caught.value))
 
 
@@ -167,6 +171,23 @@ def test_weights_of_another_variant(coupled):
     del weights["weight_ci_l0"]
     with pytest.raises(ValueError, match=r"\bweight_ci_l0\b"):
         coupled.load_state_dict(weights)
+
+
+@pytest.mark.parametrize(("proj_size", "width"), [(0, 16), (2, 14)])
+def test_states_with_gates(proj_size, width):
+    layer = gru_native.LSTM.variant("FGR", 3, 4, proj_size=proj_size)
+    x, c = np.ones((5, 2, 3), np.float32), np.zeros((1, 2, 4), np.float32)
+    y, (h, _), tape = layer.forward(x)
+    assert y.shape == (5, 2, proj_size or 4)
+    assert h.shape == (1, 2, width)
+    narrow = np.ascontiguousarray(h[..., : proj_size or 4])
+    expected = rf"{'proj_size [+] 3' if proj_size else '4'} hidden_size={width}"
+    with pytest.raises(ValueError, match=rf"state\[0\] \(h\).*{expected}"):
+        layer(x, (narrow, c))
+    with pytest.raises(ValueError, match=rf"dstate\[0\] \(h\).*{expected}"):
+        layer.backward(tape, y, (narrow, c))
+    with pytest.raises(ValueError, match=rf"state\[0\] \(h\).*{expected}"):
+        layer.stream(2).state = narrow, c
 
 
 def test_wrong_states_and_gradients_of_two_projections(coupled):

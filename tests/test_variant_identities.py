@@ -150,6 +150,40 @@ def test_peepholes_of_zero_are_none(dtype):
         assert gradients[name].all(), name
 
 
+@pytest.mark.parametrize("proj_size", [0, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gate_recurrence_through_zeros_is_none(dtype, proj_size):
+    """Forward to the bit; backward sums gates in another order. The gradient of R is not 0."""
+    plain = Spec("lstm", 7, 33, 2, True, proj_size=proj_size, variant=FULL)
+    full = Variant(**{**vars(FULL), "gate_recurrence": True})
+    spec = Spec("lstm", 7, 33, 2, True, proj_size=proj_size, variant=full)
+    case = random_case(plain, np.random.default_rng(34), batch=4, lengths=LENGTHS).cast(dtype)
+    y, (h, c), gradients = run(make_layer(plain, case.weights, dtype=dtype), case)
+
+    layer = make_layer(spec, dtype=dtype)
+    zeros = {n: np.zeros((99, 99), dtype) for n in layer.weights if n.startswith("weight_rr")}
+    layer.load_state_dict({**case.weights, **zeros})
+    n_h = proj_size or 33
+    rng = np.random.default_rng(35)
+    gates = rng.uniform(0, 1, (4, 4, 99)).astype(dtype)
+    none = np.zeros_like(gates)
+    case.state = np.concatenate([case.state[0], gates], 2), case.state[1]
+    case.dstate = np.concatenate([case.dstate[0], none], 2), case.dstate[1]
+    wide_y, (wide_h, wide_c), wide = run(layer, case)
+    assert_same_bits(wide_y, y)
+    assert_same_bits(np.ascontiguousarray(wide_h[..., :n_h]), h, "h")
+    assert_same_bits(wide_c, c, "c")
+    last_gates = wide_h[..., n_h:]
+    assert ((last_gates > 0) & (last_gates < 1)).all()
+    assert_same_bits(last_gates[:, 2], gates[:, 2], "gates of the sequence of length 0")
+    assert not wide["dh0"][..., n_h:].any()
+    wide["dh0"] = wide["dh0"][..., :n_h]
+    for name, gradient in gradients.items():
+        assert_close(wide[name], gradient, 64 * np.finfo(dtype).eps, name)
+    for name in zeros:
+        assert wide[name].all(), name
+
+
 @pytest.mark.parametrize("cell_clip", [None, 0.5])
 def test_c_grows_without_bound_without_a_forget_gate(cell_clip):
     """The cell of 1997 is an adder: with i = g = o = 1, c counts steps, and the clip stops it."""
@@ -185,12 +219,15 @@ def without_second_bias(layer):
         ("NOAF", 4, 3),
         ("CIFG", 3, 2),
         ("NP", 4, 0),
+        ("FGR", 4, 3),
     ],
 )
 def test_parameters_of_greff(name, gates, peepholes):
     m, n = 39, 92
     layer = gru_native.LSTM.variant(name, m, n)
-    assert without_second_bias(layer) == gates * (n * m + n * n + n) + peepholes * n
+    between_gates = 9 * n * n if name == "FGR" else 0
+    expected = gates * (n * m + n * n + n) + peepholes * n + between_gates
+    assert without_second_bias(layer) == expected
 
 
 # Sak, Senior and Beaufays 2014: cells, r, p, layers, outputs, weights without biases, of 40 inputs.

@@ -36,6 +36,7 @@ def random_variant(gates, rng):
         input_activation=str(rng.choice(ACTIVATION_NAMES)),
         output_activation=str(rng.choice(ACTIVATION_NAMES)),
         cell_clip=[None, CLIP, 50.0][rng.integers(3)],
+        gate_recurrence=gates.gate_recurrence,
     )
 
 
@@ -175,6 +176,7 @@ GREFF = {
     "NOAF": Variant(peephole=True, output_activation="identity"),
     "CIFG": Variant(peephole=True, coupled_gates=True),
     "NP": Variant(),
+    "FGR": Variant(peephole=True, gate_recurrence=True),
 }
 
 

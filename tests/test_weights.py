@@ -20,6 +20,8 @@ SPECS = [
     Spec("lstm", 5, 7, 2, bidirectional=True, proj_size=3),
     spec_of("lstm_two_proj", 5, 7, 2, bidirectional=True, proj_size=3),
     *(Spec("lstm", 5, 7, 2, variant=gates) for gates in EVERY_GATE_SET),
+    *(spec_of(cell, 5, 7, 2, True) for cell in ("lstm_layer_norm", "gru_layer_norm")),
+    Spec("lstm", 5, 7, 2, bias=False, layer_norm=True),
 ]
 X = np.random.default_rng(1).standard_normal((4, 3, 5)).astype(np.float32)
 

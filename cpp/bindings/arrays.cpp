@@ -127,7 +127,9 @@ StateArrays<T> state_argument(const char* name, const py::object& value, const L
     check_shape(part.c_str(), a, dims);
     return a;
   };
-  const char* const out = spec.proj_size ? "proj_size" : "hidden_size";
+  const char* const out = spec.recurrent_gates() ? spec.proj_size ? "proj_size + 3 hidden_size" : "4 hidden_size"
+                          : spec.proj_size       ? "proj_size"
+                                                 : "hidden_size";
   const bool pair = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
   if (spec.has_c()) {
     if (!pair || py::len(value) != 2)

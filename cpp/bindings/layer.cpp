@@ -105,7 +105,8 @@ void register_layer(py::module_& m) {
                     std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
                     bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
                     bool input_gate, bool forget_gate, bool output_gate, const std::string& input_activation,
-                    const std::string& output_activation, double cell_clip, const std::string& candidate_activation) {
+                    const std::string& output_activation, double cell_clip, const std::string& candidate_activation,
+                    bool gate_recurrence, bool layer_norm, double zoneout, double zoneout_cell) {
           LayerSpec spec;
           spec.cell = named<Cell>("cell", cell, cell_names);
           spec.input_size = input_size;
@@ -126,6 +127,10 @@ void register_layer(py::module_& m) {
           spec.lstm.output_activation = activation_named("output_activation", output_activation);
           spec.lstm.cell_clip = cell_clip;
           spec.candidate_activation = activation_named("candidate_activation", candidate_activation);
+          spec.lstm.gate_recurrence = gate_recurrence;
+          spec.layer_norm = layer_norm;
+          spec.zoneout = zoneout;
+          spec.zoneout_cell = zoneout_cell;
           return std::make_unique<L>(spec, batch_first);
         }),
         py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
@@ -133,7 +138,8 @@ void register_layer(py::module_& m) {
         py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
         py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
         py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
-        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh")
+        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_recurrence") = false,
+        py::arg("layer_norm") = false, py::arg("zoneout") = 0.0, py::arg("zoneout_cell") = 0.0)
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
            py::arg("dropout_seed"))

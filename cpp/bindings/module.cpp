@@ -10,6 +10,8 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_dense(m);
   gru_native::bindings::register_streams(m);
+  gru_native::bindings::register_rtrl(m);
+  gru_native::bindings::register_output_rnn(m);
   gru_native::bindings::register_graphs(m);
   gru_native::bindings::register_grconvs(m);
   gru_native::bindings::register_readouts(m);

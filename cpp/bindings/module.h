@@ -3,6 +3,8 @@
 
 namespace gru_native::bindings {
 void register_runtime(pybind11::module_& m);
+void register_rtrl(pybind11::module_& m);
+void register_output_rnn(pybind11::module_& m);
 void register_graphs(pybind11::module_& m);
 void register_grconvs(pybind11::module_& m);
 void register_readouts(pybind11::module_& m);

@@ -36,6 +36,8 @@ struct GruResetAfter {
   static constexpr Slots input{n, 3}, recurrent{r, 3}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {2, 0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+  static constexpr int recurrent_gates = 0;
+  static constexpr bool separate_output = false;
   template <class V>
   using OptionsOf = Options<V>;
 
@@ -66,6 +68,8 @@ struct GruResetBefore {
   static constexpr Slots input{r, 3}, recurrent{r, 2}, candidate{n, 1};
   static constexpr int torch_gate[max_slots] = {0, 1, 2};
   static constexpr bool uses_h_prev = true, has_c = false, split_gradients = true;
+  static constexpr int recurrent_gates = 0;
+  static constexpr bool separate_output = false;
   template <class V>
   using OptionsOf = Options<V>;
 

@@ -8,15 +8,18 @@
 //   gates         any of i, f, o may be missing: it is then 1; coupled: f = 1 - i
 //   activations   of g and of c before it goes out
 //   clip          c held within [-limit, limit]; nothing flows back where it was cut
+//   normalised    h = o * out(n), n = gain * c + bias with c normalised over the layer's units (cells/layer_norm.h)
+//   recurrence    each of i, f, o also sees R [i-, f-, o-], all gates of the step before
 #pragma once
 #include "cells/functions.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-// Which gates have weights of their own.
-template <bool input, bool forget, bool output, bool is_coupled>
+// Which gates have weights of their own, and whether these see those of the step before.
+template <bool input, bool forget, bool output, bool is_coupled, bool is_recurrent = false, bool is_normalised = false>
 struct LstmGates {
-  static constexpr bool i = input, f = forget, o = output, coupled = is_coupled;
+  static constexpr bool i = input, f = forget, o = output, coupled = is_coupled, recurrent = is_recurrent;
+  static constexpr bool normalised = is_normalised;
 };
 using AllGates = LstmGates<true, true, true, false>;
 
@@ -60,11 +63,13 @@ struct LstmOptions {
 
 template <class G, template <class> class Options>
 struct LstmCell {
-  // Gates that are missing have no slot.
-  static constexpr int i = 0, f = i + G::i, g = f + G::f, o = g + 1, slots = o + G::o;
+  // Gates that are missing have no slot. Those that recur are neighbours: one product fills them.
+  static constexpr int i = 0, f = i + G::i, g = f + G::f + G::recurrent, o = G::recurrent ? g - 1 : g + 1;
+  static constexpr int slots = 1 + G::i + G::f + G::o, recurrent_gates = G::recurrent ? 3 : 0;
   static constexpr Slots input{0, slots}, recurrent{0, slots}, candidate{0, 0};
-  static constexpr int torch_gate[max_slots] = {0, 1, 2, 3};
+  static constexpr int torch_gate[max_slots] = {0, 1, G::recurrent ? 3 : 2, G::recurrent ? 2 : 3};
   static constexpr bool uses_h_prev = false, has_c = true, split_gradients = false;
+  static constexpr bool separate_output = G::normalised;
   template <class V>
   using OptionsOf = Options<V>;
 
@@ -75,7 +80,12 @@ struct LstmCell {
     s.a[g] = p.in(s.a[g]);
     s.c = p.clip(cell_state(s));
     if constexpr (G::o) s.a[o] = sigmoid(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
-    s.h = output_gate(s) * p.out(s.c);
+    if constexpr (!G::normalised) output_forward(s, s.c, p);
+  }
+
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void output_forward(Unit<V, slots>& s, V n, const Options<V>& p) {
+    s.h = output_gate(s) * p.out(n);
   }
 
   template <class V>
@@ -99,25 +109,42 @@ struct LstmCell {
     return forget_gate(s) * s.c_prev + input_gate(s) * s.a[g];
   }
 
+  // The gradient of a gate's activation: its own part, and from the gates of t+1.
+  template <class V>
+  static EIGEN_ALWAYS_INLINE V with_next(V own, const UnitGradient<V, slots>& d, int gate) {
+    if constexpr (G::recurrent) return own + d.gates[gate];
+    return own;
+  }
+
+  // From dh: q, of n, and in place of dh that of o.
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void output_backward(const Unit<V, slots>& s, V n, UnitGradient<V, slots>& d,
+                                                  const Options<V>& p) {
+    const V t = p.out(n);
+    d.q = p.out_backward(t, d.dh * output_gate(s));
+    if constexpr (G::o) d.dh = d.dh * t;
+  }
+
   template <class V>
   static EIGEN_ALWAYS_INLINE void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const Options<V>& p) {
     const V sum = cell_state(s);  // recomputed: cheaper than keeping c beside c-
-    const V c = p.clip(sum), t = p.out(c);
-    V dc = p.out_backward(t, d.dh * output_gate(s)) + d.dc;
+    const V c = p.clip(sum);
+    if constexpr (!G::normalised) output_backward(s, c, d, p);
+    V dc = d.q + d.dc;
     if (p.peephole) d.peephole[0] = d.peephole[1] = d.peephole[2] = V(0);
     if constexpr (G::o) {
-      d.x[o] = d.dh * t * sigmoid_slope(s.a[o]);
+      d.x[o] = with_next(d.dh, d, 2) * sigmoid_slope(s.a[o]);
       if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;
     }
     dc = p.clip_backward(sum, dc);
     d.dc = dc * forget_gate(s);
     d.x[g] = p.in_backward(s.a[g], dc * input_gate(s));
     if constexpr (G::f) {
-      d.x[f] = dc * s.c_prev * sigmoid_slope(s.a[f]);
+      d.x[f] = with_next(dc * s.c_prev, d, 1) * sigmoid_slope(s.a[f]);
       if (p.peephole) d.dc = multiply_add(p.p[1], d.x[f], d.dc), d.peephole[1] = d.x[f] * s.c_prev;
     }
     if constexpr (G::i) {
-      d.x[i] = dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]) * sigmoid_slope(s.a[i]);
+      d.x[i] = with_next(dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]), d, 0) * sigmoid_slope(s.a[i]);
       if (p.peephole) d.dc = multiply_add(p.p[0], d.x[i], d.dc), d.peephole[0] = d.x[i] * s.c_prev;
     }
     d.dh_prev = V(0);

@@ -10,6 +10,8 @@ struct Rnn {
   static constexpr Slots input{0, 1}, recurrent{0, 1}, candidate{0, 0};
   static constexpr int torch_gate[max_slots] = {0};
   static constexpr bool uses_h_prev = false, has_c = false, split_gradients = false;
+  static constexpr int recurrent_gates = 0;
+  static constexpr bool separate_output = false;
   template <class V>
   using OptionsOf = NoOptions<V>;
 

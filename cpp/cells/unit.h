@@ -16,11 +16,12 @@ template <class V, int slots>
 struct UnitGradient {
   V dh;             // in: gradient of h(t), from above and from t+1
   V dc;             // in: gradient of c(t) from t+1; out: of c(t-1)
-  V q;              // in, second part: gradient of u
+  V q;              // in, second part: gradient of u; LSTM: of c through h
   V dh_prev;        // out: what reaches h(t-1) without passing a product
   V x[slots];       // out: gradients of the pre-activations that the input product filled, in slot order
   V h[slots];       // out: of those that the recurrent product filled, where they differ from x
   V candidate;      // out, first part: of the pre-activation that the second product filled
+  V gates[3];       // in, LSTM with gate recurrence: of i, f, o from t+1
   V peephole[3];    // out, LSTM with peepholes: of p_i, p_f, p_o
 };
 

@@ -9,6 +9,8 @@ template <class T>
 struct DirectionGradients {
   T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
   T* peephole[3] = {};         // of i, f, o
+  T* rr = nullptr;
+  NormGradients<T> norm;
 };
 
 template <class T>
@@ -25,9 +27,9 @@ class DirectionBackward {
 
   // index: layer * directions + direction.
   DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
-                    bool reverse, const DirectionTape<T>& tape, Arena& arena);
+                    bool reverse, const DirectionTape<T>& tape, Arena& arena, const DirectionZoneout& zoneout = {});
 
-  // Gradients of the pre-activations at all steps, and of the initial state.
+  // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
   void run(const Io& io, int member, Crew& crew);
 
   // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
@@ -45,7 +47,13 @@ class DirectionBackward {
   Index gradient_scratch(Index columns, int members) const;
 
  private:
+  // Gradients of W x and of U h-, where they are not those of the pre-activations.
+  Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
+  Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
   void step(const Io& io, Index t, int member, Crew& crew);
+  void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
+  void zone(BackStep<T>& b, Share units, Index t);
+  void add_kept(Index rows, Share units);
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
@@ -59,12 +67,17 @@ class DirectionBackward {
   const bool reverse_;
   const DirectionTape<T>& tape_;
   const CellOptions<T> options_;
-  Index lanes_, blocks_, state_, outputs_;
+  Index lanes_, blocks_, state_, outputs_;  // state_: columns of h that recur
   bool projects_;
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time
+  const DirectionZoneout zoneout_;
+  Matrix<T> kept_h_{}, kept_c_{};  // zoneout: what goes back past the cell
   Matrix<T> q_{};              // gradient of what the second product reads
+  Matrix<T> dgates_r_{};       // gate recurrence: as dgates_h_, of i f o alone
+  Matrix<T> dgates_next_{};    // likewise: of i f o from the step after, as the user has them
+  std::optional<NormBackward<T>> norm_;
   T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
   const T* zeros_;
 };

@@ -28,30 +28,23 @@ const PackedMatrix<T>& PackedDense<T>::transposed() const {
 }
 
 int useful_threads(const DenseSpec& spec, Index rows) {
-  constexpr double member_macs = 200e3;  // about 10 microseconds on one core
-  const double macs = double(rows) * double(spec.input_size) * double(spec.output_size);
-  return static_cast<int>(std::min(256.0, std::max(1.0, macs / member_macs)));
+  return useful_threads(double(rows) * double(spec.input_size) * double(spec.output_size));
 }
 
 template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team) {
-  const Kernels<T>& kernels = kernels_for<T>();
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
     multiply(w.weight, x, {w.bias.data(), 0, nullptr}, y, mine);
-    if (w.spec.activation == Activation::identity) return;
-    const auto& f = kernels.activation[static_cast<int>(w.spec.activation)];
-    for (Index row = mine.begin; row < mine.end; ++row)
-      f.forward(y.base + row * y.stride, y.base + row * y.stride, w.spec.output_size);
+    activate(w.spec.activation, y, w.spec.output_size, mine);
   });
 }
 
 template <class T>
 void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const DenseGradients<T>& gradients,
                     Arena& arena) {
-  const Kernels<T>& kernels = kernels_for<T>();
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const Index inputs = w.spec.input_size, outputs = w.spec.output_size;
   const PackedMatrix<T>* const back = gradients.dx.data ? &w.transposed() : nullptr;
@@ -71,11 +64,7 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share rows = share_of(time.rows, whole_tiles, rank, team.size());
-    const auto& f = kernels.activation[static_cast<int>(w.spec.activation)];
-    for (Index row = rows.begin; row < rows.end; ++row) {  // dy becomes the gradient of W x + b, its padding 0
-      T* const at = d.base + row * d.stride;
-      f.backward(y.base + row * y.stride, at, at, outputs);
-    }
+    activate_backward(w.spec.activation, y, d, outputs, rows);  // of W x + b; its padding is 0
     if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
     all.barrier(rank);  // the sums below run over all rows
     const Outer<T> o{time.rows, {d.base, d.stride}, {x.base, x.stride}, inputs, gradients.dweight, gradients.dbias};

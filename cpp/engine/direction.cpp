@@ -20,7 +20,8 @@ constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the in
 template <class T>
 DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights,
                                       const PackedDirection<T>& direction, const Timeline& time, bool reverse,
-                                      Index longest, DirectionTape<T>* tape, Arena& arena)
+                                      Index longest, DirectionTape<T>* tape, Arena& arena,
+                                      const DirectionZoneout& zoneout)
     : spec_(spec),
       kernels_(kernels_for<T>()),
       cell_(kernels_.cell[cell_index(spec)]),
@@ -30,9 +31,10 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       tape_(tape),
       lanes_(weights.lanes),
       blocks_(weights.blocks),
-      state_(spec.state_size()),
+      state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
+      zoneout_(zoneout),
       input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)) {
   if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
   else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
@@ -40,7 +42,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   if (weights_.second.panels > 0) granule_ = std::max(granule_, weights_.second.blocks_in_panel());
 
   const Index units = round_up(blocks_, granule_) * lanes_;
-  const Index state_stride = padded_stride(std::max(units, round_up(outputs_, 4 * lanes_)), sizeof(T));
+  gates_at_ = std::max(units, round_up(outputs_, 4 * lanes_));
+  const Index state_stride = padded_stride(gates_at_ + spec.recurrent_gates(), sizeof(T));
   const Index unit_stride = padded_stride(units, sizeof(T));
   const Index gates_stride = padded_stride(units * cell_.slots, sizeof(T));
   chunk_steps_ = std::max<Index>(1, chunk_bytes / (time.batch * gates_stride * static_cast<Index>(sizeof(T))));
@@ -48,20 +51,28 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   const auto zeroed = [&](Index rows, Index stride) { return Matrix<T>{arena.take_zeroed<T>(rows * stride), stride}; };
   for (Matrix<T>& h : h_) h = zeroed(time.batch, state_stride);
   if (cell_.has_c) c_ = zeroed(time.batch, unit_stride);
+  if (zoneout_.c.active()) c_before_ = zeroed(time.batch, unit_stride);
   zeros_ = zeroed(1, state_stride).base;
   const bool has_u = projects_ || cell_.candidate.count > 0;
   if (tape_) {
     tape_->gates = gates_ = matrix(time.rows, gates_stride);
     tape_->h_prev = matrix(time.rows, state_stride);
     if (cell_.has_c) tape_->c_prev = matrix(time.rows, unit_stride);
+    if (cell_.recurrent_gates > 0)
+      tape_->gates_prev = matrix(time.rows, padded_stride(spec.recurrent_gates(), sizeof(T)));
     if (has_u) tape_->u = u_ = matrix(time.rows, unit_stride);
   } else {
     gates_ = matrix(std::min(chunk_steps_, longest) * time.batch, gates_stride);
     if (has_u) u_ = matrix(time.batch, unit_stride);
   }
 
+  if (spec.layer_norm)
+    norm_.emplace(spec, weights_, time, blocks_, tape_ ? time.rows : std::min(chunk_steps_, longest) * time.batch,
+                  tape_ ? &tape_->norm : nullptr, arena);
+
   step_.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
   step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
+  if (cell_.recurrent_gates > 0) step_.gates_product = product_of(weights_.gates, lanes_, cell_.slots, 0);
   step_.hidden = spec.hidden_size;
   step_.c = c_;
   step_.options = cell_options(spec, weights_);
@@ -71,16 +82,19 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
 template <class T>
 void DirectionForward<T>::load_state(const T* h0, const T* c0) {
-  const auto load = [&](Matrix<T> to, const T* from, Index columns) {
+  const auto load = [&](Matrix<T> to, const T* from, Index from_stride, Index columns) {
     for (Index row = 0; row < time_.batch; ++row) {
       T* const at = to.base + row * to.stride;
-      if (from) std::copy_n(from + time_.user_row(row) * columns, columns, at);
+      if (from) std::copy_n(from + time_.user_row(row) * from_stride, columns, at);
       else std::fill_n(at, columns, T(0));
     }
   };
-  for (const Matrix<T>& h : h_) load(h, h0, state_);
+  for (const Matrix<T>& h : h_) {
+    load(h, h0, spec_.state_size(), state_);
+    load({h.base + gates_at_, h.stride}, h0 ? h0 + state_ : nullptr, spec_.state_size(), spec_.recurrent_gates());
+  }
   zero_state_ = !h0;
-  if (cell_.has_c) load(c_, c0, spec_.hidden_size);
+  if (cell_.has_c) load(c_, c0, spec_.hidden_size, spec_.hidden_size);
 }
 
 template <class T>
@@ -89,7 +103,11 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
     const Index user = time_.user_row(row);
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
     const Matrix<T>& h = h_[last % 2];  // where its last step wrote
-    if (h_out) std::copy_n(h.base + row * h.stride, state_, h_out + user * state_);
+    if (h_out) {
+      T* const to = h_out + user * spec_.state_size();
+      std::copy_n(h.base + row * h.stride, state_, to);
+      std::copy_n(h.base + row * h.stride + gates_at_, spec_.recurrent_gates(), to + state_);
+    }
     if (c_out && cell_.has_c)
       std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
   }
@@ -133,6 +151,15 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
       std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
 }
 
+// Zoneout of h, and only then a copy to y.
+template <class T>
+void DirectionForward<T>::zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const {
+  zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), units, time_, t);
+  for (Index row = 0; y.base && row < time_.alive(t); ++row)
+    std::copy(h.base + row * h.stride + units.begin, h.base + row * h.stride + units.end,
+              y.base + (y.offset ? y.offset[row] : row * y.stride) + units.begin);
+}
+
 // h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
 // itself: so the lines to be written are fetched from their last readers, and those to be read from their writers,
 // ahead.
@@ -153,6 +180,7 @@ template <class T>
 void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
   const Share mine = share_of(blocks_, granule_, member, crew.size());
   const Share mine_out = projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, crew.size()) : mine;
+  const Share mine_units = units_of(mine, lanes_, spec_.hidden_size);
 
   // The input product of all these steps at once: their compact rows lie side by side.
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
@@ -162,7 +190,8 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
   const Index x_row = io.x_window ? chunk - window : chunk;
   const Rows<const T> x{io.x.offset ? io.x.base : io.x.base + x_row * io.x.stride, io.x.stride,
                         io.x.offset ? io.x.offset + x_row : nullptr};
-  input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
+  if (norm_) norm_->input(x, chunk - gates_first, rows, mine, member, crew);
+  else input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
 
   Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.begin);
@@ -179,7 +208,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.h_prev = {h_prev.base, h_prev.stride};
     s.u = tape_ && u_.base ? at_row(u_, row) : u_;
     s.h = projects_ ? s.u : h;
-    s.y = projects_ ? Rows<T>{} : y;
+    s.y = projects_ || zoneout_.h.active() ? Rows<T>{} : y;
     if (tape_) {
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
@@ -191,9 +220,35 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.product.a = {h_prev.base, h_prev.stride, nullptr};
     s.product.acc = {s.gates.base, s.gates.stride, nullptr};
     s.product.start = {s.gates.base, s.gates.stride, nullptr};
+    if (cell_.recurrent_gates > 0) {
+      s.gates_prev = {h_prev.base + gates_at_, h_prev.stride};
+      s.gates_next = {h.base + gates_at_, h.stride};
+      if (tape_) s.gates_prev_saved = at_row(tape_->gates_prev, row);
+      s.gates_product.depth = s.product.depth > 0 ? step_.gates_product.depth : 0;
+      s.gates_product.last_panel_first = s.product.last_panel_first;
+      s.gates_product.a = {s.gates_prev.base, s.gates_prev.stride, nullptr};
+      s.gates_product.acc = s.product.acc;
+      s.gates_product.start = s.product.start;
+    }
     if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, mine_out);
+    if (norm_) {
+      norm_->gates(s, row - gates_first, mine, member, crew);
+      s.product.depth = 0;
+    }
+    if (zoneout_.c.active())
+      for (Index r = 0; r < s.rows; ++r)
+        std::copy(c_.base + r * c_.stride + mine_units.begin, c_.base + r * c_.stride + mine_units.end,
+                  c_before_.base + r * c_before_.stride + mine_units.begin);
     cell_.forward(s);
+    if (zoneout_.c.active()) zoneout_.c.forward({c_before_.base, c_before_.stride}, c_, s.rows, mine_units, time_, t);
+    const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
+    if (zoneout_.h.active() && makes_h) zone_h(h_prev, h, y, t, mine_units);
     crew.barrier(member);
+    if (cell_.output_forward) {
+      norm_->output(s, row - gates_first, mine);
+      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
+      crew.barrier(member);
+    }
     if (projects_) {
       project(s.rows, {s.u.base, s.u.stride}, h, y, mine_out);
       crew.barrier(member);
@@ -208,6 +263,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;
       cell_.candidate_forward(second);
+      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
       crew.barrier(member);
     }
   }

@@ -1,8 +1,9 @@
 // The time loop forward: one direction of one layer over a batch.
 #pragma once
-#include "engine/packed.h"
-#include "engine/timeline.h"
-#include "runtime/team.h"
+#include <optional>
+
+#include "engine/norm.h"
+#include "engine/zoneout.h"
 
 namespace gru_native {
 
@@ -11,6 +12,8 @@ template <class T>
 struct DirectionTape {
   Matrix<T> gates{};           // activations, [block][slot][lane]
   Matrix<T> h_prev{}, c_prev{};
+  Matrix<T> gates_prev{};      // gate recurrence: i f o of the step before, as the user has them
+  NormTape<T> norm;            // layer normalisation
   Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
 };
 
@@ -29,7 +32,8 @@ class DirectionForward {
 
   // Zero state. `longest`: the most steps that one run() will be given; tape: or nullptr.
   DirectionForward(const LayerSpec& spec, const PackedWeights<T>& weights, const PackedDirection<T>& direction,
-                   const Timeline& time, bool reverse, Index longest, DirectionTape<T>* tape, Arena& arena);
+                   const Timeline& time, bool reverse, Index longest, DirectionTape<T>* tape, Arena& arena,
+                   const DirectionZoneout& zoneout = {});
 
   // States of the user's rows, contiguous; null: zeros, or not wanted.
   void load_state(const T* h, const T* c);
@@ -47,6 +51,7 @@ class DirectionForward {
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
   void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
   void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
+  void zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const;
 
   const LayerSpec& spec_;
   const Kernels<T>& kernels_;
@@ -56,13 +61,17 @@ class DirectionForward {
   const bool reverse_;
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
+  Index gates_at_;             // gate recurrence: where i f o begin in a row of h_
   bool projects_;
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
+  std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's
   Matrix<T> h_[2];             // h(t-1) and h(t) in turn
   Matrix<T> c_{}, u_{};
+  const DirectionZoneout zoneout_;
+  Matrix<T> c_before_{};       // zoneout of c
   const T* zeros_;
   bool zero_state_ = true;     // before the next step 0
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current

@@ -2,12 +2,12 @@
 #include "gru_native/layer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
 
 #include "engine/layer_impl.h"
+#include "engine/matrices.h"
 #include "engine/outer.h"
 #include "engine/rows.h"
 #include "engine/tensors.h"
@@ -58,7 +58,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
-  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), *arena);
+  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), {}, *arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
@@ -71,9 +71,9 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
                                                  bool training) const {
   check_call(impl_->spec, call);
   const LayerSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename Tape<T>::Impl>(impl_->store.begin_tape(), spec,
-                                                       Timeline(call.seq_len, call.batch, call.lengths),
-                                                       DropoutMask(training ? spec.dropout : 0, dropout_seed));
+  auto tape = std::make_unique<typename Tape<T>::Impl>(
+      impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths),
+      DropoutMask(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
   const Timeline& time = tape->time;
   const auto arena = impl_->store.lease();
 
@@ -82,7 +82,8 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
   Matrix<T>& x = tape->layers[0].x = {tape->arena->template take<T>(time.rows * stride), stride};
   gather(call.x, spec.input_size, time, x);
 
-  StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, *tape->arena);
+  StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, tape->draw,
+                        *tape->arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_past_ends(call.y, spec.directions() * spec.output_size(), time);
@@ -106,10 +107,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const auto lease = impl_->store.lease();
   Arena& arena = *lease;
   const Index directions = spec.directions(), outputs = directions * spec.output_size();
-  const auto matrix = [&](Index rows, Index columns) {
-    const Index stride = padded_stride(round_up(columns, 4 * tape.packed->lanes), sizeof(T));
-    return Matrix<T>{arena.take<T>(rows * stride), stride};
-  };
+  const auto matrix = [&](Index rows, Index columns) { return take_matrix<T>(arena, rows, columns); };
 
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   // Two gradients of inputs, in turn: of the layer at work and of the one above it.
@@ -118,7 +116,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   std::deque<DirectionBackward<T>> steps;
   for (Index i = 0; i < spec.num_layers * directions; ++i)
     steps.emplace_back(spec, *tape.packed, i, time, i % directions == 1,
-                       tape.layers[i / directions].direction[i % directions], arena);
+                       tape.layers[i / directions].direction[i % directions], arena, zoneout_of(spec, i, tape.draw));
   Index sums = 0;
   for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
   std::vector<T*> scratch;
@@ -183,7 +181,9 @@ DirectionGradients<T> Layer<T>::Impl::gradients_of(Index i, const std::vector<T*
           at(w.bias_hh),
           at(w.hr),
           at(w.hp),
-          {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])}};
+          {at(w.peephole[0]), at(w.peephole[1]), at(w.peephole[2])},
+          at(w.rr),
+          {at(w.gain_ih), at(w.gain_hh), at(w.gain_c), at(w.bias_c)}};
 }
 
 template <class T>

@@ -23,16 +23,18 @@ struct Layer<T>::Impl {
 
 template <class T>
 struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
-  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, DropoutMask dropout)
+  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, DropoutMask dropout, Draw draw)
       : TapeOf<PackedWeights<T>>(std::move(base)),
         spec(spec),
         time(std::move(time)),
         dropout(dropout),
+        draw(draw),
         layers(static_cast<std::size_t>(spec.num_layers)) {}
 
   LayerSpec spec;
   Timeline time;
   DropoutMask dropout;
+  Draw draw;
   std::vector<LayerTape<T>> layers;
 };
 

@@ -16,4 +16,10 @@ struct Share {
 };
 Share share_of(Index n, Index granule, int member, int members);
 
+// Threads worth using, by multiply-adds: a hand-over between cores must cost less than it saves. For work that is
+// shared out once; and for work in steps with barriers between them, `step` of it from one barrier to the next, done by
+// so many crews that do not wait for each other.
+int useful_threads(double macs);
+int useful_threads(double macs, double step, Index crews = 1);
+
 }  // namespace gru_native

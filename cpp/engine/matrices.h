@@ -38,6 +38,25 @@ Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
   return {arena.take_zeroed<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
 }
 
+// m = f(m), and d = d f'(a) given y = f(a), for some rows.
+template <class T>
+void activate(Activation f, Matrix<T> m, Index columns, Share rows) {
+  if (f == Activation::identity) return;
+  const Kernels<T>& kernels = kernels_for<T>();
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    T* const at = m.base + row * m.stride;
+    kernels.activation[static_cast<int>(f)].forward(at, at, columns);
+  }
+}
+template <class T>
+void activate_backward(Activation f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
+  const Kernels<T>& kernels = kernels_for<T>();
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    T* const at = d.base + row * d.stride;
+    kernels.activation[static_cast<int>(f)].backward(y.base + row * y.stride, at, at, columns);
+  }
+}
+
 // acc = start + a W for some rows.
 template <class T>
 Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {

@@ -22,6 +22,10 @@ struct Outer {
 
 inline constexpr Index outer_granule = 48;  // of shares of d's columns: whole tiles of any instruction set
 
+// The most columns of d that share_of gives to one member.
+inline Index largest_share(Index columns, int members) {
+  return std::min(columns, columns / members + 2 * outer_granule);
+}
 // Elements that one thread needs for `share` columns of d and `columns` of x.
 template <class T>
 Index outer_scratch(Index share, Index columns);

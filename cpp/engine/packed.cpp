@@ -13,6 +13,10 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
   const Kernels<T>& kernels = kernels_for<T>();
   const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
+  PackedDirection<T> p;
+  const auto note_finite = [&](const Weight<T>& w) {
+    for (Index k = 0; k < w.size(); ++k) p.finite &= std::isfinite(w.data[k]);
+  };
   const auto matrix = [&](int weight, Slots slots) {
     const Weight<T>& w = weights[weight];
     const Index depth = w.shape[1];
@@ -20,12 +24,16 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
       return w.data + (cell.torch_gate[slots.first + gate] * hidden + unit) * depth;
     });
   };
-  PackedDirection<T> p;
   p.input = matrix(at.ih, cell.input);
   p.recurrent = matrix(at.hh, cell.recurrent);
   if (cell.candidate.count > 0) p.second = matrix(at.hh, cell.candidate);
-  const Weight<T>& hh = weights[at.hh];
-  for (Index k = 0; k < hh.shape[0] * hh.shape[1]; ++k) p.finite &= std::isfinite(hh.data[k]);
+  note_finite(weights[at.hh]);
+  if (at.rr >= 0) {
+    const Weight<T>& rr = weights[at.rr];
+    note_finite(rr);
+    p.gates = pack_rows<T>(hidden, 3, rr.shape[1], lanes,
+                           [&](int gate, Index unit) { return rr.data + (gate * hidden + unit) * rr.shape[1]; });
+  }
   if (at.hr >= 0)
     p.second = pack_rows<T>(spec.output_size(), 1, hidden, lanes, [&](int, Index unit) {
       return unit < spec.proj_size ? weights[at.hr].data + unit * hidden
@@ -44,6 +52,21 @@ PackedDirection<T> pack_direction(const LayerSpec& spec, const std::vector<Weigh
         if (fills(cell.input, slot)) b += weights[at.bias_ih].data[row];
         if (fills(cell.recurrent, slot) || fills(cell.candidate, slot)) b += weights[at.bias_hh].data[row];
       }
+  // One number a unit and slot, from torch's rows.
+  const auto vectors = [&](int weight, Slots slots) {
+    Buffer<T> v(blocks * slots.count * lanes);
+    for (Index unit = 0; weight >= 0 && unit < hidden; ++unit)
+      for (int k = 0; k < slots.count; ++k)
+        v.data()[(unit / lanes * slots.count + k) * lanes + unit % lanes] =
+            weights[weight].data[cell.torch_gate[slots.first + k] * hidden + unit];
+    return v;
+  };
+  if (spec.layer_norm) {
+    p.gain_x = vectors(at.gain_ih, cell.input);
+    p.gain_h = vectors(at.gain_hh, cell.recurrent);
+    p.gain_c = vectors(at.gain_c, {0, 1});
+    p.bias_c = vectors(at.bias_c, {0, 1});
+  }
   if (spec.lstm.peephole) {
     p.peephole = Buffer<T>(blocks * 3 * lanes);
     for (int gate = 0; gate < 3; ++gate)
@@ -64,7 +87,10 @@ int cell_index(const LayerSpec& spec) {
     case Cell::lstm: {
       const LstmVariant& v = spec.lstm;
       const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
-      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0) return index(CellKind::lstm);
+      if (spec.gates() == 4 && usual && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence && !spec.layer_norm)
+        return index(CellKind::lstm);
+      if (spec.layer_norm) return index(CellKind::lstm_variant) + (v.coupled_gates ? 12 : 11);
+      if (v.gate_recurrence) return index(CellKind::lstm_variant) + 10;
       const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
       return index(CellKind::lstm_variant) + gates;
     }
@@ -92,7 +118,7 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed() const 
       const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
       const Index second_blocks = projects ? divide_up(outputs, lanes) : blocks;
       made.push_back({transpose(d.input, lanes, blocks), transpose(d.recurrent, lanes, blocks),
-                      transpose(d.second, lanes, second_blocks)});
+                      transpose(d.second, lanes, second_blocks), transpose(d.gates, lanes, blocks)});
     }
     transposed_ = std::move(made);
   }

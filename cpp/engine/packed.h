@@ -14,15 +14,17 @@ template <class T>
 struct PackedDirection {
   PackedMatrix<T> input, recurrent;
   PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
-  bool finite = true;         // weight_hh: then a product with zeros is zero
+  PackedMatrix<T> gates;      // gate recurrence: from i f o of the step before; else empty
+  bool finite = true;         // weight_hh and weight_rr: then a product with zeros is zero
   Buffer<T> bias;             // [block][slot][lane]
   Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
+  Buffer<T> gain_x, gain_h, gain_c, bias_c;  // layer normalisation: [block][slot of the product][lane]; or empty
 };
 
 // The same matrices the other way round, for backward: k runs over gates, columns are inputs or units.
 template <class T>
 struct TransposedDirection {
-  PackedMatrix<T> input, recurrent, second;
+  PackedMatrix<T> input, recurrent, second, gates;
 };
 
 template <class T>
@@ -43,7 +45,8 @@ struct PackedWeights {
 
 // Where the tensors of one direction lie in the layer's list; -1: not there.
 struct WeightIndex {
-  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1};
+  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
+  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1;
 };
 
 template <class T>

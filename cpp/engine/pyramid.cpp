@@ -69,12 +69,11 @@ const PairKernels<T>& GatedRecursiveConv<T>::Impl::kernels() const {
 }
 
 template <class T>
-int GatedRecursiveConv<T>::Impl::useful_threads(const Pyramid& pyramid) const {
-  constexpr double call_macs = 200e3, level_macs = 20e3;  // as in engine/stack.cpp
+int GatedRecursiveConv<T>::Impl::threads(const Pyramid& pyramid) const {
   if (pyramid.levels == 0) return 1;
   const double pair = 2 * double(spec.hidden_size) * double(spec.hidden_size);
   const double macs = double(pyramid.first.back()) * pair;
-  return macs < call_macs ? 1 : static_cast<int>(std::clamp(macs / double(pyramid.levels) / level_macs, 1.0, 256.0));
+  return useful_threads(macs, macs / double(pyramid.levels));
 }
 
 template <class T>
@@ -158,7 +157,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
     std::fill_n(call.gates[level - 1], (pyramid.seq_len - level) * pyramid.batch * gate_count, T(0));
   std::fill_n(call.y, pyramid.batch * hidden, T(0));
 
-  TeamLease team(useful_threads(pyramid));
+  TeamLease team(threads(pyramid));
   Crew crew(team.size());
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -241,7 +240,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
         std::copy_n(call.dy + b * hidden, hidden, from_row(dh, pyramid.first[level] + row).base);
     });
 
-  TeamLease team(l.useful_threads(pyramid));
+  TeamLease team(l.threads(pyramid));
   Crew crew(team.size());
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)

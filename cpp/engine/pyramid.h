@@ -47,7 +47,7 @@ struct GatedRecursiveConv<T>::Impl {
   int ih, left, right, bias, gate_left, gate_right, gate_bias;
 
   const PairKernels<T>& kernels() const;
-  int useful_threads(const Pyramid& pyramid) const;
+  int threads(const Pyramid& pyramid) const;
   void forward(const GrConvCall<T>& call, const Pyramid& pyramid, const PackedGrConv<T>& packed,
                typename GrConvTape<T>::Impl* tape) const;
 };

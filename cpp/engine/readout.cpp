@@ -14,8 +14,8 @@ namespace gru_native {
 namespace {
 
 template <class T>
-T* at_row(Matrix<T> m, Index row) {
-  return m.base + row * m.stride;
+const ActivationKernels<T>& outer_tanh() {
+  return kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
 }
 
 template <class T>
@@ -50,9 +50,8 @@ struct GraphReadout<T>::Impl {
   const GatedKernels<T>& kernels() const { return kernels_for<T>().gated[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
-  int useful_threads(Index nodes) const {
-    const double macs = 2.0 * double(nodes) * double(columns()) * double(spec.output_size);
-    return static_cast<int>(std::clamp(macs / 200e3, 1.0, 256.0));  // as in engine/stack.cpp
+  int threads(Index nodes) const {
+    return useful_threads(2.0 * double(nodes) * double(columns()) * double(spec.output_size));
   }
 };
 
@@ -123,32 +122,32 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
   const Matrix<T> sums = tape->y = take_zeroed_matrix<T>(*tape->arena, call.graphs, packed.units);
   const Matrix<T> p = take_matrix<T>(*scratch, call.nodes, packed.units);
 
-  TeamLease team(r.useful_threads(call.nodes));
+  TeamLease team(r.threads(call.nodes));
   Crew crew(team.size());
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
     for (Index v = mine.begin; v < mine.end; ++v) {
-      std::copy_n(call.h + v * hidden, hidden, at_row(z, v));
-      std::copy_n(call.annotations + v * annotation, annotation, at_row(z, v) + hidden);
+      std::copy_n(call.h + v * hidden, hidden, from_row(z, v).base);
+      std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
     }
     multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
     r.kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
     if (!r.sums()) {
-      for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(at_row(p, v), outputs, call.y + v * outputs);
+      for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
       return;
     }
     crew.barrier(rank);
-    const ActivationKernels<T>& tanh = kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
     const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
     for (Index v = 0; v < call.nodes; ++v) {
-      T* const sum = at_row(sums, tape->graph_of(v));
+      T* const sum = from_row(sums, tape->graph_of(v)).base;
       GRU_NATIVE_EXECUTED(add, units.end - units.begin);
-      for (Index k = units.begin; k < units.end; ++k) sum[k] += at_row(p, v)[k];
+      for (Index k = units.begin; k < units.end; ++k) sum[k] += from_row(p, v).base[k];
     }
     for (Index g = 0; g < call.graphs; ++g) {
-      T* const sum = at_row(sums, g);
-      if (units.begin < units.end) tanh.forward(sum + units.begin, sum + units.begin, units.end - units.begin);
+      T* const sum = from_row(sums, g).base;
+      if (units.begin < units.end)
+        outer_tanh<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
     }
   });
@@ -173,7 +172,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const Matrix<T> dp = take_zeroed_matrix<T>(arena, tape.nodes, packed.units);  // its padding stays 0
   const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
-  TeamLease team(r.useful_threads(tape.nodes));
+  TeamLease team(r.threads(tape.nodes));
   Crew crew(team.size());
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)
@@ -182,23 +181,17 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
     const FlushDenormals flush;
     const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
     for (Index v = mine.begin; v < mine.end; ++v) {
-      T* const to = at_row(dp, v);
-      if (r.sums()) {  // through the outer tanh
-        const Index g = tape.graph_of(v);
-        const T* const y = at_row(tape.y, g);
-        GRU_NATIVE_EXECUTED(multiply, 2 * outputs);
-        GRU_NATIVE_EXECUTED(add, outputs);
-        for (Index k = 0; k < outputs; ++k) to[k] = call.dy[g * outputs + k] * (1 - y[k] * y[k]);
-      } else {
-        std::copy_n(call.dy + v * outputs, outputs, to);
-      }
-      std::copy_n(at_row(tape.a, v), 2 * packed.units, at_row(da, v));
+      T* const to = from_row(dp, v).base;
+      const Index from = r.sums() ? tape.graph_of(v) : v;
+      std::copy_n(call.dy + from * outputs, outputs, to);
+      if (r.sums()) outer_tanh<T>().backward(from_row(tape.y, from).base, to, to, outputs);
+      std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
     r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
     multiply(packed.transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
     for (Index v = mine.begin; v < mine.end; ++v) {
-      if (call.dh) std::copy_n(at_row(dz, v), hidden, call.dh + v * hidden);
-      if (call.dannotations) std::copy_n(at_row(dz, v) + hidden, annotation, call.dannotations + v * annotation);
+      if (call.dh) std::copy_n(from_row(dz, v).base, hidden, call.dh + v * hidden);
+      if (call.dannotations) std::copy_n(from_row(dz, v).base + hidden, annotation, call.dannotations + v * annotation);
     }
     crew.barrier(rank);
     if (call.dweights.empty()) return;

@@ -1,55 +1,36 @@
 #include "engine/stack.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "engine/mask.h"
 #include "runtime/denormals.h"
 
 namespace gru_native {
 
 DropoutMask::DropoutMask(double p, std::uint64_t seed) : p_(p), seed_(seed) {}
 
-namespace {
-
-// splitmix64 (Steele, Lea, Flood 2014): a bijection whose outputs look random for consecutive inputs.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
 template <class T>
 void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index layer, Index begin, Index end) const {
   const T scale = p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0);
-  const double threshold = p_ * 18446744073709551616.0;  // 2^64
   Index t = 0;
   for (Index row = begin; row < end; ++row) {
     while (time.first(t + 1) <= row) ++t;
-    const std::uint64_t key = mix(mix(mix(seed_ + static_cast<std::uint64_t>(layer)) + static_cast<std::uint64_t>(t)) +
-                                  static_cast<std::uint64_t>(time.user_row(row - time.first(t))));
+    const RowMask mask(p_, seed_, static_cast<std::uint64_t>(layer), t, time.user_row(row - time.first(t)));
     T* const at = m.base + row * m.stride;
     GRU_NATIVE_EXECUTED(dropout, columns);
-    for (Index c = 0; c < columns; ++c)
-      at[c] = static_cast<double>(mix(key + static_cast<std::uint64_t>(c))) < threshold ? T(0) : at[c] * scale;
+    for (Index c = 0; c < columns; ++c) at[c] = mask.hits(c) ? T(0) : at[c] * scale;
   }
 }
 template void DropoutMask::apply(Matrix<float>, Index, const Timeline&, Index, Index, Index) const;
 template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, Index, Index) const;
 
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
-  constexpr double call_macs = 200e3;  // about 10 microseconds on one core
-  constexpr double handover_macs = 3e3;  // a barrier costs every member about this for each of the others
-  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.state_size());
+  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
+                           double(spec.recurrent_gates()) * double(spec.recurrent_gates());
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
-  const double directions = double(spec.directions());
-  if (double(rows) * (recurrent + input) * directions * double(spec.num_layers) < call_macs || steps < 1) return 1;
-  // work / m + handover * m is least at the root of work / handover.
-  const double members = std::max(1.0, std::sqrt(double(rows) / double(steps) * recurrent / handover_macs));
-  return static_cast<int>(std::min(256.0, directions * members));
+  const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
+  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent, spec.directions());
 }
 
 const Index* row_offsets(Index batch_stride, const Timeline& time, Arena& arena) {
@@ -75,7 +56,8 @@ template Rows<const double> user_rows(const Sequences<const double>&, const Time
 
 template <class T>
 StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
-                              Index longest, std::vector<LayerTape<T>>* tape, DropoutMask dropout, Arena& arena)
+                              Index longest, std::vector<LayerTape<T>>* tape, DropoutMask dropout, Draw draw,
+                              Arena& arena)
     : spec_(spec), time_(time), tape_(tape), dropout_(dropout) {
   // Forward in time only and without a tape, a window of steps passes through all layers before the next one does,
   // so what lies between layers stays small.
@@ -86,7 +68,7 @@ StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& wei
     for (Index d = 0; d < spec.directions(); ++d) {
       const Index i = layer * spec.directions() + d;
       directions_.emplace_back(spec, weights, weights.forward[i], time, d == 1, longest,
-                               tape ? &(*tape)[layer].direction[d] : nullptr, arena);
+                               tape ? &(*tape)[layer].direction[d] : nullptr, arena, zoneout_of(spec, i, draw));
     }
     if (windows_) window_ = std::min(window_, directions_.back().chunk_steps());
     if (layer + 1 == spec.num_layers) break;

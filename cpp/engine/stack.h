@@ -12,8 +12,7 @@ struct LayerTape {
   DirectionTape<T> direction[2];
 };
 
-// Inter-layer dropout: zero with probability p, else 1 / (1 - p). A function of its arguments alone, so that backward
-// finds the same mask, and neither batch nor threads matter.
+// Inter-layer dropout: zero with probability p, else 1 / (1 - p).
 class DropoutMask {
  public:
   DropoutMask(double p, std::uint64_t seed);
@@ -41,7 +40,7 @@ class StackForward {
  public:
   // `longest`: the most steps of one run. tape: [num_layers], or nullptr for inference. All must outlive this.
   StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time, Index longest,
-               std::vector<LayerTape<T>>* tape, DropoutMask dropout, Arena& arena);
+               std::vector<LayerTape<T>>* tape, DropoutMask dropout, Draw draw, Arena& arena);
 
   void load_state(const States<const T>& s);
   void store_state(const States<T>& s) const;

@@ -89,7 +89,8 @@ void Stream<T>::Impl::prepare(std::int64_t batch_, int threads_) {
   zeros = arena.take<T>(input);
   for (Stage<T>& s : stages) {
     if (s.layer)
-      s.stack = std::make_unique<StackForward<T>>(s.spec, *s.layer, time, window, nullptr, DropoutMask(0, 0), arena);
+      s.stack =
+          std::make_unique<StackForward<T>>(s.spec, *s.layer, time, window, nullptr, DropoutMask(0, 0), Draw{}, arena);
     if (s.layer && &s == &stages.back()) continue;  // it writes to y
     const Index stride = padded_stride(s.dense ? s.dense->columns() : s.output(), sizeof(T));
     s.out = {arena.take<T>(window * batch * stride), stride};

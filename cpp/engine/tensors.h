@@ -19,7 +19,7 @@ void each_weight(const LayerSpec& spec, const F& f) {
       const std::string suffix = "_l" + std::to_string(l) + (d ? "_reverse" : "");
       using Shape = std::vector<std::int64_t>;
       f(i, [](WeightIndex& w) -> int& { return w.ih; }, "weight_ih" + suffix, Shape{rows, inputs});
-      f(i, [](WeightIndex& w) -> int& { return w.hh; }, "weight_hh" + suffix, Shape{rows, spec.state_size()});
+      f(i, [](WeightIndex& w) -> int& { return w.hh; }, "weight_hh" + suffix, Shape{rows, spec.recurrent_size()});
       if (spec.bias) {
         f(i, [](WeightIndex& w) -> int& { return w.bias_ih; }, "bias_ih" + suffix, Shape{rows});
         f(i, [](WeightIndex& w) -> int& { return w.bias_hh; }, "bias_hh" + suffix, Shape{rows});
@@ -40,6 +40,14 @@ void each_weight(const LayerSpec& spec, const F& f) {
         f(i, [](WeightIndex& w) -> int& { return w.peephole[1]; }, "weight_cf" + suffix, units);
       if (v.peephole && v.output_gate)
         f(i, [](WeightIndex& w) -> int& { return w.peephole[2]; }, "weight_co" + suffix, units);
+      if (const std::int64_t n = spec.recurrent_gates())
+        f(i, [](WeightIndex& w) -> int& { return w.rr; }, "weight_rr" + suffix, Shape{n, n});
+      if (!spec.layer_norm) continue;
+      f(i, [](WeightIndex& w) -> int& { return w.gain_ih; }, "gain_ih" + suffix, Shape{rows});
+      f(i, [](WeightIndex& w) -> int& { return w.gain_hh; }, "gain_hh" + suffix, Shape{rows});
+      if (!spec.has_c()) continue;
+      f(i, [](WeightIndex& w) -> int& { return w.gain_c; }, "gain_c" + suffix, units);
+      if (spec.bias) f(i, [](WeightIndex& w) -> int& { return w.bias_c; }, "bias_c" + suffix, units);
     }
 }
 

@@ -9,8 +9,6 @@ namespace gru_native {
 namespace {
 
 constexpr Index granule = 4;        // blocks: panels of one gate hold four
-constexpr double call_macs = 200e3;    // about 10 microseconds on one core
-constexpr double height_macs = 40e3;
 
 }  // namespace
 
@@ -85,8 +83,7 @@ int useful_threads(const TreeSpec& spec, const Forest& forest) {
   const double inner = double(forest.rows - forest.leaves), edges = double(forest.edges());
   const double input = (3 * double(forest.rows) + inner) * hidden * double(spec.input_size);
   const double macs = input + (3 * inner + edges) * slots * hidden * hidden;
-  if (macs < call_macs) return 1;
-  return static_cast<int>(std::clamp(macs / double(forest.heights()) / height_macs, 1.0, 256.0));
+  return useful_threads(macs, macs / double(forest.heights()) / 3);  // as many barriers a height
 }
 
 Region region_of(Index begin, Index end, Index blocks, int member, int members) {

@@ -74,11 +74,6 @@ class WeightStore {
   std::shared_ptr<const Packed> packed_;
 };
 
-// The most columns of d that share_of gives to one member, for outer_scratch (engine/outer.h).
-inline Index largest_share(Index columns, int members) {
-  return std::min(columns, columns / members + 2 * outer_granule);
-}
-
 // Where a weight's gradient goes: null if it is not wanted or there is no such weight.
 template <class T>
 T* gradient_of(const std::vector<T*>& dweights, int weight) {

@@ -59,6 +59,7 @@ void each_option(BlockSpec& block, const F& f) {
   f("bias", s.bias);
   f("batch_first", block.batch_first);
   f("dropout", s.dropout);
+  f("zoneout", s.zoneout);
   f("bidirectional", s.bidirectional);
   if (s.cell == Cell::lstm) {
     f("proj_size", s.proj_size);
@@ -71,7 +72,10 @@ void each_option(BlockSpec& block, const F& f) {
     detail::choice("input_activation", s.lstm.input_activation, activation_names, f);
     detail::choice("output_activation", s.lstm.output_activation, activation_names, f);
     f("cell_clip", s.lstm.cell_clip);
+    f("gate_recurrence", s.lstm.gate_recurrence);
+    f("zoneout_cell", s.zoneout_cell);
   }
+  if (s.cell == Cell::lstm || s.cell == Cell::gru) f("layer_norm", s.layer_norm);
   if (s.cell == Cell::gru) {
     f("reset_after", s.reset_after);
     detail::choice("candidate_activation", s.candidate_activation, activation_names, f);

@@ -1,5 +1,7 @@
 // Lanes that count each operation on them, once for every unit that exists (the instrumented build only).
 #pragma once
+#include <type_traits>
+
 #include "kernels/activations.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
@@ -14,10 +16,13 @@ struct CellLanes {
 
   CellLanes() = default;
   CellLanes(L lanes) : v(lanes) {}
-  CellLanes(T value) : v(value) {}
   // An int is a literal in an equation. 0 + a and 1 * a are what a missing gate leaves behind: nothing is done. (Sums
   // begin at T(0), and then every term is an addition.)
-  CellLanes(int value) : v(T(value)), literal(value == 0 ? zero : value == 1 ? one : none) {}
+  template <class N, std::enable_if_t<std::is_arithmetic_v<N>, int> = 0>
+  CellLanes(N value) : v(T(value)),
+                       literal(!std::is_same_v<N, int> || value > 1 ? none
+                               : value == 0                         ? zero
+                                                                    : one) {}
 
   static CellLanes load(const T* a) { return L::load(a); }
   void store(T* a) const { v.store(a); }
@@ -59,7 +64,7 @@ CellLanes<T> where_less(CellLanes<T> a, CellLanes<T> b, CellLanes<T> x, CellLane
 // Without a limit nothing is clipped.
 template <class T>
 bool is_limit(CellLanes<T> limit) {
-  return packet::pfirst(limit.v.p) < std::numeric_limits<T>::infinity();
+  return first_of(limit.v) < std::numeric_limits<T>::infinity();
 }
 template <class T>
 CellLanes<T> clamp(CellLanes<T> x, CellLanes<T> limit) {
@@ -77,6 +82,15 @@ CellLanes<T> sum_of_lanes(CellLanes<T> x) {
   return sum_of_lanes(x.v);
 }
 
+template <class T>
+T first_of(CellLanes<T> x) {
+  return first_of(x.v);
+}
+template <class T>
+CellLanes<T> sqrt(CellLanes<T> x) {
+  CellLanes<T>::count(Work::sqrt);
+  return sqrt(x.v);
+}
 template <class T>
 CellLanes<T> sigmoid(CellLanes<T> x) {
   CellLanes<T>::count(Work::sigmoid);

@@ -64,12 +64,20 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
     if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(at(s.h_prev, row, lane));
     if constexpr (Cell::has_c) unit.c_prev = V::load(at(s.c, row, lane));
     Part::template forward<Cell>(unit, Options::load(s.options, block));
-    if constexpr (save || !last) store_all<T>(unit.a, a);  // the second part goes on from the first's gates
+    // What comes later goes on from these gates.
+    if constexpr (save || !last || Cell::separate_output) store_all<T>(unit.a, a);
     if constexpr (save && last) {
       unit.h_prev.store(at(s.h_prev_saved, row, lane));
       if constexpr (Cell::has_c) unit.c_prev.store(at(s.c_prev_saved, row, lane));
     }
     if constexpr (Cell::has_c) unit.c.store(at(s.c, row, lane));
+    for (int gate = 0; gate < Cell::recurrent_gates; ++gate) {
+      const Index column = gate * s.hidden + lane, units = s.hidden - lane;
+      unit.a[gate].store_first(at(s.gates_next, row, column), units);
+      if constexpr (save)
+        V::load_first(at(s.gates_prev, row, column), units).store_first(at(s.gates_prev_saved, row, column), units);
+    }
+    if constexpr (last && Cell::separate_output) continue;
     if constexpr (last) {
       unit.h.store(at(s.h, row, lane));
       if (y) unit.h.store_first(y + lane, s.hidden - lane);
@@ -81,7 +89,8 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
 
 template <class Cell, class Part, bool save, class T>
 void step_over_blocks(const Step<T>& s) {
-  Product<T> p = s.product;
+  Product<T> p = s.product, of_gates;
+  if constexpr (Cell::recurrent_gates > 0) of_gates = s.gates_product;
   const Index blocks = (s.rows + row_block - 1) / row_block;
   const Index panels = s.product.panel_end - s.product.panel_begin;
   const Index groups = s.rows == 1 ? (panels + single_row_panels - 1) / single_row_panels : panels;
@@ -94,6 +103,11 @@ void step_over_blocks(const Step<T>& s) {
       const Index panel = p.panel_begin = s.product.panel_begin + cut.begin;
       p.panel_end = s.product.panel_begin + cut.end;
       product(p);
+      if constexpr (Cell::recurrent_gates > 0) {
+        of_gates.panel_begin = p.panel_begin, of_gates.panel_end = p.panel_end;
+        of_gates.row_begin = p.row_begin, of_gates.row_end = p.row_end;
+        product(of_gates);
+      }
       const Index block_end = min(p.panel_end * s.blocks_in_panel, s.block_end);
       for (Index row = p.row_begin; row < p.row_end; ++row)
         forward_blocks<Cell, Part, save>(s, row, panel * s.blocks_in_panel, block_end);
@@ -126,7 +140,9 @@ void step_backward(const BackStep<T>& s) {
       }
       d.dh = V::load(at(s.dh, row, lane));
       if (dy) d.dh = V::load_first(dy + lane, units) + d.dh;
-      if constexpr (!first) d.q = V::load(at(s.q, row, lane));
+      if constexpr (!first || Cell::separate_output) d.q = V::load(at(s.q, row, lane));
+      for (int gate = 0; gate < Cell::recurrent_gates; ++gate)
+        d.gates[gate] = V::load_first(at(s.dgates_next, row, gate * s.hidden + lane), units);
       const auto options = Cell::template OptionsOf<V>::load(s.options, block);
       Part::template backward<Cell>(unit, d, options);
       if (options.peephole)
@@ -144,6 +160,8 @@ void step_backward(const BackStep<T>& s) {
         T* const x = at(s.dgates_x, row, lane * Cell::input.count);
 #pragma GCC unroll 8
         for (int k = 0; k < Cell::input.count; ++k) put(d.x[k], x + k * V::size);
+        for (int k = 0; k < Cell::recurrent_gates; ++k)
+          put(d.x[k], at(s.dgates_r, row, (lane * Cell::recurrent_gates) + k * V::size));
         if constexpr (Cell::split_gradients) {
           T* const h = at(s.dgates_h, row, lane * Cell::recurrent.count);
 #pragma GCC unroll 8

@@ -69,6 +69,9 @@ struct Step {
   Matrix<T> h;                // h(t)
   Matrix<T> c;                // c(t-1) in, c(t) out
   Matrix<T> u;                // what the second product of the step reads
+  Product<T> gates_product;   // gate recurrence: into i f o from those of the step before, over the same panels
+  Matrix<const T> gates_prev; // likewise: i(t-1), f(t-1), o(t-1), each `hidden` wide, not padded
+  Matrix<T> gates_next, gates_prev_saved;
   Rows<T> y;                  // h(t) once more, for the user; not padded; base may be nullptr
   CellOptions<T> options;
   bool save;                  // training: keep the activations in `gates` and the old state in the next two
@@ -83,10 +86,12 @@ struct BackStep {
   Rows<const T> dy;           // not padded; base may be nullptr
   Matrix<T> dh;               // in: from step t+1; out: the part of the gradient of h(t-1) that takes no product
   Matrix<T> dc;               // in: of c(t), out: of c(t-1)
-  Matrix<const T> q;          // second part: gradient of u
+  Matrix<const T> q;          // second part: gradient of u; where c is normalised on its way out: of c from there
   CellOptions<T> options;
   T* dpeephole;               // [block][i, f, o][lane], added to
+  Matrix<const T> dgates_next;  // gate recurrence: gradient of i f o from step t+1, as gates_prev
   Matrix<T> dgates_x, dgates_h, dgates_u;  // out: as the input, recurrent and second product see the pre-activations
+  Matrix<T> dgates_r;         // out, gate recurrence: of i f o once more, side by side
 };
 
 // Which of a unit's slots a product fills.
@@ -95,6 +100,63 @@ struct Slots {
 };
 inline constexpr int max_slots = 4;
 
+// Layer normalisation. Sums run over all blocks of a row, results are of [block_begin, block_end). What was normalised
+// is [block][count][lane], as are its gain, its bias and their gradients.
+template <class T>
+struct NormRows {
+  Index row_begin, row_end, blocks, hidden;
+  int count;
+  Matrix<T> a;                // in place
+  T* scale;                   // of each row, out
+};
+
+// The pre-activations of a step, from the normalised product W x and the other one, U h-, as it is.
+template <class T>
+struct NormGates {
+  Index rows, block_begin, block_end, blocks, hidden;
+  int slots;
+  Slots input, recurrent;
+  const T *bias, *gain_x, *gain_h;  // bias: [block][slot][lane]
+  Matrix<const T> x, h;
+  Matrix<T> h_saved;          // normalised; base may be nullptr
+  T* scale_saved;             // or nullptr
+  Matrix<T> gates;            // out
+};
+
+template <class T>
+struct NormBack {
+  Index rows, block_begin, block_end, blocks, hidden;
+  int count;
+  Matrix<const T> d, y;       // gradient of gain * y + bias, and y
+  const T *scale, *gain;
+  Matrix<T> da;               // out: of what was normalised
+  T *dgain, *dbias;           // added to; dbias may be nullptr
+};
+
+// A cell that sees c normalised makes its h only here.
+template <class T>
+struct OutputStep {
+  Index rows, block_begin, block_end, blocks, hidden;
+  Matrix<const T> gates, c;
+  const T *gain, *bias;
+  CellOptions<T> options;
+  Matrix<T> h;
+  Rows<T> y;                  // as in Step
+  Matrix<T> c_saved;          // normalised; base may be nullptr
+  T* scale_saved;             // or nullptr
+};
+
+template <class T>
+struct OutputBackStep {
+  Index rows, block_begin, block_end, hidden;
+  Matrix<const T> gates, c;   // c normalised
+  const T *gain, *bias;
+  CellOptions<T> options;
+  Rows<const T> dy;           // as in BackStep
+  Matrix<T> dh;               // in: from step t+1; out: gradient of the output gate
+  Matrix<T> dn;               // out: of gain * c + bias
+};
+
 // One cell, as the engine sees it: the shape of its step and its functions.
 template <class T>
 struct CellKernels {
@@ -102,11 +164,14 @@ struct CellKernels {
   Slots input, recurrent, candidate;  // candidate.count > 0: the step has a second product, from u
   int torch_gate[max_slots];  // the row block of torch's weights that each slot comes from
   bool has_c;                 // the cell has a second state, c
+  int recurrent_gates;        // gate recurrence: activations of these first slots are part of the state; else 0
   bool split_gradients;       // dgates_h is not dgates_x
   void (*forward)(const Step<T>&);
   void (*candidate_forward)(const Step<T>&);
   void (*backward)(const BackStep<T>&);
   void (*candidate_backward)(const BackStep<T>&);
+  void (*output_forward)(const OutputStep<T>&);  // where c is normalised on its way out; else null
+  void (*output_backward)(const OutputBackStep<T>&);
 };
 
 // A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
@@ -185,7 +250,7 @@ struct TreeBackStep {
 };
 
 // The plain cells, then those with options: the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o, then
-// coupled without and with o.
+// coupled without and with o, then all with gate recurrence; then those with normalised c, all gates and coupled.
 enum class CellKind {
   rnn_tanh,
   rnn_relu,
@@ -196,7 +261,7 @@ enum class CellKind {
   gru_reset_before_variant,
   lstm_variant
 };
-inline constexpr int lstm_variants = 10;
+inline constexpr int lstm_variants = 13;
 inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
 
 template <class T>
@@ -205,6 +270,9 @@ struct Kernels {
   void (*product)(const Product<T>&);
   void (*column_sums)(const T* a, Index stride, Index rows, Index columns, T* sums);  // sums[c] += a[0][c] + ...
   CellKernels<T> cell[cell_kinds];
+  void (*norm_rows)(const NormRows<T>&);
+  void (*norm_gates)(const NormGates<T>&);
+  void (*norm_backward)(const NormBack<T>&);
   PairKernels<T> pair[activation_kinds];
   GatedKernels<T> gated[gated_kinds];
   void (*tree_forward)(const TreeStep<T>&);

@@ -8,6 +8,7 @@
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/layer.h"
+#include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
 
@@ -61,6 +62,20 @@ void check_activation(const char* name, Activation f) {
   if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
 }
 
+void check_layer_norm(const LayerSpec& s) {
+  const LstmVariant& v = s.lstm;
+  const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
+  if (s.cell != Cell::lstm && s.cell != Cell::gru) needs("False: the LSTM and the GRU can have it");
+  if (s.cell == Cell::gru && !s.reset_after)
+    needs("reset_after=True with it: U h- is normalised over all gates, so it must be one product");
+  if (!(v.input_gate && v.forget_gate && v.output_gate)) needs("input_gate, forget_gate and output_gate with it");
+  if (v.gate_recurrence) needs("gate_recurrence=False with it");
+}
+
+void check_probability(const char* name, double p) {
+  if (!(p >= 0 && p <= 1)) refuse(name, std::to_string(p), "a probability from 0 to 1");
+}
+
 void check_variant(const LayerSpec& s) {
   const LstmVariant& v = s.lstm;
   check_activation("input_activation", v.input_activation);
@@ -74,9 +89,12 @@ void check_variant(const LayerSpec& s) {
     refuse("coupled_gates", "True", "both input_gate and forget_gate with it: f = 1 - i");
   if (v.peephole && !(v.input_gate || v.output_gate || v.forget_gate))
     refuse("peephole", "True", "at least one gate that looks through it");
-  const bool usual = !v.peephole && !v.coupled_gates && v.input_gate && v.forget_gate && v.output_gate &&
-                     v.input_activation == Activation::tanh && v.output_activation == Activation::tanh &&
-                     v.cell_clip == 0;
+  if (v.gate_recurrence && !(v.input_gate && v.forget_gate && v.output_gate && !v.coupled_gates))
+    refuse("gate_recurrence", "True", "all three gates with it, uncoupled: each sees the others");
+  if (s.layer_norm) check_layer_norm(s);
+  const bool usual = !v.peephole && !v.gate_recurrence && !v.coupled_gates && v.input_gate && v.forget_gate &&
+                     v.output_gate && v.input_activation == Activation::tanh &&
+                     v.output_activation == Activation::tanh && v.cell_clip == 0;
   if (s.cell != Cell::lstm && !usual)
     throw std::invalid_argument("the options of LstmVariant are the LSTM's; expected none for another cell");
 }
@@ -95,13 +113,24 @@ void LayerSpec::validate() const {
   if (nonrecurrent_proj_size > 0 && proj_size == 0)
     refuse("nonrecurrent_proj_size", std::to_string(nonrecurrent_proj_size), "0 without a proj_size beside it");
   check_variant(*this);
-  if (!(dropout >= 0 && dropout <= 1)) refuse("dropout", std::to_string(dropout), "a probability from 0 to 1");
+  check_probability("dropout", dropout);
+  check_probability("zoneout", zoneout);
+  check_probability("zoneout_cell", zoneout_cell);
+  if (zoneout_cell > 0 && layer_norm)
+    refuse("zoneout_cell", std::to_string(zoneout_cell), "0 with layer_norm, which makes h of a c before zoneout");
+  if ((zoneout > 0 || zoneout_cell > 0) && lstm.gate_recurrence)
+    refuse("gate_recurrence", "True", "neither zoneout nor zoneout_cell with it");
+  if (zoneout > 0 && proj_size > 0)
+    refuse("zoneout", std::to_string(zoneout), "0 with a proj_size: h is then projected");
+  if (zoneout_cell > 0 && cell != Cell::lstm)
+    throw std::invalid_argument("zoneout_cell is an option of the LSTM; expected none for another cell");
 
   // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
   const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
-  const double outputs = static_cast<double>(state_size()) + static_cast<double>(nonrecurrent_proj_size);
+  const double outputs = static_cast<double>(recurrent_size()) + static_cast<double>(nonrecurrent_proj_size);
   const double inner = static_cast<double>(directions()) * outputs;
-  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3;
+  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3 +
+                         (lstm.gate_recurrence ? 3 * static_cast<double>(hidden_size) : 0);
   if (rows * columns * static_cast<double>(directions()) > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
                                 std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
@@ -151,6 +180,19 @@ void DenseSpec::validate() const {
   check_activation("activation", activation);
 }
 
+void OutputRnnSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  check_size("output_size", output_size, 1);
+  check_activation("activation", activation);
+  check_activation("output_activation", output_activation);
+  const double columns = static_cast<double>(input_size) + 2 * static_cast<double>(output_size);
+  if (static_cast<double>(hidden_size) * columns > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
 void TreeSpec::validate() const {
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
@@ -164,6 +206,14 @@ void TreeSpec::validate() const {
 }
 
 void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
+
+void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
+  check_size("batch_size", batch, 1);
+  if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");
+  if (spec.bidirectional) refuse("bidirectional", "True", "False: RTRL goes forward in time only");
+  if (spec.zoneout > 0) refuse("zoneout", std::to_string(spec.zoneout), "0 for RTRL");
+  if (spec.zoneout_cell > 0) refuse("zoneout_cell", std::to_string(spec.zoneout_cell), "0 for RTRL");
+}
 
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
@@ -199,6 +249,27 @@ void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGrad
 }
 
 template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call) {
+  const std::int64_t outputs = spec.output_size;
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.hidden_size + 2 * outputs);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  if (call.targets.data) check_rows("targets", call.targets, call.seq_len, call.batch, outputs);
+  check_rows("y", call.y, call.seq_len, call.batch, outputs);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call, std::int64_t seq_len,
+                std::int64_t batch, std::size_t weights, bool forced) {
+  if (call.dy.data) check_rows("dy", call.dy, seq_len, batch, spec.output_size);
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
+  if (call.dtargets.data && !forced) throw std::invalid_argument("dtargets.data is not null; there were no targets");
+  if (call.dtargets.data) check_rows("dtargets", call.dtargets, seq_len, batch, spec.output_size);
+  if (!call.dweights.empty() && call.dweights.size() != weights)
+    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+}
+
+template <class T>
 void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
   check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
   check_lengths(call.lengths, call.seq_len, call.batch);
@@ -217,6 +288,9 @@ void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<con
   template void check_call(const LayerSpec&, const BackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);         \
   template void check_call(const DenseSpec&, const DenseCall<T>&);                                                     \
   template void check_call(const DenseSpec&, const DenseCall<T>&, const DenseGradients<T>&);                           \
+  template void check_call(const OutputRnnSpec&, const OutputRnnCall<T>&);                                             \
+  template void check_call(const OutputRnnSpec&, const OutputRnnBackwardCall<T>&, std::int64_t, std::int64_t,          \
+                           std::size_t, bool);                                                                         \
   template void check_model(std::int64_t, std::int64_t, const ModelCall<T>&);                                          \
   template void check_stream(std::int64_t, std::int64_t, const Sequences<const T>&, const Sequences<T>&, std::int64_t, \
                              std::int64_t);

@@ -1,11 +1,15 @@
 // What a spec may be, and what a call may ask for: std::invalid_argument names what is wrong. Once per call.
 #pragma once
 #include "gru_native/model.h"
+#include "gru_native/output_rnn.h"
 
 namespace gru_native {
 
 // Of sequences as such, whatever goes through them.
 void check_extent(std::int64_t seq_len, std::int64_t batch);
+// Real-time recurrent learning: which layers it knows.
+void check_rtrl(const LayerSpec& spec, std::int64_t batch);
+
 template <class T>
 void check_call(const LayerSpec& spec, const ForwardCall<T>& call);
 // `weights`: how many tensors the layer has.
@@ -16,6 +20,11 @@ template <class T>
 void check_call(const DenseSpec& spec, const DenseCall<T>& call);
 template <class T>
 void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients);
+template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call);
+template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call, std::int64_t seq_len,
+                std::int64_t batch, std::size_t weights, bool forced);
 template <class T>
 void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call);
 template <class T>

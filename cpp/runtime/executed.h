@@ -27,14 +27,16 @@ enum class Work {
   tanh,
   relu,
   exp,
+  sqrt,
   abs,
   select,
   clip,     // to an interval
   dropout,  // an element kept and scaled, or made 0
+  zoneout,  // in training: a unit's new state or its old one
 };
-inline constexpr const char* work_names[] = {"mac_forward", "mac_inputs", "mac_weights", "add",    "multiply",
-                                             "divide",      "sigmoid",    "tanh",        "relu",   "exp",
-                                             "abs",         "select",     "clip",        "dropout"};
+inline constexpr const char* work_names[] = {"mac_forward", "mac_inputs", "mac_weights", "add",    "multiply", "divide",
+                                             "sigmoid",     "tanh",       "relu",        "exp",    "sqrt",     "abs",
+                                             "select",      "clip",       "dropout",     "zoneout"};
 inline constexpr int work_kinds = sizeof(work_names) / sizeof(*work_names);
 
 // Of all threads since the last reset.

@@ -1,6 +1,7 @@
-// The matrix product of every ISA against a plain one in long double, for all tile heights and both layouts, and its
-// promise: the same bits however rows and panels are shared out.
+// The matrix product and layer normalisation of every ISA against a plain one in long double, for all tile heights and
+// both layouts, and its promise: the same bits however rows and panels are shared out.
 #include <string>
+#include <utility>
 
 #include "gru_native/runtime.h"
 #include "runtime/dispatch.h"
@@ -94,12 +95,114 @@ void check(const Kernels<T>& kernels, const char* isa) {
         }
 }
 
+// Rows of a layer of `hidden` units, [block][count][lane], with NaN where there is no unit.
+template <class T>
+struct NormProblem {
+  Index rows = 3, hidden, lanes, blocks, stride;
+  int count;
+  NormProblem(Index hidden, int count, Index lanes)
+      : hidden(hidden),
+        lanes(lanes),
+        blocks((hidden + lanes - 1) / lanes),
+        stride(blocks * count * lanes),
+        count(count) {}
+  Index n() const { return hidden * count; }
+  Index column(Index i) const { return ((i / lanes) / count * lanes + i % lanes); }  // unit of element i of a row
+  bool exists(Index i) const { return column(i) < hidden; }
+  std::vector<T> values(unsigned seed, T padding) const {
+    std::vector<T> v = random_numbers<T>(static_cast<std::size_t>(rows * stride), seed);
+    for (std::size_t i = 0; i < v.size(); ++i)
+      if (!exists(static_cast<Index>(i) % stride)) v[i] = padding;
+    return v;
+  }
+  template <class F>
+  long double mean(const F& f) const {
+    long double sum = 0;
+    for (Index i = 0; i < stride; ++i)
+      if (exists(i)) sum += f(i);
+    return sum / n();
+  }
+};
+
+template <class T>
+void check_norm(const Kernels<T>& kernels, const char* isa, Index hidden, int count) {
+  const NormProblem<T> p(hidden, count, kernels.lanes);
+  const double tolerance = sizeof(T) == 4 ? 3e-5 : 1e-13;
+  const auto close = [&](T got, long double expected) {
+    return std::fabs(static_cast<double>(got - expected)) <= tolerance * (1 + std::fabs(static_cast<double>(expected)));
+  };
+  const std::vector<T> a = p.values(1, T(NAN));
+  std::vector<T> y = a, scale(3);
+  kernels.norm_rows({0, p.rows, p.blocks, hidden, count, {y.data(), p.stride}, scale.data()});
+  const std::vector<T> d = p.values(2, T(0)), gain = p.values(3, T(0));
+  for (Index row = 0; row < p.rows; ++row) {
+    const T* const a_row = a.data() + row * p.stride;
+    const long double mean = p.mean([&](Index i) { return static_cast<long double>(a_row[i]); });
+    const long double variance = p.mean([&](Index i) { return (a_row[i] - mean) * (a_row[i] - mean); });
+    for (Index i = 0; i < p.stride; ++i)
+      CHECK(close(y[row * p.stride + i], p.exists(i) ? (a_row[i] - mean) / std::sqrt(variance + 1e-5L) : 0),
+            "%s hidden %td count %d: element %td is %g", isa, hidden, count, i,
+            static_cast<double>(y[row * p.stride + i]));
+    CHECK(close(scale[row], 1 / std::sqrt(variance + 1e-5L)), "%s hidden %td: scale", isa, hidden);
+  }
+
+  // In two shares of blocks, which must have the bits of the whole.
+  const auto backward = [&](Index cut, std::vector<T>& dgain, std::vector<T>& dbias) {
+    std::vector<T> da(d.size());
+    dgain.assign(p.stride, T(0)), dbias.assign(p.stride, T(0));
+    for (const auto& [begin, end] : {std::pair(Index(0), cut), std::pair(cut, p.blocks)})
+      kernels.norm_backward({p.rows,
+                             begin,
+                             end,
+                             p.blocks,
+                             hidden,
+                             count,
+                             {d.data(), p.stride},
+                             {y.data(), p.stride},
+                             scale.data(),
+                             gain.data(),
+                             {da.data(), p.stride},
+                             dgain.data(),
+                             dbias.data()});
+    return da;
+  };
+  std::vector<T> dgain, dbias, other_dgain, other_dbias;
+  const std::vector<T> da = backward(p.blocks, dgain, dbias);
+  CHECK(backward(p.blocks / 2, other_dgain, other_dbias) == da && dgain == other_dgain && dbias == other_dbias,
+        "%s hidden %td: other bits when shared out", isa, hidden);
+  for (Index row = 0; row < p.rows; ++row) {
+    const auto dy = [&](Index i) { return static_cast<long double>(d[row * p.stride + i]) * gain[i]; };
+    const auto y_at = [&](Index i) { return static_cast<long double>(y[row * p.stride + i]); };
+    const long double mean = p.mean(dy), along = p.mean([&](Index i) { return dy(i) * y_at(i); });
+    for (Index i = 0; i < p.stride; ++i)
+      CHECK(std::fabs(static_cast<double>(da[row * p.stride + i] -
+                                          (p.exists(i) ? scale[row] * (dy(i) - mean - y_at(i) * along) : 0))) <=
+                tolerance * static_cast<double>(scale[row]),
+            "%s hidden %td count %d: gradient %td", isa, hidden, count, i);
+  }
+  for (Index i = 0; i < p.stride; ++i) {
+    long double gain_sum = 0, bias_sum = 0;
+    for (Index row = 0; row < p.rows; ++row)
+      bias_sum += d[row * p.stride + i],
+          gain_sum += static_cast<long double>(d[row * p.stride + i]) * y[row * p.stride + i];
+    CHECK(close(dgain[i], gain_sum) && close(dbias[i], bias_sum), "%s hidden %td: sums", isa, hidden);
+  }
+}
+
+template <class T>
+void check_norms(const Kernels<T>& kernels, const char* isa) {
+  for (const int count : {1, 3, 4})
+    for (const Index hidden : {2, 3, 7, 8, 9, 15, 16, 17, 40}) check_norm(kernels, isa, hidden, count);
+}
+
 }  // namespace
 
 int main() {
   for (const IsaKernels* isa : runnable_kernels()) {
     check(isa->f32, isa->name);
     check(isa->f64, isa->name);
+    check_norms(isa->f32, isa->name);
+    check_norms(isa->f64, isa->name);
   }
   return done("kernels");
 }

@@ -106,6 +106,14 @@ void check_errors() {
   spec.lstm.coupled_gates = true, spec.lstm.forget_gate = false;
   CHECK(refused(spec, "coupled_gates"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);
+  spec.lstm.gate_recurrence = true, spec.lstm.output_gate = false;
+  CHECK(refused(spec, "gate_recurrence"), "no error");
+  for (const Cell cell : {Cell::rnn_tanh, Cell::rnn_relu, Cell::gru}) {
+    spec = spec_of(cell, 3, 4, 1, false, 0, false);
+    spec.layer_norm = true;
+    CHECK(refused(spec, "layer_norm"), "no error");
+  }
+  spec = spec_of(Cell::lstm, 3, 4);
   spec.lstm.cell_clip = -1;
   CHECK(refused(spec, "cell_clip is -1"), "no error");
   spec = spec_of(Cell::lstm, 3, 4);

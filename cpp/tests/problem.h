@@ -86,6 +86,17 @@ inline std::vector<LayerSpec> all_cells(std::int64_t inputs, std::int64_t hidden
     if (hidden > 2 && gates % 3 == 2) spec.proj_size = hidden / 2, spec.nonrecurrent_proj_size = hidden;
     specs.push_back(spec);
   }
+  for (const std::int64_t proj : {std::int64_t(0), hidden / 2}) {
+    specs.push_back(spec_of(Cell::lstm, inputs, hidden, layers, bidirectional, proj));
+    specs.back().lstm.gate_recurrence = true;
+    specs.back().lstm.peephole = proj > 0;
+  }
+  // Layer normalisation: of a single unit's c nothing would be left.
+  for (const Cell cell : {Cell::lstm, Cell::gru})
+    if (hidden > 2) {
+      specs.push_back(spec_of(cell, inputs, hidden, layers, bidirectional));
+      specs.back().layer_norm = true;
+    }
   specs.push_back(spec_of(Cell::gru, inputs, hidden, layers, bidirectional));
   specs.back().candidate_activation = Activation::sigmoid;
   return specs;

@@ -23,7 +23,9 @@ from ._files import load, save
 from ._graphs import GatedGraph, GraphGradients
 from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
 from ._layers import GRU, LSTM, RNN, Gradients
+from ._output_rnn import OutputGradients, OutputRNN
 from ._readouts import GraphSum, NodeScores, ReadoutGradients
+from ._rtrl import RTRL
 from ._training import clip_gradients, reset_rows
 from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
@@ -31,6 +33,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "RTRL",
     "Chain",
     "ChildSumTreeLSTM",
     "Dense",
@@ -42,6 +45,8 @@ __all__ = [
     "GraphSum",
     "NaryTreeLSTM",
     "NodeScores",
+    "OutputGradients",
+    "OutputRNN",
     "ReadoutGradients",
     "TreeGradients",
     "__version__",

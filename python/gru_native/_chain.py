@@ -189,9 +189,8 @@ def _output_size(block: Block) -> int:
     if isinstance(block, Dense):
         return block.output_size
     directions = 2 if block.bidirectional else 1
-    if isinstance(block, LSTM) and block.proj_size:
-        return directions * (block.proj_size + block.nonrecurrent_proj_size)
-    return directions * block.hidden_size
+    outputs = getattr(block, "proj_size", 0) or block.hidden_size
+    return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))
 
 
 @contextmanager

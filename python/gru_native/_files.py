@@ -107,8 +107,9 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
 def _describe(block: Block, prefix: str) -> dict[str, Any]:
     """The options are those of the class's constructor, kept under the same names."""
     names = [n for n in inspect.signature(type(block)).parameters if n not in ("dtype", "seed")]
-    own: dict[str, Any] = getattr(block, "_cell_options", {})
-    options = {name: own[name] if name in own else getattr(block, name) for name in names}
+    options = {name: getattr(block, name) for name in names}
+    if options.get("cell_clip", 0) is None:
+        options["cell_clip"] = 0.0
     return {"type": type(block).__name__, "prefix": prefix, **options}
 
 

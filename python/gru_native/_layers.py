@@ -27,7 +27,10 @@ class Gradients(NamedTuple):
 
 
 # Options of single cells, and their usual values.
-_USUAL: dict[str, bool | int | float | str] = {
+_USUAL: dict[str, bool | int | float | str | None] = {
+    "nonlinearity": "tanh",
+    "zoneout": 0.0,
+    "zoneout_cell": 0.0,
     "proj_size": 0,
     "nonrecurrent_proj_size": 0,
     "peephole": False,
@@ -37,14 +40,21 @@ _USUAL: dict[str, bool | int | float | str] = {
     "output_gate": True,
     "input_activation": "tanh",
     "output_activation": "tanh",
-    "cell_clip": 0.0,
+    "cell_clip": None,
+    "gate_recurrence": False,
+    "layer_norm": False,
     "reset_after": True,
     "candidate_activation": "tanh",
 }
 
 
 class _Recurrent(Weighted, Generic[S]):
-    """What RNN, LSTM and GRU have in common."""
+    """What RNN, LSTM and GRU have in common.
+
+    Options of single cells are attributes, too: here they are set, in their classes declared.
+    """
+
+    zoneout: float
 
     def __init__(
         self,
@@ -59,7 +69,7 @@ class _Recurrent(Weighted, Generic[S]):
         bidirectional: bool,
         dtype: DTypeLike,
         seed: int | None,
-        **cell_options: bool | int | float | str,
+        **cell_options: bool | int | float | str | None,
     ) -> None:
         self.dtype = float_dtype(dtype)
         layer_type = self._core_type(_core.Layer32, _core.Layer64)
@@ -70,6 +80,7 @@ class _Recurrent(Weighted, Generic[S]):
         self.batch_first = flag("batch_first", batch_first)
         self.dropout = number("dropout", dropout)
         self.bidirectional = flag("bidirectional", bidirectional)
+        given = {name: value for name, value in cell_options.items() if value is not None}
         self._core: _core._Layer[Any] = layer_type(
             cell=cell,
             input_size=self.input_size,
@@ -79,9 +90,9 @@ class _Recurrent(Weighted, Generic[S]):
             batch_first=self.batch_first,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
-            **cell_options,  # type: ignore[arg-type]  # checked where they are named
+            **given,  # type: ignore[arg-type]  # checked where they are named
         )
-        self._cell_options = cell_options
+        vars(self).update(cell_options)
         super().__init__(seed, self.hidden_size**-0.5)
 
     # --- computing
@@ -114,10 +125,12 @@ class _Recurrent(Weighted, Generic[S]):
     ) -> tuple[Array, S, Tape]:
         """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
 
-        Dropout acts between layers if ``training``. The tape keeps its own copies: the arrays and
-        the weights may change before ``backward``. Any number of tapes may be alive at once.
+        Dropout acts between layers, and zoneout at random, if ``training``. The tape keeps its own
+        copies: the arrays and the weights may change before ``backward``. Any number of tapes may
+        be alive at once.
         """
-        seed = int(self._random.integers(2**63)) if training and self.dropout > 0 else 0
+        random = self.dropout > 0 or self.zoneout > 0 or getattr(self, "zoneout_cell", 0) > 0
+        seed = int(self._random.integers(2**63)) if training and random else 0
         result: tuple[Array, S, Any] = self._core.forward(
             x, state, lengths, flag("training", training), seed
         )
@@ -151,8 +164,7 @@ class _Recurrent(Weighted, Generic[S]):
             "batch_first": (self.batch_first, False),
             "dropout": (self.dropout, 0.0),
             "bidirectional": (self.bidirectional, False),
-            "nonlinearity": (getattr(self, "nonlinearity", "tanh"), "tanh"),
-            **{name: (value, _USUAL[name]) for name, value in self._cell_options.items()},
+            **{n: (getattr(self, n), usual) for n, usual in _USUAL.items() if hasattr(self, n)},
         }
         changed = [
             f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual
@@ -170,8 +182,12 @@ class RNN(_Recurrent[Array]):
     bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
     +-1/sqrt(hidden_size), drawn from ``seed``.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout outside
-    [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
+    zoneout (Krueger et al. 2017; all cells): in training each number of h keeps its value of the
+    step before with this probability, drawn from ``seed`` as dropout is; in inference h becomes the
+    expectation, zoneout h- + (1 - zoneout) h. Outputs and the final state are what comes out of it.
+
+    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout or zoneout
+    outside [0, 1], an unknown nonlinearity or a dtype other than float32 and float64.
     """
 
     def __init__(
@@ -184,6 +200,7 @@ class RNN(_Recurrent[Array]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
@@ -199,6 +216,7 @@ class RNN(_Recurrent[Array]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
@@ -223,11 +241,40 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     - nonrecurrent_proj_size: besides the recurrent projection r of proj_size, p = W_hp (o tanh(c)),
       weight_hp_l{k}, goes out and up but not back: outputs are [r; p].
     - cell_clip: c is held within [-cell_clip, cell_clip]; no gradient passes where it was cut.
+    - gate_recurrence: i, f and o also see all gates of the step before: weight_rr_l{k} (3
+      hidden_size, 3 hidden_size), rows and columns in the order i, f, o. These gates are part of
+      the state: its h is [h, i, f, o], with 4 hidden_size columns (or proj_size + 3 hidden_size),
+      in calls, streams and gradients.
+    - layer_norm (Ba, Kiros and Hinton 2016): N(W x) + b + N(U h-) + b' in place of the two
+      products and their biases, each normalised over all gates of a step, N(a) = gain (a - mean) /
+      sqrt(variance + 1e-5), with gains gain_ih_l{k} and gain_hh_l{k} (4 hidden_size,), or 3 when
+      coupled; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k} (hidden_size,), the latter
+      only with bias. Gains start at 1. With all other options but gate_recurrence and cells that
+      lack a gate.
+
+    zoneout is that of h, zoneout_cell the same for c; h is made of the c from before it, as in the
+    paper.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
-    coupled_gates without both gates, peephole without any, nonrecurrent_proj_size without
-    proj_size; for a cell_clip that is not above 0 and finite; for unknown activations.
+    coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
+    with coupled_gates), nonrecurrent_proj_size without proj_size, zoneout with it, layer_norm with
+    gate_recurrence or without a gate, either zoneout with gate_recurrence, zoneout_cell with
+    layer_norm; for a cell_clip that is not above 0 and finite; for unknown activations.
     """
+
+    proj_size: int
+    nonrecurrent_proj_size: int
+    peephole: bool
+    coupled_gates: bool
+    input_gate: bool
+    forget_gate: bool
+    output_gate: bool
+    input_activation: str
+    output_activation: str
+    cell_clip: float | None
+    gate_recurrence: bool
+    layer_norm: bool
+    zoneout_cell: float
 
     def __init__(
         self,
@@ -238,6 +285,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
         nonrecurrent_proj_size: int = 0,
@@ -249,11 +297,14 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
         input_activation: str = "tanh",
         output_activation: str = "tanh",
         cell_clip: float | None = None,
+        gate_recurrence: bool = False,
+        layer_norm: bool = False,
+        zoneout_cell: float = 0.0,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        clip = 0.0 if cell_clip is None else number("cell_clip", cell_clip)
-        if cell_clip is not None and not clip > 0:
+        clip = None if cell_clip is None else number("cell_clip", cell_clip)
+        if clip is not None and not clip > 0:
             raise ValueError(f"cell_clip is {cell_clip}; expected a limit above 0, or None")
         super().__init__(
             "lstm",
@@ -263,6 +314,7 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
@@ -276,9 +328,10 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
             input_activation=text("input_activation", input_activation),
             output_activation=text("output_activation", output_activation),
             cell_clip=clip,
+            gate_recurrence=flag("gate_recurrence", gate_recurrence),
+            layer_norm=flag("layer_norm", layer_norm),
+            zoneout_cell=number("zoneout_cell", zoneout_cell),
         )
-        self.proj_size = int(proj_size)
-        self.nonrecurrent_proj_size = int(nonrecurrent_proj_size)
 
     @classmethod
     def variant(cls, name: str, input_size: int, hidden_size: int, **options: Any) -> LSTM:
@@ -286,8 +339,8 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
 
         V is theirs with peepholes; NIG, NFG, NOG lack the input, forget or output gate, NIAF and
         NOAF the activation of the input or of the output, CIFG couples the gates, NP has no
-        peepholes. options: those of the constructor. Raises ValueError for another name, TypeError
-        for what is no name.
+        peepholes, FGR has gate recurrence. options: those of the constructor. Raises ValueError for
+        another name, TypeError for what is no name.
         """
         if text("name", name) not in _VARIANTS:
             raise ValueError(f"name is {name!r}; expected one of {', '.join(_VARIANTS)}")
@@ -303,6 +356,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "NOAF": {"peephole": True, "output_activation": "identity"},
     "CIFG": {"peephole": True, "coupled_gates": True},
     "NP": {},
+    "FGR": {"peephole": True, "gate_recurrence": True},
 }
 
 
@@ -312,8 +366,14 @@ class GRU(_Recurrent[Array]):
     ``reset_after=True`` is PyTorch's and cuDNN's form, n = tanh(W x + b + r (U h- + b')); False is
     the papers' (Cho et al. 2014), n = tanh(W x + b + U (r h-) + b'). Weights as torch.nn.GRU, rows
     in the order r, z, n. candidate_activation is n's: "tanh", "sigmoid" (the book's), "relu" or
-    "identity". Otherwise as RNN.
+    "identity". layer_norm normalises W x and U h-, each over all three gates, before its biases, as
+    in the LSTM: gains gain_ih_l{k}, gain_hh_l{k} (3 hidden_size,); it needs reset_after, since U h-
+    is one product only there (else a ValueError). Otherwise as RNN.
     """
+
+    reset_after: bool
+    candidate_activation: str
+    layer_norm: bool
 
     def __init__(
         self,
@@ -324,9 +384,11 @@ class GRU(_Recurrent[Array]):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
         candidate_activation: str = "tanh",
+        layer_norm: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -338,10 +400,11 @@ class GRU(_Recurrent[Array]):
             bias=bias,
             batch_first=batch_first,
             dropout=dropout,
+            zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
             dtype=dtype,
             seed=seed,
             reset_after=flag("reset_after", reset_after),
             candidate_activation=text("candidate_activation", candidate_activation),
+            layer_norm=flag("layer_norm", layer_norm),
         )
-        self.reset_after = bool(reset_after)

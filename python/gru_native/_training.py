@@ -80,13 +80,18 @@ def reset_rows(state: S, mask: ArrayLike) -> S:
 
     Raises TypeError or ValueError, naming the argument, for other shapes and kinds.
     """
+    result: S = _reset("state", state, row_mask(mask))
+    return result
+
+
+def row_mask(mask: ArrayLike) -> NDArray[np.bool_]:
+    """The mask as (batch,) of bool, or an error."""
     marked = np.asarray(mask)
     if marked.dtype != np.bool_:
         raise TypeError(f"mask has dtype {marked.dtype}; expected bool")
     if marked.ndim != 1:
         raise ValueError(f"mask has shape {marked.shape}; expected (batch,)")
-    result: S = _reset("state", state, marked)
-    return result
+    return marked
 
 
 def _reset(name: str, state: object, mask: NDArray[np.bool_]) -> Any:

@@ -92,7 +92,7 @@ class _Core(Protocol):
 class Weighted:
     """A layer whose weights live in the core: reading, editing, saving and loading them.
 
-    Its class sets ``_core`` before this constructor draws the weights uniform in +-bound.
+    Its class sets ``_core`` before this constructor draws the weights uniform in +-bound; gains: 1.
     """
 
     _core: _Core
@@ -104,9 +104,11 @@ class Weighted:
 
     def __init__(self, seed: int | None, bound: float) -> None:
         self._random = generator(seed)
+        self.seed = seed
         with self.editing() as weights:
-            for w in weights.values():
-                w[...] = self._random.uniform(-bound, bound, w.shape)
+            for name, w in weights.items():
+                is_gain = name.startswith("gain_")  # of a normalisation
+                w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
 
     @property
     def weights(self) -> Mapping[str, Array]:

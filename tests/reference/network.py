@@ -6,7 +6,15 @@
 
 Shapes: x (T, B, input), y (T, B, directions * output), h (layers * directions, B, output),
 c (layers * directions, B, hidden), output = proj_size or hidden_size. The state is h, or (h, c).
+With nonrecurrent_proj_size y has [r; p] in each direction, and h is r. With gate recurrence h is
+[h; i; f; o], the gates of the last step with it.
 With nonrecurrent_proj_size y has [r; p] in each direction, and h is r.
+
+Zoneout (Krueger et al. 2017), with s̃ what the cell makes of the state s = h or c:
+
+    s_t = m s_{t-1} + (1 - m) s̃_t         m: 0 or 1 for each unit and step; in inference its mean
+
+In the LSTM's s̃ = h the output gate sees the new c, not the one that zoneout has mixed.
 """
 
 from dataclasses import dataclass, field
@@ -31,27 +39,34 @@ class Spec:
     nonrecurrent_proj_size: int = 0
     variant: Variant = field(default_factory=Variant)  # of the LSTM
     candidate_activation: str = "tanh"  # of the GRU
+    layer_norm: bool = False  # of the LSTM, and of the GRU with reset after
+    zoneout: tuple = (0.0, 0.0)  # probabilities of h and c
 
     @property
     def directions(self):
         return 2 if self.bidirectional else 1
 
     @property
-    def state_size(self):
+    def recurrent_size(self):
         return self.proj_size or self.hidden_size
 
     @property
+    def recurrent_gates(self):
+        return 3 * self.hidden_size if self.variant.gate_recurrence else 0
+
+    @property
     def output_size(self):
-        return self.state_size + self.nonrecurrent_proj_size
+        return self.recurrent_size + self.nonrecurrent_proj_size
 
     @property
     def is_variant(self):
-        return self.variant != Variant() or self.nonrecurrent_proj_size > 0
+        plain = self.variant == Variant() and not self.layer_norm
+        return self.cell == "lstm" and not (plain and self.nonrecurrent_proj_size == 0)
 
     @property
     def state_sizes(self):
         """The widths of what one cell carries on: (h,) or (h, c)."""
-        sizes = (self.state_size, self.hidden_size)
+        sizes = (self.recurrent_size + self.recurrent_gates, self.hidden_size)
         return sizes if self.cell == "lstm" else sizes[:1]
 
 
@@ -69,7 +84,7 @@ def weight_shapes(spec):
         for direction in range(spec.directions):
             end = suffix(layer, direction)
             shapes["weight_ih" + end] = (rows, columns)
-            shapes["weight_hh" + end] = (rows, spec.state_size)
+            shapes["weight_hh" + end] = (rows, spec.recurrent_size)
             if spec.bias:
                 shapes["bias_ih" + end] = (rows,)
                 shapes["bias_hh" + end] = (rows,)
@@ -79,13 +94,22 @@ def weight_shapes(spec):
                 shapes["weight_hp" + end] = (spec.nonrecurrent_proj_size, spec.hidden_size)
             for gate in spec.variant.peepholes:
                 shapes[f"weight_c{gate}{end}"] = (spec.hidden_size,)
+            if spec.recurrent_gates:
+                shapes["weight_rr" + end] = (spec.recurrent_gates, spec.recurrent_gates)
+            if spec.layer_norm:
+                shapes["gain_ih" + end] = shapes["gain_hh" + end] = (rows,)
+                if spec.cell == "lstm":
+                    shapes["gain_c" + end] = (spec.hidden_size,)
+                if spec.cell == "lstm" and spec.bias:
+                    shapes["bias_c" + end] = (spec.hidden_size,)
     return shapes
 
 
 def cell_weights(weights, layer, direction):
     end = suffix(layer, direction)
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_hp")
-    kinds += ("weight_ci", "weight_cf", "weight_co")
+    kinds += ("weight_ci", "weight_cf", "weight_co", "weight_rr")
+    kinds += ("gain_ih", "gain_hh", "gain_c", "bias_c")
     return {kind: weights[kind + end] for kind in kinds if kind + end in weights}
 
 
@@ -129,12 +153,21 @@ def in_time(length, reverse):
     return range(length - 1, -1, -1) if reverse else range(length)
 
 
-def scan(spec, w, x, state, reverse):
+def scan(spec, w, x, state, masks, reverse):
     """One cell along one sequence x (n, input): its outputs h (n, output) and its last state."""
     h = np.zeros((len(x), spec.output_size))
     saved = [None] * len(x)
     for t in in_time(len(x), reverse):
-        state, h[t], saved[t] = cell_forward(spec, w, x[t], state)
+        after, h[t], kept = cell_forward(spec, w, x[t], state)
+        if spec.zoneout != (0.0, 0.0):
+            m = [mask[t] for mask in masks]
+            after = tuple(
+                m * s + (1 - m) * s_new for m, s, s_new in zip(m, state, after, strict=True)
+            )
+            if spec.zoneout[0]:
+                h[t] = after[0]
+            kept = kept, m
+        state, saved[t] = after, kept
     return h, state, saved
 
 
@@ -143,7 +176,16 @@ def scan_backward(spec, w, saved, dh, dstate, reverse):
     dx = np.zeros((len(dh), w["weight_ih"].shape[1]))
     dw_sum = {kind: np.zeros_like(value) for kind, value in w.items()}
     for t in in_time(len(dh), not reverse):
-        dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+        if spec.zoneout == (0.0, 0.0):
+            dx[t], dstate, dw = cell_backward(spec, w, saved[t], dh[t], dstate)
+        else:
+            kept, masks = saved[t]
+            dout, past = dh[t], [m * d for m, d in zip(masks, dstate, strict=True)]
+            if spec.zoneout[0]:
+                past[0], dout = past[0] + masks[0] * dout, (1 - masks[0]) * dout
+            dnew = tuple((1 - m) * d for m, d in zip(masks, dstate, strict=True))
+            dx[t], dstate, dw = cell_backward(spec, w, kept, dout, dnew)
+            dstate = tuple(d + p for d, p in zip(dstate, past, strict=True))
         for kind in dw_sum:
             dw_sum[kind] += dw[kind]
     return dx, dstate, dw_sum
@@ -159,8 +201,11 @@ class Tape:
     saved: dict
 
 
-def forward(spec, weights, x, state=None, lengths=None):
-    """Return y, the final state and the tape."""
+def forward(spec, weights, x, state=None, lengths=None, masks=None):
+    """Return y, the final state and the tape.
+
+    masks: of zoneout, [layer * directions + direction] -> (of h, of c), each (T, B, size).
+    """
     seq_len, batch, _ = x.shape
     lengths = [seq_len] * batch if lengths is None else [int(n) for n in lengths]
     initial = zero_state(spec, batch) if state is None else as_parts(state)
@@ -175,7 +220,11 @@ def forward(spec, weights, x, state=None, lengths=None):
                 row = layer * spec.directions + direction
                 w = cell_weights(weights, layer, direction)
                 first = tuple(part[row, b] for part in initial)
-                h, last, saved = scan(spec, w, inputs, first, reverse=direction == 1)
+                ones = [np.ones((length, size)) for size in spec.state_sizes]
+                m = [p * one for p, one in zip(spec.zoneout, ones, strict=False)]
+                if masks is not None:
+                    m = [mask[:length, b] for mask in masks[row]]
+                h, last, saved = scan(spec, w, inputs, first, m, reverse=direction == 1)
                 outputs.append(h)
                 tape.saved[b, layer, direction] = saved
                 for part, value in zip(final, last, strict=True):

@@ -22,6 +22,7 @@ struct LstmVariant {
   bool input_gate = true, forget_gate = true, output_gate = true;  // false: 1, and no weights
   Activation input_activation = Activation::tanh, output_activation = Activation::tanh;
   double cell_clip = 0;        // c is held within [-cell_clip, cell_clip]; 0: it is not
+  bool gate_recurrence = false;  // i, f and o also see all of i(t-1), f(t-1), o(t-1); needs all three gates
 };
 
 // What a layer computes. `validate` throws std::invalid_argument, naming the field, if it makes no sense.
@@ -36,13 +37,19 @@ struct LayerSpec {
   bool bidirectional = false;
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
+  double zoneout = 0;          // in training each number of h stays as it was with this probability; in inference h is
+                               // the expectation of that. Not with proj_size
+  double zoneout_cell = 0;     // LSTM only: the same of c
   LstmVariant lstm;            // LSTM only
+  bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)
   Activation candidate_activation = Activation::tanh;  // GRU only: of n
 
   GRU_NATIVE_API void validate() const;
   std::int64_t directions() const { return bidirectional ? 2 : 1; }
-  std::int64_t state_size() const { return proj_size ? proj_size : hidden_size; }  // of h
-  std::int64_t output_size() const { return state_size() + nonrecurrent_proj_size; }  // of one direction
+  std::int64_t recurrent_size() const { return proj_size ? proj_size : hidden_size; }  // of what weight_hh reads
+  std::int64_t recurrent_gates() const { return lstm.gate_recurrence ? 3 * hidden_size : 0; }  // what weight_rr reads
+  std::int64_t state_size() const { return recurrent_size() + recurrent_gates(); }  // of h as calls take it: both
+  std::int64_t output_size() const { return recurrent_size() + nonrecurrent_proj_size; }  // of one direction
   // Blocks of hidden_size rows in weight_ih: the gates that there are, and the cell's input.
   std::int64_t gates() const {
     if (cell != Cell::lstm) return cell == Cell::gru ? 3 : 1;
@@ -52,12 +59,14 @@ struct LayerSpec {
 };
 
 // One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it
-// lacks), r z n (GRU). Peepholes are weight_ci, weight_cf, weight_co (hidden_size,), the second projection weight_hp.
+// lacks), r z n (GRU). Peepholes are weight_ci, weight_cf, weight_co (hidden_size,), the second projection weight_hp;
+// Layer normalisation has gain_ih, gain_hh (rows,) and, for the LSTM, gain_c, bias_c (hidden_size,).
+// weight_rr (3 hidden_size, 3 hidden_size) has rows i f o of what the gates i f o (columns) of the step before give.
 template <class T>
 struct Weight {
-  std::string name;                 // "weight_ih_l0", "bias_hh_l1_reverse", ...
+  std::string name;  // "weight_ih_l0", "bias_hh_l1_reverse", ...
   std::vector<std::int64_t> shape;  // (rows, columns) or (rows,)
-  T* data;                          // row-major
+  T* data;  // row-major
 
   std::int64_t size() const {  // numbers in it
     std::int64_t n = 1;
@@ -74,7 +83,8 @@ struct Sequences {
   std::int64_t step_stride = 0, batch_stride = 0;
 };
 
-// Initial or final states, [num_layers * directions][batch][size]: h has state_size() columns, c hidden_size.
+// Initial or final states, [num_layers * directions][batch][size]: h has state_size() columns, c hidden_size. With
+// gate_recurrence a row of h is what recurs, then i, f, o of that step.
 template <class T>
 struct States {
   T* h = nullptr;
@@ -84,9 +94,9 @@ struct States {
 template <class T>
 struct ForwardCall {
   std::int64_t seq_len = 0, batch = 0;
-  Sequences<const T> x;                   // input_size columns
+  Sequences<const T> x;  // input_size columns
   const std::int64_t* lengths = nullptr;  // [batch], each 0..seq_len; nullptr: all seq_len
-  States<const T> initial;                // null: zeros
+  States<const T> initial;  // null: zeros
   Sequences<T> y;  // directions * output_size columns; 0 past a sequence's end; null: not wanted
   States<T> final;  // after each sequence's last step; null: not wanted
 };
@@ -123,8 +133,8 @@ class GRU_NATIVE_API Layer {
   // Inference.
   void forward(const ForwardCall<T>& call) const;
 
-  // Also returns what backward needs. `training`: with dropout, whose masks `dropout_seed` chooses; if spec().dropout
-  // is 0 neither matters.
+  // Also returns what backward needs. `training`: with dropout and random zoneout, whose masks `dropout_seed` chooses;
+  // if spec() has none neither matters.
   std::shared_ptr<const Tape<T>> forward(const ForwardCall<T>& call, std::uint64_t dropout_seed, bool training) const;
 
   // Throws std::invalid_argument for a tape of another layer; so does backward.

@@ -37,6 +37,8 @@ FLAGS = (
     "forget_gate",
     "output_gate",
     "reset_after",
+    "gate_recurrence",
+    "layer_norm",
 )
 TEXTS = (
     "nonlinearity",
@@ -46,7 +48,7 @@ TEXTS = (
     "activation",
     "aggregate",
 )
-NUMBERS = ("cell_clip", "dropout")
+NUMBERS = ("cell_clip", "dropout", "zoneout", "zoneout_cell")
 LAYER = (*SIZES, *FLAGS, *TEXTS, *NUMBERS, "variant")
 SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs")
 TREES = ("parents", "slots")

@@ -106,7 +106,8 @@ class LstmOptions:
     output_gate: bool = True
     input_activation: str = "tanh"
     output_activation: str = "tanh"
-    cell_clip: float = 0.0
+    cell_clip: float | None = None
+    gate_recurrence: bool = False
 
     @property
     def has_f(self) -> bool:
@@ -141,6 +142,7 @@ def lstm(o: LstmOptions) -> Cell:
     backward += times_i + function_backward(o.input_activation)  # dg, from dc i
     for _ in range(gates):  # do = dh f(c) o', df = dc c- f', di = dc g i'
         backward += ops(multiply=2) + SIGMOID_SLOPE + peephole
+        backward += ops(add=int(o.gate_recurrence))  # from the gates of the next step
         peepholes += look_back + ops(add=int(o.peephole))  # and its sum over rows
     backward += coupled  # di = dc (g - c-) i'
     return Cell(
@@ -153,3 +155,26 @@ def lstm(o: LstmOptions) -> Cell:
         backward=backward,
         peepholes=peepholes,
     )
+
+
+# Layer normalisation, as in cpp/cells/layer_norm.h and cpp/kernels/norm.h: of each number of a row,
+# and of the row. Then gain y + bias, where y goes.
+NORM = ops(add=1) + ops(add=2, multiply=1) + ops(add=1, multiply=1)  # mean; variance; (a - mean) s
+NORM_ROW = ops(divide=2) + ops(add=1, sqrt=1, divide=1)  # of both sums; 1 / sqrt(v + eps)
+NORM_BACKWARD = (
+    ops(multiply=1, add=1)  # mean of dy, dy = d gain
+    + ops(multiply=2, add=1)  # mean of dy y
+    + ops(multiply=3, add=2)  # s (dy - mean - y along)
+)
+NORM_BACKWARD_ROW = ops(divide=2)
+GAIN = MULTIPLY_ADD  # and its gradient's sum
+
+
+def zoneout(training: bool, rate: float) -> Operations:
+    """s = m s- + (1 - m) s; in training m is 0 or 1, and that is a choice."""
+    if training:
+        return ops(zoneout=1)
+    return ops() if rate >= 1 else ops(multiply=2, add=2)
+
+
+ZONEOUT_BACKWARD = ops(multiply=2, add=2)  # m d, (1 - m) d, and m d added behind the cell

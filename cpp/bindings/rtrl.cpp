@@ -1,0 +1,96 @@
+#include "gru_native/rtrl.h"
+
+#include <vector>
+
+#include "bindings/layer.h"
+#include "bindings/module.h"
+#include "bindings/weights.h"
+
+namespace gru_native::bindings {
+namespace {
+
+template <class T>
+class PyRtrl {
+ public:
+  PyRtrl(const PyLayer<T>& l, std::int64_t batch_size) : layer_(l.layer), rtrl_(l.layer, batch_size) {}
+
+  Array<T> step(const py::object& x_argument) {
+    const Array<T> x = as_array<T>("x", x_argument);
+    check_shape("x", x, dims("input_size", spec().input_size));
+    Array<T> y = empty_array<T>(shape(spec().output_size()));
+    {
+      const py::gil_scoped_release release;
+      rtrl_.step(x.data(), y.mutable_data());
+    }
+    return y;
+  }
+
+  py::dict gradient(const py::object& dy, const py::object& dstate) const {
+    if (dy.is_none() && dstate.is_none())
+      throw py::value_error("dy and dstate are both None; expected at least one gradient");
+    std::optional<Array<T>> dy_array;
+    if (!dy.is_none()) {
+      dy_array = as_array<T>("dy", dy);
+      check_shape("dy", *dy_array, dims("output_size", spec().output_size()));
+    }
+    const StateArrays<T> d = state_argument<T>("dstate", dstate, spec(), layout());
+    std::vector<T*> pointers;
+    const py::dict weights = weight_gradients(layer_->weights(), pointers);
+    {
+      const py::gil_scoped_release release;
+      rtrl_.gradient(dy_array ? dy_array->data() : nullptr, d.view(), pointers);
+    }
+    return weights;
+  }
+
+  py::object state() const {
+    NewState<T> copy(spec(), layout());
+    rtrl_.save_state(copy.view());
+    return copy.object();
+  }
+  void set_state(const py::object& value) {
+    rtrl_.load_state(state_argument<T>("state", value, spec(), layout()).view());
+  }
+  void reset() { rtrl_.reset(); }
+  void reset_rows(const py::array_t<bool, py::array::c_style>& mask) {
+    check_shape("mask", mask, {{"batch", rtrl_.batch()}});
+    rtrl_.reset(mask.data());
+  }
+  std::int64_t batch_size() const { return rtrl_.batch(); }
+
+ private:
+  const LayerSpec& spec() const { return rtrl_.spec(); }
+  Layout layout() const { return {1, rtrl_.batch(), true, false}; }
+  // Of one step: without batch when there is one sequence, as a stream has it.
+  Shape shape(std::int64_t columns) const { return rtrl_.batch() > 1 ? Shape{rtrl_.batch(), columns} : Shape{columns}; }
+  std::vector<Dim> dims(const char* name, std::int64_t columns) const {
+    if (rtrl_.batch() > 1) return {{"batch", rtrl_.batch()}, {name, columns}};
+    return {{name, columns}};
+  }
+
+  std::shared_ptr<Layer<T>> layer_;
+  Rtrl<T> rtrl_;
+};
+
+template <class T>
+void register_one(py::module_& m) {
+  using R = PyRtrl<T>;
+  py::class_<R>(m, (std::string("Rtrl") + suffix<T>).c_str(),
+                "Real-time recurrent learning; gru_native.RTRL is its face.")
+      .def(py::init<const PyLayer<T>&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
+      .def("__call__", &R::step, py::arg("x"))
+      .def("gradient", &R::gradient, py::arg("dy"), py::arg("dstate"))
+      .def_property("state", &R::state, &R::set_state)
+      .def_property_readonly("batch_size", &R::batch_size)
+      .def("reset", &R::reset)
+      .def("reset_rows", &R::reset_rows, py::arg("mask"));
+}
+
+}  // namespace
+
+void register_rtrl(py::module_& m) {
+  register_one<float>(m);
+  register_one<double>(m);
+}
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,120 @@
+"""Every option of every constructor can be read from the layer, and repr shows what is unusual."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import gru_native
+from gru_native._weights import Weighted
+
+SIZES = {
+    "input_size": 5,
+    "hidden_size": 4,
+    "output_size": 3,
+    "annotation_size": 2,
+    "arity": 2,
+    "num_steps": 3,
+}
+# An unusual value for each option, and what must be given with it.
+UNUSUAL = {
+    "num_layers": 2,
+    "num_edge_types": 2,
+    "nonlinearity": "relu",
+    "bias": False,
+    "batch_first": True,
+    "dropout": 0.25,
+    "zoneout": 0.5,
+    "zoneout_cell": 0.75,
+    "bidirectional": True,
+    "proj_size": 3,
+    "nonrecurrent_proj_size": 2,
+    "peephole": True,
+    "coupled_gates": True,
+    "input_gate": False,
+    "forget_gate": False,
+    "output_gate": False,
+    "input_activation": "relu",
+    "output_activation": "sigmoid",
+    "activation": "relu",
+    "candidate_activation": "sigmoid",
+    "cell_clip": 2.5,
+    "gate_recurrence": True,
+    "layer_norm": True,
+    "aggregate": "sum",
+    "dtype": np.float64,
+    "seed": 7,
+}
+ALSO = {"nonrecurrent_proj_size": {"proj_size": 3}}
+OF_CLASS = {
+    ("GRU", "reset_after"): False,
+    ("GatedGraph", "reset_after"): True,
+    ("GatedGraph", "bias"): "node",
+}
+CLASSES = [
+    kind
+    for name in gru_native.__all__
+    if isinstance(kind := getattr(gru_native, name), type)
+    and issubclass(kind, Weighted)
+    and kind is not gru_native.Chain  # which takes layers
+]
+
+
+def parameters(kind):
+    return inspect.signature(kind).parameters.values()
+
+
+def sizes_of(kind):
+    return {p.name: SIZES[p.name] for p in parameters(kind) if p.default is p.empty}
+
+
+OPTIONS = [
+    (kind, p.name, p.default)
+    for kind in CLASSES
+    for p in parameters(kind)
+    if p.default is not p.empty
+]
+
+
+def unusual(kind, option, default):
+    value = OF_CLASS.get((kind.__name__, option), UNUSUAL.get(option, SIZES.get(option)))
+    assert value is not None, f"a value for {option} is missing here"
+    assert value != default
+    return value
+
+
+def test_all_layers_are_here():
+    names = {kind.__name__ for kind in CLASSES}
+    assert {"RNN", "LSTM", "GRU", "Dense", "OutputRNN", "GatedGraph", "NaryTreeLSTM"} <= names
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_sizes_and_usual_options_are_attributes(kind):
+    layer = kind(**sizes_of(kind))
+    for name, value in sizes_of(kind).items():
+        assert getattr(layer, name) == value
+    for option, default in ((name, d) for k, name, d in OPTIONS if k is kind):
+        assert getattr(layer, option) == default, option
+        assert type(getattr(layer, option)) is type(default) or option == "dtype"
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "default"), OPTIONS, ids=lambda v: getattr(v, "__name__", str(v))
+)
+def test_an_option_is_an_attribute_and_repr_shows_it(kind, option, default):
+    value = unusual(kind, option, default)
+    layer = kind(**sizes_of(kind), **ALSO.get(option, {}), **{option: value})
+    assert getattr(layer, option) == value
+    shown, usual = repr(layer), repr(kind(**sizes_of(kind)))
+    if option == "seed":
+        assert shown == usual
+        return
+    assert shown != usual
+    # Sizes stand first, without names.
+    text = "dtype=float64" if option == "dtype" else f"{option}={value!r}"
+    sizes = shown.partition(")")[0].partition("(")[2].split(", ")
+    assert text in shown or str(value) in sizes
+    namespace = {kind.__name__: kind, "float32": np.float32, "float64": np.float64}
+    again = eval(shown, namespace)  # what repr shows makes the same layer
+    assert repr(again) == shown
+    assert getattr(again, option) == value
