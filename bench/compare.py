@@ -21,19 +21,13 @@ import native
 import ours
 import peers
 import problem
+import progress
 import report
 import rows
 import table
 import timing
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 import gru_native
 
@@ -66,19 +60,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        refresh_per_second=2,  # drawing costs time on a core, too
-    )
-
-
 def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
     """The limits of the machine, and the steps in C++."""
     try:
@@ -99,10 +80,6 @@ def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
             "The machine was not quiet while its limits were measured: all cores together did less "
             "than each alone. Percentages of the limit are too high."
         )
-
-
-def _ticker(bar: Progress, task: TaskID, done: int) -> timing.Tick:
-    return lambda part: bar.update(task, completed=done + part)
 
 
 def _case(
@@ -141,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(report.machine_line(run.machine), highlight=False)
 
     groups = [g for g in cases.GROUPS if g in given.groups]
-    with _bar(console) as bar:
+    with progress.bar(console) as bar:
         try:
             _native(run, given, bar)
             if run.limits:
@@ -153,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 task = bar.add_task(group, total=len(grid))
                 for done, case in enumerate(grid):
                     bar.update(task, description=case.name, completed=done)
-                    tick = _ticker(bar, task, done)
+                    tick = progress.ticker(bar, task, done)
                     run.rows += _case(case, run, given, others, tick)
                     gc.collect()
                 bar.remove_task(task)

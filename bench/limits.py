@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import native
 from cases import Case
+
+from gru_native import complexity
 
 BYTES = 4  # float32
 
 
 @dataclass(frozen=True)
-class Level:
-    """A cache, or the memory (capacity 0): bytes a second, read by one core and by all together."""
-
-    name: str
-    capacity: int
-    one: float
-    all: float
-
-
-@dataclass(frozen=True)
-class Limits:
+class Limits(complexity.Limits):
     """Measured by limits.cpp with the instructions of one ISA."""
 
-    isa: str
-    cores: int
-    flops_one: float
-    flops_all: float
-    levels: tuple[Level, ...]
-    curve: tuple[dict[str, float], ...]  # read rates by size of the block, to look things up
-
-    def used(self, threads: int) -> int:
-        return min(threads, self.cores)
-
-    def flops(self, threads: int) -> float:
-        """Float operations a second of so many threads, each on a core of its own."""
-        cores = self.used(threads)
-        return self.flops_one if cores == 1 else self.flops_all * cores / self.cores
-
-    def level(self, share: float, threads: int) -> Level:
-        """The level in which a core's share fits. The last cache is shared, the others are not."""
-        caches = [level for level in self.levels if level.capacity]
-        for level in caches:
-            sharers = self.used(threads) if level is caches[-1] else 1
-            if share * sharers <= level.capacity:
-                return level
-        return self.levels[-1]
-
-    def read_rate(self, share: float, threads: int) -> float:
-        """Bytes a second that one core reads from there, while the others read as well."""
-        level = self.level(share, threads)
-        return level.one if self.used(threads) == 1 else level.all / self.cores
+    curve: tuple[dict[str, float], ...] = ()  # read rates by size of the block, to look things up
 
     @property
     def is_quiet(self) -> bool:
@@ -71,34 +36,24 @@ def measure(isa: str, quick: bool) -> Limits:
         raw["gflops"]["one"] * 1e9,
         raw["gflops"]["all"] * 1e9,
         tuple(
-            Level(v["name"], v["capacity"], v["one"] * 1e9, v["all"] * 1e9) for v in raw["levels"]
+            complexity.Level(v["name"], v["capacity"], v["one"] * 1e9, v["all"] * 1e9)
+            for v in raw["levels"]
         ),
         tuple(raw["curve"]),
     )
 
 
-class Parts(NamedTuple):
-    """Seconds that the two bounds ask for, and the level from which a step's weights come."""
-
-    arithmetic: float
-    weights: float
-    level: str
-
-
-def limit_parts(case: Case, limits: Limits, threads: int) -> Parts:
-    cores = limits.used(threads)
-    layers = [(BYTES * i / cores, BYTES * r / cores) for i, r in case.layers()]
-    whole = sum(i + r for i, r in layers)
-    passes = case.seq_len * (2 if case.group == "training" else 1) - case.stateless
-    if case.stateless and case.seq_len == 1:
-        whole = sum(i for i, _ in layers)
-    seconds, slowest = 0.0, 0.0
-    for from_input, recurrent in layers:
-        cycle = whole if case.seq_len == 1 else recurrent  # read again and again
-        seconds += passes * recurrent / limits.read_rate(cycle, threads)
-        seconds += from_input / limits.read_rate(whole, threads)
-        slowest = max(slowest, cycle)
-    return Parts(case.flops / limits.flops(threads), seconds, limits.level(slowest, threads).name)
+def limit_parts(case: Case, limits: Limits, threads: int) -> complexity.Roofline:
+    """What the two bounds ask for, and the level from which a step's weights come."""
+    return complexity.roofline(
+        case.flops,
+        [complexity.Weights(BYTES * i, BYTES * r) for i, r in case.layers()],
+        case.seq_len,
+        limits,
+        threads,
+        passes=2 if case.group == "training" else 1,
+        spared=case.stateless,
+    )
 
 
 def limit_seconds(case: Case, limits: Limits, threads: int) -> float:
@@ -122,5 +77,4 @@ def limit_seconds(case: Case, limits: Limits, threads: int) -> float:
 
     Neither bound counts x, y, the state or hand-over between cores.
     """
-    parts = limit_parts(case, limits, threads)
-    return max(parts.arithmetic, parts.weights)
+    return limit_parts(case, limits, threads).seconds

@@ -114,8 +114,7 @@ def make(
             row.full_batch = own[FULL_BATCH].median
         if limits:
             row.limit = limit_seconds(case, limits, n)
-            parts = limit_parts(case, limits, n)
-            row.bound = "FMA" if parts.arithmetic >= parts.weights else parts.level
+            row.bound = limit_parts(case, limits, n).bound
         row.ours_in_cpp = _step_seconds(case, n, steps)
         rows.append(row)
     return rows

@@ -9,6 +9,7 @@ import sys
 # Package: its folder in site-packages, and something in there by which to know it.
 PACKAGES = {
     "cmeel-eigen": ("cmeel.prefix", "share/eigen3/cmake"),
+    "pybind11": ("pybind11", "share/cmake/pybind11/pybind11Config.cmake"),
     "nlohmann-json": ("nlohmann_json/include", "nlohmann/json.hpp"),
 }
 

@@ -240,3 +240,12 @@ def test_bidirectional_layers_in_a_chain():
     assert_same_bits(y, model.blocks[1](model.blocks[0](x)[0]))
     assert "Dense(6, 2, dtype=float32)" in repr(model)
     assert gru_native.Chain is Chain
+
+
+def test_two_projections_in_a_chain():
+    """Both go out: r and p side by side."""
+    lstm = LSTM(2, 8, proj_size=3, nonrecurrent_proj_size=2, bidirectional=True, seed=1)
+    model = Chain([lstm, Dense(10, 2, seed=2)])
+    x = numbers(4, 2, 2, dtype=np.float32)
+    assert_same_bits(model(x)[0], model.blocks[1](lstm(x)[0]))
+    assert Chain([lstm]).output_size == 10

@@ -2,13 +2,13 @@
 
 #include <pybind11/stl.h>
 
+#include "bindings/arrays.h"
 #include "bindings/functions.h"
 #include "bindings/module.h"
+#include "runtime/check.h"
 
 namespace gru_native::bindings {
 namespace {
-
-namespace py = pybind11;
 
 [[noreturn]] void refuse(const char* option, const py::handle& value, const char* expected) {
   throw py::type_error(std::string(option) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
@@ -87,6 +87,18 @@ std::vector<BlockSpec> blocks_of(const py::list& list) {
 }  // namespace
 
 void register_blocks(py::module_& m) {
+  m.def(
+      "check_block",
+      [](const py::dict& block) { std::visit([](const auto& spec) { spec.validate(); }, block_of(block).spec); },
+      py::arg("block"), "Raises what the constructor of a block's class would, and makes no weights.");
+  m.def(
+      "check_lengths",
+      [](std::int64_t seq_len, std::int64_t batch, const py::object& lengths) {
+        check_extent(seq_len, batch);
+        return lengths_argument(lengths, {seq_len, batch, true, false});
+      },
+      py::arg("seq_len"), py::arg("batch"), py::arg("lengths"),
+      "The lengths as a list, or None; raises what a call of a layer would.");
   m.def(
       "describe_blocks",
       [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& tensors,

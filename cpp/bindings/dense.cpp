@@ -101,7 +101,7 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
   const DenseCall<T> a = arguments(tape.layout, spec, tape.x, tape.lengths, const_cast<T*>(tape.y.data()));
   const DenseGradients<T> g{tape.layout.view(dy.data(), spec.output_size),
                             tape.layout.view(dx.mutable_data(), spec.input_size), dweight.mutable_data(),
-                            dbias.mutable_data()};
+                            spec.bias ? dbias.mutable_data() : nullptr};
   {
     const py::gil_scoped_release release;
     const auto arena = d.layer->impl().store.lease();

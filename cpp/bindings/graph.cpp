@@ -135,6 +135,12 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
   return py::make_tuple(dannotations, weights);
 }
 
+GraphSpec spec_of(std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
+                  const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
+  return {hidden_size,      num_steps,  num_edge_types, named<Aggregate>("aggregate", aggregate, aggregate_names),
+          bias_named(bias), reset_after};
+}
+
 template <class T>
 void register_graph(py::module_& m) {
   using G = PyGraph<T>;
@@ -143,10 +149,8 @@ void register_graph(py::module_& m) {
                   "A gated graph network; gru_native.GatedGraph is its face.");
   c.def(py::init([](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
                     const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
-          const GraphSpec spec{hidden_size,      num_steps,
-                               num_edge_types,   named<Aggregate>("aggregate", aggregate, aggregate_names),
-                               bias_named(bias), reset_after};
-          return G{std::make_shared<GatedGraph<T>>(spec)};
+          return G{std::make_shared<GatedGraph<T>>(
+              spec_of(hidden_size, num_steps, num_edge_types, aggregate, bias, reset_after))};
         }),
         py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
         py::arg("bias"), py::arg("reset_after"))
@@ -163,6 +167,14 @@ void register_graph(py::module_& m) {
 void register_graphs(py::module_& m) {
   register_graph<float>(m);
   register_graph<double>(m);
+  m.def(
+      "check_graph",
+      [](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types, const std::string& aggregate,
+         const std::optional<std::string>& bias, bool reset_after) {
+        spec_of(hidden_size, num_steps, num_edge_types, aggregate, bias, reset_after).validate();
+      },
+      py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
+      py::arg("bias"), py::arg("reset_after"), "Raises what Graph32 would, and makes no weights.");
 }
 
 }  // namespace gru_native::bindings

@@ -88,6 +88,10 @@ py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::
   return py::make_tuple(dx, weights);
 }
 
+GrConvSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
+  return {input_size, hidden_size, named<Activation>("activation", activation, activation_names)};
+}
+
 template <class T>
 void register_grconv(py::module_& m) {
   using L = PyGrConv<T>;
@@ -95,8 +99,7 @@ void register_grconv(py::module_& m) {
   py::class_<L> c(m, (std::string("GrConv") + suffix<T>).c_str(),
                   "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.");
   c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
-          const GrConvSpec spec{input_size, hidden_size, named<Activation>("activation", activation, activation_names)};
-          return L{std::make_shared<GatedRecursiveConv<T>>(spec)};
+          return L{std::make_shared<GatedRecursiveConv<T>>(spec_of(input_size, hidden_size, activation))};
         }),
         py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths"), py::arg("return_gates"))
@@ -110,6 +113,13 @@ void register_grconv(py::module_& m) {
 void register_grconvs(py::module_& m) {
   register_grconv<float>(m);
   register_grconv<double>(m);
+  m.def(
+      "check_grconv",
+      [](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
+        spec_of(input_size, hidden_size, activation).validate();
+      },
+      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"),
+      "Raises what GrConv32 would, and makes no weights.");
 }
 
 }  // namespace gru_native::bindings

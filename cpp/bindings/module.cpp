@@ -1,6 +1,8 @@
 // The Python module: a table of contents.
 #include "bindings/module.h"
 
+#include "runtime/executed.h"
+
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled core of gru_native.";
   m.attr("__version__") = GRU_NATIVE_VERSION;
@@ -15,4 +17,5 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_readouts(m);
   gru_native::bindings::register_trees(m);
   gru_native::bindings::register_blocks(m);
+  GRU_NATIVE_COUNTING(gru_native::bindings::register_executed(m));
 }

@@ -75,6 +75,10 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
   return py::make_tuple(dh, dannotations, weights);
 }
 
+ReadoutSpec spec_of(bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
+  return {sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size, annotation_size, output_size};
+}
+
 template <class T>
 void register_readout(py::module_& m) {
   using R = PyReadout<T>;
@@ -82,9 +86,7 @@ void register_readout(py::module_& m) {
   py::class_<R> c(m, (std::string("Readout") + suffix<T>).c_str(),
                   "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.");
   c.def(py::init([](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
-          const ReadoutSpec spec{sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size, annotation_size,
-                                 output_size};
-          return R{std::make_shared<GraphReadout<T>>(spec)};
+          return R{std::make_shared<GraphReadout<T>>(spec_of(sums, hidden_size, annotation_size, output_size))};
         }),
         py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
@@ -97,6 +99,13 @@ void register_readout(py::module_& m) {
 void register_readouts(py::module_& m) {
   register_readout<float>(m);
   register_readout<double>(m);
+  m.def(
+      "check_readout",
+      [](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
+        spec_of(sums, hidden_size, annotation_size, output_size).validate();
+      },
+      py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"),
+      "Raises what Readout32 would, and makes no weights.");
 }
 
 }  // namespace gru_native::bindings

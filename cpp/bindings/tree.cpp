@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "engine/forest.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -96,6 +97,29 @@ py::tuple backward(const PyTreeLayer<T>& l, const PyTreeTape<T>& tape, const py:
   return py::make_tuple(dx, weights);
 }
 
+TreeSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
+  TreeSpec spec;
+  spec.cell = arity ? TreeCell::nary : TreeCell::child_sum;
+  spec.input_size = input_size;
+  spec.hidden_size = hidden_size;
+  spec.arity = arity.value_or(1);
+  spec.bias = bias;
+  return spec;
+}
+
+// (nodes, leaves, edges), from the checks that a call makes.
+py::tuple forest_sizes(const py::object& parents_, const py::object& slots_, std::optional<std::int64_t> arity) {
+  const Array<std::int64_t> parents = integers_argument("parents", parents_);
+  check_shape("parents", parents, {{"nodes", -1}});
+  std::optional<Array<std::int64_t>> slots;
+  if (arity) {
+    slots = integers_argument("slots", slots_);
+    check_shape("slots", *slots, {{"nodes", parents.shape(0)}});
+  }
+  const Forest forest(parents.shape(0), parents.data(), slots ? slots->data() : nullptr, arity.value_or(1));
+  return py::make_tuple(forest.rows, forest.leaves, forest.edges());
+}
+
 template <class T>
 void register_tree(py::module_& m) {
   using L = PyTreeLayer<T>;
@@ -104,13 +128,7 @@ void register_tree(py::module_& m) {
   py::class_<L> c(m, (std::string("TreeLayer") + suffix<T>).c_str(),
                   "A Tree-LSTM; gru_native.ChildSumTreeLSTM and NaryTreeLSTM are its faces.");
   c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
-          TreeSpec spec;
-          spec.cell = arity ? TreeCell::nary : TreeCell::child_sum;
-          spec.input_size = input_size;
-          spec.hidden_size = hidden_size;
-          spec.arity = arity.value_or(1);
-          spec.bias = bias;
-          return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec)});
+          return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec_of(input_size, hidden_size, arity, bias))});
         }),
         py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
@@ -124,6 +142,15 @@ void register_tree(py::module_& m) {
 void register_trees(py::module_& m) {
   register_tree<float>(m);
   register_tree<double>(m);
+  m.def(
+      "check_tree",
+      [](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
+        spec_of(input_size, hidden_size, arity, bias).validate();
+      },
+      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"),
+      "Raises what TreeLayer32 would, and makes no weights.");
+  m.def("forest_sizes", &forest_sizes, py::arg("parents"), py::arg("slots"), py::arg("arity"),
+        "(nodes, leaves, edges) of a forest; raises what a call of TreeLayer32 would.");
 }
 
 }  // namespace gru_native::bindings

@@ -172,16 +172,29 @@ EIGEN_ALWAYS_INLINE V with_function(const ChosenActivation<NumberOf<V>>& f, cons
   return g(Identity{});
 }
 
+#if defined(GRU_NATIVE_COUNT)
+// A function that is made of others counts as one operation, whatever it takes.
+inline bool is_composed(Activation f) { return f >= Activation::softsign; }
+inline Work work_of(Activation f) {
+  return static_cast<Work>(static_cast<int>(Work::softsign) + static_cast<int>(f) -
+                           static_cast<int>(Activation::softsign));
+}
+#endif
+
 // All functions, once per kind of lanes. Where a was cut, y is that of a limit, and nothing flows back.
 template <class V>
 EIGEN_DONT_INLINE V activate(const ChosenActivation<NumberOf<V>>& f, V a) {
   if (f.clipped) a = clamp(a, V(f.limit));
+  GRU_NATIVE_COUNTING(std::optional<CountedOnce> once; if (is_composed(f.kind)) once.emplace(work_of(f.kind));)
   return with_function<V>(f, [a](const auto& function) { return function.forward(a); });
 }
 template <class V>
 EIGEN_DONT_INLINE V activate_backward(const ChosenActivation<NumberOf<V>>& f, V y, V dy) {
+  GRU_NATIVE_COUNTING(std::optional<CountedOnce> once; if (is_composed(f.kind)) once.emplace(Work::slope);)
   const V da = with_function<V>(f, [y, dy](const auto& function) { return function.backward(y, dy); });
+  GRU_NATIVE_COUNTING(once.reset();)
   if (!f.clipped) return da;
+  GRU_NATIVE_COUNTING(once.emplace(Work::clip);)
   const V high = activate(f, V(f.limit)), low = activate(f, V(-f.limit));
   const auto unless_at = [y](V end, V d) { return where_less(y, end, d, where_less(end, y, d, (y - end) * d)); };
   return unless_at(low, unless_at(high, da));

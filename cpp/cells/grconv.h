@@ -31,7 +31,6 @@ struct GrConv {
   template <class V>
   static EIGEN_ALWAYS_INLINE PairGates<V> gates(PairGates<V> a) {
     const V most = where_less(a.c, a.l, a.l, a.c), top = where_less(most, a.r, a.r, most);
-    const auto exp = [](V x) { return keep_nan(x, V(packet::pexp(x.p))); };
     const V c = exp(a.c - top), l = exp(a.l - top), r = exp(a.r - top);
     const V sum = c + l + r;
     return {c / sum, l / sum, r / sum};

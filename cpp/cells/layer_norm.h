@@ -2,7 +2,7 @@
 //   mean = sum of a / n      scale = 1 / sqrt(sum of (a - mean)^2 / n + 1e-5)
 //   y = (a - mean) * scale
 #pragma once
-#include "kernels/lanes.h"
+#include "kernels/cell_lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -10,7 +10,7 @@ namespace gru_native::GRU_NATIVE_ISA {
 template <class V>
 struct LayerNorm {
   V mean, scale;
-  static EIGEN_ALWAYS_INLINE V scale_of(V variance) { return V(1) / V(packet::psqrt((variance + V(1e-5)).p)); }
+  static EIGEN_ALWAYS_INLINE V scale_of(V variance) { return V(1) / sqrt(variance + V(1e-5)); }
   EIGEN_ALWAYS_INLINE V forward(V a) const { return (a - mean) * scale; }
 };
 

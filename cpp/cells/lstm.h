@@ -63,7 +63,7 @@ struct LstmOptions {
   EIGEN_ALWAYS_INLINE V out(V c) const { return output.forward(c); }
   EIGEN_ALWAYS_INLINE V out_backward(V y, V dy) const { return output.backward(y, dy); }
   EIGEN_ALWAYS_INLINE V clip(V c) const { return clamp(c, limit); }
-  EIGEN_ALWAYS_INLINE V clip_backward(V c, V dc) const { return where_less(limit, abs(c), V(0), dc); }
+  EIGEN_ALWAYS_INLINE V clip_backward(V c, V dc) const { return clamp_backward(c, limit, dc); }
 };
 
 template <class G, template <class> class Options>
@@ -127,7 +127,7 @@ struct LstmCell {
                                                   const Options<V>& p) {
     const V t = p.out(n);
     d.q = p.out_backward(t, d.dh * output_gate(s));
-    d.dh = d.dh * t;
+    if constexpr (G::o) d.dh = d.dh * t;
   }
 
   template <class V>

@@ -1,6 +1,6 @@
 // What a cell sees of one block of units at one step. V is a vector of lanes; every cell is written on it.
 #pragma once
-#include "kernels/activations.h"
+#include "kernels/cell_lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 

@@ -44,5 +44,15 @@ if(NOT nlohmann_json_FOUND)
   add_library(nlohmann_json::nlohmann_json ALIAS gru_native_json)
 endif()
 
+# A pybind11 that CMake finds by itself, as in a build of the wheel, else that of the Python environment.
+if(GRU_NATIVE_PYTHON)
+  find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+  find_package(pybind11 3.0 CONFIG QUIET)
+  if(NOT pybind11_FOUND)
+    gru_native_python_package(gru_native_pybind11 pybind11)
+    find_package(pybind11 3.0 CONFIG REQUIRED HINTS ${gru_native_pybind11})
+  endif()
+endif()
+
 # Global: whoever links the library needs this target, also a parent project.
 find_package(Threads REQUIRED GLOBAL)

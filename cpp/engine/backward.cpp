@@ -86,6 +86,7 @@ void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
   if (!zoneout_.h.active()) return;
   for (Index row = 0; b.dy.base && row < b.rows; ++row) {
     const T* const dy = b.dy.base + (b.dy.offset ? b.dy.offset[row] : row * b.dy.stride);
+    GRU_NATIVE_EXECUTED(add, units.end - units.begin);
     for (Index k = units.begin; k < units.end; ++k) dh_.base[row * dh_.stride + k] += dy[k];
   }
   b.dy = {};
@@ -95,6 +96,7 @@ void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
 template <class T>
 void DirectionBackward<T>::add_kept(Index rows, Share units) {
   const auto add = [&](Matrix<T> kept, Matrix<T> d) {
+    if (kept.base) GRU_NATIVE_EXECUTED(add, rows * (units.end - units.begin));
     for (Index row = 0; kept.base && row < rows; ++row)
       for (Index k = units.begin; k < units.end; ++k) d.base[row * d.stride + k] += kept.base[row * kept.stride + k];
   };
@@ -132,6 +134,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
       for (Index r = 0; r < b.rows; ++r) {
         const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
         const T* const dh = dh_.base + r * dh_.stride;
+        if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
         for (Index k = begin; k < end; ++k) {
           const T back = k < state_ ? dh[k] : T(0);
           dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;

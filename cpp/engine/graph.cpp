@@ -231,6 +231,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
       io.dy = dh.base;
       io.dy_batch = dh.stride;
     }
+    if (call.dannotations) GRU_NATIVE_EXECUTED(add, (mine.end - mine.begin) * tape.annotation_size);
     if (call.dannotations)
       for (Index v = mine.begin; v < mine.end; ++v)
         for (Index k = 0; k < tape.annotation_size; ++k)

@@ -17,6 +17,7 @@ void check_edge(const std::string& name, Index edge, std::int64_t value, Index e
 
 template <class T>
 void add(const T* from, T* to, Index n) {
+  GRU_NATIVE_EXECUTED(add, n);
   for (Index k = 0; k < n; ++k) to[k] += from[k];
 }
 
@@ -32,6 +33,7 @@ Product<T> product_by(Matrix<const T> rows, Index depth, Index columns) {
   p.width = 4;
   for (int v = 0; v < 4; ++v) p.acc_vector[v] = v * kernels.lanes;
   p.depth = depth;
+  GRU_NATIVE_COUNTING(p.needed.columns_end = columns);
   return p;
 }
 
@@ -128,6 +130,7 @@ void DenseLinks<T>::scatter(const Messages& shape, Matrix<const T> da, Matrix<T>
       p.a_k_stride = columns;
       p.acc = {dm.base + begin * dm.stride + kind * shape.hidden, dm.stride, nullptr};
       p.start = {zeros, 0, nullptr};
+      GRU_NATIVE_COUNTING(p.needed.work = Work::mac_inputs);
       p.row_end = end - begin;
       kernels_for<T>().product(p);
     }

@@ -45,7 +45,7 @@ void activate(Activation f, Matrix<T> m, Index columns, Share rows) {
   const Kernels<T>& kernels = kernels_for<T>();
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = m.base + row * m.stride;
-    kernels.activation[static_cast<int>(f)].forward(at, at, round_up(columns, kernels.lanes));
+    kernels.activation[static_cast<int>(f)].forward(at, at, columns);
   }
 }
 template <class T>
@@ -53,21 +53,24 @@ void activate_backward(Activation f, Matrix<T> y, Matrix<T> d, Index columns, Sh
   const Kernels<T>& kernels = kernels_for<T>();
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = d.base + row * d.stride;
-    kernels.activation[static_cast<int>(f)].backward(y.base + row * y.stride, at, at, round_up(columns, kernels.lanes));
+    kernels.activation[static_cast<int>(f)].backward(y.base + row * y.stride, at, at, columns);
   }
 }
 
 // acc = start + a W for some rows.
 template <class T>
-void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
-  const Kernels<T>& kernels = kernels_for<T>();
-  Product<T> p = product_of(w, kernels.lanes, 1, 0);
+Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
   p.a = a;
   p.start = start;
   p.acc = {acc.base, acc.stride, nullptr};
   p.row_begin = rows.begin;
   p.row_end = rows.end;
-  kernels.product(p);
+  return p;
+}
+template <class T>
+void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  kernels_for<T>().product(product_of_rows(w, a, start, acc, rows));
 }
 
 }  // namespace gru_native

@@ -64,6 +64,7 @@ OuterSums<T>::OuterSums(const Outer<T>& o, Share share, T* scratch) : o_(o), sha
   for (int v = 0; v < 4; ++v) product_.acc_vector[v] = v * lanes;
   product_.a = {d_slice_, 1, nullptr};
   product_.a_k_stride = outer_granule;
+  GRU_NATIVE_COUNTING(product_.needed = {Work::mac_weights, needed_, nullptr, 0, 0, nullptr, o.columns});
 }
 
 template <class T>
@@ -82,6 +83,14 @@ void OuterSums<T>::load(Index block) {
 template <class T>
 void OuterSums<T>::add(Index begin, Index end) {
   pack_slice(o_.d, row_, product_.depth, begin, end - begin, d_slice_);
+#if defined(GRU_NATIVE_COUNT)
+  Needed& n = product_.needed;
+  if (o_.needed) n.a = o_.needed + row_ * o_.needed_row + begin * o_.needed_column;
+  n.a_row_stride = o_.needed_column, n.a_k_stride = o_.needed_row;
+  for (Index c = 0; c < end - begin && o_.db; ++c)
+    for (Index k = 0; k < product_.depth && needed_[c]; ++k)
+      GRU_NATIVE_EXECUTED(add, n.a ? n.a[c * n.a_row_stride + k * n.a_k_stride] : 1);
+#endif
   if (o_.dw) {
     product_.row_end = end - begin;
     product_.acc = {dw(begin), sums_.stride, nullptr};

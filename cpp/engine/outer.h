@@ -14,6 +14,10 @@ struct Outer {
   Index columns;
   T* dw;              // [row][columns], written; null: not wanted
   T* db;              // [row], written; null: not wanted
+#if defined(GRU_NATIVE_COUNT)
+  const unsigned char* needed = nullptr;  // [row * needed_row + d's column * needed_column]; 0: padding; null: all
+  Index needed_row = 0, needed_column = 0;
+#endif
 };
 
 inline constexpr Index outer_granule = 48;  // of shares of d's columns: whole tiles of any instruction set
@@ -36,6 +40,12 @@ class OuterSums {
   void add(Index begin, Index end);        // adds them for columns [begin, end) of d, one slice
   T* dw(Index column) const;               // row `column` of d^T x
   T* db(Index column) const;
+#if defined(GRU_NATIVE_COUNT)
+  template <class RowOf>
+  void needs(Index begin, Index end, const RowOf& row_of) {
+    for (Index column = begin; column < end; ++column) needed_[column - begin] = row_of(column) >= 0;
+  }
+#endif
 
  private:
   const Outer<T>& o_;
@@ -44,6 +54,7 @@ class OuterSums {
   Matrix<T> sums_;
   T *zeros_, *x_panels_, *d_slice_, *d_sums_;
   Index row_ = 0;
+  GRU_NATIVE_COUNTING(unsigned char needed_[outer_granule];)  // columns of the slice that are no padding
 };
 
 // dw = d^T x and db = sum of d, for a share of d's columns: every sum is made by one thread, over rows 0, 1, .., never
@@ -57,6 +68,7 @@ void outer(const Outer<T>& o, Share share, T* scratch, const RowOf& row_of) {
     sums.load(block);
     for (Index begin = share.begin; begin < share.end; begin += outer_granule) {
       const Index end = std::min(begin + outer_granule, share.end);
+      GRU_NATIVE_COUNTING(sums.needs(begin, end, row_of));
       sums.add(begin, end);
       if (block + 1 < sums.blocks()) continue;
       for (Index column = begin; column < end; ++column) {

@@ -15,6 +15,7 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
   p.depth = m.depth;
   p.a_k_stride = 1;
   p.acc_panel_step = m.blocks_in_panel() * slots * lanes;
+  GRU_NATIVE_COUNTING(p.needed = {m.work, nullptr, m.needed_k.data(), 0, 1, m.needed_columns.data(), 0});
   for (int v = 0; v < m.width; ++v) p.acc_vector[v] = (v / m.gates * slots + first + v % m.gates) * lanes;
   return p;
 }
@@ -28,6 +29,8 @@ PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
   m.depth = depth;
   m.panels = divide_up(divide_up(units, lanes), m.blocks_in_panel());
   m.data = Buffer<T>(m.panels * depth * m.width * lanes);
+  GRU_NATIVE_COUNTING(m.needed_columns.assign(m.panels * m.width * lanes, 0));
+  GRU_NATIVE_COUNTING(m.needed_k.assign(depth, 1));
   return m;
 }
 
@@ -41,6 +44,13 @@ PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index bl
   t.depth = blocks * m.gates * lanes;
   t.panels = divide_up(m.depth, t.width * lanes);
   t.data = Buffer<T>(t.panels * t.depth * t.width * lanes);
+#if defined(GRU_NATIVE_COUNT)
+  t.work = Work::mac_inputs;
+  t.needed_columns = m.needed_k;
+  t.needed_columns.resize(t.panels * t.width * lanes, 0);
+  t.needed_k = m.needed_columns;
+  t.needed_k.resize(t.depth, 0);
+#endif
   return t;
 }
 

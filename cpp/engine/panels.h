@@ -1,5 +1,7 @@
 // A matrix as the kernels read it: panels [panel][k][vector][lane], zero-padded, never changed once made.
 #pragma once
+#include <vector>
+
 #include "engine/layout.h"
 #include "kernels/table.h"
 #include "runtime/memory.h"
@@ -14,6 +16,10 @@ struct PackedMatrix {
   Index panels = 0, depth = 0;
   int width = 0, gates = 0;
   int blocks_shift = 0;       // blocks in a panel: 1, 2 or 4, as a power of two
+#if defined(GRU_NATIVE_COUNT)
+  Work work = Work::mac_forward;
+  std::vector<unsigned char> needed_columns, needed_k;  // 0: padding
+#endif
   Index blocks_in_panel() const { return Index(1) << blocks_shift; }
   // The panels of a range of blocks that begins with a panel.
   Index panel_begin(Index block) const { return block >> blocks_shift; }
@@ -30,9 +36,9 @@ inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 
-// row(gate, unit): where that row of a torch matrix begins.
+// row(gate, unit): where that row of a torch matrix begins; null: a column of zeros.
 template <class T, class RowOf>
-void fill_panel(const PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
   constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
   const Index columns = m.width * lanes;
   for (Index begin = 0; begin < m.depth; begin += steps) {
@@ -43,6 +49,8 @@ void fill_panel(const PackedMatrix<T>& m, Index panel, Index units, Index lanes,
         const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
         if (unit >= units) continue;
         const T* const from = row(v % m.gates, unit);
+        if (!from) continue;
+        GRU_NATIVE_COUNTING(m.needed_columns[panel * columns + v * lanes + lane] = 1);
         T* const column = to + v * lanes + lane;
         for (Index k = begin; k < end; ++k) column[k * columns] = from[k];
       }

@@ -44,6 +44,11 @@ Pyramid::Pyramid(Index seq_len, Index batch, const std::int64_t* lengths)
     }
     first[level + 1] = first[level] + rows;
   }
+#if defined(GRU_NATIVE_COUNT)
+  begins_pair.assign(static_cast<std::size_t>(first[levels]), 0);
+  for (Index level = 1; level < levels; ++level)
+    for (const Index row : left[level]) begins_pair[first[level - 1] + row] = 1;
+#endif
 }
 
 template <class T>
@@ -111,8 +116,11 @@ void GatedRecursiveConv<T>::commit() {
   for (Index unit = 0; unit < hidden; ++unit) put(unit, l.left, l.right, l.bias, unit);
   for (Index gate = 0; gate < gate_count; ++gate)
     put(packed->units + gate, l.gate_left, l.gate_right, l.gate_bias, gate);
-  packed->pair =
-      pack_rows<T>(columns, 1, depth, lanes, [&](int, Index column) { return both.data() + column * depth; });
+  packed->pair = pack_rows<T>(columns, 1, depth, lanes, [&](int, Index column) {
+    return column < hidden || column >= packed->units ? both.data() + column * depth : nullptr;
+  });
+  GRU_NATIVE_COUNTING(
+      std::fill(packed->pair.needed_k.begin() + hidden, packed->pair.needed_k.begin() + packed->right_at, 0));
   packed->pair_transposed = transpose(packed->pair, lanes, divide_up(columns, lanes));
   impl_->store.replace(packed);
 }
@@ -164,8 +172,10 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
       } else if (mine.begin < mine.end) {
         const std::vector<Index>& left = pyramid.left[level];
         const Matrix<T> below = h_of(level - 1);
-        multiply(packed.pair, rows_from(below, 0), {packed.start.data(), 0, nullptr}, a_of(level - 1),
-                 {left[mine.begin], left[mine.end - 1] + 1});
+        Product<T> p = product_of_rows(packed.pair, rows_from(below, 0), {packed.start.data(), 0, nullptr},
+                                       a_of(level - 1), {left[mine.begin], left[mine.end - 1] + 1});
+        GRU_NATIVE_COUNTING(p.needed.rows = pyramid.begins_pair.data() + pyramid.first[level - 1]);
+        kernels_for<T>().product(p);
         kernels().forward(
             {mine.begin, mine.end, left.data(), hidden, packed.units, a_of(level - 1), read_only(below), h_of(level)});
       }
@@ -247,6 +257,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
       const T* const here = dneighbours.base + row * dneighbours.stride;
       const T* const before = pair > 0 && left[pair - 1] + 1 == row ? here - dneighbours.stride : nullptr;
       T* const at = to.base + row * to.stride;
+      if (before) GRU_NATIVE_EXECUTED(add, hidden);
       for (Index k = 0; k < hidden; ++k) at[k] = before ? here[k] + before[packed.right_at + k] : here[k];
       if (pair + 1 == count || left[pair + 1] != row + 1) std::copy_n(here + packed.right_at, hidden, at + to.stride);
     }
@@ -263,8 +274,10 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
                               read_only(from_row(tape.a, below)), read_only(from_row(tape.h, below)),
                               read_only(from_row(dh, pyramid.first[level])), from_row(da, below), dneighbours,
                               packed.right_at});
-        multiply(packed.pair_transposed, rows_from(da, below), rows_from(dneighbours, 0), dneighbours,
-                 {left[mine.begin], left[mine.end - 1] + 1});
+        Product<T> p = product_of_rows(packed.pair_transposed, rows_from(da, below), rows_from(dneighbours, 0),
+                                       dneighbours, {left[mine.begin], left[mine.end - 1] + 1});
+        GRU_NATIVE_COUNTING(p.needed.rows = pyramid.begins_pair.data() + below);
+        kernels_for<T>().product(p);
       }
       crew.barrier(rank);
       gather(level, mine);
@@ -276,8 +289,9 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
 
     const auto sums = [&](Matrix<const T> d, Index columns, Index count, Matrix<T> x, Index x_columns, T* dw, T* db,
                           const auto& row_of) {
-      outer(Outer<T>{count, d, read_only(x), x_columns, dw, db}, share_of(columns, outer_granule, rank, crew.size()),
-            scratch[rank], row_of);
+      Outer<T> o{count, d, read_only(x), x_columns, dw, db};
+      GRU_NATIVE_COUNTING(if (d.base != dh.base) o.needed = pyramid.begins_pair.data(), o.needed_row = 1);
+      outer(o, share_of(columns, outer_granule, rank, crew.size()), scratch[rank], row_of);
     };
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const auto same = [](Index column) { return column; };

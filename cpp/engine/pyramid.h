@@ -12,6 +12,7 @@ struct Pyramid {
   Index seq_len = 0, batch = 0, levels = 0;  // levels: the longest length
   std::vector<Index> length;                 // [batch]
   std::vector<Index> first;                  // [levels + 1]: where a level's rows begin in a buffer of all levels
+  GRU_NATIVE_COUNTING(std::vector<unsigned char> begins_pair;)  // [row of all levels]; others are computed for nobody
   std::vector<std::vector<Index>> left;  // [levels]: of each row of a level, its left neighbour's in the one below
 
   Pyramid() = default;

@@ -95,10 +95,9 @@ void GraphReadout<T>::commit() {
   const Index outputs = r.spec.output_size, depth = r.columns(), lanes = kernels_for<T>().lanes;
   auto packed = std::make_shared<PackedReadout<T>>();
   packed->units = round_up(outputs, lanes);
-  const Buffer<T> none(depth);
   packed->both = pack_rows<T>(packed->units + outputs, 1, depth, lanes, [&](int, Index column) -> const T* {
     if (column < outputs) return r.store.data(r.f) + column * depth;
-    return column < packed->units ? none.data() : r.store.data(r.g) + (column - packed->units) * depth;
+    return column < packed->units ? nullptr : r.store.data(r.g) + (column - packed->units) * depth;
   });
   packed->transposed = transpose(packed->both, lanes, 2 * packed->units / lanes);
   packed->start = Buffer<T>(2 * packed->units + 4 * lanes);
@@ -133,22 +132,23 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
       std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
     }
     multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
-    r.kernels().forward({mine.begin, mine.end, packed.units, a, p});
+    r.kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
     if (!r.sums()) {
       for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
       return;
     }
     crew.barrier(rank);
-    const Share units = share_of(packed.units, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
+    const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
     for (Index v = 0; v < call.nodes; ++v) {
       T* const sum = from_row(sums, tape->graph_of(v)).base;
+      GRU_NATIVE_EXECUTED(add, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) sum[k] += from_row(p, v).base[k];
     }
     for (Index g = 0; g < call.graphs; ++g) {
       T* const sum = from_row(sums, g).base;
       if (units.begin < units.end)
         outer_tanh<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
-      for (Index k = units.begin; k < std::min(units.end, outputs); ++k) call.y[g * outputs + k] = sum[k];
+      for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
     }
   });
   return std::make_shared<const ReadoutTape<T>>(std::move(tape));
@@ -184,10 +184,10 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       T* const to = from_row(dp, v).base;
       const Index from = r.sums() ? tape.graph_of(v) : v;
       std::copy_n(call.dy + from * outputs, outputs, to);
-      if (r.sums()) outer_tanh<T>().backward(from_row(tape.y, from).base, to, to, packed.units);
+      if (r.sums()) outer_tanh<T>().backward(from_row(tape.y, from).base, to, to, outputs);
       std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
-    r.kernels().backward({mine.begin, mine.end, packed.units, da, dp});
+    r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
     multiply(packed.transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
     for (Index v = mine.begin; v < mine.end; ++v) {
       if (call.dh) std::copy_n(from_row(dz, v).base, hidden, call.dh + v * hidden);

@@ -18,6 +18,7 @@ void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index 
     while (time.first(t + 1) <= row) ++t;
     const RowMask mask(p_, seed_, static_cast<std::uint64_t>(layer), t, time.user_row(row - time.first(t)));
     T* const at = m.base + row * m.stride;
+    GRU_NATIVE_EXECUTED(dropout, columns);
     for (Index c = 0; c < columns; ++c) at[c] = mask.hits(c) ? T(0) : at[c] * scale;
   }
 }

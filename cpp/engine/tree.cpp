@@ -42,11 +42,10 @@ std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vecto
   p.w.input_forget = pack_rows<T>(hidden, 1, spec.input_size, p.lanes, rows_of(at.ih, &tree_forget_gate));
   p.w.recurrent = pack_rows<T>(hidden, 3, p.inner, p.lanes, rows_of(at.hh, gates.recurrent));
   if (nary) {
-    const Buffer<T> zeros(p.inner);
     const T* const from = weights[at.hh_f].data;
     p.w.recurrent_forget = pack_rows<T>(p.slots * p.padded, 1, p.inner, p.lanes, [&](int, Index column) {
       const Index k = column / p.padded, unit = column % p.padded;
-      return unit < hidden ? from + (k * hidden + unit) * p.inner : zeros.data();
+      return unit < hidden ? from + (k * hidden + unit) * p.inner : nullptr;
     });
   } else {
     p.w.recurrent_forget = pack_rows<T>(hidden, 1, hidden, p.lanes, rows_of(at.hh, &tree_forget_gate));

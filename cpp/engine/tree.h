@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "engine/forest.h"
 #include "engine/panels.h"
@@ -130,6 +131,7 @@ class ForestBackward {
   Matrix<T> dx_;                // [row]
   T* scratch_;                  // for sums over rows, scratch_size_ elements for each member
   Index scratch_size_;
+  GRU_NATIVE_COUNTING(std::vector<unsigned char> exists_;)  // nary: as dforget_; 0: of no child, or padding
   const Index *user_at_, *ds_at_, *dh_at_;  // [row]; [edge]: rows of the parents' ds and of the children's dh
   const T* zeros_;
 };

@@ -41,6 +41,12 @@ ForestBackward<T>::ForestBackward(const TreeSpec& spec, const PackedTree<T>& wei
   for (Index row = 0; row < rows; ++row) user_at[row] = forest.node[row] * spec.hidden_size;
   user_at_ = user_at;
 
+#if defined(GRU_NATIVE_COUNT)
+  if (nary) exists_.assign(static_cast<std::size_t>(inner * columns), 0);
+  for (Index e = 0; e < edges && nary; ++e)
+    std::fill_n(&exists_[(forest.parent[e] - forest.leaves) * columns + forest.slot[e] * weights.padded],
+                spec.hidden_size, 1);
+#endif
   if (nary) {  // a child finds its dh in the parent's ds
     Index* const at = arena.take<Index>(rows);
     std::fill_n(at, rows, inner * ds_.stride);
@@ -105,6 +111,8 @@ void ForestBackward<T>::products(const Region& r) const {
   if (nary) {
     f.a = rows_from(dforget_, inner);
     f.start = rows_from(ds_, inner);
+    GRU_NATIVE_COUNTING(const Index columns = weights_.slots * weights_.padded);
+    GRU_NATIVE_COUNTING(f.needed.a = exists_.data() + inner * columns, f.needed.a_row_stride = columns);
   } else {
     const Index begin = forest_.child_begin[r.begin];
     f.row_end = forest_.child_begin[r.end] - begin;
@@ -143,7 +151,11 @@ void ForestBackward<T>::weight_gradients(const TreeGradients<T>& g, int member, 
   const auto sum = [&](Index n, Matrix<T> d, Index first, Index d_columns, Matrix<const T> x, Index columns, T* dw,
                        T* db, const auto& row_of) {
     const Matrix<const T> from{d.base + first * d.stride, d.stride};
-    outer(Outer<T>{n, from, x, columns, dw, db}, share_of(d_columns, outer_granule, member, members), scratch, row_of);
+    Outer<T> o{n, from, x, columns, dw, db};
+#if defined(GRU_NATIVE_COUNT)
+    if (nary && d.base == dforget_.base) o.needed = exists_.data(), o.needed_row = d_columns, o.needed_column = 1;
+#endif
+    outer(o, share_of(d_columns, outer_granule, member, members), scratch, row_of);
   };
   const auto igo = [&](const int* gate_of) {
     return [=](Index column) -> Index {

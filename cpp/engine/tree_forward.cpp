@@ -94,8 +94,10 @@ void ForestForward<T>::read_children(const Region& r) const {
       const T* const h = v_.h.base + forest_.child[e] * v_.h.stride;
       if (nary) std::copy(h + first, h + end, s + forest_.slot[e] * hidden + first);
       else if (e == begin) std::copy(h + first, h + end, s + first);
-      else
+      else {
+        GRU_NATIVE_EXECUTED(add, end - first);
         for (Index u = first; u < end; ++u) s[u] += h[u];
+      }
     }
   }
 }
@@ -119,6 +121,7 @@ void ForestForward<T>::products(const Region& r) const {
     f.start = {input_forget_.base, 0, start_at_ + edges.begin};
     f.acc = {v_.forget.base, 0, acc_at_ + edges.begin};
     kernels_.product(f);
+    GRU_NATIVE_COUNTING(f.needed.columns += panels_each * weights_.w.recurrent_forget.width * weights_.lanes);
   }
 }
 
@@ -126,7 +129,7 @@ template <class T>
 void ForestForward<T>::cells(const Region& r) const {
   TreeStep<T> s{};
   s.block_begin = r.blocks.begin, s.block_end = r.blocks.end;
-  s.row_begin = r.begin, s.row_end = r.end;
+  s.row_begin = r.begin, s.row_end = r.end, s.hidden = spec_.hidden_size;
   s.gates = v_.gates, s.h = v_.h, s.c = v_.c;
   s.child_begin = forest_.child_begin.data(), s.child = forest_.child.data();
   s.forget_at = v_.forget_at, s.forget = v_.forget.base;

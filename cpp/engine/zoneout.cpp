@@ -17,6 +17,12 @@ void Zoneout::each(Index rows, Share units, const Timeline& time, Index t, const
 template <class T>
 void Zoneout::forward(Matrix<const T> before, Matrix<T> now, Index rows, Share units, const Timeline& time,
                       Index t) const {
+#if defined(GRU_NATIVE_COUNT)
+  const Index all = rows * (units.end - units.begin), mixed = draw_.training || p_ >= 1 ? 0 : all;
+  GRU_NATIVE_EXECUTED(zoneout, draw_.training ? all : 0);
+  GRU_NATIVE_EXECUTED(multiply, 2 * mixed);
+  GRU_NATIVE_EXECUTED(add, 2 * mixed);
+#endif
   each<T>(rows, units, time, t, [&](Index row, Index k, T m) {
     T& s = now.base[row * now.stride + k];
     const T old = before.base[row * before.stride + k];
@@ -27,6 +33,8 @@ void Zoneout::forward(Matrix<const T> before, Matrix<T> now, Index rows, Share u
 
 template <class T>
 void Zoneout::backward(Matrix<T> d, Matrix<T> kept, Index rows, Share units, const Timeline& time, Index t) const {
+  GRU_NATIVE_EXECUTED(multiply, 2 * rows * (units.end - units.begin));
+  GRU_NATIVE_EXECUTED(add, rows * (units.end - units.begin));
   each<T>(rows, units, time, t, [&](Index row, Index k, T m) {
     T& ds = d.base[row * d.stride + k];
     kept.base[row * kept.stride + k] = m * ds;

@@ -48,6 +48,15 @@ template <class T>
 EIGEN_ALWAYS_INLINE Lanes<T> abs(Lanes<T> x) {
   return packet::pabs(x.p);
 }
+// Nothing flows back where x was cut.
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> clamp_backward(Lanes<T> x, Lanes<T> limit, Lanes<T> dy) {
+  return where_less(limit, abs(x), Lanes<T>(T(0)), dy);
+}
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> exp(Lanes<T> x) {
+  return keep_nan(x, Lanes<T>(packet::pexp(x.p)));
+}
 
 // 1 / (1 + exp(-x)). +-inf saturate: the inverse of nearly 2^128 is flushed to 0.
 EIGEN_ALWAYS_INLINE Lanes<float> sigmoid(Lanes<float> x) {

@@ -1,17 +1,25 @@
 // Drives a function of one number over an array.
 #pragma once
 #include "cells/functions.h"
+#include "kernels/product.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
 template <class F, class T>
 void forward_array(const T* a, T* y, Index n) {
-  for (Index i = 0; i < n; i += Lanes<T>::size) F::forward(Lanes<T>::load(a + i)).store(y + i);
+  using V = CellLanes<T>;
+  for (Index i = 0; i < n; i += V::size) {
+    GRU_NATIVE_COUNTING(units_at_hand = min(V::size, n - i));
+    F::forward(V::load(a + i)).store(y + i);
+  }
 }
 template <class F, class T>
 void backward_array(const T* y, const T* dy, T* da, Index n) {
-  for (Index i = 0; i < n; i += Lanes<T>::size)
-    F::backward(Lanes<T>::load(y + i), Lanes<T>::load(dy + i)).store(da + i);
+  using V = CellLanes<T>;
+  for (Index i = 0; i < n; i += V::size) {
+    GRU_NATIVE_COUNTING(units_at_hand = min(V::size, n - i));
+    F::backward(V::load(y + i), V::load(dy + i)).store(da + i);
+  }
 }
 
 template <class F, class T>

@@ -7,9 +7,10 @@ namespace gru_native::GRU_NATIVE_ISA {
 
 template <class Cell, class T>
 void gated_forward(const GatedRows<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   for (Index row = s.begin; row < s.end; ++row)
-    for (Index unit = 0; unit < s.units; unit += V::size) {
+    for (Index unit = 0; unit < s.outputs; unit += V::size) {
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.outputs - unit));
       T* const a = at(s.a, row, unit);
       GatedValue<V> u;
       u.f = V::load(a);
@@ -24,9 +25,10 @@ void gated_forward(const GatedRows<T>& s) {
 // p: its gradient. What a held goes over into its gradient.
 template <class Cell, class T>
 void gated_backward(const GatedRows<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   for (Index row = s.begin; row < s.end; ++row)
-    for (Index unit = 0; unit < s.units; unit += V::size) {
+    for (Index unit = 0; unit < s.outputs; unit += V::size) {
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.outputs - unit));
       T* const a = at(s.a, row, unit);
       GatedValue<V> u;
       u.f = V::load(a);

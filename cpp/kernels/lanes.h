@@ -59,6 +59,20 @@ EIGEN_ALWAYS_INLINE Lanes<T> where_less(Lanes<T> a, Lanes<T> b, Lanes<T> x, Lane
   return packet::pselect(packet::pcmp_lt(a.p, b.p), x.p, y.p);
 }
 
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> sum_of_lanes(Lanes<T> x) {
+  return packet::predux(x.p);
+}
+
+template <class T>
+EIGEN_ALWAYS_INLINE T first_of(Lanes<T> x) {
+  return packet::pfirst(x.p);
+}
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> sqrt(Lanes<T> x) {
+  return packet::psqrt(x.p);
+}
+
 // y, but NaN wherever x is NaN.
 template <class T>
 EIGEN_ALWAYS_INLINE Lanes<T> keep_nan(Lanes<T> x, Lanes<T> y) {

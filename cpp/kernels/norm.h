@@ -9,31 +9,41 @@ namespace gru_native::GRU_NATIVE_ISA {
 struct RowShape {
   Index blocks, hidden;
   int count;                  // vectors in a block
+  GRU_NATIVE_COUNTING(bool counts = true;)  // members that share a row's blocks all make its sums: one counts them
 };
 
 // Sum over a row of f(offset of a vector, its vector in the block), only of units that exist.
 template <class T, class F>
 EIGEN_ALWAYS_INLINE T sum_row(const RowShape& shape, const F& f) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   V sums[max_slots] = {V(T(0)), V(T(0)), V(T(0)), V(T(0))};
   const Index whole = shape.hidden / V::size;
   Index at = 0;
   for (Index block = 0; block < whole; ++block)
-    for (int k = 0; k < shape.count; ++k, at += V::size) sums[k] = sums[k] + f(at, k);
+    for (int k = 0; k < shape.count; ++k, at += V::size) {
+      GRU_NATIVE_COUNTING(units_at_hand = shape.counts ? V::size : 0);
+      sums[k] = sums[k] + f(at, k);
+    }
   if (whole < shape.blocks)
-    for (int k = 0; k < shape.count; ++k, at += V::size) sums[k] = sums[k] + f(at, k).first(shape.hidden % V::size);
-  return packet::predux(((sums[0] + sums[1]) + (sums[2] + sums[3])).p);
+    for (int k = 0; k < shape.count; ++k, at += V::size) {
+      GRU_NATIVE_COUNTING(units_at_hand = shape.counts ? shape.hidden % V::size : 0);
+      sums[k] = sums[k] + f(at, k).first(shape.hidden % V::size);
+    }
+  GRU_NATIVE_COUNTING(units_at_hand = 0);  // the terms have been counted
+  return first_of(sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3])));
 }
 
 template <class T>
-EIGEN_ALWAYS_INLINE LayerNorm<Lanes<T>> statistics(const T* a, const RowShape& shape) {
-  using V = Lanes<T>;
+EIGEN_ALWAYS_INLINE LayerNorm<CellLanes<T>> statistics(const T* a, const RowShape& shape) {
+  using V = CellLanes<T>;
   const T n = static_cast<T>(shape.hidden * shape.count);
   const V mean(sum_row<T>(shape, [&](Index at, int) { return V::load(a + at); }) / n);
   const T squares = sum_row<T>(shape, [&](Index at, int) {
     const V d = V::load(a + at) - mean;
     return d * d;
   });
+  GRU_NATIVE_EXECUTED(divide, 2 * shape.counts);
+  GRU_NATIVE_COUNTING(units_at_hand = shape.counts);
   return {mean, LayerNorm<V>::scale_of(V(squares / n))};
 }
 
@@ -45,28 +55,32 @@ EIGEN_ALWAYS_INLINE V only_units(V value, Index units) {
 // Whole rows in place.
 template <class T>
 void norm_rows(const NormRows<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   const RowShape shape{s.blocks, s.hidden, s.count};
   for (Index row = s.row_begin; row < s.row_end; ++row) {
     T* a = at(s.a, row, 0);
     const LayerNorm<V> norm = statistics<T>(a, shape);
     for (Index block = 0; block < s.blocks; ++block)
-      for (int k = 0; k < s.count; ++k, a += V::size)
+      for (int k = 0; k < s.count; ++k, a += V::size) {
+        GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - block * V::size));
         only_units(norm.forward(V::load(a)), s.hidden - block * V::size).store(a);
-    s.scale[row] = packet::pfirst(norm.scale.p);
+      }
+    s.scale[row] = first_of(norm.scale);
   }
 }
 
 // a = bias + gain_x x + gain_h h, where h is normalised here and only some of its blocks are kept.
 template <class T>
 void norm_gates(const NormGates<T>& s) {
-  using V = Lanes<T>;
-  const RowShape shape{s.blocks, s.hidden, s.recurrent.count};
+  using V = CellLanes<T>;
+  RowShape shape{s.blocks, s.hidden, s.recurrent.count};
+  GRU_NATIVE_COUNTING(shape.counts = s.block_begin == 0 && s.block_end > 0);
   for (Index row = 0; row < s.rows; ++row) {
     const LayerNorm<V> norm = statistics<T>(at(s.h, row, 0), shape);
-    if (s.scale_saved && s.block_begin == 0) s.scale_saved[row] = packet::pfirst(norm.scale.p);
+    if (s.scale_saved && s.block_begin == 0) s.scale_saved[row] = first_of(norm.scale);
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - lane));
       T* const gates = at(s.gates, row, lane * s.slots);
       for (int k = 0; k < s.slots; ++k) V::load(s.bias + lane * s.slots + k * V::size).store(gates + k * V::size);
       const auto add = [&](V y, const T* gain, Slots filled, int k) {
@@ -88,8 +102,9 @@ void norm_gates(const NormGates<T>& s) {
 // The gradients of some blocks of what was normalised, and the sums for gains and biases, which rows add to in order.
 template <class T>
 void norm_backward(const NormBack<T>& s) {
-  using V = Lanes<T>;
-  const RowShape shape{s.blocks, s.hidden, s.count};
+  using V = CellLanes<T>;
+  RowShape shape{s.blocks, s.hidden, s.count};
+  GRU_NATIVE_COUNTING(shape.counts = s.block_begin == 0 && s.block_end > 0);
   const T n = static_cast<T>(s.hidden * s.count);
   for (Index row = 0; row < s.rows; ++row) {
     const T *const d = at(s.d, row, 0), *const y = at(s.y, row, 0);
@@ -97,8 +112,10 @@ void norm_backward(const NormBack<T>& s) {
     LayerNormGradient<V> norm;
     norm.scale = V(s.scale[row]);
     norm.mean = V(sum_row<T>(shape, [&](Index at, int) { return dy(at); }) / n);
+    GRU_NATIVE_EXECUTED(divide, 2 * shape.counts);
     norm.along = V(sum_row<T>(shape, [&](Index at, int) { return dy(at) * V::load(y + at); }) / n);
     for (Index block = s.block_begin; block < s.block_end; ++block) {
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - block * V::size));
       Index at_k = block * s.count * V::size;
       for (int k = 0; k < s.count; ++k, at_k += V::size) {
         const V y_k = V::load(y + at_k), d_k = V::load(d + at_k);
@@ -113,14 +130,17 @@ void norm_backward(const NormBack<T>& s) {
 // The output of a cell whose c is normalised on its way out: n = gain c' + bias.
 template <class Cell, class T>
 void output_forward(const OutputStep<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   using Options = typename Cell::template OptionsOf<V>;
   for (Index row = 0; row < s.rows; ++row) {
-    const LayerNorm<V> norm = statistics<T>(at(s.c, row, 0), {s.blocks, s.hidden, 1});
-    if (s.scale_saved && s.block_begin == 0) s.scale_saved[row] = packet::pfirst(norm.scale.p);
+    RowShape shape{s.blocks, s.hidden, 1};
+    GRU_NATIVE_COUNTING(shape.counts = s.block_begin == 0 && s.block_end > 0);
+    const LayerNorm<V> norm = statistics<T>(at(s.c, row, 0), shape);
+    if (s.scale_saved && s.block_begin == 0) s.scale_saved[row] = first_of(norm.scale);
     T* const y = s.y.base ? row_at(s.y, row) : nullptr;
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - lane));
       Unit<V, Cell::slots> unit;
       load_all<T>(unit.a, at(s.gates, row, lane * Cell::slots));
       const V c = only_units(norm.forward(V::load(at(s.c, row, lane))), s.hidden - lane);
@@ -136,12 +156,13 @@ void output_forward(const OutputStep<T>& s) {
 // From dh + dy: the gradients of n, and (in place of dh) of the output gate.
 template <class Cell, class T>
 void output_backward(const OutputBackStep<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   using Options = typename Cell::template OptionsOf<V>;
   for (Index row = 0; row < s.rows; ++row) {
     const T* const dy = s.dy.base ? row_at(s.dy, row) : nullptr;
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size, units = s.hidden - lane;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, units));
       Unit<V, Cell::slots> unit;
       UnitGradient<V, Cell::slots> d;
       load_all<T>(unit.a, at(s.gates, row, lane * Cell::slots));

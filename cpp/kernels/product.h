@@ -34,6 +34,19 @@ EIGEN_ALWAYS_INLINE RuntimeStrides strides_of(const Product<T>& p, RuntimeStride
   return {p.a_k_stride, p.k_stride};
 }
 
+#if defined(GRU_NATIVE_COUNT)
+template <class T>
+void count_tile(const Product<T>& p, Index row, Index rows, Index column, Index columns, Index k, Index depth) {
+  const Needed& n = p.needed;
+  Index wanted = 0, macs = 0;
+  for (Index c = column; c < column + columns; ++c) wanted += n.columns ? n.columns[c] : c < n.columns_end;
+  for (Index r = row; r < row + rows; ++r)
+    if (!n.rows || n.rows[r])
+      for (Index i = k; i < k + depth; ++i) macs += n.a ? n.a[r * n.a_row_stride + i * n.a_k_stride] : 1;
+  count_work(n.work, macs * wanted);
+}
+#endif
+
 // Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth).
 template <class T, int R, int P, int width, class Strides>
 EIGEN_DONT_INLINE void tile_at(const Product<T>& p, Index panel, Index row, Index k, Index depth) {
@@ -49,6 +62,7 @@ EIGEN_DONT_INLINE void tile_at(const Product<T>& p, Index panel, Index row, Inde
   Index vectors[P * width];
   for (int q = 0; q < P; ++q)
     for (int w = 0; w < width; ++w) vectors[q * width + w] = q * p.acc_panel_step + p.acc_vector[w];
+  GRU_NATIVE_COUNTING(count_tile(p, row, R, panel * width * Lanes<T>::size, P * width * Lanes<T>::size, k, depth));
   tile<T, R, P, width>(a, p.panels + panel * p.panel_stride + k * strides.panel, p.panel_stride, strides, depth, start,
                        acc, vectors);
 }

@@ -34,14 +34,14 @@ struct CandidatePart {
 };
 
 template <class T, int n>
-EIGEN_ALWAYS_INLINE void load_all(Lanes<T> (&a)[n], const T* from) {
+EIGEN_ALWAYS_INLINE void load_all(CellLanes<T> (&a)[n], const T* from) {
 #pragma GCC unroll 8
-  for (int s = 0; s < n; ++s) a[s] = Lanes<T>::load(from + s * Lanes<T>::size);
+  for (int s = 0; s < n; ++s) a[s] = CellLanes<T>::load(from + s * CellLanes<T>::size);
 }
 template <class T, int n>
-EIGEN_ALWAYS_INLINE void store_all(const Lanes<T> (&a)[n], T* to) {
+EIGEN_ALWAYS_INLINE void store_all(const CellLanes<T> (&a)[n], T* to) {
 #pragma GCC unroll 8
-  for (int s = 0; s < n; ++s) a[s].store(to + s * Lanes<T>::size);
+  for (int s = 0; s < n; ++s) a[s].store(to + s * CellLanes<T>::size);
 }
 
 template <class M>
@@ -51,12 +51,13 @@ EIGEN_ALWAYS_INLINE auto at(const M& m, Index row, Index column) {
 
 template <class Cell, class Part, bool save, class T>
 EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block_begin, Index block_end) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   using Options = typename Cell::template OptionsOf<V>;
   constexpr bool last = Part::template last<Cell>;
   T* const y = last && s.y.base ? row_at(s.y, row) : nullptr;
   for (Index block = block_begin; block < block_end; ++block) {
     const Index lane = block * V::size;
+    GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - lane));
     T* const a = at(s.gates, row, lane * Cell::slots);
     Unit<V, Cell::slots> unit;
     load_all<T>(unit.a, a);
@@ -121,13 +122,14 @@ void step_forward(const Step<T>& s) {
 
 template <class Cell, class Part, class T>
 void step_backward(const BackStep<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   constexpr bool first = std::is_same_v<Part, FirstPart>;
   for (Index row = 0; row < s.rows; ++row) {
     const T* const dy = first && s.dy.base ? row_at(s.dy, row) : nullptr;
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size;
       const Index units = s.hidden - lane;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, units));
       Unit<V, Cell::slots> unit;
       UnitGradient<V, Cell::slots> d;
       load_all<T>(unit.a, at(s.gates, row, lane * Cell::slots));

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "gru_native/activation.h"
+#include "runtime/executed.h"
 
 namespace gru_native {
 
@@ -37,6 +38,7 @@ struct Product {
   Index acc_vector[4];
   Index row_begin, row_end;
   bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
+  GRU_NATIVE_COUNTING(Needed needed;)
 };
 
 // Rows of an internal buffer, [row][block][lane] or [row][block][slot][lane], padded to whole blocks.
@@ -185,7 +187,7 @@ struct CellKernels {
 // A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
 template <class T>
 struct ActivationKernels {
-  void (*forward)(const T* a, T* y, Index n);  // n a multiple of lanes
+  void (*forward)(const T* a, T* y, Index n);  // whole vectors, the last one past n
   void (*backward)(const T* y, const T* dy, T* da, Index n);
 };
 inline constexpr int activation_kinds = 4;  // in the order of Activation
@@ -217,10 +219,10 @@ struct PairKernels {
   void (*backward)(const PairsGradient<T>&);
 };
 
-// Rows [begin, end) of a gated readout: a holds `units` values and as many gates, in whole vectors.
+// Rows [begin, end) of a gated readout: a holds `outputs` values, and from `units` on, in whole vectors, their gates.
 template <class T>
 struct GatedRows {
-  Index begin, end, units;
+  Index begin, end, outputs, units;
   Matrix<T> a;  // forward: pre-activations in, activations out; backward: those in, gradients out
   Matrix<T> p;  // forward: out; backward: its gradient, in
 };
@@ -235,7 +237,7 @@ inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
 // entries [child_begin[r], child_begin[r + 1]) of `child` and `forget_at`.
 template <class T>
 struct TreeStep {
-  Index block_begin, block_end, row_begin, row_end;
+  Index block_begin, block_end, row_begin, row_end, hidden;
   Matrix<T> gates;  // i g o: pre-activations in, activations out
   Matrix<T> h, c;  // of all nodes
   const Index *child_begin, *child;

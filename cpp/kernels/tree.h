@@ -7,10 +7,11 @@ namespace gru_native::GRU_NATIVE_ISA {
 
 template <class T>
 void tree_forward(const TreeStep<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   for (Index row = s.row_begin; row < s.row_end; ++row)
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - lane));
       T* const a = at(s.gates, row, lane * TreeLstm::slots);
       TreeUnit<V> unit;
       load_all<T>(unit.a, a);
@@ -29,7 +30,7 @@ void tree_forward(const TreeStep<T>& s) {
 
 template <class T>
 void tree_backward(const TreeBackStep<T>& s) {
-  using V = Lanes<T>;
+  using V = CellLanes<T>;
   for (Index row = s.row_begin; row < s.row_end; ++row) {
     const T* const dh = row_at(s.dh, row);
     const T* const dh_outside = s.dh_outside.base ? row_at(s.dh_outside, row) : nullptr;
@@ -38,6 +39,7 @@ void tree_backward(const TreeBackStep<T>& s) {
     for (Index block = s.block_begin; block < s.block_end; ++block) {
       const Index lane = block * V::size;
       const Index units = s.hidden - lane;
+      GRU_NATIVE_COUNTING(units_at_hand = min(V::size, units));
       TreeUnit<V> unit;
       load_all<T>(unit.a, at(s.gates, row, lane * TreeLstm::slots));
       unit.c = V::load(at(s.c, row, lane));
@@ -53,7 +55,7 @@ void tree_backward(const TreeBackStep<T>& s) {
       T* const a = at(s.dgates, row, lane * TreeLstm::slots);
 #pragma GCC unroll 8
       for (int slot = 0; slot < TreeLstm::slots; ++slot) put(d.a[slot], a + slot * V::size);
-      V sum(0);
+      V sum(T(0));
       for (Index k = s.child_begin[row]; k < s.child_begin[row + 1]; ++k) {
         const Index forget = s.forget_at[k] + lane;
         V df, dc_k;

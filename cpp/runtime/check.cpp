@@ -246,6 +246,8 @@ void TreeSpec::validate() const {
                                 ": the weights would be larger than memory can be; expected smaller sizes");
 }
 
+void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
+
 void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
   check_size("batch_size", batch, 1);
   if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");

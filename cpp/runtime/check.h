@@ -5,6 +5,8 @@
 
 namespace gru_native {
 
+// Of sequences as such, whatever goes through them.
+void check_extent(std::int64_t seq_len, std::int64_t batch);
 // Real-time recurrent learning: which layers it knows.
 void check_rtrl(const LayerSpec& spec, std::int64_t batch);
 

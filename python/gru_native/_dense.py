@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._arguments import check_tape, flag, float_dtype, size, text
 from ._weights import Array, Weighted
 
 DenseTape: TypeAlias = _core.DenseTape32 | _core.DenseTape64
@@ -46,7 +46,7 @@ class Dense(Weighted):
         self.output_size = size("output_size", output_size)
         self.bias = flag("bias", bias)
         self.activation = text("activation", activation)
-        core_type = of_dtype(self.dtype, _core.Dense32, _core.Dense64)
+        core_type = self._core_type(_core.Dense32, _core.Dense64)
         self._core: _core._Dense[Any] = core_type(
             input_size=self.input_size,
             output_size=self.output_size,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._arguments import check_tape, flag, float_dtype, size, text
 from ._weights import Array, Weighted
 
 GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
@@ -70,7 +70,7 @@ class GatedGraph(Weighted):
         self.aggregate = text("aggregate", aggregate)
         self.bias = None if bias is None else text("bias", bias)
         self.reset_after = flag("reset_after", reset_after)
-        graph_type = of_dtype(self.dtype, _core.Graph32, _core.Graph64)
+        graph_type = self._core_type(_core.Graph32, _core.Graph64)
         self._core: _core._Graph[Any] = graph_type(
             hidden_size=self.hidden_size,
             num_steps=self.num_steps,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._arguments import check_tape, flag, float_dtype, size, text
 from ._weights import Array, Weighted
 
 GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
@@ -56,7 +56,7 @@ class GatedRecursiveConv(Weighted):
         self.input_size = size("input_size", input_size)
         self.hidden_size = size("hidden_size", hidden_size)
         self.activation = text("activation", activation)
-        core_type = of_dtype(self.dtype, _core.GrConv32, _core.GrConv64)
+        core_type = self._core_type(_core.GrConv32, _core.GrConv64)
         self._core: _core._GrConv[Any] = core_type(
             input_size=self.input_size, hidden_size=self.hidden_size, activation=self.activation
         )

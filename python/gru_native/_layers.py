@@ -85,7 +85,7 @@ class _Recurrent(Weighted, Generic[S]):
         **cell_options: bool | int | float | Function | None,
     ) -> None:
         self.dtype = float_dtype(dtype)
-        layer_type = of_dtype(self.dtype, _core.Layer32, _core.Layer64)
+        layer_type = self._core_type(_core.Layer32, _core.Layer64)
         self.input_size = size("input_size", input_size)
         self.hidden_size = size("hidden_size", hidden_size)
         self.num_layers = size("num_layers", num_layers)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, float_dtype, of_dtype, size
+from ._arguments import check_tape, float_dtype, size
 from ._weights import Array, Weighted
 
 ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
@@ -38,7 +38,7 @@ class _Readout(Weighted):
         self.hidden_size = size("hidden_size", hidden_size)
         self.annotation_size = size("annotation_size", annotation_size)
         self.output_size = size("output_size", output_size)
-        readout_type = of_dtype(self.dtype, _core.Readout32, _core.Readout64)
+        readout_type = self._core_type(_core.Readout32, _core.Readout64)
         self._core: _core._Readout[Any] = readout_type(
             sums=self._sums,
             hidden_size=self.hidden_size,

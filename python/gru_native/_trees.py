@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, of_dtype, size
+from ._arguments import check_tape, flag, float_dtype, size
 from ._weights import Array, Weighted
 
 TreeTape: TypeAlias = _core.TreeTape32 | _core.TreeTape64
@@ -37,7 +37,7 @@ class _TreeLSTM(Weighted):
         self.input_size = size("input_size", input_size)
         self.hidden_size = size("hidden_size", hidden_size)
         self.bias = flag("bias", bias)
-        layer_type = of_dtype(self.dtype, _core.TreeLayer32, _core.TreeLayer64)
+        layer_type = self._core_type(_core.TreeLayer32, _core.TreeLayer64)
         self._core: _core._TreeLayer[Any] = layer_type(
             input_size=self.input_size, hidden_size=self.hidden_size, arity=arity, bias=self.bias
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import generator
+from ._arguments import generator, of_dtype
 
 Array: TypeAlias = NDArray[Any]
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
@@ -94,6 +96,11 @@ class Weighted:
     """
 
     _core: _Core
+    dtype: np.dtype[Any]
+
+    def _core_type(self, single: type[A], double: type[B]) -> type[A] | type[B]:
+        """The core's class for this dtype; what only describes a layer makes none."""
+        return of_dtype(self.dtype, single, double)
 
     def __init__(self, seed: int | None, bound: float) -> None:
         self._random = generator(seed)

@@ -9,20 +9,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import __version__
-from . import demo
+from . import count, demo
 from .errors import UnusableArgument
 from .model import CELLS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code: 0, 1 for a failure, 2 for unusable arguments."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["count"]:
+        networks = [vars(parser.parse_args(part)) for part in count.split(arguments)]
+    else:
+        options = vars(parser.parse_args(arguments))
+        del options["command"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a text may hold what the terminal cannot show
     try:
-        return demo.run(demo.Options(**vars(options)))
+        if arguments[:1] == ["count"]:
+            return count.run(networks)
+        return demo.run(demo.Options(**options))
     except UnusableArgument as error:
-        print(f"gru-native demo: {error}", file=sys.stderr)
+        print(f"gru-native {arguments[0]}: {error}", file=sys.stderr)
         return 2
 
 
@@ -31,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="gru-native", description="RNN, LSTM and GRU networks on CPUs."
     )
     parser.add_argument("--version", action="version", version=f"gru_native {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    count.add_to(commands)
     command = commands.add_parser(
         "demo",
         help="train a network on English text, let it write, save it",

@@ -1,0 +1,64 @@
+"""Exact counts of parameters, arithmetic and memory, from layers or from descriptions of layers.
+
+    from gru_native import complexity
+
+    c = complexity.count(complexity.LSTM(40, 2048, proj_size=512, peephole=True), 20, batch=4)
+    c.parameters, c.parameters_without_biases, c.forward.macs, c.backward.flops
+    print(c.table())
+
+``complexity.LSTM`` and its like take the arguments of ``gru_native.LSTM`` and raise its errors, but
+have no weights: a description of any size costs nothing. A layer that has weights can be counted as
+well. What counts as what, and why, is in README.md beside this file.
+"""
+
+from ._count import Bytes, Count, count, count_graph, count_readout, count_tree
+from ._describing import (
+    GRU,
+    LSTM,
+    RNN,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    GraphSum,
+    NaryTreeLSTM,
+    NodeScores,
+)
+from ._published import Published, published
+from ._roofline import Level, Limits, Roofline, Weights, roofline
+from ._symbols import Statement, statement
+from ._work import Passes, Product, Tensor, Work
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bytes",
+    "Chain",
+    "ChildSumTreeLSTM",
+    "Count",
+    "Dense",
+    "GatedGraph",
+    "GatedRecursiveConv",
+    "GraphSum",
+    "Level",
+    "Limits",
+    "NaryTreeLSTM",
+    "NodeScores",
+    "Passes",
+    "Product",
+    "Published",
+    "Roofline",
+    "Statement",
+    "Tensor",
+    "Weights",
+    "Work",
+    "count",
+    "count_graph",
+    "count_readout",
+    "count_tree",
+    "published",
+    "roofline",
+    "statement",
+]

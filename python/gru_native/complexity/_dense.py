@@ -1,0 +1,91 @@
+"""Dense layers, and the embedding that may stand before a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._dense import Dense
+from ._arguments import at_least
+from ._cells import activation
+from ._roofline import Weights
+from ._work import Passes, Product, Tensor, Work, ops, times
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A dense layer as it is counted."""
+
+    input_size: int
+    output_size: int
+    bias: bool
+    activation: str
+
+    @classmethod
+    def of(cls, layer: Dense) -> Linear:
+        return cls(layer.input_size, layer.output_size, layer.bias, layer.activation)
+
+    @property
+    def width(self) -> int:
+        """Columns of the output."""
+        return self.output_size
+
+    def tensors(self) -> list[Tensor]:
+        """All weights, in the order of ``layer.weights``."""
+        weight = Tensor("weight", (self.output_size, self.input_size), "output")
+        return [weight, Tensor("bias", (self.output_size,), "bias")] if self.bias else [weight]
+
+    def passes(self, rows: int) -> Passes:
+        """The work of one call."""
+        w, out = self.input_size, self.output_size
+        product = (Product("output", out, w, rows),)
+        return Passes(
+            Work(product, times(rows * out, activation(self.activation).forward)),
+            Work(
+                (Product("output", w, out, rows),),
+                times(rows * out, activation(self.activation).backward),
+            ),
+            Work(product, ops(add=rows * out if self.bias else 0)),
+        )
+
+    def reads(self) -> list[Weights]:
+        """W, for all steps at once."""
+        return [Weights(self.input_size * self.output_size, 0)]
+
+    def kept(self, rows: int) -> dict[str, int]:
+        """Numbers that a tape holds for backward, without padding."""
+        return {"inputs": rows * self.input_size, "outputs": rows * self.output_size}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A table with a row for each of ``vocabulary`` symbols. Looking up is no arithmetic.
+
+    gru_native has no such layer (take rows of an array); it is here to be counted with a network.
+    """
+
+    vocabulary: int
+    output_size: int
+
+    def __post_init__(self) -> None:
+        at_least("vocabulary", self.vocabulary, 1)
+
+    @property
+    def width(self) -> int:
+        """Columns of the output."""
+        return self.output_size
+
+    def tensors(self) -> list[Tensor]:
+        """The one table."""
+        return [Tensor("weight", (self.vocabulary, self.output_size), "embedding")]
+
+    def passes(self, rows: int) -> Passes:
+        """Gradients are added into the rows that were looked up."""
+        return Passes(to_weights=Work(elementwise=ops(add=rows * self.output_size)))
+
+    def reads(self) -> list[Weights]:
+        """A row for each step: nearly nothing."""
+        return []
+
+    def kept(self, rows: int) -> dict[str, int]:
+        """The symbols."""
+        return {"symbols": rows}

@@ -1,0 +1,114 @@
+"""Layers without weights: the same arguments, the same errors, and nothing that costs memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .. import _chain, _core, _dense, _graphs, _grconv, _layers, _readouts, _trees
+from ._parts import tensors_of
+
+
+class _NoCore:
+    """In the place of the core's layer."""
+
+    def weights(self, writeable: bool) -> dict[str, Any]:
+        if writeable:  # to be drawn
+            return {}
+        raise TypeError("a description has no weights; expected a layer")
+
+    def commit(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # asked by Python itself
+            raise AttributeError(name)
+        raise TypeError("a description has no weights to compute with; expected a layer")
+
+    def __call__(self, *arguments: object) -> NoReturn:
+        raise TypeError("a description has no weights to compute with; expected a layer")
+
+
+def _check_layer(*, cell: str, **options: Any) -> None:
+    kind, _, nonlinearity = cell.partition("_")
+    block = {"type": kind.upper(), **options}
+    _core.check_block({**block, "nonlinearity": nonlinearity} if nonlinearity else block)
+
+
+def _check_dense(**options: Any) -> None:
+    _core.check_block({"type": "Dense", **options})
+
+
+_CHECKS: dict[type, Callable[..., None]] = {
+    _core.Layer32: _check_layer,
+    _core.Dense32: _check_dense,
+    _core.TreeLayer32: _core.check_tree,
+    _core.Graph32: _core.check_graph,
+    _core.GrConv32: _core.check_grconv,
+    _core.Readout32: _core.check_readout,
+}
+
+
+class _Described:
+    """Before a layer's class: its constructor then checks all that it checks, but makes nothing."""
+
+    def _core_type(self, single: type, double: type) -> Any:
+        def make(**options: Any) -> _NoCore:
+            _CHECKS[single](**options)
+            return _NoCore()
+
+        return make
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights that a layer of this description has, biases included."""
+        return sum(t.size for t in tensors_of(self))
+
+
+class Chain(_chain.Chain):
+    """As gru_native.Chain; of descriptions, it has no weights."""
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases included."""
+        return sum(block.num_parameters for block in self.blocks)
+
+
+class RNN(_Described, _layers.RNN):
+    """As gru_native.RNN, but without weights: for counting, see ``count``."""
+
+
+class LSTM(_Described, _layers.LSTM):
+    """As gru_native.LSTM, but without weights: for counting, see ``count``."""
+
+
+class GRU(_Described, _layers.GRU):
+    """As gru_native.GRU, but without weights: for counting, see ``count``."""
+
+
+class Dense(_Described, _dense.Dense):
+    """As gru_native.Dense, but without weights: for counting, see ``count``."""
+
+
+class GatedRecursiveConv(_Described, _grconv.GatedRecursiveConv):
+    """As gru_native.GatedRecursiveConv, but without weights: for counting, see ``count``."""
+
+
+class ChildSumTreeLSTM(_Described, _trees.ChildSumTreeLSTM):
+    """As gru_native.ChildSumTreeLSTM, but without weights: for counting, see ``count_tree``."""
+
+
+class NaryTreeLSTM(_Described, _trees.NaryTreeLSTM):
+    """As gru_native.NaryTreeLSTM, but without weights: for counting, see ``count_tree``."""
+
+
+class GatedGraph(_Described, _graphs.GatedGraph):
+    """As gru_native.GatedGraph, but without weights: for counting, see ``count_graph``."""
+
+
+class NodeScores(_Described, _readouts.NodeScores):
+    """As gru_native.NodeScores, but without weights: for counting, see ``count_readout``."""
+
+
+class GraphSum(_Described, _readouts.GraphSum):
+    """As gru_native.GraphSum, but without weights: for counting, see ``count_readout``."""

@@ -1,0 +1,108 @@
+"""Layers as they are counted, whether they have weights or only describe some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from .._chain import Chain
+from .._dense import Dense
+from .._graphs import GatedGraph
+from .._grconv import GatedRecursiveConv
+from .._layers import GRU, LSTM, RNN
+from .._readouts import GraphSum, NodeScores
+from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
+from ._dense import Embedding, Linear
+from ._extent import Extent
+from ._graphs import Network, Readout
+from ._pyramids import Pyramid
+from ._sequences import Recurrent
+from ._trees import Tree
+from ._work import Passes, Tensor, Work, total
+
+Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv
+Part: TypeAlias = Recurrent | Linear | Embedding | Pyramid
+
+
+def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv) -> Part:
+    if isinstance(layer, Dense):
+        return Linear.of(layer)
+    if isinstance(layer, GatedRecursiveConv):
+        return Pyramid.of(layer)
+    return Recurrent.of(layer)
+
+
+def parts_of(layer: Sequential) -> dict[str, Part]:
+    """The parts of a chain, by the prefix of their weights' names; of another layer one."""
+    if isinstance(layer, Chain):
+        return {f"{i}.": part_of(block) for i, block in enumerate(layer.blocks)}
+    return {"": part_of(layer)}
+
+
+def prefixed(parts: dict[str, Part]) -> list[Tensor]:
+    """All tensors, under the names that a chain gives them."""
+    return [
+        replace(t, name=prefix + t.name) for prefix, part in parts.items() for t in part.tensors()
+    ]
+
+
+def tensors_of(layer: object) -> list[Tensor]:
+    """Of any layer."""
+    if isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
+        return Tree.of(layer).tensors()
+    if isinstance(layer, GatedGraph):
+        return Network.of(layer).tensors()
+    if isinstance(layer, (NodeScores, GraphSum)):
+        return Readout.of(layer).tensors()
+    if isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv)):
+        return prefixed(parts_of(layer))
+    raise TypeError(f"layer is a {type(layer).__name__}; expected one of gru_native's layers")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a call is made, as far as it changes what is computed."""
+
+    state: bool = False  # an initial state is given
+    dropped: bool = False  # a training call: dropout acts
+    dy: bool = True  # backward is given dy, not dstate alone
+    textbook: bool = False  # every step with its recurrent product
+
+
+def passes_of(part: Part, extent: Extent, o: Options) -> Passes:
+    if isinstance(part, Recurrent):
+        return part.passes(extent, state=o.state, textbook=o.textbook, dropped=o.dropped, dy=o.dy)
+    if isinstance(part, Pyramid):
+        return part.passes(extent)
+    return part.passes(extent.rows)
+
+
+def kept_by(part: Part, extent: Extent) -> dict[str, int]:
+    if isinstance(part, (Recurrent, Pyramid)):
+        return part.kept(extent)
+    return part.kept(extent.rows)
+
+
+def state_of(part: Part, batch: int) -> int:
+    return part.state_numbers(batch) if isinstance(part, Recurrent) else 0
+
+
+def passes_of_all(parts: dict[str, Part], extent: Extent, o: Options) -> Passes:
+    """Of all parts; places are behind their part's prefix."""
+    last = list(parts)[-1]
+
+    def named(work: Work, prefix: str) -> Work:
+        return replace(
+            work, products=tuple(replace(p, place=prefix + p.place) for p in work.products)
+        )
+
+    result = []
+    for prefix, part in parts.items():
+        # Only the last part may go without dy: the others get the gradient of what they hand on.
+        p = passes_of(part, extent, o if prefix == last else replace(o, dy=True))
+        result.append(
+            Passes(
+                named(p.forward, prefix), named(p.to_inputs, prefix), named(p.to_weights, prefix)
+            )
+        )
+    return total(result)
