@@ -27,6 +27,7 @@ def each_layer(of):
             yield of.LSTM(3, 5, 2, layer_norm=True, coupled_gates=bias, zoneout=0.1, **options)
             yield of.GRU(3, 5, layer_norm=True, zoneout=0.1, **options)
         yield of.Dense(3, 5, bias=bias)
+        yield of.OutputRNN(3, 5, 2, bias=bias, output_activation="sigmoid")
         yield of.ChildSumTreeLSTM(3, 5, bias=bias)
         yield of.NaryTreeLSTM(3, 5, 3, bias=bias)
     for bias in ("edge", "node", None):
@@ -207,6 +208,16 @@ def test_gate_recurrence_by_hand():
     assert more == 36 * 3  # from the gates of the step behind
 
 
+def test_output_recurrence_by_hand():
+    layer = complexity.OutputRNN(4, 3, 2)
+    free = complexity.count(layer, 5, 3, [5, 0, 2])
+    assert free.forward.macs == free.to_inputs.macs == free.to_weights.macs == 7 * (12 + 6 + 6)
+    assert free.to_inputs.elementwise["add"] == 7 * 3 + 5 * 2  # slopes; outputs that were fed back
+    taught = complexity.count(layer, 5, 3, [5, 0, 2], taught=True)
+    assert taught.to_inputs.elementwise["add"] == 7 * 3
+    assert taught.to_weights.elementwise == {"add": 7 * (3 + 2)}
+
+
 def test_layer_norm_by_hand():
     plain = complexity.count(complexity.GRU(4, 3), 6, 2)
     c = complexity.count(complexity.GRU(4, 3, layer_norm=True), 6, 2)
@@ -359,6 +370,8 @@ def test_least_time(tmp_path):
         lambda of: of.GatedRecursiveConv(0, 1),
         lambda of: of.GatedRecursiveConv(1, 1, activation="x"),
         lambda of: of.NodeScores(4, 0),
+        lambda of: of.OutputRNN(4, 1, 0),
+        lambda of: of.OutputRNN(4, 1, 1, output_activation="x"),
         lambda of: of.Chain([of.LSTM(2, 3), of.Dense(4, 1)]),
     ],
 )

@@ -67,6 +67,8 @@ def test_model_file(run, tmp_path):
             36,
         ),
         ("--cell dense --input 3 --outputs 4", 16),
+        ("--cell output-rnn --input 3 --hidden 4 --outputs 2 --output-activation tanh", 34),
+        ("--variant FGR --input 3 --hidden 4 --gate-recurrence", 16 * 7 + 32 + 12 + 9 * 16),
         ("--cell grconv --input 3 --hidden 4 --activation relu --seq 3", 75),
         ("--cell child-sum --input 3 --hidden 4 --parents 2,2,-1", 128),
         ("--cell nary --arity 2 --input 3 --hidden 4 --parents 2,2,-1 --slots 0,1,0", 224),

@@ -130,6 +130,16 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
   return py::make_tuple(dx, dinitial, dtargets, weights);
 }
 
+OutputRnnSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias,
+                      const std::string& activation, const std::string& output_activation) {
+  return {input_size,
+          hidden_size,
+          output_size,
+          bias,
+          named<Activation>("activation", activation, activation_names),
+          named<Activation>("output_activation", output_activation, activation_names)};
+}
+
 template <class T>
 void register_one(py::module_& m) {
   using L = PyOutputRnn<T>;
@@ -139,13 +149,9 @@ void register_one(py::module_& m) {
                   "Output recurrence; gru_native.OutputRNN is its face.");
   c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias,
                     bool batch_first, const std::string& activation, const std::string& output_activation) {
-          const OutputRnnSpec spec{input_size,
-                                   hidden_size,
-                                   output_size,
-                                   bias,
-                                   named<Activation>("activation", activation, activation_names),
-                                   named<Activation>("output_activation", output_activation, activation_names)};
-          return L{std::make_shared<OutputRnn<T>>(spec), batch_first};
+          return L{std::make_shared<OutputRnn<T>>(
+                       spec_of(input_size, hidden_size, output_size, bias, activation, output_activation)),
+                   batch_first};
         }),
         py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("output_size"), py::arg("bias"),
         py::arg("batch_first"), py::arg("activation"), py::arg("output_activation"))
@@ -160,6 +166,15 @@ void register_one(py::module_& m) {
 void register_output_rnn(py::module_& m) {
   register_one<float>(m);
   register_one<double>(m);
+  m.def(
+      "check_output_rnn",
+      [](std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias, bool,
+         const std::string& activation, const std::string& output_activation) {
+        spec_of(input_size, hidden_size, output_size, bias, activation, output_activation).validate();
+      },
+      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("output_size"), py::arg("bias"),
+      py::arg("batch_first"), py::arg("activation"), py::arg("output_activation"),
+      "Raises what OutputRnn32 would, and makes no weights.");
 }
 
 }  // namespace gru_native::bindings

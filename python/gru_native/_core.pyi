@@ -32,6 +32,16 @@ def check_graph(
     reset_after: bool,
 ) -> None: ...
 def check_grconv(*, input_size: int, hidden_size: int, activation: str) -> None: ...
+def check_output_rnn(
+    *,
+    input_size: int,
+    hidden_size: int,
+    output_size: int,
+    bias: bool,
+    batch_first: bool,
+    activation: str,
+    output_activation: str,
+) -> None: ...
 def check_readout(
     *, sums: bool, hidden_size: int, annotation_size: int, output_size: int
 ) -> None: ...

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _core
-from ._arguments import check_tape, flag, float_dtype, of_dtype, size, text
+from ._arguments import check_tape, flag, float_dtype, size, text
 from ._weights import Array, Weighted
 
 OutputTape: TypeAlias = _core.OutputRnnTape32 | _core.OutputRnnTape64
@@ -69,7 +69,7 @@ class OutputRNN(Weighted):
         self.output_activation = text("output_activation", output_activation)
         self.bias = flag("bias", bias)
         self.batch_first = flag("batch_first", batch_first)
-        core_type = of_dtype(self.dtype, _core.OutputRnn32, _core.OutputRnn64)
+        core_type = self._core_type(_core.OutputRnn32, _core.OutputRnn64)
         self._core: _core._OutputRnn[Any] = core_type(
             input_size=self.input_size,
             hidden_size=self.hidden_size,

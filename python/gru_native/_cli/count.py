@@ -59,12 +59,15 @@ CELLS: dict[str, Any] = {
     "lstm": complexity.LSTM,
     "gru": complexity.GRU,
     "rnn": complexity.RNN,
+    "output-rnn": complexity.OutputRNN,
     "dense": complexity.Dense,
     "grconv": complexity.GatedRecursiveConv,
     "child-sum": complexity.ChildSumTreeLSTM,
     "nary": complexity.NaryTreeLSTM,
     "graph": complexity.GatedGraph,
 }
+
+OWN_OUTPUTS = ("output-rnn", "dense")  # those of the layer itself
 
 
 def option_of(argument: str) -> str:
@@ -218,7 +221,7 @@ def _of_options(options: dict[str, Any]) -> Figures:
         if options[name] is not None and name not in _known(cell):
             raise ValueError(f"{option_of(name)} is no option of --cell {cell}")
     given = {n: options[n] for n in LAYER if options[n] is not None}
-    if cell == "dense" and options["outputs"] is not None:
+    if cell in OWN_OUTPUTS and options["outputs"] is not None:
         given["output_size"] = options["outputs"]
     for name, parameter in inspect.signature(CELLS[cell]).parameters.items():
         if parameter.default is parameter.empty and name not in given:
@@ -230,7 +233,8 @@ def _of_options(options: dict[str, Any]) -> Figures:
 
 
 def _figures(layer: Any, options: dict[str, Any]) -> Figures:
-    outputs = None if isinstance(layer, complexity.Dense) else options["outputs"]
+    has_outputs = isinstance(layer, (complexity.Dense, complexity.OutputRNN))
+    outputs = None if has_outputs else options["outputs"]
     if isinstance(layer, (complexity.ChildSumTreeLSTM, complexity.NaryTreeLSTM)):
         count = complexity.count_tree(layer, options["parents"] or [-1], _slots(layer, options))
     elif isinstance(layer, complexity.GatedGraph):

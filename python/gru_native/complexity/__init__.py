@@ -24,6 +24,7 @@ from ._describing import (
     GraphSum,
     NaryTreeLSTM,
     NodeScores,
+    OutputRNN,
 )
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
@@ -46,6 +47,7 @@ __all__ = [
     "Limits",
     "NaryTreeLSTM",
     "NodeScores",
+    "OutputRNN",
     "Passes",
     "Product",
     "Published",

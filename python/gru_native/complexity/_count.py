@@ -14,6 +14,7 @@ from .._dense import Dense
 from .._graphs import GatedGraph
 from .._grconv import GatedRecursiveConv
 from .._layers import GRU, LSTM, RNN
+from .._output_rnn import OutputRNN
 from .._readouts import GraphSum, NodeScores
 from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
@@ -211,25 +212,28 @@ def count(
     state: bool = False,
     training: bool = True,
     dy: bool = True,
+    taught: bool = False,
     vocabulary: int | None = None,
     outputs: int | None = None,
 ) -> Count:
-    """Figures of one call of an RNN, LSTM, GRU, Dense, Chain or GatedRecursiveConv.
+    """Figures of one call of an RNN, LSTM, GRU, OutputRNN, Dense, Chain or GatedRecursiveConv.
 
     layer may have weights or be a description (``complexity.LSTM(...)``), which has none. seq_len,
     batch and lengths, (batch,), are those of x. state: whether the call is given an initial state;
     without one the core leaves the recurrent product of the first step out. training: whether
-    dropout acts. dy: whether backward is given dy, or dstate alone. vocabulary puts an embedding of
-    so many symbols before the layer, outputs a dense layer of so many units behind it.
+    dropout acts, and zoneout at random. dy: whether backward is given dy, or dstate alone (an
+    OutputRNN: dy alone). taught: whether an OutputRNN is given targets. vocabulary puts an
+    embedding of so many symbols before the layer, outputs a dense layer of so many units behind it.
 
     Raises ValueError and TypeError as the layer itself does for such arguments.
     """
     extent = Extent.of(seq_len, batch, lengths)
     o = Options(flag("state", state), flag("training", training), flag("dy", dy))
-    if not isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv)):
+    o = replace(o, taught=flag("taught", taught))
+    if not isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv, OutputRNN)):
         raise TypeError(
-            f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, Dense, Chain or "
-            "GatedRecursiveConv"
+            f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, OutputRNN, "
+            "Dense, Chain or GatedRecursiveConv"
         )
     parts = parts_of(layer)
     if vocabulary is not None:
@@ -254,7 +258,7 @@ def count(
         state=sum(state_of(part, extent.batch) for part in parts.values()),
         steps=extent.seq if has_steps else max(extent.seq - 1, 1),
         reads=tuple(w for part in parts.values() for w in part.reads()),
-        spared=has_steps and not state,
+        spared=has_steps and not state and not isinstance(layer, OutputRNN),
         moved=(extent.batch if has_steps else extent.rows) * columns,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .. import _chain, _core, _dense, _graphs, _grconv, _layers, _readouts, _trees
+from .. import _chain, _core, _dense, _graphs, _grconv, _layers, _output_rnn, _readouts, _trees
 from ._parts import tensors_of
 
 
@@ -46,6 +46,7 @@ _CHECKS: dict[type, Callable[..., None]] = {
     _core.Graph32: _core.check_graph,
     _core.GrConv32: _core.check_grconv,
     _core.Readout32: _core.check_readout,
+    _core.OutputRnn32: _core.check_output_rnn,
 }
 
 
@@ -88,6 +89,10 @@ class GRU(_Described, _layers.GRU):
 
 class Dense(_Described, _dense.Dense):
     """As gru_native.Dense, but without weights: for counting, see ``count``."""
+
+
+class OutputRNN(_Described, _output_rnn.OutputRNN):
+    """As gru_native.OutputRNN, but without weights: for counting, see ``count``."""
 
 
 class GatedRecursiveConv(_Described, _grconv.GatedRecursiveConv):

@@ -10,25 +10,29 @@ from .._dense import Dense
 from .._graphs import GatedGraph
 from .._grconv import GatedRecursiveConv
 from .._layers import GRU, LSTM, RNN
+from .._output_rnn import OutputRNN
 from .._readouts import GraphSum, NodeScores
 from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
 from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Network, Readout
+from ._outputs import OutputRecurrence
 from ._pyramids import Pyramid
 from ._sequences import Recurrent
 from ._trees import Tree
 from ._work import Passes, Tensor, Work, total
 
-Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv
-Part: TypeAlias = Recurrent | Linear | Embedding | Pyramid
+Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv | OutputRNN
+Part: TypeAlias = Recurrent | Linear | Embedding | Pyramid | OutputRecurrence
 
 
-def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv) -> Part:
+def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv | OutputRNN) -> Part:
     if isinstance(layer, Dense):
         return Linear.of(layer)
     if isinstance(layer, GatedRecursiveConv):
         return Pyramid.of(layer)
+    if isinstance(layer, OutputRNN):
+        return OutputRecurrence.of(layer)
     return Recurrent.of(layer)
 
 
@@ -54,7 +58,7 @@ def tensors_of(layer: object) -> list[Tensor]:
         return Network.of(layer).tensors()
     if isinstance(layer, (NodeScores, GraphSum)):
         return Readout.of(layer).tensors()
-    if isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv)):
+    if isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv, OutputRNN)):
         return prefixed(parts_of(layer))
     raise TypeError(f"layer is a {type(layer).__name__}; expected one of gru_native's layers")
 
@@ -66,25 +70,30 @@ class Options:
     state: bool = False  # an initial state is given
     dropped: bool = False  # a training call: dropout acts
     dy: bool = True  # backward is given dy, not dstate alone
+    taught: bool = False  # an OutputRNN is given targets
     textbook: bool = False  # every step with its recurrent product
 
 
 def passes_of(part: Part, extent: Extent, o: Options) -> Passes:
     if isinstance(part, Recurrent):
         return part.passes(extent, state=o.state, textbook=o.textbook, dropped=o.dropped, dy=o.dy)
+    if isinstance(part, OutputRecurrence):
+        return part.passes(extent, taught=o.taught)
     if isinstance(part, Pyramid):
         return part.passes(extent)
     return part.passes(extent.rows)
 
 
 def kept_by(part: Part, extent: Extent) -> dict[str, int]:
-    if isinstance(part, (Recurrent, Pyramid)):
+    if isinstance(part, (Recurrent, Pyramid, OutputRecurrence)):
         return part.kept(extent)
     return part.kept(extent.rows)
 
 
 def state_of(part: Part, batch: int) -> int:
-    return part.state_numbers(batch) if isinstance(part, Recurrent) else 0
+    if isinstance(part, (Recurrent, OutputRecurrence)):
+        return part.state_numbers(batch)
+    return 0
 
 
 def passes_of_all(parts: dict[str, Part], extent: Extent, o: Options) -> Passes:

@@ -12,11 +12,13 @@ from .._dense import Dense
 from .._graphs import GatedGraph
 from .._grconv import GatedRecursiveConv
 from .._layers import GRU, LSTM, RNN
+from .._output_rnn import OutputRNN
 from .._readouts import GraphSum, NodeScores
 from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
 from ._dense import Linear
 from ._graphs import Network, Readout
+from ._outputs import OutputRecurrence
 from ._pyramids import Pyramid
 from ._sequences import Recurrent
 from ._trees import Tree
@@ -111,6 +113,7 @@ Layer: TypeAlias = (
     | LSTM
     | GRU
     | Dense
+    | OutputRNN
     | GatedRecursiveConv
     | ChildSumTreeLSTM
     | NaryTreeLSTM
@@ -131,6 +134,9 @@ def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Tensor], dict[str, Any]
         part = own
     elif isinstance(layer, Dense):
         part, names = Linear.of(layer), {"input_size": "n_i", "output_size": "n_o"}
+    elif isinstance(layer, OutputRNN):
+        part = OutputRecurrence.of(layer)
+        names = {"input_size": "n_i", "hidden_size": "n_c", "output_size": "n_o"}
     elif isinstance(layer, GatedRecursiveConv):
         part, names = Pyramid.of(layer), {"input_size": "n_i", "hidden_size": "n_c"}
     elif isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
