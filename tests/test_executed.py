@@ -25,6 +25,7 @@ from helpers import (  # noqa: E402
     ACTIVATION_NAMES,
     CELLS,
     EVERY_GATE_SET,
+    FUNCTIONS,
     make_layer,
     parts,
     random_state,
@@ -84,14 +85,21 @@ def check(layer, forward, count, *gradients, inference=None):
 
 def recurrent(rng, dtype):
     """Any layer, with any options."""
-    kind = rng.integers(3)
+    kind = rng.integers(4)
+    clip = pick(rng, None, 0.75)
     if kind == 0:
         spec = random_network(rng, cell=pick(rng, *CELLS))
     elif kind == 1:
-        activation = str(rng.choice(ACTIVATION_NAMES))
         spec = random_network(
-            rng, cell=pick(rng, "gru", "gru_reset_before"), candidate_activation=activation
+            rng,
+            cell=pick(rng, "gru", "gru_reset_before"),
+            candidate_activation=pick(rng, *FUNCTIONS),
+            gate_activation=pick(rng, "sigmoid", *FUNCTIONS),
+            activation_clip=clip,
         )
+    elif kind == 2:
+        options = {"nonlinearity": pick(rng, *FUNCTIONS), "activation_clip": clip}
+        spec = random_network(rng, cell="rnn", **options)
     else:
         spec = random_network(rng, random_variant(pick(rng, *EVERY_GATE_SET), rng), cell="lstm")
     return spec, make_layer(spec, dtype=dtype, dropout=pick(rng, 0.0, 0.5), seed=1)
@@ -125,6 +133,46 @@ def test_recurrent(seed):
     inference = complexity.count(layer, seq_len, batch, **{**call, "training": False})
     work = executed(layer, x, initial, lengths=lengths)[1]
     assert work == counted(inference.passes)[0], layer
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_masked_steps_cost_nothing(seed):
+    rng = np.random.default_rng(seed)
+    spec, layer = recurrent(rng, np.float32)
+    mask = rng.integers(0, 2, (6, 4)).astype(bool)
+    mask[rng.integers(6), rng.integers(4)] = True
+    steps = mask.sum(axis=0)
+    x = numbers(rng, np.float32, 6, 4, spec.input_size)
+    check(
+        layer,
+        lambda: layer.forward(x, mask=mask),
+        complexity.count(layer, int(steps.max()), 4, steps),
+        numbers(rng, np.float32, *layer(x)[0].shape),
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_output_recurrence(seed):
+    rng = np.random.default_rng(seed)
+    inputs, hidden, outputs, seq_len, batch = (int(n) for n in rng.integers(1, [9, 30, 9, 6, 5]))
+    layer = gru_native.OutputRNN(
+        inputs,
+        hidden,
+        outputs,
+        bias=bool(rng.integers(2)),
+        activation=pick(rng, *ACTIVATION_NAMES),
+        output_activation=pick(rng, *ACTIVATION_NAMES),
+        seed=1,
+    )
+    x = numbers(rng, np.float32, seq_len, batch, inputs)
+    targets = numbers(rng, np.float32, seq_len, batch, outputs) if rng.integers(2) else None
+    lengths = any_lengths(rng, seq_len, batch) if rng.integers(2) else None
+    check(
+        layer,
+        lambda: layer.forward(x, targets=targets, lengths=lengths),
+        complexity.count(layer, seq_len, batch, lengths, taught=targets is not None),
+        numbers(rng, np.float32, seq_len, batch, outputs),
+    )
 
 
 @pytest.mark.parametrize("seed", range(100))

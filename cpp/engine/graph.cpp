@@ -241,8 +241,8 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const WeightIndex& at = impl_->gru_at;
     back.weight_gradients(tape.a, spec.inputs(),
-                          {gradient(at.ih), gradient(at.hh), gradient(at.bias_ih), gradient(at.bias_hh)},
-                          scratch[rank], rank, crew.size());
+                          {gradient(at.ih), gradient(at.hh), gradient(at.bias_ih), gradient(at.bias_hh)}, scratch[rank],
+                          rank, crew.size());
     const auto same = [](Index column) { return column; };
     T* const dbias = gradient(impl_->bias);
     const bool on_edges = spec.bias == MessageBias::edge;

@@ -231,6 +231,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
     each_row(time, [&](Index t, Index row, Index user, bool last) {
       T* const to = d.y.base + (time.first(t) + row) * d.y.stride;
       for (Index k = 0; last && k < outputs; ++k) to[k] += call.dfinal[user * outputs + k];
+      if (last) GRU_NATIVE_EXECUTED(add, outputs);
     });
 
   Crew crew(team.size());
@@ -243,6 +244,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
         for (Index row = rows.begin; row < std::min(rows.end, time.first(t) + time.alive(t + 1)); ++row) {
           const T* const back = d.fed.base + (row - time.first(t) + time.first(t + 1)) * d.fed.stride;
           for (Index k = 0; k < outputs; ++k) d.y.base[row * d.y.stride + k] += back[k];
+          GRU_NATIVE_EXECUTED(add, outputs);
         }
       activate_backward(spec.output_activation, v.y, d.y, outputs, rows);
       multiply(w.ho_transposed, rows_from(d.y, 0), none, d.h, rows);

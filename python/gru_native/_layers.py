@@ -68,6 +68,7 @@ class _Recurrent(Weighted, Generic[S]):
     """
 
     zoneout: float
+    activation_clip: float | None
 
     def __init__(
         self,
@@ -331,7 +332,6 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     output_activation: Function
     gate_activation: Function
     cell_clip: float | None
-    activation_clip: float | None
     gate_recurrence: bool
     layer_norm: bool
     zoneout_cell: float
@@ -436,7 +436,6 @@ class GRU(_Recurrent[Array]):
     reset_after: bool
     candidate_activation: Function
     gate_activation: Function
-    activation_clip: float | None
     layer_norm: bool
 
     def __init__(

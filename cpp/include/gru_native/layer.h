@@ -37,14 +37,14 @@ struct LayerSpec {
   bool bidirectional = false;
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
-  double zoneout = 0;          // in training each number of h stays as it was with this probability; in inference h is
-                               // the expectation of that. Not with proj_size
-  double zoneout_cell = 0;     // LSTM only: the same of c
-  LstmVariant lstm;            // LSTM only
+  double zoneout = 0;  // in training each number of h stays as it was with this probability; in inference h is
+                       // the expectation of that. Not with proj_size
+  double zoneout_cell = 0;  // LSTM only: the same of c
+  LstmVariant lstm;  // LSTM only
   bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)
   ActivationFunction candidate_activation = Activation::tanh;  // GRU only: of n
-  ActivationFunction gate_activation = Activation::sigmoid;    // LSTM and GRU: of their gates
-  ActivationFunction nonlinearity = Activation::tanh;          // Cell::rnn only
+  ActivationFunction gate_activation = Activation::sigmoid;  // LSTM and GRU: of their gates
+  ActivationFunction nonlinearity = Activation::tanh;  // Cell::rnn only
   double activation_clip = 0;  // what goes into an activation is held within [-clip, clip] first; 0: it is not
 
   GRU_NATIVE_API void validate() const;

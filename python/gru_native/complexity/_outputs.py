@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._output_rnn import OutputRNN
-from ._cells import function, function_backward
+from ._cells import activation
 from ._extent import Extent
 from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
@@ -60,11 +60,15 @@ class OutputRecurrence:
         # What a step was fed goes back to the output before, if that was the network's own.
         fed_back = 0 if taught else rows - extent.rows_at_first_step(reverse=False)
         return Passes(
-            Work(products, times(rows * n, function(phi)) + times(rows * out, function(psi))),
+            Work(
+                products,
+                times(rows * n, activation(phi).forward)
+                + times(rows * out, activation(psi).forward),
+            ),
             Work(
                 back,
-                times(rows * n, function_backward(phi))
-                + times(rows * out, function_backward(psi))
+                times(rows * n, activation(phi).backward)
+                + times(rows * out, activation(psi).backward)
                 + ops(add=fed_back * out),
             ),
             Work(products, ops(add=rows * (n + out) if self.bias else 0)),

@@ -79,7 +79,9 @@ class Pyramid:
             Product("recurrent", 2 * n, n, p.pairs),
             Product("gate", 2 * n, GATES, p.pairs),
         )
-        unit = activation(self.activation).forward + ops(multiply=3, add=2)  # h = c n + l left + r right
+        unit = activation(self.activation).forward + ops(
+            multiply=3, add=2
+        )  # h = c n + l left + r right
         unit_back = (
             ops(multiply=1)
             + activation(self.activation).backward  # dn, from dh c
