@@ -261,6 +261,7 @@ void run_on_new_threads(int members, void (*body)(void*, int), void* context) {
 }  // namespace
 
 TeamLease::TeamLease(int wanted) : size_(1) {
+  if (wanted < 2) return;  // streams on their own thread ask for no memory and take no lock
   const int limit = get_num_threads();
   wanted = std::min({wanted, limit, here.most});
   if (wanted < 2) return;
