@@ -182,10 +182,12 @@ def test_gates_that_recur_layer_norm_and_zoneout(seed):
     options = {"layer_norm": bool(rng.integers(2)), "zoneout": pick(rng, 0.0, 0.3, 1.0)}
     if rng.integers(2):
         kind, options["peephole"] = gru_native.LSTM, bool(rng.integers(2))
-        if not options["layer_norm"]:
-            options["zoneout_cell"] = pick(rng, 0.0, 0.3)
-            if rng.integers(2):
-                options = {"gate_recurrence": True, "peephole": options["peephole"]}
+        options["zoneout_cell"] = pick(rng, 0.0, 0.3)
+        gates = pick(rng, *EVERY_GATE_SET)
+        options |= {name: value for name, value in vars(gates).items() if name != "peephole"}
+        if gates.gate_recurrence:
+            options |= {"zoneout": 0.0, "zoneout_cell": 0.0}
+        options["peephole"] &= gates.peephole
     else:
         kind = gru_native.GRU
         options["reset_after"] = options["layer_norm"] or bool(rng.integers(2))

@@ -18,11 +18,10 @@ from helpers import (
     random_weights,
     spec_of,
 )
-from reference import Spec, Variant
+from reference import Spec
 from test_against_reference import run
 from test_variants import check_in_both_dtypes, random_call, random_variant
 
-GATES = [Variant(peephole=True), Variant(peephole=True, coupled_gates=True)]
 CELLS = ["lstm_layer_norm", "gru_layer_norm"]
 LENGTHS = [5, 2, 0, 4]
 
@@ -35,9 +34,9 @@ def random_sizes(rng):
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("gates", GATES, ids=str)
+@pytest.mark.parametrize("gates", EVERY_GATE_SET, ids=str)
 def test_with_all_options_of_the_lstm(gates, seed):
-    rng = np.random.default_rng([70, GATES.index(gates), seed])
+    rng = np.random.default_rng([70, EVERY_GATE_SET.index(gates), seed])
     spec = Spec("lstm", *random_sizes(rng), variant=random_variant(gates, rng), layer_norm=True)
     if seed % 3 == 0:
         proj_size = int(rng.integers(1, spec.hidden_size))
@@ -150,11 +149,6 @@ def test_first_gains_are_one_and_biases_are_drawn():
     ("kind", "options", "text"),
     [
         (gru_native.GRU, {"reset_after": False}, "reset_after=True"),
-        (gru_native.LSTM, {"gate_recurrence": True}, "gate_recurrence=False"),
-        *(
-            (gru_native.LSTM, {gate: False}, gate)
-            for gate in ("input_gate", "forget_gate", "output_gate")
-        ),
     ],
 )
 def test_what_does_not_go_with_it(kind, options, text):
@@ -172,14 +166,3 @@ def test_wrong_types(kind, value):
 def test_the_rnn_has_none():
     with pytest.raises(TypeError, match="layer_norm"):
         gru_native.RNN(3, 4, layer_norm=True)
-
-
-def test_coupled_gates_with_layer_norm_are_the_only_set_that_lacks_one():
-    for gates in EVERY_GATE_SET:
-        options = {k: v for k, v in vars(gates).items() if k != "peephole"}
-        lacks = not (gates.input_gate and gates.forget_gate and gates.output_gate)
-        if lacks or gates.gate_recurrence:
-            with pytest.raises(ValueError, match="layer_norm"):
-                gru_native.LSTM(3, 4, layer_norm=True, **options)
-        else:
-            gru_native.LSTM(3, 4, layer_norm=True, **options)

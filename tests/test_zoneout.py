@@ -35,7 +35,7 @@ KINDS = {
     "lstm_c": ("lstm", {}, (0.0, 0.4)),
     "lstm_both": ("lstm", {}, (0.25, 0.5)),
     "lstm_variant": ("lstm", {"variant": VARIANT}, (0.3, 0.2)),
-    "lstm_norm": ("lstm", {"layer_norm": True}, (0.3, 0.0)),
+    "lstm_norm": ("lstm", {"layer_norm": True}, (0.3, 0.4)),
     "gru_norm": ("gru", {"layer_norm": True}, (0.3, 0.0)),
     "lstm_proj_c": ("lstm", {"proj_size": 3, "nonrecurrent_proj_size": 2}, (0.0, 0.4)),
 }

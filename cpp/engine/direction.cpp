@@ -241,7 +241,10 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
         std::copy(c_.base + r * c_.stride + mine_units.begin, c_.base + r * c_.stride + mine_units.end,
                   c_before_.base + r * c_before_.stride + mine_units.begin);
     cell_.forward(s);
-    if (zoneout_.c.active()) zoneout_.c.forward({c_before_.base, c_before_.stride}, c_, s.rows, mine_units, time_, t);
+    const auto zone_c = [&] {
+      if (zoneout_.c.active()) zoneout_.c.forward({c_before_.base, c_before_.stride}, c_, s.rows, mine_units, time_, t);
+    };
+    if (!cell_.output_forward) zone_c();
     const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
     if (zoneout_.h.active() && makes_h) zone_h(h_prev, h, y, t, mine_units);
     crew.barrier(member);
@@ -249,6 +252,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       norm_->output(s, row - gates_first, mine);
       if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
       crew.barrier(member);
+      zone_c();  // all members have read all of c
     }
     if (projects_) {
       project(s.rows, {s.u.base, s.u.stride}, h, y, mine_out);

@@ -130,10 +130,10 @@ int cell_index(const LayerSpec& spec) {
       if (spec.gates() == 4 && usual && usual_gates && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence &&
           !spec.layer_norm)
         return index(CellKind::lstm);
-      if (spec.layer_norm) return index(CellKind::lstm_variant) + (v.coupled_gates ? 12 : 11);
-      if (v.gate_recurrence) return index(CellKind::lstm_variant) + 10;
-      const int gates = v.coupled_gates ? 8 + v.output_gate : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
-      return index(CellKind::lstm_variant) + gates;
+      const int gates = v.gate_recurrence ? 10
+                        : v.coupled_gates ? 8 + v.output_gate
+                                          : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
+      return index(CellKind::lstm_variant) + gates + (spec.layer_norm ? lstm_gate_sets : 0);
     }
     case Cell::gru: break;
   }

@@ -260,7 +260,7 @@ struct TreeBackStep {
 };
 
 // The plain cells, then those with options: the RNN, the GRU's two, and the LSTM for each set of gates: i + 2 f + 4 o,
-// then coupled without and with o, then all with gate recurrence; then those with normalised c, all gates and coupled.
+// then coupled without and with o, then all with gate recurrence; and once more for each with c normalised.
 enum class CellKind {
   rnn_tanh,
   rnn_relu,
@@ -272,8 +272,8 @@ enum class CellKind {
   gru_reset_before_variant,
   lstm_variant
 };
-inline constexpr int lstm_variants = 13;
-inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + lstm_variants;
+inline constexpr int lstm_gate_sets = 11;
+inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + 2 * lstm_gate_sets;
 
 template <class T>
 struct Kernels {

@@ -66,13 +66,10 @@ void check_activation(const char* name, Activation f) {
 }
 
 void check_layer_norm(const LayerSpec& s) {
-  const LstmVariant& v = s.lstm;
   const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
   if (s.cell != Cell::lstm && s.cell != Cell::gru) needs("False: the LSTM and the GRU can have it");
   if (s.cell == Cell::gru && !s.reset_after)
     needs("reset_after=True with it: U h- is normalised over all gates, so it must be one product");
-  if (!(v.input_gate && v.forget_gate && v.output_gate)) needs("input_gate, forget_gate and output_gate with it");
-  if (v.gate_recurrence) needs("gate_recurrence=False with it");
 }
 
 void check_probability(const char* name, double p) {
@@ -157,8 +154,6 @@ void LayerSpec::validate() const {
   check_probability("dropout", dropout);
   check_probability("zoneout", zoneout);
   check_probability("zoneout_cell", zoneout_cell);
-  if (zoneout_cell > 0 && layer_norm)
-    refuse("zoneout_cell", std::to_string(zoneout_cell), "0 with layer_norm, which makes h of a c before zoneout");
   if ((zoneout > 0 || zoneout_cell > 0) && lstm.gate_recurrence)
     refuse("gate_recurrence", "True", "neither zoneout nor zoneout_cell with it");
   if (zoneout > 0 && proj_size > 0)

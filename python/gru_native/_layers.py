@@ -306,19 +306,17 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       in calls, streams and gradients.
     - layer_norm (Ba, Kiros and Hinton 2016): N(W x) + b + N(U h-) + b' in place of the two
       products and their biases, each normalised over all gates of a step, N(a) = gain (a - mean) /
-      sqrt(variance + 1e-5), with gains gain_ih_l{k} and gain_hh_l{k} (4 hidden_size,), or 3 when
-      coupled; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k} (hidden_size,), the latter
-      only with bias. Gains start at 1. With all other options but gate_recurrence and cells that
-      lack a gate.
+      sqrt(variance + 1e-5), with gains gain_ih_l{k} and gain_hh_l{k} (4 hidden_size,), fewer
+      where gates are missing; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k} (hidden_size,), the latter
+      only with bias. Gains start at 1.
 
     zoneout is that of h, zoneout_cell the same for c; h is made of the c from before it, as in the
     paper.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
     coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
-    with coupled_gates), nonrecurrent_proj_size without proj_size, zoneout with it, layer_norm with
-    gate_recurrence or without a gate, either zoneout with gate_recurrence, zoneout_cell with
-    layer_norm; for a cell_clip that is not above 0 and finite; for unknown activations.
+    with coupled_gates), nonrecurrent_proj_size without proj_size, zoneout with it, either zoneout
+    with gate_recurrence; for a cell_clip that is not above 0 and finite; for unknown activations.
     """
 
     proj_size: int
