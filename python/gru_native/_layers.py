@@ -307,8 +307,8 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
     - layer_norm (Ba, Kiros and Hinton 2016): N(W x) + b + N(U h-) + b' in place of the two
       products and their biases, each normalised over all gates of a step, N(a) = gain (a - mean) /
       sqrt(variance + 1e-5), with gains gain_ih_l{k} and gain_hh_l{k} (4 hidden_size,), fewer
-      where gates are missing; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k} (hidden_size,), the latter
-      only with bias. Gains start at 1.
+      where gates are missing; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k}
+      (hidden_size,), the latter only with bias. Gains start at 1.
 
     zoneout is that of h, zoneout_cell the same for c; h is made of the c from before it, as in the
     paper.
