@@ -24,12 +24,14 @@ def double():
     Except on TensorFlow its products of float64 are float32 otherwise.
     """
     table = importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
-    before = table["float64"], keras.config.floatx()
+    before = table["float64"], keras.config.floatx(), keras.config.dtype_policy()
     table["float64"] = "float64"
     keras.config.set_floatx("float64")  # also the dtype of StackedRNNCells made from a list
+    keras.config.set_dtype_policy("float64")
     yield
     table["float64"] = before[0]
     keras.config.set_floatx(before[1])
+    keras.config.set_dtype_policy(before[2])
 
 
 def one_of(rng, values):

@@ -112,7 +112,7 @@ struct ForwardCall {
   // One number a step: 0 masks it. A masked step's x is not read, and the state passes it by: all other steps are
   // computed as if they were the whole sequence, bit for bit, and dropout's masks count them so. null: none is masked.
   // With `lengths`, steps past the end of a sequence are masked, and their output is 0 even with MaskedOutput::hold.
-  Sequences<const std::uint8_t> mask;
+  Sequences<const std::uint8_t> mask{};
   MaskedOutput masked_output = MaskedOutput::zero;
 };
 
