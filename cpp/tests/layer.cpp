@@ -1,4 +1,5 @@
 // The whole layer in C++: gradients by central differences, the same bits on any number of threads, and errors.
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
@@ -260,13 +261,15 @@ void check_load(const LayerSpec& spec) {
 int main() {
   unsigned seed = 1;
   for (const bool bidirectional : {false, true})
-    for (const std::int64_t hidden : {1, 5, 17})
+    for (const std::int64_t hidden : {1, 5, 17}) {
+      if (std::getenv("GRU_NATIVE_FEW_SHAPES") && hidden != 5) continue;  // instrumented code takes minutes
       for (const LayerSpec& spec : all_cells(3, hidden, 2, bidirectional)) {
         check_gradients(spec, false, Holes::none, seed++);
         check_gradients(spec, true, Holes::none, seed++);
         check_gradients(spec, false, Holes::zero, seed++);
         check_gradients(spec, true, Holes::hold, seed++);
       }
+    }
   for (const bool bidirectional : {false, true})
     for (const LayerSpec& spec : all_cells(30, 96, 2, bidirectional)) {
       check_threads(spec);
