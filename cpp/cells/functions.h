@@ -151,25 +151,34 @@ struct HardSigmoid {
   V backward(V y, V dy) const { return where_less(V(0), y, where_less(y, V(1), alpha * dy, V(0)), V(0)); }
 };
 
-// g(F), for the function with its numbers.
-template <class V, class G>
-EIGEN_ALWAYS_INLINE V with_function(const ChosenActivation<NumberOf<V>>& f, const G& g) {
-  const V alpha(f.alpha), beta(f.beta);
-  switch (f.kind) {
+// g(F), for the commonest functions, which have no numbers; for others what other() says.
+template <class V, class G, class Other>
+EIGEN_ALWAYS_INLINE V with_common_function(Activation f, const G& g, const Other& other) {
+  switch (f) {
     case Activation::tanh: return g(Tanh{});
     case Activation::sigmoid: return g(Sigmoid{});
     case Activation::relu: return g(Relu{});
-    case Activation::softsign: return g(Softsign{});
-    case Activation::softplus: return g(Softplus{});
-    case Activation::leaky_relu: return g(LeakyRelu<V>{alpha});
-    case Activation::thresholded_relu: return g(ThresholdedRelu<V>{alpha});
-    case Activation::elu: return g(Elu<V>{alpha});
-    case Activation::affine: return g(Affine<V>{alpha, beta});
-    case Activation::scaled_tanh: return g(ScaledTanh<V>{alpha, beta});
-    case Activation::hard_sigmoid: return g(HardSigmoid<V>{alpha, beta});
-    case Activation::identity: break;
+    case Activation::identity: return g(Identity{});
+    default: return other();
   }
-  return g(Identity{});
+}
+
+// g(F), for the function with its numbers.
+template <class V, class G>
+EIGEN_ALWAYS_INLINE V with_function(const ChosenActivation<NumberOf<V>>& f, const G& g) {
+  return with_common_function<V>(f.kind, g, [&f, &g] {
+    const V alpha(f.alpha), beta(f.beta);
+    switch (f.kind) {
+      case Activation::softsign: return g(Softsign{});
+      case Activation::softplus: return g(Softplus{});
+      case Activation::leaky_relu: return g(LeakyRelu<V>{alpha});
+      case Activation::thresholded_relu: return g(ThresholdedRelu<V>{alpha});
+      case Activation::elu: return g(Elu<V>{alpha});
+      case Activation::affine: return g(Affine<V>{alpha, beta});
+      case Activation::scaled_tanh: return g(ScaledTanh<V>{alpha, beta});
+      default: return g(HardSigmoid<V>{alpha, beta});
+    }
+  });
 }
 
 #if defined(GRU_NATIVE_COUNT)
@@ -205,24 +214,14 @@ template <class V>
 struct Chosen {
   const ChosenActivation<NumberOf<V>>& f;
   EIGEN_ALWAYS_INLINE V forward(V a) const {
-    if (!f.clipped) switch (f.kind) {
-        case Activation::tanh: return Tanh::forward(a);
-        case Activation::sigmoid: return Sigmoid::forward(a);
-        case Activation::relu: return Relu::forward(a);
-        case Activation::identity: return a;
-        default: break;
-      }
-    return activate(f, a);
+    const auto call = [this, a] { return activate(f, a); };
+    if (f.clipped) return call();
+    return with_common_function<V>(f.kind, [a](const auto& function) { return function.forward(a); }, call);
   }
   EIGEN_ALWAYS_INLINE V backward(V y, V dy) const {
-    if (!f.clipped) switch (f.kind) {
-        case Activation::tanh: return Tanh::backward(y, dy);
-        case Activation::sigmoid: return Sigmoid::backward(y, dy);
-        case Activation::relu: return Relu::backward(y, dy);
-        case Activation::identity: return dy;
-        default: break;
-      }
-    return activate_backward(f, y, dy);
+    const auto call = [this, y, dy] { return activate_backward(f, y, dy); };
+    if (f.clipped) return call();
+    return with_common_function<V>(f.kind, [y, dy](const auto& function) { return function.backward(y, dy); }, call);
   }
 };
 
