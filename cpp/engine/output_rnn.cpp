@@ -58,7 +58,7 @@ struct OutputRnn<T>::Impl {
   }
 
   std::shared_ptr<const PackedOutputRnn<T>> pack() const;
-  int useful_threads(const Timeline& time, bool forced) const;
+  int threads(const Timeline& time, bool forced) const;
   void forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w, const Values<T>& v,
                TeamLease& team) const;
   Values<T> values(const Timeline& time, Arena& arena) const {
@@ -108,11 +108,10 @@ std::shared_ptr<const PackedOutputRnn<T>> OutputRnn<T>::Impl::pack() const {
 }
 
 template <class T>
-int OutputRnn<T>::Impl::useful_threads(const Timeline& time, bool forced) const {
-  constexpr double member_macs = 200e3;  // about 10 microseconds on one core
+int OutputRnn<T>::Impl::threads(const Timeline& time, bool forced) const {
   const double macs = double(time.rows) * double(spec.hidden_size) * double(spec.input_size + 2 * spec.output_size);
-  const double most = forced ? 256.0 : std::min(256.0, double(time.batch));
-  return static_cast<int>(std::min(most, std::max(1.0, macs / member_macs)));
+  const int useful = useful_threads(macs);
+  return forced ? useful : static_cast<int>(std::min<Index>(useful, time.batch));
 }
 
 template <class T>
@@ -186,7 +185,7 @@ void OutputRnn<T>::forward(const OutputRnnCall<T>& call) const {
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
   const Values<T> values = impl_->values(time, *arena);
-  TeamLease team(impl_->useful_threads(time, call.targets.data));
+  TeamLease team(impl_->threads(time, call.targets.data));
   impl_->forward(call, time, *packed, values, team);
 }
 
@@ -196,7 +195,7 @@ std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const Ou
   auto tape = std::make_unique<typename OutputRnnTape<T>::Impl>(
       impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);
   tape->values = impl_->values(tape->time, *tape->arena);
-  TeamLease team(impl_->useful_threads(tape->time, tape->forced));
+  TeamLease team(impl_->threads(tape->time, tape->forced));
   impl_->forward(call, tape->time, *tape->packed, tape->values, team);
   return std::make_shared<const OutputRnnTape<T>>(std::move(tape));
 }
@@ -220,7 +219,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   const Values<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
   const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
   const T* const zeros = take_zeroed_matrix<T>(*arena, 1, std::max({inputs, hidden, outputs})).base;
-  TeamLease team(l.useful_threads(time, tape.forced));
+  TeamLease team(l.threads(time, tape.forced));
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
     scratch.push_back(arena->template take<T>(
