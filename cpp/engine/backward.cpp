@@ -85,7 +85,7 @@ void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
   if (zoneout_.c.active()) zoneout_.c.backward(dc_, kept_c_, b.rows, units, time_, t);
   if (!zoneout_.h.active()) return;
   for (Index row = 0; b.dy.base && row < b.rows; ++row) {
-    const T* const dy = b.dy.base + (b.dy.offset ? b.dy.offset[row] : row * b.dy.stride);
+    const T* const dy = row_at(b.dy, row);
     GRU_NATIVE_EXECUTED(add, units.end - units.begin);
     for (Index k = units.begin; k < units.end; ++k) dh_.base[row * dh_.stride + k] += dy[k];
   }
@@ -132,7 +132,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     const Matrix<T> dr = from_row(dr_, row);
     const auto gather = [&](Index begin, Index end) {
       for (Index r = 0; r < b.rows; ++r) {
-        const T* const dy = b.dy.base ? b.dy.base + (b.dy.offset ? b.dy.offset[r] : r * b.dy.stride) : nullptr;
+        const T* const dy = b.dy.base ? row_at(b.dy, r) : nullptr;
         const T* const dh = dh_.base + r * dh_.stride;
         if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
         for (Index k = begin; k < end; ++k) {

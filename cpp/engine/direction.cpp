@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/dispatch.h"
+#include "engine/matrices.h"
 
 namespace gru_native {
 namespace {
@@ -147,8 +147,7 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
   kernels_.product(p);
   const Index begin = blocks.begin * lanes_, count = std::min(blocks.end * lanes_, outputs_) - begin;
   if (y.base && count > 0)
-    for (Index row = 0; row < rows; ++row)
-      std::copy_n(h.base + row * h.stride + begin, count, y.base + (y.offset ? y.offset[row] : row * y.stride) + begin);
+    for (Index row = 0; row < rows; ++row) std::copy_n(h.base + row * h.stride + begin, count, row_at(y, row) + begin);
 }
 
 // Zoneout of h, and only then a copy to y.
@@ -156,8 +155,7 @@ template <class T>
 void DirectionForward<T>::zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const {
   zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), units, time_, t);
   for (Index row = 0; y.base && row < time_.alive(t); ++row)
-    std::copy(h.base + row * h.stride + units.begin, h.base + row * h.stride + units.end,
-              y.base + (y.offset ? y.offset[row] : row * y.stride) + units.begin);
+    std::copy(h.base + row * h.stride + units.begin, h.base + row * h.stride + units.end, row_at(y, row) + units.begin);
 }
 
 // h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by

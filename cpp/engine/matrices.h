@@ -20,6 +20,11 @@ Rows<const T> rows_from(Matrix<T> m, Index row) {
   return {m.base + row * m.stride, m.stride, nullptr};
 }
 
+template <class T>
+T* row_at(const Rows<T>& rows, Index i) {
+  return rows.base + (rows.offset ? rows.offset[i] : i * rows.stride);
+}
+
 // Columns of the widest panel, and rows in which whole panels may be read and written.
 template <class T>
 Index panel_columns() {

@@ -1,16 +1,11 @@
 #include "engine/outer.h"
 
-#include "runtime/dispatch.h"
+#include "engine/matrices.h"
 
 namespace gru_native {
 namespace {
 
 constexpr Index depth_at_once = 256;  // rows of x and d: what a core works on then stays in its L2
-
-template <class T>
-Index panel_columns() {
-  return 4 * kernels_for<T>().lanes;
-}
 
 // Panels of x: [panel][row][columns of a panel], zero where x has no more columns.
 template <class T>
