@@ -17,7 +17,8 @@ BYTES = 4  # float32
 class Limits(complexity.Limits):
     """Measured by limits.cpp with the instructions of one ISA."""
 
-    curve: tuple[dict[str, float], ...] = ()  # read rates by size of the block, to look things up
+    curve: tuple[dict[str, float], ...] = ()  # GB/s by size of the block, to look things up
+    handover_ns: float = 0.0  # for two cores to hear from each other; 0 with one core
 
     @property
     def is_quiet(self) -> bool:
@@ -40,6 +41,7 @@ def measure(isa: str, quick: bool) -> Limits:
             for v in raw["levels"]
         ),
         tuple(raw["curve"]),
+        raw["handover_ns"],
     )
 
 

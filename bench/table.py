@@ -99,6 +99,13 @@ def of_limits(limits: Limits) -> Table:
         lines.append(
             (f"read {level.name}{size}", *(f"{v / 1e9:.0f} GB/s" for v in (level.one, level.all)))
         )
+        # L2 is not read at one rate: smaller blocks may be slower.
+        inside = [c for c in limits.curve if c["bytes"] == level.capacity / 4]
+        if level.name == "L2" and inside:
+            rates = (f"{inside[0][key]:.0f} GB/s" for key in ("one", "all"))
+            lines.append((f"read a quarter of {level.name} again and again", *rates))
+    if limits.handover_ns:
+        lines.append(("two cores hear from each other after", "", f"{limits.handover_ns:.0f} ns"))
     return Table(
         f"What the machine allows with {limits.isa} instructions",
         ("", "1 core", f"all {limits.cores} cores"),
