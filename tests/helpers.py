@@ -24,6 +24,7 @@ EVERY_GATE_SET = [
     Variant(peephole=True, gate_recurrence=True),
 ]
 ACTIVATION_NAMES = ("tanh", "sigmoid", "relu", "identity")
+DENSE_ACTIVATION_NAMES = (*ACTIVATION_NAMES, "softmax", "log_softmax")
 # All that recurrent layers have, those with numbers not with the usual ones.
 FUNCTIONS = (
     *ACTIVATION_NAMES,

@@ -27,6 +27,7 @@ def each_layer(of):
             yield of.LSTM(3, 5, 2, layer_norm=True, coupled_gates=bias, zoneout=0.1, **options)
             yield of.GRU(3, 5, layer_norm=True, zoneout=0.1, **options)
         yield of.Dense(3, 5, bias=bias)
+        yield of.Dense(3, 5, bias=bias, activation="log_softmax")
         yield of.OutputRNN(3, 5, 2, bias=bias, output_activation="sigmoid")
         yield of.ChildSumTreeLSTM(3, 5, bias=bias)
         yield of.NaryTreeLSTM(3, 5, 3, bias=bias)
@@ -179,6 +180,18 @@ def test_pyramid_by_hand():
     c = complexity.count(layer, 5, 3, [5, 1, 0])
     assert c.forward.macs == 6 * 3 * 4 + 10 * (3 + 3) * 6  # 5 steps have 4 + 3 + 2 + 1 pairs
     assert c.forward.elementwise["exp"] == 3 * 10
+
+
+def test_softmax_by_hand():
+    """Of 5 numbers a row, in 6 rows."""
+    count = complexity.count(complexity.Dense(4, 5, activation="softmax"), 3, 2)
+    # Maximum, a - max, exp, sum, y; sum of y dy, y (dy - sum), a bias.
+    forward = {"select": 30, "add": 2 * 30, "exp": 30, "divide": 30}
+    assert count.forward.elementwise == forward
+    assert count.backward.elementwise == {"multiply": 2 * 30, "add": 2 * 30 + 30}
+    count = complexity.count(complexity.Dense(4, 5, activation="log_softmax"), 3, 2)
+    assert count.forward.elementwise == {"select": 30, "add": 3 * 30, "exp": 30, "log": 6}
+    assert count.backward.elementwise == {"exp": 30, "multiply": 30, "add": 2 * 30 + 30}
 
 
 def test_chain_embedding_and_outputs():

@@ -6,12 +6,14 @@ import pytest
 import gru_native
 from gru_native import GRU, LSTM, RNN, Chain, Dense
 from helpers import assert_close, assert_same_bits, assert_same_state, assert_slopes
+from reference.functions import ROW_ACTIVATIONS
 
 FUNCTIONS = {
     "identity": lambda a: a,
     "tanh": np.tanh,
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "relu": lambda a: np.maximum(a, 0),
+    **ROW_ACTIVATIONS,
 }
 
 
@@ -31,9 +33,10 @@ def test_dense_forward(activation, bias, shape):
     assert dense.num_parameters == 35 + 5 * bias
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", "log_softmax"])
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_dense_lengths(batch_first):
-    dense = Dense(3, 4, activation="sigmoid", seed=1)
+def test_dense_lengths(batch_first, activation):
+    dense = Dense(3, 4, activation=activation, seed=1)
     x = numbers(5, 2, 3, dtype=np.float32)
     expected = dense(x)
     expected[2:, 0] = 0
@@ -65,10 +68,76 @@ def test_dense_gradients(activation):
     assert_slopes(loss, arrays, {"x": grads.x, **grads.weights}, np.random.default_rng(5))
 
 
+DTYPES = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+def sums_of(dense, x):
+    """W x + b with the layer's own rounding."""
+    plain = Dense(dense.input_size, dense.output_size, bias=dense.bias, dtype=dense.dtype)
+    plain.load_state_dict(dense.state_dict())
+    return plain(x)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 7, 8, 9, 16, 33, 1000])
+@pytest.mark.parametrize("activation", ROW_ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_of_a_row(dtype, activation, outputs):
+    """Where e^a would overflow, too; gradients by the matrix of all slopes."""
+    dense = Dense(5, outputs, activation=activation, dtype=dtype, seed=1)
+    x, dy = numbers(3, 4, 5, dtype=dtype), numbers(3, 4, outputs, seed=3, dtype=dtype)
+    for times in (1000, 1):
+        y, tape = dense.forward(times * x)
+        a = sums_of(dense, times * x).astype(np.float64)
+        expected = ROW_ACTIVATIONS[activation](a)
+        small = np.finfo(dtype).tiny if activation == "softmax" else DTYPES[dtype]
+        np.testing.assert_allclose(y, expected, DTYPES[dtype], small)
+
+    p = ROW_ACTIVATIONS["softmax"](a)
+    slopes = np.eye(outputs) - p[..., None, :]  # of log y_i by a_j
+    da = np.einsum("tbi,tbij->tbj", dy * p if activation == "softmax" else dy, slopes)
+    gradients = dense.backward(tape, dy)
+    assert_close(gradients.x, da @ dense.weights["weight"], DTYPES[dtype])
+    assert_close(gradients.weights["bias"], da.sum((0, 1)), DTYPES[dtype])
+    assert_close(gradients.weights["weight"], np.einsum("tbj,tbi->ji", da, x), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("activation", ROW_ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_of_a_row_are_those_of_torch(dtype, activation):
+    """Of infinities, too: they come in by the bias, as 0 times infinity is NaN."""
+    torch = pytest.importorskip("torch")
+    inf, nan = np.inf, np.nan
+    rows = [[-inf, 1, 2], [inf, 1, 2], [-inf] * 3, [inf, -inf, 0], [1, 2, nan], [9e4, 0, -9e4]]
+    x = numbers(4, 2, dtype=dtype)
+    for bias in np.array(rows, dtype):
+        dense = Dense(2, 3, activation=activation, dtype=dtype, seed=1)
+        with dense.editing() as w:
+            w["bias"][:] = bias
+        a = torch.from_numpy(sums_of(dense, x))
+        expected = getattr(torch.nn.functional, activation)(a, -1).numpy()
+        np.testing.assert_allclose(dense(x), expected, DTYPES[dtype], np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("activation", ROW_ACTIVATIONS)
+def test_a_nan_stays_within_its_row(activation):
+    dense = Dense(3, 9, activation=activation, seed=1)
+    x, dy = numbers(4, 5, 3, dtype=np.float32), numbers(4, 5, 9, seed=1, dtype=np.float32)
+    expected, tape = dense.forward(x)
+    dx = dense.backward(tape, dy).x
+    x[2, 1, 0] = np.nan
+    y, tape = dense.forward(x)
+    others = np.ones((4, 5), bool)
+    others[2, 1] = False
+    for actual, wanted in ((y, expected), (dense.backward(tape, dy).x, dx)):
+        assert np.isnan(actual[2, 1]).all()
+        assert_same_bits(actual[others], wanted[others])
+
+
 BAD_DENSE = [
     (lambda: Dense(0, 3), ValueError, "input_size is 0"),
     (lambda: Dense(3, 2.5), TypeError, "output_size"),
     (lambda: Dense(3, 2, activation="gelu"), ValueError, "activation is .gelu"),
+    (lambda: Dense(3, 2, activation="gelu"), ValueError, 'expected .*"softmax" or "log_softmax"'),
     (lambda: Dense(3, 2, activation=1), TypeError, "activation"),
     (lambda: Dense(3, 2, bias=1), TypeError, "bias"),
     (lambda: Dense(3, 2, dtype=np.int32), ValueError, "dtype"),

@@ -36,6 +36,10 @@ MODELS = {
     "gru_layer_norm": lambda **o: GRU(3, 4, layer_norm=True, bias=False, seed=12, **o),
     "gru_relu": lambda **o: GRU(3, 4, candidate_activation="relu", seed=9, **o),
     "dense": lambda **o: Dense(3, 4, activation="relu", bias=False, seed=4, **o),
+    "dense_softmax": lambda **o: Dense(3, 4, activation="softmax", seed=13, **o),
+    "chain_log_softmax": lambda **o: Chain(
+        [GRU(3, 4, seed=14, **o), Dense(4, 3, activation="log_softmax", seed=15, **o)]
+    ),
     "chain": lambda **o: Chain([LSTM(3, 4, seed=5, **o), Dense(4, 1, activation="tanh", **o)]),
     "chain_of_one": lambda **o: Chain([GRU(3, 4, seed=6, **o)]),
 }

@@ -133,19 +133,21 @@ def test_layers_of_the_core_to_keras_and_back(cell, layers, bidirectional, bias)
     assert_same_weights(to_keras(ours).get_weights(), made.get_weights())
 
 
-def test_a_chain_to_keras_and_back():
+@pytest.mark.parametrize("head", ["relu", "softmax", "log_softmax"])
+def test_a_chain_to_keras_and_back(head):
     rng = np.random.default_rng(26)
     chain = gru_native.Chain(
         [
             gru_native.GRU(3, 5, batch_first=True, bidirectional=True, dtype=np.float64, seed=1),
             gru_native.LSTM(10, 4, 2, batch_first=True, dtype=np.float64, seed=2),
-            gru_native.Dense(4, 6, activation="relu", dtype=np.float64, seed=3),
+            gru_native.Dense(4, 6, activation=head, dtype=np.float64, seed=3),
         ]
     )
     x = rng.standard_normal((2, 6, 3))
     model = to_keras(chain)
     assert isinstance(model, keras.Sequential)
     assert_same_output(chain(x)[0], model(x), "float64")
+    assert model.layers[-1].activation is getattr(keras.activations, head)
     assert_same_bits(from_keras(model).chain()(x)[0], chain(x)[0])
 
 
@@ -246,7 +248,8 @@ def test_a_functional_model_in_a_row():
         from_keras(keras.Model(start, L.GRU(3)(L.Masking()(start), mask=other)))
 
 
-def test_a_model_as_a_chain_streams_and_saves(tmp_path):
+@pytest.mark.parametrize("head", ["tanh", "softmax", "log_softmax"])
+def test_a_model_as_a_chain_streams_and_saves(head, tmp_path):
     pytest.importorskip("safetensors")
     rng = np.random.default_rng(30)
     model = keras.Sequential(
@@ -255,7 +258,7 @@ def test_a_model_as_a_chain_streams_and_saves(tmp_path):
             L.RNN([L.GRUCell(5), L.LSTMCell(3)], return_sequences=True),
             L.Dropout(0.3),
             L.LSTM(6),
-            L.Dense(2, activation="tanh"),
+            L.Dense(2, activation=head),
         ]
     )
     draw_weights(model, rng)
@@ -274,7 +277,8 @@ def test_a_model_as_a_chain_streams_and_saves(tmp_path):
         (lambda: [L.LSTM(3, go_backwards=True)], "goes backwards"),
         (lambda: [L.Masking(), L.LSTM(3)], r"'masking.*' \(Masking\) cannot be part of a Chain"),
         (lambda: [L.Bidirectional(L.LSTM(3))], "cannot be part of a Chain"),
-        (lambda: [L.LSTM(3), L.Dense(3, "softmax")], "has activation 'softmax'"),
+        (lambda: [L.LSTM(3), L.Dense(3, "silu")], "has activation 'silu'"),
+        (lambda: [L.LSTM(3), L.Activation("softmax")], r"'activation.*' \(Activation\) cannot be"),
     ],
 )
 def test_what_a_chain_cannot_express_is_named(layers, text):

@@ -5,15 +5,20 @@ import inspect
 import numpy as np
 import pytest
 
-from helpers import assert_close, assert_same_bits, parts
+from helpers import (
+    ACTIVATION_NAMES,
+    DENSE_ACTIVATION_NAMES,
+    assert_close,
+    assert_same_bits,
+    parts,
+)
 
 onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 
-FUNCTIONS = ("tanh", "sigmoid", "relu", "identity")  # of Dense
 # Numbers that float32 has, which is what ONNX has.
-MORE = [*FUNCTIONS, "softsign", "softplus", "leaky_relu", "thresholded_relu", "elu"]
+MORE = [*ACTIVATION_NAMES, "softsign", "softplus", "leaky_relu", "thresholded_relu", "elu"]
 MORE += ["hard_sigmoid", ("leaky_relu", 0.125), ("thresholded_relu", 0.5), ("elu", 0.75)]
 MORE += [("affine", 0.5, 0.25), ("hard_sigmoid", 0.25, 0.375), ("scaled_tanh", 1.5, 0.75)]
 SEEDS = range(60)
@@ -72,7 +77,8 @@ def random_model(rng, runtime=False):
         if rng.integers(3):
             blocks.append(random_recurrent(rng, width, dtype, batch_first, runtime))
         else:
-            dense = {"activation": str(rng.choice(FUNCTIONS)), "bias": bool(rng.integers(2))}
+            function = str(rng.choice(DENSE_ACTIVATION_NAMES))
+            dense = {"activation": function, "bias": bool(rng.integers(2))}
             size = int(rng.integers(1, 6))
             blocks.append(
                 gru_native.Dense(width, size, dtype=dtype, seed=int(rng.integers(99)), **dense)

@@ -120,7 +120,7 @@ void register_dense_of(py::module_& m) {
   py::class_<D> c(m, (std::string("Dense") + suffix<T>).c_str(), "A dense layer; gru_native.Dense is its face.");
   c.def(py::init([](std::int64_t input_size, std::int64_t output_size, bool bias, const std::string& activation) {
           const DenseSpec spec{input_size, output_size, bias,
-                               named<Activation>("activation", activation, activation_names)};
+                               named<DenseActivation>("activation", activation, dense_activation_names)};
           return D{std::make_shared<Dense<T>>(spec)};
         }),
         py::kw_only(), py::arg("input_size"), py::arg("output_size"), py::arg("bias"), py::arg("activation"))

@@ -43,18 +43,18 @@ Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
   return {arena.take_zeroed<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
 }
 
-// m = f(m), and d = d f'(a) given y = f(a), for some rows.
-template <class T>
-void activate(Activation f, Matrix<T> m, Index columns, Share rows) {
-  if (f == Activation::identity) return;
+// m = f(m), and the gradient d of y = f(a) becomes that of a, for some rows. Function: Activation or DenseActivation.
+template <class T, class Function>
+void activate(Function f, Matrix<T> m, Index columns, Share rows) {
+  if (f == Function::identity) return;
   const Kernels<T>& kernels = kernels_for<T>();
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = m.base + row * m.stride;
     kernels.activation[static_cast<int>(f)].forward(at, at, columns);
   }
 }
-template <class T>
-void activate_backward(Activation f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
+template <class T, class Function>
+void activate_backward(Function f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
   const Kernels<T>& kernels = kernels_for<T>();
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = d.base + row * d.stride;

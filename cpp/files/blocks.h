@@ -53,7 +53,7 @@ void each_option(BlockSpec& block, const F& f) {
     f("input_size", dense->input_size);
     f("output_size", dense->output_size);
     f("bias", dense->bias);
-    detail::choice("activation", dense->activation, activation_names, f);
+    detail::choice("activation", dense->activation, dense_activation_names, f);
     return;
   }
   LayerSpec& s = std::get<LayerSpec>(block.spec);

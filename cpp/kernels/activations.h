@@ -57,6 +57,10 @@ template <class T>
 EIGEN_ALWAYS_INLINE Lanes<T> exp(Lanes<T> x) {
   return keep_nan(x, Lanes<T>(packet::pexp(x.p)));
 }
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> log(Lanes<T> x) {
+  return keep_nan(x, Lanes<T>(packet::plog(x.p)));
+}
 
 // 1 / (1 + exp(-x)). +-inf saturate: the inverse of nearly 2^128 is flushed to 0.
 EIGEN_ALWAYS_INLINE Lanes<float> sigmoid(Lanes<float> x) {

@@ -76,10 +76,14 @@ CellLanes<T> clamp_backward(CellLanes<T> x, CellLanes<T> limit, CellLanes<T> dy)
   if (is_limit(limit)) CellLanes<T>::count(Work::abs), CellLanes<T>::count(Work::select);
   return clamp_backward(x.v, limit.v, dy.v);
 }
-// Each of these numbers has been counted when it was added to its lane; that there are several is padding.
+// Each of these numbers has been counted when it came into its lane; that there are several is padding.
 template <class T>
 CellLanes<T> sum_of_lanes(CellLanes<T> x) {
   return sum_of_lanes(x.v);
+}
+template <class T>
+CellLanes<T> max_of_lanes(CellLanes<T> x) {
+  return max_of_lanes(x.v);
 }
 
 template <class T>
@@ -110,6 +114,11 @@ template <class T>
 CellLanes<T> exp(CellLanes<T> x) {
   CellLanes<T>::count(Work::exp);
   return exp(x.v);
+}
+template <class T>
+CellLanes<T> log(CellLanes<T> x) {
+  CellLanes<T>::count(Work::log);
+  return log(x.v);
 }
 template <class T>
 CellLanes<T> abs(CellLanes<T> x) {

@@ -65,6 +65,11 @@ EIGEN_ALWAYS_INLINE Lanes<T> sum_of_lanes(Lanes<T> x) {
 }
 
 template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> max_of_lanes(Lanes<T> x) {
+  return packet::predux_max(x.p);
+}
+
+template <class T>
 EIGEN_ALWAYS_INLINE T first_of(Lanes<T> x) {
   return packet::pfirst(x.p);
 }

@@ -184,13 +184,14 @@ struct CellKernels {
   void (*output_backward)(const OutputBackStep<T>&);
 };
 
-// A function of one number, and its gradient written from its output: da = dy f'(a), given y = f(a).
+// A function of each of n numbers, or of the row that they are, and its gradient written from its output y = f(a).
 template <class T>
 struct ActivationKernels {
   void (*forward)(const T* a, T* y, Index n);  // whole vectors, the last one past n
   void (*backward)(const T* y, const T* dy, T* da, Index n);
 };
-inline constexpr int activation_kinds = 4;  // in the order of Activation
+inline constexpr int activation_kinds = 4;        // in the order of Activation
+inline constexpr int dense_activation_kinds = 6;  // in that of DenseActivation, which begins alike
 
 // A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows left[p] and
 // left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
@@ -288,7 +289,7 @@ struct Kernels {
   GatedKernels<T> gated[gated_kinds];
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
-  ActivationKernels<T> activation[activation_kinds];
+  ActivationKernels<T> activation[dense_activation_kinds];
 };
 
 // All that one ISA offers.

@@ -64,6 +64,11 @@ void check_activation(const char* name, Activation f) {
   const int i = static_cast<int>(f);
   if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
 }
+void check_activation(const char* name, DenseActivation f) {
+  const int i = static_cast<int>(f);
+  if (i < 0 || i >= static_cast<int>(std::size(dense_activation_names)))
+    refuse(name, std::to_string(i), "a DenseActivation");
+}
 
 void check_layer_norm(const LayerSpec& s) {
   const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };

@@ -28,6 +28,7 @@ enum class Work {
   tanh,
   relu,
   exp,
+  log,
   sqrt,
   abs,
   select,
@@ -45,10 +46,10 @@ enum class Work {
   slope,  // of one of these eight
 };
 inline constexpr const char* work_names[] = {
-    "mac_forward", "mac_inputs",  "mac_weights",  "add",      "multiply",   "divide",           "sigmoid",
-    "tanh",        "relu",        "exp",          "sqrt",     "abs",        "select",           "clip",
-    "dropout",     "zoneout",     "softsign",     "softplus", "leaky_relu", "thresholded_relu", "elu",
-    "affine",      "scaled_tanh", "hard_sigmoid", "slope"};
+    "mac_forward", "mac_inputs", "mac_weights", "add",          "multiply", "divide",     "sigmoid",
+    "tanh",        "relu",       "exp",         "log",          "sqrt",     "abs",        "select",
+    "clip",        "dropout",    "zoneout",     "softsign",     "softplus", "leaky_relu", "thresholded_relu",
+    "elu",         "affine",     "scaled_tanh", "hard_sigmoid", "slope"};
 inline constexpr int work_kinds = sizeof(work_names) / sizeof(*work_names);
 
 // Of all threads since the last reset.

@@ -11,7 +11,11 @@ namespace gru_native {
 inline constexpr const char* activation_names[] = {"identity", "tanh", "sigmoid",
                                                    "relu"};  // in the order of Activation
 
-// Those and the others, all in the order of Activation.
+// In the order of DenseActivation.
+inline constexpr const char* dense_activation_names[] = {"identity", "tanh",    "sigmoid",
+                                                         "relu",     "softmax", "log_softmax"};
+
+// All functions of one number, in the order of Activation.
 inline constexpr const char* function_names[] = {"identity", "tanh",     "sigmoid",     "relu",
                                                  "softsign", "softplus", "leaky_relu",  "thresholded_relu",
                                                  "elu",      "affine",   "scaled_tanh", "hard_sigmoid"};

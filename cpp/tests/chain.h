@@ -6,8 +6,8 @@ namespace gru_native::testing {
 
 using AnySpec = std::variant<LayerSpec, DenseSpec>;
 
-inline DenseSpec dense_of(std::int64_t inputs, std::int64_t outputs, Activation activation = Activation::identity,
-                          bool bias = true) {
+inline DenseSpec dense_of(std::int64_t inputs, std::int64_t outputs,
+                          DenseActivation activation = DenseActivation::identity, bool bias = true) {
   return {inputs, outputs, bias, activation};
 }
 

@@ -9,13 +9,21 @@ using namespace gru_native::testing;
 
 namespace {
 
-long double exact(Activation f, long double a) {
+constexpr DenseActivation functions[] = {DenseActivation::identity, DenseActivation::tanh,
+                                         DenseActivation::sigmoid,  DenseActivation::relu,
+                                         DenseActivation::softmax,  DenseActivation::log_softmax};
+
+// Element j of f(a).
+long double exact(DenseActivation f, const std::vector<long double>& a, std::size_t j) {
+  long double sum = 0;
+  for (const long double each : a) sum += std::exp(each);
   switch (f) {
-    case Activation::identity: return a;
-    case Activation::tanh: return std::tanh(a);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-a));
-    case Activation::relu: return a > 0 ? a : 0;
-    default: break;  // those that no dense layer has
+    case DenseActivation::identity: return a[j];
+    case DenseActivation::tanh: return std::tanh(a[j]);
+    case DenseActivation::sigmoid: return 1 / (1 + std::exp(-a[j]));
+    case DenseActivation::relu: return a[j] > 0 ? a[j] : 0;
+    case DenseActivation::softmax: return std::exp(a[j]) / sum;
+    case DenseActivation::log_softmax: return a[j] - std::log(sum);
   }
   throw std::invalid_argument("no activation of a dense layer");
 }
@@ -50,14 +58,14 @@ struct Problem {
     c.y = {y.data(), out * (batch_first ? 1 : batch), out * (batch_first ? seq_len : 1)};
     return c;
   }
-  double loss() {
+  long double loss() {  // of many terms, so that differences need the digits
     dense.forward(call());
-    double sum = 0;
+    long double sum = 0;
     for (std::int64_t t = 0; t < seq_len; ++t)
       for (std::int64_t b = 0; b < batch; ++b)
         for (std::int64_t k = 0; k < dense.spec().output_size; ++k) {
           const std::size_t at = static_cast<std::size_t>((t * batch + b) * dense.spec().output_size + k);
-          if (alive(t, b)) sum += static_cast<double>(y[at]) * static_cast<double>(dy[at]);
+          if (alive(t, b)) sum += static_cast<long double>(y[at]) * static_cast<long double>(dy[at]);
         }
     return sum;
   }
@@ -71,18 +79,22 @@ void check_forward(const DenseSpec& spec, bool ragged, bool batch_first, unsigne
   const T* const weight = p.dense.weights()[0].data;
   const T* const bias = spec.bias ? p.dense.weights()[1].data : nullptr;
   for (std::int64_t t = 0; t < p.seq_len; ++t)
-    for (std::int64_t b = 0; b < p.batch; ++b)
+    for (std::int64_t b = 0; b < p.batch; ++b) {
+      std::vector<long double> a;
       for (std::int64_t j = 0; j < spec.output_size; ++j) {
-        const T got = call.y.data[t * call.y.step_stride + b * call.y.batch_stride + j];
-        long double a = bias ? bias[j] : T(0);
+        long double& sum = a.emplace_back(bias ? bias[j] : T(0));
         for (std::int64_t k = 0; k < spec.input_size; ++k)
-          a += static_cast<long double>(weight[j * spec.input_size + k]) *
-               call.x.data[t * call.x.step_stride + b * call.x.batch_stride + k];
-        const double expected = p.alive(t, b) ? static_cast<double>(exact(spec.activation, a)) : 0;
+          sum += static_cast<long double>(weight[j * spec.input_size + k]) *
+                 call.x.data[t * call.x.step_stride + b * call.x.batch_stride + k];
+      }
+      for (std::size_t j = 0; j < a.size(); ++j) {
+        const T got = call.y.data[t * call.y.step_stride + b * call.y.batch_stride + static_cast<std::int64_t>(j)];
+        const double expected = p.alive(t, b) ? static_cast<double>(exact(spec.activation, a, j)) : 0;
         CHECK(std::fabs(static_cast<double>(got) - expected) <=
                   (sizeof(T) == 4 ? 1e-5 : 1e-13) * (1 + std::fabs(expected)),
               "y is %.17g, expected %.17g", static_cast<double>(got), expected);
       }
+    }
 }
 
 void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
@@ -107,7 +119,7 @@ void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
         if (weights) p.dense.commit();
         return p.loss();
       };
-      const double numeric = (loss_at(kept + step) - loss_at(kept - step)) / (2 * step);
+      const double numeric = static_cast<double>((loss_at(kept + step) - loss_at(kept - step)) / (2 * step));
       loss_at(kept);
       CHECK(std::fabs(numeric - gradient[at]) <= 1e-7 * (1 + std::fabs(numeric)),
             "%s[%zu]: %.12g by differences, %.12g backward", name, at, numeric, gradient[at]);
@@ -130,11 +142,11 @@ std::vector<T> all_results(Problem<T>& p, int threads) {
   return all;
 }
 
-void check_same_bits() {
-  Problem<float> p(dense_of(130, 70, Activation::sigmoid), 30, 20, true, 5);
+void check_same_bits(DenseActivation f) {
+  Problem<float> p(dense_of(130, 70, f), 30, 20, true, 5);
   const auto one = all_results(p, 1);
   for (const int threads : {2, 3, 5}) CHECK(all_results(p, threads) == one, "other bits on %d threads", threads);
-  Problem<float> whole(dense_of(33, 21, Activation::tanh), 1, 13, false, 6);
+  Problem<float> whole(dense_of(33, 21, f), 1, 13, false, 6);
   whole.dense.forward(whole.call());
   const std::vector<float> y = whole.y;
   whole.batch = 1;
@@ -154,7 +166,7 @@ void check_errors() {
   CHECK(refused(dense_of(0, 3), "input_size is 0"), "no error");
   CHECK(refused(dense_of(3, -1), "output_size is -1"), "no error");
   CHECK(refused(dense_of(std::int64_t(1) << 40, std::int64_t(1) << 40), "larger than memory"), "no error");
-  CHECK(refused(dense_of(1, 1, static_cast<Activation>(9)), "activation is 9"), "no error");
+  CHECK(refused(dense_of(1, 1, static_cast<DenseActivation>(9)), "activation is 9"), "no error");
   Problem<float> p(dense_of(3, 4), 2, 2, true, 1);
   const auto bad = [&](auto change, const char* text) {
     DenseCall<float> call = p.call();
@@ -177,7 +189,7 @@ void check_errors() {
 
 int main() {
   unsigned seed = 1;
-  for (const Activation f : {Activation::identity, Activation::tanh, Activation::sigmoid, Activation::relu})
+  for (const DenseActivation f : functions)
     for (const std::int64_t inputs : {1, 7, 40})
       for (const std::int64_t outputs : {1, 8, 35})
         for (const bool bias : {false, true})
@@ -186,7 +198,7 @@ int main() {
             check_forward<double>(dense_of(inputs, outputs, f, bias), ragged, true, seed++);
             check_gradients(dense_of(inputs, outputs, f, bias), ragged, seed++);
           }
-  check_same_bits();
+  for (const DenseActivation f : functions) check_same_bits(f);
   check_errors();
   return done("dense");
 }

@@ -82,7 +82,7 @@ void check_round_trip(const std::vector<AnySpec>& specs) {
 void check_options() {
   const std::string path = path_of("options.safetensors");
   std::vector<AnySpec> specs{spec_of(Cell::rnn_relu, 3, 4, 2, true), spec_of(Cell::gru, 8, 5, 1, false, 0, false),
-                             spec_of(Cell::lstm, 5, 6, 1, false, 2), dense_of(2, 3, Activation::sigmoid, false)};
+                             spec_of(Cell::lstm, 5, 6, 1, false, 2), dense_of(2, 3, DenseActivation::sigmoid, false)};
   std::get<LayerSpec>(specs[0]).dropout = 0.125;
   std::get<LayerSpec>(specs[1]).bias = false;
   chain_of<float>(specs, 1)->save(path);
@@ -93,7 +93,7 @@ void check_options() {
   CHECK(gru.cell == Cell::gru && !gru.reset_after && !gru.bias && !gru.bidirectional, "GRU");
   CHECK(std::get<0>(blocks[2])->spec().proj_size == 2, "LSTM");
   const DenseSpec& dense = std::get<1>(blocks[3])->spec();
-  CHECK(dense.activation == Activation::sigmoid && !dense.bias && dense.output_size == 3, "Dense");
+  CHECK(dense.activation == DenseActivation::sigmoid && !dense.bias && dense.output_size == 3, "Dense");
   unlink(path.c_str());
 }
 
@@ -306,7 +306,7 @@ namespace {
 // test_files FOLDER: a model, an input and its output, for Python (tests/test_cpp.py).
 void write_for_python(const std::string& folder) {
   const auto model = chain_of<float>({spec_of(Cell::lstm, 3, 20, 2), spec_of(Cell::gru, 20, 9, 1, false, 0, false),
-                                      dense_of(9, 2, Activation::sigmoid)},
+                                      dense_of(9, 2, DenseActivation::softmax)},
                                      4);
   model->save(folder + "/model");
   const auto bytes = [](const std::vector<float>& v) {
@@ -321,7 +321,9 @@ int main(int argc, char** argv) {
   if (argc == 2) return write_for_python(argv[1]), 0;
   for (const LayerSpec& spec : all_cells(3, 5, 2, false)) {
     check_round_trip<float>({spec});
-    check_round_trip<double>({spec, dense_of(spec.output_size(), 2, Activation::tanh)});
+    check_round_trip<double>({spec, dense_of(spec.output_size(), 2, DenseActivation::tanh)});
+    check_round_trip<float>({spec, dense_of(spec.output_size(), 3, DenseActivation::softmax)});
+    check_round_trip<double>({spec, dense_of(spec.output_size(), 3, DenseActivation::log_softmax)});
   }
   check_options();
   check_inference();

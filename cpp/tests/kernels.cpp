@@ -1,9 +1,13 @@
-// The matrix product and layer normalisation of every ISA against a plain one in long double, for all tile heights and
-// both layouts, and its promise: the same bits however rows and panels are shared out.
+// The matrix product, layer normalisation and softmax of every ISA against plain ones in long double, for all tile
+// heights and both layouts, and the product's promise: the same bits however rows and panels are shared out.
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
+#include "gru_native/dense.h"
 #include "gru_native/runtime.h"
+#include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/memory.h"
 #include "tests/check.h"
@@ -195,6 +199,77 @@ void check_norms(const Kernels<T>& kernels, const char* isa) {
     for (const Index hidden : {2, 3, 7, 8, 9, 15, 16, 17, 40}) check_norm(kernels, isa, hidden, count);
 }
 
+template <class T>
+const ActivationKernels<T>& softmax_of(const Kernels<T>& kernels, bool logarithm) {
+  return kernels.activation[static_cast<int>(logarithm ? DenseActivation::log_softmax : DenseActivation::softmax)];
+}
+
+// One row in place, with NaN where it has ended.
+template <class T>
+void check_softmax(const Kernels<T>& kernels, const char* isa, Index n, double spread) {
+  const std::size_t size = static_cast<std::size_t>(n), whole = (size + 63) / 64 * 64;
+  const std::vector<T> a = random_numbers<T>(size, 1, spread), dy = random_numbers<T>(size, 2);
+  const long double top = *std::max_element(a.begin(), a.end());
+  long double sum = 0, along = 0, dy_sum = 0;
+  for (const T each : a) sum += std::exp(each - top);
+  const auto p = [&](std::size_t j) { return std::exp(a[j] - top) / sum; };
+  for (std::size_t j = 0; j < size; ++j) along += p(j) * dy[j], dy_sum += dy[j];
+  const auto compare = [&](const char* what, std::size_t j, T got, long double expected) {
+    CHECK(std::fabs(static_cast<double>(got - expected)) <=
+              (sizeof(T) == 4 ? 2e-6 : 1e-14) * (1 + std::fabs(static_cast<double>(expected))),
+          "%s n %td spread %g: %s[%zu] is %.17g, not %.17Lg", isa, n, spread, what, j, static_cast<double>(got),
+          expected);
+  };
+  for (const bool logarithm : {false, true}) {
+    const auto& f = softmax_of(kernels, logarithm);
+    std::vector<T> y(whole, T(NAN)), d(whole, T(NAN));
+    std::copy(a.begin(), a.end(), y.begin());
+    std::copy(dy.begin(), dy.end(), d.begin());
+    f.forward(y.data(), y.data(), n);
+    f.backward(y.data(), d.data(), d.data(), n);
+    for (std::size_t j = 0; j < size; ++j) {
+      compare("y", j, y[j], logarithm ? a[j] - top - std::log(sum) : p(j));
+      compare("da", j, d[j], logarithm ? dy[j] - p(j) * dy_sum : p(j) * (dy[j] - along));
+    }
+    const std::size_t lanes = static_cast<std::size_t>(kernels.lanes), end = (size + lanes - 1) / lanes * lanes;
+    for (std::size_t j = size; j < end; ++j) CHECK(y[j] == 0 && d[j] == 0, "%s n %td: padding is not 0", isa, n);
+  }
+}
+
+// As torch: e^-inf is exactly 0, and a row with a NaN or with inf, or of -inf alone, is NaN throughout.
+template <class T>
+void check_softmax_limits(const Kernels<T>& kernels, const char* isa, Index n, Index at, bool logarithm) {
+  constexpr T inf = std::numeric_limits<T>::infinity();
+  const auto row = [&](T others, T value) {
+    std::vector<T> a((static_cast<std::size_t>(n) + 63) / 64 * 64, others);
+    a[static_cast<std::size_t>(at)] = value;
+    softmax_of(kernels, logarithm).forward(a.data(), a.data(), n);
+    a.resize(static_cast<std::size_t>(n));
+    return a;
+  };
+  const T nothing = logarithm ? -inf : T(0);
+  std::vector<T> expected(static_cast<std::size_t>(n), nothing);
+  expected[static_cast<std::size_t>(at)] = logarithm ? T(0) : T(1);
+  CHECK(row(-inf, T(3)) == expected, "%s n %td: not all to %td", isa, n, at);
+  const std::vector<T> without = row(T(3), -inf);
+  for (Index j = 0; j < n; ++j)
+    CHECK((without[static_cast<std::size_t>(j)] == nothing) == (j == at), "%s n %td: %td without %td", isa, n, j, at);
+  for (const auto& [others, value] :
+       {std::pair(T(1), T(NAN)), std::pair(T(1), inf), std::pair(-inf, -inf), std::pair(-inf, inf)})
+    for (const T got : row(others, value)) CHECK(std::isnan(got), "%s n %td at %td: no NaN", isa, n, at);
+}
+
+template <class T>
+void check_softmaxes(const Kernels<T>& kernels, const char* isa) {
+  const FlushDenormals flush;  // as everywhere in the engine
+  for (Index n = 1; n <= 70; ++n) {
+    for (const double spread : {1., 1000.}) check_softmax(kernels, isa, n, spread);
+    for (const Index at : {Index(0), n / 2, n - 1})
+      for (const bool logarithm : {false, true})
+        if (n > 1) check_softmax_limits(kernels, isa, n, at, logarithm);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -203,6 +278,8 @@ int main() {
     check(isa->f64, isa->name);
     check_norms(isa->f32, isa->name);
     check_norms(isa->f64, isa->name);
+    check_softmaxes(isa->f32, isa->name);
+    check_softmaxes(isa->f64, isa->name);
   }
   return done("kernels");
 }

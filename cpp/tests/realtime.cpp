@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   for (std::int64_t layers = 1; layers <= 4; ++layers)
     for (const LayerSpec& spec : all_cells(2, 12, layers, false)) {
       check({spec}, 1);
-      check({spec, dense_of(spec.output_size(), 3, Activation::sigmoid)}, 1);
+      check({spec, dense_of(spec.output_size(), 3, DenseActivation::softmax)}, 1);
       check({spec, dense_of(spec.output_size(), 5), spec_of(Cell::gru, 5, 7), dense_of(7, 1)}, 2);
     }
   return done("realtime");

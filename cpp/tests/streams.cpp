@@ -118,10 +118,10 @@ int main() {
         check(chain_of<float>({spec}, 5), 1, 23);
         check(chain_of<float>({spec}, 5), 3, 23);
         check(chain_of<double>({spec}, 6), 2, 23);
-        check(chain_of<float>({spec, dense_of(spec.output_size(), 2, Activation::tanh)}, 7), 1, 23);
-        check(chain_of<double>(
-                  {dense_of(5, 3, Activation::relu), spec, dense_of(spec.output_size(), 19), spec_of(Cell::gru, 19, 4)},
-                  8),
+        check(chain_of<float>({spec, dense_of(spec.output_size(), 2, DenseActivation::log_softmax)}, 7), 1, 23);
+        check(chain_of<double>({dense_of(5, 3, DenseActivation::relu), spec, dense_of(spec.output_size(), 19),
+                                spec_of(Cell::gru, 19, 4)},
+                               8),
               2, 23);
       }
   check(chain_of<float>({spec_of(Cell::lstm, 1, 16), dense_of(16, 1)}, 9), 1, 700);  // more than one window

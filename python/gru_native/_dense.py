@@ -22,7 +22,11 @@ class DenseGradients(NamedTuple):
 
 
 class Dense(Weighted):
-    """y = f(W x + b) at every step; f is "identity", "tanh", "sigmoid" or "relu".
+    """y = f(W x + b) at every step.
+
+    f is "identity", "tanh", "sigmoid" or "relu", or of all output_size numbers of a step together
+    "softmax" or "log_softmax": these are defined as in torch.nn.functional, also for infinities,
+    and a NaN stays within its step.
 
     Weights as torch.nn.Linear: weight (output_size, input_size), bias (output_size,). They start
     uniform in +-1/sqrt(input_size), drawn from ``seed``.

@@ -13,6 +13,19 @@ ACTIVATIONS = {
 }
 
 
+def log_softmax(a):
+    """Along the last axis; the logarithm of the sum by pairs, as no other code here does it."""
+    return a - np.logaddexp.reduce(a, axis=-1, keepdims=True)
+
+
+def softmax(a):
+    return np.exp(log_softmax(a))
+
+
+# Of a row of a dense layer's outputs.
+ROW_ACTIVATIONS = {"softmax": softmax, "log_softmax": log_softmax}
+
+
 def leaky(a, alpha):
     return np.where(a < 0, alpha * a, a)
 

@@ -1,16 +1,24 @@
 // A dense layer: y = f(W x + b) at every step, the head of a recurrent network.
 #pragma once
-#include "gru_native/activation.h"
 #include "gru_native/layer.h"
 
 namespace gru_native {
+
+enum class DenseActivation {
+  identity,
+  tanh,
+  sigmoid,
+  relu,
+  softmax,     // e^a / sum of e^a over a row of outputs
+  log_softmax  // its logarithm
+};
 
 // `validate` throws std::invalid_argument, naming the field, if it makes no sense.
 struct DenseSpec {
   std::int64_t input_size = 0;
   std::int64_t output_size = 0;
   bool bias = true;
-  Activation activation = Activation::identity;
+  DenseActivation activation = DenseActivation::identity;
 
   GRU_NATIVE_API void validate() const;
 };

@@ -95,7 +95,7 @@ void run_model() {
   spec.hidden_size = 21;
   const auto lstm = std::make_shared<gru_native::Layer<T>>(spec);
   const auto dense =
-      std::make_shared<gru_native::Dense<T>>(gru_native::DenseSpec{21, 3, true, gru_native::Activation::tanh});
+      std::make_shared<gru_native::Dense<T>>(gru_native::DenseSpec{21, 3, true, gru_native::DenseActivation::softmax});
   Numbers numbers;
   for (const auto& weight : lstm->weights()) numbers.fill(weight.data, static_cast<std::size_t>(weight.size()));
   for (const auto& weight : dense->weights()) numbers.fill(weight.data, static_cast<std::size_t>(weight.size()));

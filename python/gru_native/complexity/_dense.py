@@ -6,9 +6,20 @@ from dataclasses import dataclass
 
 from .._dense import Dense
 from ._arguments import at_least
-from ._cells import activation
+from ._cells import Activation, activation
 from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
+
+# As in cpp/kernels/softmax.h, for each number of a row: maximum, a - max, exp, sum; y. The sum's
+# logarithm is taken once a row.
+SOFTMAX = Activation(
+    ops(select=1, add=2, exp=1) + ops(divide=1),
+    ops(multiply=1, add=1) + ops(add=1, multiply=1),  # sum of y dy; y (dy - sum)
+)
+LOG_SOFTMAX = Activation(
+    ops(select=1, add=2, exp=1) + ops(add=1),
+    ops(add=1) + ops(exp=1, multiply=1, add=1),  # sum of dy; dy - exp(y) sum
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,12 @@ class Linear:
         """The work of one call."""
         w, out = self.input_size, self.output_size
         product = (Product("output", out, w, rows),)
+        of_rows = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX}
+        f = of_rows.get(self.activation) or activation(self.activation)
+        log = ops(log=rows if self.activation == "log_softmax" else 0)
         return Passes(
-            Work(product, times(rows * out, activation(self.activation).forward)),
-            Work(
-                (Product("output", w, out, rows),),
-                times(rows * out, activation(self.activation).backward),
-            ),
+            Work(product, times(rows * out, f.forward) + log),
+            Work((Product("output", w, out, rows),), times(rows * out, f.backward)),
             Work(product, ops(add=rows * out if self.bias else 0)),
         )
 

@@ -10,11 +10,13 @@ import numpy as np
 from .._arguments import Function
 from .._weights import Array
 
-# Keras's name -> the core's, of dense layers.
-DENSE = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}
+# Keras's name -> the core's, everywhere.
+_COMMON = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}
+# Of dense layers.
+DENSE = {**_COMMON, "softmax": "softmax", "log_softmax": "log_softmax"}
 # Keras's name -> the core's function, inside a recurrence.
 RECURRENT: dict[str, Function] = {
-    **DENSE,
+    **_COMMON,
     "softsign": "softsign",
     "softplus": "softplus",
     "elu": "elu",
@@ -62,7 +64,7 @@ OUTPUT: dict[str, Callable[[Array], Array]] = {
 def keras_name(where: str, option: str, f: Any) -> str:
     """Keras's name of a function of the core. ValueError if Keras has none with these numbers."""
     wanted = "elu" if f == ("elu", 1.0) else f
-    for name, function in RECURRENT.items():
+    for name, function in {**RECURRENT, **DENSE}.items():
         if function == wanted:
             return name
     raise ValueError(f"{where} has {option}={f!r}, which Keras's layers do not have")

@@ -20,6 +20,7 @@ from .._dense import Dense
 from .._layers import _USUAL, GRU, LSTM, RNN
 from .._weights import Array
 from ._functions import onnx_functions
+from ._fusion import ACTIVATIONS
 from ._model import PathLike
 from ._operators import BLOCKS, PEEPHOLES
 
@@ -29,7 +30,7 @@ _EXPRESSIBLE = {
     *("nonlinearity", "gate_activation", "input_activation", "output_activation"),
     *("candidate_activation", "activation_clip", "peephole", "coupled_gates", "reset_after"),
 }
-_DENSE = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu"}
+_DENSE = {name: op for op, name in ACTIVATIONS.items()}
 
 
 def export(

@@ -15,7 +15,7 @@ import numpy as np
 
 from .._dense import Dense
 from .._layers import LSTM
-from ._fusion import ACTIVATIONS, DENSE, make_dense
+from ._fusion import ACTIVATIONS, DENSE, ROW_WISE, is_on_rows, make_dense, with_activation
 from ._glue import axes_of, integers, new_shape, slices, split_sizes
 from ._model import Node
 from ._program import RECURRENT, Program, named, tensors_of
@@ -35,9 +35,8 @@ from ._values import (
 
 Rule: TypeAlias = Callable[..., list[Any] | None]  # None: it does not apply
 _RULES: dict[str, Rule] = {}
-_ROW_WISE = ("Softmax", "LogSoftmax")  # these and functions of one number may end a chain
-_ENDS = (
-    *(*_ROW_WISE, "Relu", "Tanh", "Sigmoid", "LeakyRelu", "Elu", "HardSigmoid", "Selu"),
+_ENDS = (  # what may end a chain, of one number or of a row
+    *(*ACTIVATIONS, "LeakyRelu", "Elu", "HardSigmoid", "Selu"),
     *("ThresholdedRelu", "Softplus", "Softsign"),
 )
 _MOVES = (  # what may be done to final states
@@ -225,15 +224,13 @@ def _closed(x: Any, dense: Dense) -> Features:
 def _end(node: Node, x: Value) -> list[Any] | None:
     if not isinstance(x, Features) or not x.blocks or not x.complete:
         return None
+    if not is_on_rows(node, len(x.axes)):
+        return None
     last = _open_dense(x)
     if last is not None and node.op in ACTIVATIONS:
-        bias = last.weights["bias"] if last.bias else None
-        return [_closed(x, make_dense(last.weights["weight"], bias, ACTIVATIONS[node.op]))]
-    axis = node.attributes.get("axis", -1 if node.opset >= 13 else 1)
-    if node.op in _ROW_WISE and axis not in (-1, len(x.axes) - 1):
-        return None
+        return [_closed(x, with_activation(last, ACTIVATIONS[node.op]))]
     # on rows, as the end of a chain has them
-    on_rows = {**node.attributes, "axis": 1} if node.op in _ROW_WISE else node.attributes
+    on_rows = {**node.attributes, "axis": 1} if node.op in ROW_WISE else node.attributes
     return [replace(x, blocks=(*x.blocks, node._replace(attributes=on_rows)))]
 
 

@@ -12,7 +12,8 @@ from .._weights import Array
 from ._model import Node
 
 DENSE = "Dense"  # the op of a node that stands for a whole layer; ONNX has none of that name
-ACTIVATIONS = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+ROW_WISE = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
+ACTIVATIONS = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid", **ROW_WISE}
 
 
 def fuse(
@@ -42,7 +43,8 @@ def fuse(
                 gone.add(end.outputs)
                 after = consumer.get(end.outputs[0])
         activation = "identity"
-        if after is not None and after.op in ACTIVATIONS:
+        rank = 2 if node.op == "Gemm" else None  # of a MatMul's result only the call knows it
+        if after is not None and after.op in ACTIVATIONS and is_on_rows(after, rank):
             activation, end = ACTIVATIONS[after.op], after
             gone.add(end.outputs)
         fused = node._replace(op=DENSE, inputs=(x,), outputs=end.outputs, attributes={})
@@ -80,9 +82,24 @@ def _bias(add: Node, product: str, constants: Mapping[str, Array], size: int) ->
     return bias if bias is not None and bias.shape == (size,) else None
 
 
+def is_on_rows(node: Node, rank: int | None) -> bool:
+    """Whether a node computes each row by itself, if its input has so many axes."""
+    if node.op not in ROW_WISE:
+        return True
+    # before opset 13 all axes from this one on were one
+    axis = node.attributes.get("axis", -1 if node.opset >= 13 else 1)
+    return axis == -1 or (rank is not None and axis == rank - 1)
+
+
 def make_dense(weight: Array, bias: Array | None, activation: str) -> Dense:
     """A layer with these weights, in the shapes that Dense has."""
     outputs, inputs = weight.shape
     dense = Dense(inputs, outputs, bias=bias is not None, activation=activation, dtype=weight.dtype)
     dense.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
     return dense
+
+
+def with_activation(dense: Dense, activation: str) -> Dense:
+    """The same layer with another function."""
+    bias = dense.weights["bias"] if dense.bias else None
+    return make_dense(dense.weights["weight"], bias, activation)

@@ -60,13 +60,16 @@ class Model:
     def layer(self, *, logits: bool = False) -> Block | Chain:
         """What computes the model's first output as a layer or a chain, with copies of its weights.
 
-        A model that takes the last step only gives a layer that returns all. With ``logits`` a
-        Softmax at the end is left out, and whatever else comes behind the last layer. Raises
-        ValueError, naming the node, for a model that is no chain of recurrent and dense layers, or
-        that has another output from layers of its own.
+        A model that takes the last step only gives a layer that returns all. Functions that
+        ``gru_native.Dense`` has, Softmax and LogSoftmax among them, are part of a dense layer
+        before them. With ``logits`` a softmax at the end is left out, and whatever else comes
+        behind the last layer. Raises ValueError, naming the node, for a model that is no chain of
+        recurrent and dense layers, or that has another output from layers of its own.
         """
         found = self._recognise()
-        if found.tail and not flag("logits", logits):
+        if flag("logits", logits):
+            return found.logits()
+        if found.tail:
             raise ValueError(
                 f"{found.tail[0].label} is no layer; logits=True leaves out what is behind the last"
             )

@@ -19,6 +19,7 @@ from .._dense import Dense
 from .._layers import GRU, LSTM, RNN
 from .._weights import Array
 from ._follow import follow
+from ._fusion import ROW_WISE, with_activation
 from ._glue import OPERATORS
 from ._model import Node, shown
 from ._program import Program
@@ -34,6 +35,15 @@ class Recognition:
     layer: Block | Chain
     tail: tuple[Node, ...]
     backward: str  # the label of a node that runs in both directions, "" if there is none
+
+    def logits(self) -> Block | Chain:
+        """The layer or chain without a softmax at its end."""
+        blocks = self.layer.blocks if isinstance(self.layer, Chain) else (self.layer,)
+        last = blocks[-1]
+        if not isinstance(last, Dense) or last.activation not in ROW_WISE.values():
+            return self.layer
+        blocks = (*blocks[:-1], with_activation(last, "identity"))
+        return blocks[0] if len(blocks) == 1 else Chain(blocks)
 
     def stream(self, batch_size: int) -> Any:
         if self.backward:

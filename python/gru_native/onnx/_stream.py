@@ -16,8 +16,8 @@ from ._recognition import Recognition
 class ModelStream:
     """One step or one chunk of a model after the other, the state kept: ``y_t = stream(x_t)``.
 
-    As the stream of a layer, which it is, with the model's last functions (Softmax and so on)
-    behind it.
+    As the stream of a layer, which it is, with the functions behind it that no layer has (Elu, or
+    Softmax of what is no dense layer).
     """
 
     def __init__(self, model: Recognition, batch_size: int) -> None:

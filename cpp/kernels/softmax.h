@@ -1,0 +1,77 @@
+// Functions of a row a of n numbers:
+//   softmax      y = e / sum of e, e = exp(a - max of a)          da = y (dy - sum of y dy)
+//   log_softmax  y = a - max of a - log(sum of e)                 da = dy - exp(y) (sum of dy)
+// In place if need be. What lies past the row's end is 0 in every result.
+#pragma once
+#include "kernels/norm.h"
+
+namespace gru_native::GRU_NATIVE_ISA {
+
+template <class T>
+RowShape row_of(Index n) {
+  return {(n + CellLanes<T>::size - 1) / CellLanes<T>::size, n, 1};
+}
+
+// A NaN that is not a[0] is passed over: the sum will have it.
+template <class T>
+CellLanes<T> largest(const T* a, Index n) {
+  using V = CellLanes<T>;
+  V top(a[0]);
+  const auto take = [&top](V other) { top = where_less(top, other, other, top); };
+  Index i = 0;
+  GRU_NATIVE_COUNTING(units_at_hand = V::size);
+  for (; i + V::size <= n; i += V::size) take(V::load(a + i));
+  top = max_of_lanes(top);
+  GRU_NATIVE_COUNTING(units_at_hand = 1);
+  for (; i < n; ++i) take(V(a[i]));
+  return top;
+}
+
+template <class T, class F>
+EIGEN_ALWAYS_INLINE void store_row(T* y, Index n, const F& f) {
+  using V = CellLanes<T>;
+  for (Index i = 0; i < n; i += V::size) {
+    GRU_NATIVE_COUNTING(units_at_hand = min(V::size, n - i));
+    only_units(f(i), n - i).store(y + i);
+  }
+}
+
+template <class T>
+void softmax_forward(const T* a, T* y, Index n) {
+  using V = CellLanes<T>;
+  const V top = largest(a, n);
+  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) {
+    const V e = exp(V::load(a + at) - top);
+    e.store(y + at);
+    return e;
+  }));
+  store_row(y, n, [&](Index at) { return V::load(y + at) / sum; });
+}
+template <class T>
+void softmax_backward(const T* y, const T* dy, T* da, Index n) {
+  using V = CellLanes<T>;
+  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) { return V::load(y + at) * V::load(dy + at); }));
+  store_row(da, n, [&](Index at) { return V::load(y + at) * (V::load(dy + at) - sum); });
+}
+
+template <class T>
+void log_softmax_forward(const T* a, T* y, Index n) {
+  using V = CellLanes<T>;
+  const V top = largest(a, n);
+  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) {
+    const V d = V::load(a + at) - top;
+    d.store(y + at);
+    return exp(d);
+  }));
+  GRU_NATIVE_COUNTING(units_at_hand = 1);
+  const V log_sum = log(sum);
+  store_row(y, n, [&](Index at) { return V::load(y + at) - log_sum; });
+}
+template <class T>
+void log_softmax_backward(const T* y, const T* dy, T* da, Index n) {
+  using V = CellLanes<T>;
+  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) { return V::load(dy + at); }));
+  store_row(da, n, [&](Index at) { return V::load(dy + at) - exp(V::load(y + at)) * sum; });
+}
+
+}  // namespace gru_native::GRU_NATIVE_ISA
