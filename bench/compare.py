@@ -20,6 +20,7 @@ import machine
 import native
 import ours
 import peers
+import placement
 import problem
 import progress
 import report
@@ -71,6 +72,8 @@ def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
         threads = ",".join(map(str, given.threads))
         options = ["--cells", ",".join(given.cells), "--threads", threads]
         run.steps = native.run("step", *options, *(["--quick"] if given.quick else []))["steps"]
+        if max(given.threads) > 1:
+            run.placement = placement.Placement()
     except native.BuildError as error:
         run.notes.append(f"left out: limits of the machine and steps in C++. {error}")
     finally:
@@ -100,7 +103,9 @@ def _case(
     if full:
         same = problem.Problem(full)
         runners += [ours.runner(same, n, rows.FULL_BATCH) for n in given.threads]
-    timings = timing.measure(runners, given.seconds, 2 if given.quick else ROUNDS, tick)
+    least = 2 if given.quick else ROUNDS
+    ready = run.placement.wait if run.placement else lambda: None
+    timings = timing.measure(runners, given.seconds, least, tick, ready)
     return rows.make(case, runners, timings, given.threads, run.limits, run.steps)
 
 
@@ -148,6 +153,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             "A row is beyond the limit, which is impossible: something else ran while the limits "
             "were measured. Measure again."
         )
+    if run.placement:
+        run.placement.close()
+        if said := run.placement.note():
+            notes.append(said)
     console.print(table.of_targets(run.targets()).rich())
     paths = report.write(run, given.out)
     for note in notes:

@@ -2,12 +2,10 @@
 // each level of the memory, by one core and by all at once; how long two cores take to hear from each other. Prints
 // JSON. Each figure is the best of many short runs: a limit is what the machine can do, not what it does while
 // something disturbs it.
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,7 +15,11 @@
 #include <thread>
 #include <vector>
 
+#include "cores.h"
+
 namespace {
+
+using namespace cores;
 
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64, chains = 24;
@@ -30,8 +32,6 @@ constexpr int vector_bytes = 16, chains = 12;  // no FMA here: a multiplication 
 #endif
 typedef float V __attribute__((vector_size(vector_bytes)));
 constexpr int lanes = vector_bytes / sizeof(float);
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 constexpr double long_enough = 0.001;  // seconds: of one run
 
@@ -68,50 +68,6 @@ void read_block(const V* p, long vectors, long passes) {
   }
   for (long k = 1; k < sums; ++k) sum[0] += sum[k];
   sink = sum[0][0];
-}
-
-// The processors that this process may use.
-std::vector<int> processors() {
-  std::vector<int> list;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-      if (CPU_ISSET(cpu, &set)) list.push_back(cpu);
-  if (list.empty()) list.push_back(0);
-  return list;
-}
-
-void pin(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  sched_setaffinity(0, sizeof set, &set);
-}
-
-// Nanoseconds for two cores to hear from each other: each writes a line of its own and waits for the other's. How far
-// apart the processors of a virtual machine lie is not theirs to know, and may change from minute to minute.
-double handover_between(int one, int other) {
-  struct alignas(128) Line {
-    std::atomic<long> round{0};
-  } lines[2];
-  constexpr long rounds = 20000, batches = 25;
-  double best = 1;
-  const auto meet = [&](int mine) {
-    pin(mine == 0 ? one : other);
-    for (long batch = 0, round = 0; batch < batches; ++batch) {
-      const double begin = now();
-      for (const long end = round + rounds; round < end;) {
-        lines[mine].round.store(++round, std::memory_order_release);
-        while (lines[1 - mine].round.load(std::memory_order_acquire) < round) {
-        }
-      }
-      if (mine == 0) best = std::min(best, (now() - begin) / rounds);
-    }
-  };
-  std::thread second(meet, 1), first(meet, 0);
-  first.join();
-  second.join();
-  return best * 1e9;
 }
 
 // work(core, amount) on the first `cores` processors at once: the best rate of all together over `repeats` runs, in
@@ -160,7 +116,7 @@ class Machine {
     return rate;
   }
 
-  double handover() const { return cores() > 1 ? handover_between(cpus_[0], cpus_[1]) : 0; }
+  double handover() const { return cores() > 1 ? handover_ns(cpus_[0], cpus_[1], 25) : 0; }
 
  private:
   std::vector<int> cpus_;

@@ -49,7 +49,7 @@ def limit_parts(case: Case, limits: Limits, threads: int) -> complexity.Roofline
     """What the two bounds ask for, and the level from which a step's weights come."""
     return complexity.roofline(
         case.flops,
-        [complexity.Weights(BYTES * i, BYTES * r) for i, r in case.layers()],
+        [complexity.Weights(BYTES * i, BYTES * r, case.directions) for i, r in case.layers()],
         case.seq_len,
         limits,
         threads,
@@ -71,11 +71,11 @@ def limit_seconds(case: Case, limits: Limits, threads: int) -> float:
     (forward, and back in dh = dG W). It reads at the measured rate of the nearest level that holds
     the share, with all cores in use reading at once: a cache of its own (L1, L2) holds it if the
     share is no larger than the cache; the last, shared cache if the shares of all cores together
-    are not. The layers of a stack come one after the other, each cycling over its own share only:
-    the kindest order there is. The input weights are read once a call, for all steps together,
-    from the level that holds a core's share of all weights of the stack. With seq_len = 1 each
-    call is one step, so the recurrent weights, too, come from the level that holds all of these;
-    but a call without a state needs none of them at its first step.
+    are not. The layers of a stack come one after the other, each cycling over its own share only,
+    and so do two directions on one core: the kindest order there is. The input weights are read
+    once a call, for all steps together, from the level that holds a core's share of all weights of
+    the stack. With seq_len = 1 each call is one step, so the recurrent weights, too, come from the
+    level that holds all of these; but a call without a state needs none of them at its first step.
 
     Neither bound counts x, y, the state or hand-over between cores.
     """

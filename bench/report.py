@@ -13,6 +13,7 @@ import table
 import targets
 from cases import GROUPS
 from limits import Limits
+from placement import Placement
 from rows import Row, Step
 from targets import Target
 
@@ -28,6 +29,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     checks: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    placement: Placement | None = None  # where the processors are, while rows are timed
 
     @property
     def main_threads(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from problem import Runner
 
 Tick = Callable[[float], None]  # told how much of the work is done, 0 to 1
+Ready = Callable[[], None]  # returns when a round may begin
 
 SAMPLE = 100e-6  # seconds: shorter calls are timed several at once
 TURN = (0.002, 0.060)  # seconds: the least and most that a runner is timed before the next
@@ -105,6 +106,7 @@ def measure(
     budget: float,
     least_rounds: int,
     tick: Tick = lambda _: None,
+    ready: Ready = lambda: None,
 ) -> list[Timing]:
     """Time all runners for about `budget` seconds together, and in at least so many rounds.
 
@@ -121,6 +123,7 @@ def measure(
     rounds = 0
     try:
         while rounds < least_rounds or time.perf_counter() - begin < budget:
+            ready()
             shuffle(order)
             for done, k in enumerate(order):
                 samples[k] += _turn(runners[k], seconds)

@@ -345,6 +345,8 @@ def test_least_time(tmp_path):
     large = complexity.count(complexity.RNN(20, 40), 10, 1, state=True).roofline(limits, 2)
     assert large.weights == pytest.approx(4 * (800 + 10 * 1600) / 2 / 7.5)
     assert large.bound == "memory"
+    both = complexity.RNN(1, 12, bidirectional=True)  # 576 bytes at each step and direction
+    assert complexity.count(both, 10, 1, state=True).roofline(limits).level == "L2"
     for bad in ("[]", "{", '{"limits": null}', '{"limits": {"isa": 1}}'):
         path.write_text(bad)
         with pytest.raises(ValueError, match=r"limits|JSON"):

@@ -9,7 +9,7 @@ namespace gru_native::GRU_NATIVE_ISA {
 
 template <class T>
 RowShape row_of(Index n) {
-  return {(n + CellLanes<T>::size - 1) / CellLanes<T>::size, n, 1};
+  return {(n + CellLanes<T>::size - 1) / CellLanes<T>::size, n};
 }
 
 // A NaN that is not a[0] is passed over: the sum will have it.
@@ -40,7 +40,7 @@ template <class T>
 void softmax_forward(const T* a, T* y, Index n) {
   using V = CellLanes<T>;
   const V top = largest(a, n);
-  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) {
+  const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) {
     const V e = exp(V::load(a + at) - top);
     e.store(y + at);
     return e;
@@ -50,7 +50,7 @@ void softmax_forward(const T* a, T* y, Index n) {
 template <class T>
 void softmax_backward(const T* y, const T* dy, T* da, Index n) {
   using V = CellLanes<T>;
-  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) { return V::load(y + at) * V::load(dy + at); }));
+  const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) { return V::load(y + at) * V::load(dy + at); }));
   store_row(da, n, [&](Index at) { return V::load(y + at) * (V::load(dy + at) - sum); });
 }
 
@@ -58,7 +58,7 @@ template <class T>
 void log_softmax_forward(const T* a, T* y, Index n) {
   using V = CellLanes<T>;
   const V top = largest(a, n);
-  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) {
+  const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) {
     const V d = V::load(a + at) - top;
     d.store(y + at);
     return exp(d);
@@ -70,7 +70,7 @@ void log_softmax_forward(const T* a, T* y, Index n) {
 template <class T>
 void log_softmax_backward(const T* y, const T* dy, T* da, Index n) {
   using V = CellLanes<T>;
-  const V sum(sum_row<T>(row_of<T>(n), [&](Index at, int) { return V::load(dy + at); }));
+  const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) { return V::load(dy + at); }));
   store_row(da, n, [&](Index at) { return V::load(dy + at) - exp(V::load(y + at)) * sum; });
 }
 

@@ -124,7 +124,7 @@ class Count:
         work = self.forward + self.backward if flag("training", training) else self.forward
         return roofline(
             work.flops * (width // 4),
-            [Weights(width * w.once, width * w.every_step) for w in self.reads],
+            [Weights(width * w.once, width * w.every_step, w.directions) for w in self.reads],
             self.steps,
             limits,
             threads,

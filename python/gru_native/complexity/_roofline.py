@@ -93,10 +93,14 @@ class Limits:
 
 
 class Weights(NamedTuple):
-    """Bytes of one layer's matrices: those that are read once a call, and those of every step."""
+    """Bytes of one layer's matrices: those that are read once a call, and those of every step.
+
+    ``directions`` share both and do not wait for each other.
+    """
 
     once: float
     every_step: float
+    directions: int = 1
 
 
 @dataclass(frozen=True)
@@ -138,19 +142,20 @@ def roofline(
     the call a core reads its share of them ``steps`` times, in each of ``passes`` (training has
     two: forward, and back in dh = dG W); ``spared``: but for the first step. It reads at the rate
     of the nearest level that holds the share. The layers of a stack come one after the other, each
-    cycling over its own share only. What is read once a call comes from the level that holds all
-    weights. With one step each call cycles over all of them.
+    cycling over its own share only, and so do two directions on one core. What is read once a call
+    comes from the level that holds all weights. With one step each call cycles over all of them.
     """
     at_least("threads", threads, 1)
     cores = limits.used(threads)
-    shares = [Weights(w.once / cores, w.every_step / cores) for w in layers]
+    shares = [Weights(w.once / cores, w.every_step / cores, w.directions) for w in layers]
     reads = steps * passes - spared
     whole = sum(w.once + w.every_step for w in shares)
     if spared and steps == 1:
         whole = sum(w.once for w in shares)
     seconds, slowest = 0.0, 0.0
     for w in shares:
-        cycle = whole if steps == 1 else w.every_step  # read again and again
+        # What is read again and again.
+        cycle = whole if steps == 1 else w.every_step * cores / max(cores, w.directions)
         seconds += reads * w.every_step / limits.read_rate(cycle, threads)
         seconds += w.once / limits.read_rate(whole, threads)
         slowest = max(slowest, cycle)

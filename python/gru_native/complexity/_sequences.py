@@ -251,7 +251,11 @@ class Recurrent:
         every += self.output_size * n if self.proj_size else 0
         every += self.recurrent_gates * self.recurrent_gates
         return [
-            Weights(self.directions * c.input * n * self.inputs(layer), self.directions * every)
+            Weights(
+                self.directions * c.input * n * self.inputs(layer),
+                self.directions * every,
+                self.directions,
+            )
             for layer in range(self.num_layers)
         ]
 
