@@ -1,7 +1,9 @@
 """What the LSTM's variants cost beside the plain cell: python bench/variants.py [--seconds 4].
 
 All variants of one shape are timed in turn, round after round. "by MAC" is the ratio of the times
-for one multiply-add of the products: a cell that lacks a gate has fewer of them.
+for one multiply-add of the products: a cell that lacks a gate has fewer of them. "by weight of a
+step" is that for one of the recurrent weights, which each step reads: with one sequence, this and
+not the multiplying is what takes a step's time.
 """
 
 from __future__ import annotations
@@ -16,23 +18,30 @@ from timing import measure
 
 import gru_native
 
-SIZE = 256
+SIZES = (64, 256)
 STEPS = 100
 BATCHES = (1, 32)
 PLAIN = "NP"  # Greff's name of the cell without peepholes
 
-LAYERS: dict[str, Callable[[], gru_native.LSTM]] = {
-    name: lambda name=name: gru_native.LSTM.variant(name, SIZE, SIZE, seed=1)  # type: ignore[misc]
-    for name in (PLAIN, "V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG")
-} | {
-    "clip": lambda: gru_native.LSTM(SIZE, SIZE, cell_clip=50.0, seed=1),
-    "relu": lambda: gru_native.LSTM(SIZE, SIZE, input_activation="relu", seed=1),
-}
+
+def layers_of(size: int) -> dict[str, gru_native.LSTM]:
+    named = (PLAIN, "V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "FGR")
+    layers = {name: gru_native.LSTM.variant(name, size, size, seed=1) for name in named}
+    layers["clip"] = gru_native.LSTM(size, size, cell_clip=50.0, seed=1)
+    layers["relu"] = gru_native.LSTM(size, size, input_activation="relu", seed=1)
+    layers["layer norm"] = gru_native.LSTM(size, size, layer_norm=True, seed=1)
+    return layers
 
 
 def multiply_adds(layer: gru_native.LSTM) -> int:
     """Of the products, for one row at one step."""
     return sum(w.size for w in layer.weights.values() if w.ndim == 2)
+
+
+def step_weights(layer: gru_native.LSTM) -> int:
+    """Of the recurrent products."""
+    names = ("weight_hh_l0", "weight_rr_l0")
+    return sum(w.size for name, w in layer.weights.items() if name in names)
 
 
 def inference(layer: gru_native.LSTM, x: Array) -> Runner:
@@ -47,18 +56,23 @@ def training(layer: gru_native.LSTM, x: Array) -> Runner:
     return Runner("", 0, call, lambda: {"y": layer(x)[0]})
 
 
-def table(batch: int, kind: Callable[[gru_native.LSTM, Array], Runner], seconds: float) -> None:
-    layers = {name: make() for name, make in LAYERS.items()}
-    x = np.random.default_rng(2).standard_normal((STEPS, batch, SIZE), np.float32)
+def table(
+    size: int, batch: int, kind: Callable[[gru_native.LSTM, Array], Runner], seconds: float
+) -> None:
+    layers = layers_of(size)
+    x = np.random.default_rng(2).standard_normal((STEPS, batch, size), np.float32)
     timings = measure([kind(layer, x) for layer in layers.values()], seconds, 5)
-    plain, macs = timings[0].median, multiply_adds(layers[PLAIN])
-    print(f"\n{kind.__name__}, T={STEPS} B={batch} H={SIZE}\n")
-    print("| variant | us a call | quartiles | / plain | by MAC |\n| --- | --: | --: | --: | --: |")
+    plain = layers[PLAIN]
+    print(f"\n{kind.__name__}, T={STEPS} B={batch} H={size}\n")
+    print("| variant | us a call | quartiles | / plain | by MAC | by weight of a step |")
+    print("| --- | --: | --: | --: | --: | --: |")
     for (name, layer), t in zip(layers.items(), timings, strict=True):
-        ratio = t.median / plain
+        ratio = t.median / timings[0].median
+        by_mac = ratio * multiply_adds(plain) / multiply_adds(layer)
+        by_weight = ratio * step_weights(plain) / step_weights(layer)
         print(
             f"| {name} | {t.median * 1e6:.0f} | {t.lower * 1e6:.0f} to {t.upper * 1e6:.0f} "
-            f"| {ratio:.2f} | {ratio * macs / multiply_adds(layer):.2f} |"
+            f"| {ratio:.2f} | {by_mac:.2f} | {by_weight:.2f} |"
         )
 
 
@@ -74,8 +88,9 @@ def main() -> None:
         f"{where['cpu']}, {where['isa']}, {gru_native.get_num_threads()} threads, {where['date']}"
     )
     for kind in (inference, training):
-        for batch in BATCHES:
-            table(batch, kind, options.seconds)
+        for size in SIZES:
+            for batch in BATCHES:
+                table(size, batch, kind, options.seconds)
 
 
 if __name__ == "__main__":

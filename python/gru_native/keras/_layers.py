@@ -32,13 +32,19 @@ class Layer(ABC):
     def _run(self, x: Any, mask: Array | None) -> Masked:
         """Output and its mask, as in a Sequential."""
 
+    def _slots(self) -> list[Slot]:
+        """The cells whose weights these are, in Keras's order."""
+        return []
+
     def _tensors(self) -> Iterator[tuple[str, Array]]:
         """Path, relative to the layer's group in a Keras file, and array, in Keras's order."""
-        return iter(())
+        for slot in self._slots():
+            yield from slot.tensors()
 
     def _assign(self, arrays: Iterator[Array]) -> None:
         """Set the weights, which have been checked, to the next arrays, in Keras's order."""
-        return None
+        for slot in self._slots():
+            slot.assign(arrays)
 
     def _sizes(self) -> tuple[int | None, int | None]:
         """Numbers a step that it reads and gives; None: any, and as many as it reads."""
@@ -172,14 +178,6 @@ class Recurrent(Layer):
     def _slots(self) -> list[Slot]:
         places = zip(self.spec.cell_paths(), self.spec.cells, self.layers, strict=True)
         return [Slot(path, cell, layer, "_l0") for path, cell, layer in places]
-
-    def _tensors(self) -> Iterator[tuple[str, Array]]:
-        for slot in self._slots():
-            yield from slot.tensors()
-
-    def _assign(self, arrays: Iterator[Array]) -> None:
-        for slot in self._slots():
-            slot.assign(arrays)
 
     def _sizes(self) -> tuple[int | None, int | None]:
         return self.input_size, self.spec.cells[-1].units
@@ -346,14 +344,6 @@ class Bidirectional(Layer):
                 own = self.directions[d]._slots()
                 slots += [slot._replace(path=group + slot.path) for slot in own]
         return slots
-
-    def _tensors(self) -> Iterator[tuple[str, Array]]:
-        for slot in self._slots():
-            yield from slot.tensors()
-
-    def _assign(self, arrays: Iterator[Array]) -> None:
-        for slot in self._slots():
-            slot.assign(arrays)
 
     def _sizes(self) -> tuple[int | None, int | None]:
         sizes = [spec.cells[-1].units for spec in self.specs]
