@@ -10,7 +10,9 @@
 
 namespace cores {
 
-inline double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+inline double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // The processors that this process may use.
 inline std::vector<int> processors() {
