@@ -114,4 +114,4 @@ def test_distributed_data_parallel(tmp_path):
     program = tmp_path / "parallel.py"
     program.write_text(PARALLEL)
     done = run_program(program, port)
-    assert done.stdout.split() == ["fine", "fine"], done.stderr
+    assert done.stdout.count("fine") == 2, done.stderr  # their lines may run together
