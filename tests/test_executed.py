@@ -186,9 +186,10 @@ def test_gates_that_recur_layer_norm_and_zoneout(seed):
         options["zoneout_cell"] = pick(rng, 0.0, 0.3)
         gates = pick(rng, *EVERY_GATE_SET)
         options |= {name: value for name, value in vars(gates).items() if name != "peephole"}
-        if gates.gate_recurrence:
-            options |= {"zoneout": 0.0, "zoneout_cell": 0.0}
         options["peephole"] &= gates.peephole
+        options["proj_size"] = int(rng.integers(hidden)) * int(rng.integers(2))
+        if options["proj_size"]:
+            options["nonrecurrent_proj_size"] = int(rng.integers(3))
     else:
         kind = gru_native.GRU
         options["reset_after"] = options["layer_norm"] or bool(rng.integers(2))

@@ -38,6 +38,9 @@ KINDS = {
     "lstm_norm": ("lstm", {"layer_norm": True}, (0.3, 0.4)),
     "gru_norm": ("gru", {"layer_norm": True}, (0.3, 0.0)),
     "lstm_proj_c": ("lstm", {"proj_size": 3, "nonrecurrent_proj_size": 2}, (0.0, 0.4)),
+    "lstm_proj": ("lstm", {"proj_size": 3, "nonrecurrent_proj_size": 2}, (0.3, 0.4)),
+    "lstm_norm_proj": ("lstm", {"proj_size": 4, "layer_norm": True}, (0.3, 0.0)),
+    "lstm_gates": ("lstm", {"variant": Variant(gate_recurrence=True)}, (0.3, 0.4)),
 }
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS)
 
@@ -238,7 +241,6 @@ def test_errors():
     refused("zoneout is nan", lambda: gru(3, 4, zoneout=float("nan")))
     refused("zoneout_cell is 2", lambda: lstm(3, 4, zoneout_cell=2))
     refused("zoneout is a str", lambda: gru(3, 4, zoneout="much"), TypeError)
-    refused("0 with a proj_size", lambda: lstm(3, 4, proj_size=2, zoneout=0.5))
     refused("zoneout is 0.5", lambda: gru_native.RTRL(gru(3, 4, zoneout=0.5)))
     refused("zoneout_cell is 0.5", lambda: gru_native.RTRL(lstm(3, 4, zoneout_cell=0.5)))
     with pytest.raises(TypeError):

@@ -58,7 +58,7 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   if (spec.lstm.peephole) dpeephole_ = arena.take<T>(blocks_ * 3 * lanes_);
   const Index widest = std::max(
       {Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_, Index(spec.recurrent_gates())});
-  if (zoneout_.h.active()) kept_h_ = of_batch(units);
+  if (zoneout_.h.active() && !projects_) kept_h_ = of_batch(units);
   if (zoneout_.c.active()) kept_c_ = of_batch(units);
   zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
 }
@@ -83,7 +83,7 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
 template <class T>
 void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
   if (zoneout_.c.active()) zoneout_.c.backward(dc_, kept_c_, b.rows, units, time_, t);
-  if (!zoneout_.h.active()) return;
+  if (!kept_h_.base) return;
   for (Index row = 0; b.dy.base && row < b.rows; ++row) {
     const T* const dy = row_at(b.dy, row);
     GRU_NATIVE_EXECUTED(add, units.end - units.begin);
@@ -141,7 +141,9 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
         }
       }
     };
-    gather(mine_state.begin * lanes_, std::min(mine_state.end * lanes_, state_));  // the dh that this member wrote
+    const Share recurring = units_of(mine_state, lanes_, state_);
+    gather(recurring.begin, recurring.end);  // the dh that this member wrote
+    if (zoneout_.h.active()) zoneout_.h.backward(dr, dh_, b.rows, recurring, time_, t);  // dh: what is kept
     const Share mine_p = share_of(outputs_ - state_, lanes_, member, crew.size());
     gather(state_ + mine_p.begin, state_ + mine_p.end);
     crew.barrier(member);
@@ -170,7 +172,8 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
     crew.barrier(member);
   }
   if (zones) add_kept(b.rows, units);
-  transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, !projects_, b.rows, mine_state, t);
+  const bool add = !projects_ || zoneout_.h.active();
+  transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, add, b.rows, mine_state, t);
   if (gates_recur) {
     const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
     transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);

@@ -134,9 +134,9 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
       }
 }
 
-// h = W_hr m, and a copy to y.
+// h = W_hr m
 template <class T>
-void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const {
+void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Share blocks) const {
   Product<T> p = second_;
   p.panel_begin = weights_.second.panel_begin(blocks.begin);
   p.panel_end = weights_.second.panel_end(blocks.end);
@@ -145,17 +145,18 @@ void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Ro
   p.start = {zeros_, 0, nullptr};
   p.acc = {h.base, h.stride, nullptr};
   kernels_.product(p);
-  const Index begin = blocks.begin * lanes_, count = std::min(blocks.end * lanes_, outputs_) - begin;
-  if (y.base && count > 0)
-    for (Index row = 0; row < rows; ++row) std::copy_n(h.base + row * h.stride + begin, count, row_at(y, row) + begin);
 }
 
-// Zoneout of h, and only then a copy to y.
+// Zoneout of what recurs of h, and only then a copy to y: for steps that leave both to the engine.
 template <class T>
-void DirectionForward<T>::zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const {
-  zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), units, time_, t);
+void DirectionForward<T>::finish(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share columns) const {
+  if (zoneout_.h.active()) {
+    const Share recurring{std::min(columns.begin, state_), std::min(columns.end, state_)};
+    zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), recurring, time_, t);
+  }
   for (Index row = 0; y.base && row < time_.alive(t); ++row)
-    std::copy(h.base + row * h.stride + units.begin, h.base + row * h.stride + units.end, row_at(y, row) + units.begin);
+    std::copy(h.base + row * h.stride + columns.begin, h.base + row * h.stride + columns.end,
+              row_at(y, row) + columns.begin);
 }
 
 // h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
@@ -244,16 +245,17 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     };
     if (!cell_.output_forward) zone_c();
     const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
-    if (zoneout_.h.active() && makes_h) zone_h(h_prev, h, y, t, mine_units);
+    if (zoneout_.h.active() && makes_h && !projects_) finish(h_prev, h, y, t, mine_units);
     crew.barrier(member);
     if (cell_.output_forward) {
       norm_->output(s, row - gates_first, mine);
-      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
+      if (zoneout_.h.active() && !projects_) finish(h_prev, h, y, t, mine_units);
       crew.barrier(member);
       zone_c();  // all members have read all of c
     }
     if (projects_) {
-      project(s.rows, {s.u.base, s.u.stride}, h, y, mine_out);
+      project(s.rows, {s.u.base, s.u.stride}, h, mine_out);
+      finish(h_prev, h, y, t, units_of(mine_out, lanes_, outputs_));
       crew.barrier(member);
     } else if (cell_.candidate.count > 0) {
       Step<T> second = s;
@@ -266,7 +268,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
       second.product.acc = s.product.acc;
       second.product.start = s.product.start;
       cell_.candidate_forward(second);
-      if (zoneout_.h.active()) zone_h(h_prev, h, y, t, mine_units);
+      if (zoneout_.h.active()) finish(h_prev, h, y, t, mine_units);
       crew.barrier(member);
     }
   }

@@ -51,8 +51,8 @@ class DirectionForward {
   void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
   void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
-  void project(Index rows, Matrix<const T> m, Matrix<T> h, Rows<T> y, Share blocks) const;
-  void zone_h(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share units) const;
+  void project(Index rows, Matrix<const T> m, Matrix<T> h, Share blocks) const;
+  void finish(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share columns) const;
 
   const LayerSpec& spec_;
   const Kernels<T>& kernels_;

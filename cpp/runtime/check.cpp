@@ -159,10 +159,6 @@ void LayerSpec::validate() const {
   check_probability("dropout", dropout);
   check_probability("zoneout", zoneout);
   check_probability("zoneout_cell", zoneout_cell);
-  if ((zoneout > 0 || zoneout_cell > 0) && lstm.gate_recurrence)
-    refuse("gate_recurrence", "True", "neither zoneout nor zoneout_cell with it");
-  if (zoneout > 0 && proj_size > 0)
-    refuse("zoneout", std::to_string(zoneout), "0 with a proj_size: h is then projected");
   if (zoneout_cell > 0 && cell != Cell::lstm)
     throw std::invalid_argument("zoneout_cell is an option of the LSTM; expected none for another cell");
 

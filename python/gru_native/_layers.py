@@ -310,13 +310,13 @@ class LSTM(_Recurrent[tuple[Array, Array]]):
       where gates are missing; and h = o tanh(N(c) + b_c) with gain_c_l{k}, bias_c_l{k}
       (hidden_size,), the latter only with bias. Gains start at 1.
 
-    zoneout is that of h, zoneout_cell the same for c; h is made of the c from before it, as in the
-    paper.
+    zoneout is that of h (with proj_size of r, which is what recurs), zoneout_cell the same for c;
+    h is made of the c from before it, as in the paper. Gates that recur are no state to it.
 
     Raises ValueError, naming the argument, for an option that has no meaning beside the others:
     coupled_gates without both gates, peephole without any, gate_recurrence without all three (or
-    with coupled_gates), nonrecurrent_proj_size without proj_size, zoneout with it, either zoneout
-    with gate_recurrence; for a cell_clip that is not above 0 and finite; for unknown activations.
+    with coupled_gates), nonrecurrent_proj_size without proj_size; for a cell_clip that is not above
+    0 and finite; for unknown activations.
     """
 
     proj_size: int

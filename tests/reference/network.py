@@ -185,7 +185,8 @@ def scan(spec, w, x, state, zones, reverse, hold=False, mask=None):
                 m * s + (1 - m) * s_new for m, s, s_new in zip(m, state, after, strict=True)
             )
             if spec.zoneout[0]:
-                out = after[0]
+                n = spec.recurrent_size
+                out = np.concatenate([after[0][:n], out[n:]])
             kept = kept, m
         h[t], state, saved[t] = out, after, kept
     return h, state, saved
@@ -207,7 +208,11 @@ def scan_backward(spec, w, saved, dh, dstate, reverse, hold=False):
             kept, zones = saved[t]
             past = [m * d for m, d in zip(zones, dstate, strict=True)]
             if spec.zoneout[0]:
-                past[0], dout = past[0] + zones[0] * dout, (1 - zones[0]) * dout
+                recurs = np.zeros_like(past[0])  # what the output asks of the state that it is
+                n = spec.recurrent_size
+                recurs[:n] = dout[:n]
+                past[0] = past[0] + zones[0] * recurs
+                dout = np.concatenate([((1 - zones[0]) * recurs)[:n], dout[n:]])
             dnew = tuple((1 - m) * d for m, d in zip(zones, dstate, strict=True))
             dx[t], dstate, dw = cell_backward(spec, w, kept, dout, dnew)
             dstate = tuple(d + p for d, p in zip(dstate, past, strict=True))
@@ -252,6 +257,7 @@ def forward(
                 w = cell_weights(weights, layer, direction)
                 first = tuple(part[row, b] for part in initial)
                 ones = [np.ones((length, size)) for size in spec.state_sizes]
+                ones[0][:, spec.recurrent_size :] = 0  # gates that recur
                 zones = [p * one for p, one in zip(spec.zoneout, ones, strict=False)]
                 if masks is not None:
                     zones = [zone[:length, b] for zone in masks[row]]

@@ -38,7 +38,7 @@ struct LayerSpec {
   bool reset_after = true;     // GRU only: reset after the recurrent product (PyTorch) or before it (papers)
   double dropout = 0;          // between layers, in training only
   double zoneout = 0;  // in training each number of h stays as it was with this probability; in inference h is
-                       // the expectation of that. Not with proj_size
+                       // the expectation of that. With proj_size: of r
   double zoneout_cell = 0;  // LSTM only: the same of c
   LstmVariant lstm;  // LSTM only
   bool layer_norm = false;  // LSTM, GRU: W x and U h-, and the LSTM's c on its way out, normalised (Ba et al. 2016)

@@ -205,4 +205,6 @@ def zoneout(training: bool, rate: float) -> Operations:
     return ops() if rate >= 1 else ops(multiply=2, add=2)
 
 
-ZONEOUT_BACKWARD = ops(multiply=2, add=2)  # m d, (1 - m) d, and m d added behind the cell
+ZONEOUT_BACKWARD = ops(multiply=2, add=1)  # m d and (1 - m) d
+# m d added to what comes back through the cell. Behind a projection its product begins with it.
+ZONEOUT_KEPT = ops(add=1)

@@ -14,6 +14,7 @@ from ._cells import (
     NORM_BACKWARD_ROW,
     NORM_ROW,
     ZONEOUT_BACKWARD,
+    ZONEOUT_KEPT,
     Cell,
     LstmOptions,
     gru,
@@ -238,10 +239,14 @@ class Recurrent:
 
     def _zoned(self, rows: int, training: bool) -> Passes:
         forward, backward = Counter[str](), Counter[str]()
-        for rate in self.zoneouts:
+        for rate, size in zip(self.zoneouts, (self.state_size, self.hidden_size), strict=True):
             if rate > 0:
-                forward += times(rows * self.hidden_size, zoneout(training, rate))
-                backward += times(rows * self.hidden_size, ZONEOUT_BACKWARD)
+                forward += times(rows * size, zoneout(training, rate))
+                backward += times(rows * size, ZONEOUT_BACKWARD)
+        if self.zoneouts[0] > 0 and not self.proj_size:
+            backward += times(rows * self.state_size, ZONEOUT_KEPT)
+        if self.zoneouts[1] > 0:
+            backward += times(rows * self.hidden_size, ZONEOUT_KEPT)
         return Passes(Work(elementwise=forward), Work(elementwise=backward))
 
     def reads(self) -> list[Weights]:
