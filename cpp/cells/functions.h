@@ -176,8 +176,13 @@ EIGEN_ALWAYS_INLINE V with_function(const ChosenActivation<NumberOf<V>>& f, cons
       case Activation::elu: return g(Elu<V>{alpha});
       case Activation::affine: return g(Affine<V>{alpha, beta});
       case Activation::scaled_tanh: return g(ScaledTanh<V>{alpha, beta});
-      default: return g(HardSigmoid<V>{alpha, beta});
+      case Activation::hard_sigmoid: return g(HardSigmoid<V>{alpha, beta});
+      case Activation::tanh:  // listed, so that the compiler misses a function that is new
+      case Activation::sigmoid:
+      case Activation::relu:
+      case Activation::identity: break;
     }
+    return g(Identity{});
   });
 }
 
