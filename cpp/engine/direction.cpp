@@ -180,6 +180,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
   const Share mine = share_of(blocks_, granule_, member, crew.size());
   const Share mine_out = projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, crew.size()) : mine;
   const Share mine_units = units_of(mine, lanes_, spec_.hidden_size);
+  const bool cell_finishes = !projects_ && !zoneout_.h.active();  // else finish() does
 
   // The input product of all these steps at once: their compact rows lie side by side.
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
@@ -208,7 +209,7 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     s.h_prev = {h_prev.base, h_prev.stride};
     s.u = tape_ && u_.base ? at_row(u_, row) : u_;
     s.h = projects_ ? s.u : h;
-    s.y = projects_ || zoneout_.h.active() ? Rows<T>{} : y;
+    s.y = cell_finishes ? y : Rows<T>{};
     if (tape_) {
       s.h_prev_saved = at_row(tape_->h_prev, row);
       if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
@@ -245,11 +246,11 @@ void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index e
     };
     if (!cell_.output_forward) zone_c();
     const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
-    if (zoneout_.h.active() && makes_h && !projects_) finish(h_prev, h, y, t, mine_units);
+    if (makes_h && !cell_finishes && !projects_) finish(h_prev, h, y, t, mine_units);
     crew.barrier(member);
     if (cell_.output_forward) {
       norm_->output(s, row - gates_first, mine);
-      if (zoneout_.h.active() && !projects_) finish(h_prev, h, y, t, mine_units);
+      if (!cell_finishes && !projects_) finish(h_prev, h, y, t, mine_units);
       crew.barrier(member);
       zone_c();  // all members have read all of c
     }
