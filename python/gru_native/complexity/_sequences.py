@@ -239,14 +239,14 @@ class Recurrent:
 
     def _zoned(self, rows: int, training: bool) -> Passes:
         forward, backward = Counter[str](), Counter[str]()
-        for rate, size in zip(self.zoneouts, (self.state_size, self.hidden_size), strict=True):
+        of_h, of_c = self.zoneouts
+        # Probability, units, and whether what is kept goes back past the cell.
+        states = [(of_h, self.state_size, not self.proj_size), (of_c, self.hidden_size, True)]
+        for rate, size, past_cell in states:
             if rate > 0:
                 forward += times(rows * size, zoneout(training, rate))
                 backward += times(rows * size, ZONEOUT_BACKWARD)
-        if self.zoneouts[0] > 0 and not self.proj_size:
-            backward += times(rows * self.state_size, ZONEOUT_KEPT)
-        if self.zoneouts[1] > 0:
-            backward += times(rows * self.hidden_size, ZONEOUT_KEPT)
+                backward += times(rows * size * past_cell, ZONEOUT_KEPT)
         return Passes(Work(elementwise=forward), Work(elementwise=backward))
 
     def reads(self) -> list[Weights]:
