@@ -5,12 +5,16 @@
 Rows are those of the benchmark's group "training". Each is timed as ``layer.forward`` and
 ``layer.backward`` on NumPy arrays; as the same through autograd; through autograd with weights that
 change before every step, as an optimizer changes them; and, for comparison, as torch.nn. All take
-turns. Outputs and gradients are compared before anything is timed.
+turns. Outputs and gradients are compared before anything is timed. The last column is what an
+autograd function that does nothing takes with the same tensors, right behind a direct step: a step
+leaves little of PyTorch's and Python's own code in the caches.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from typing import Any
 
 import cases
 import numpy as np
@@ -47,6 +51,32 @@ def autograd(problem: Problem, model: torch.nn.RNNBase, change: bool = False) ->
     return Runner("", 0, call, outputs)
 
 
+class _Nothing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, given: tuple[torch.Tensor, ...], *tensors: torch.Tensor) -> torch.Tensor:
+        ctx.given = given
+        return given[0].view_as(given[0])
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return None, *ctx.given[1:]
+
+
+def nothing_behind(direct: Runner, problem: Problem, repeats: int = 30) -> float:
+    """Seconds of an autograd function that does nothing, each behind a step: the median."""
+    model = _model(problem)
+    dy = torch.from_numpy(problem.dy)
+    tensors = [torch.from_numpy(problem.x).requires_grad_(), *model.parameters()]
+    given = (torch.zeros_like(dy), *(torch.zeros_like(t) for t in tensors))
+    seconds = []
+    for _ in range(repeats):
+        direct.call()
+        begin = time.perf_counter()
+        torch.autograd.grad(_Nothing.apply(given, *tensors), tensors, dy)
+        seconds.append(time.perf_counter() - begin)
+    return float(np.median(seconds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--budget", type=float, default=4.0, help="seconds for each row")
@@ -54,7 +84,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"{options.threads} threads, microseconds a step")
-    print(f"{'':28}{'direct':>9}{'autograd':>10}{'ratio':>7}{'changing':>10}{'torch.nn':>10}")
+    print(
+        f"{'':28}{'direct':>9}{'autograd':>10}{'ratio':>7}{'changing':>10}{'torch.nn':>10}"
+        f"{'nothing':>9}"
+    )
     worst = 0.0
     for case in cases.grid(("training",), ("lstm", "gru"), quick=False):
         problem = Problem(case)
@@ -72,7 +105,7 @@ def main() -> None:
         worst = max(worst, ratio)
         print(
             f"{case.name:28}{times[0]:9.0f}{times[1]:10.0f}{ratio:7.2f}"
-            f"{times[2]:10.0f}{times[3]:10.0f}",
+            f"{times[2]:10.0f}{times[3]:10.0f}{nothing_behind(direct, problem) * 1e6:9.0f}",
             flush=True,
         )
     print(f"largest ratio {worst:.2f}; wanted: at most {WANTED:.2f}")
