@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/layer_impl.h"
-#include "engine/matrices.h"
+#include "engine/sequence/layer_impl.h"
+#include "engine/matrix/matrices.h"
 #include "gru_native/gru_native.h"
 #include "runtime/denormals.h"
 

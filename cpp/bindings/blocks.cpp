@@ -5,7 +5,7 @@
 #include "bindings/arrays.h"
 #include "bindings/functions.h"
 #include "bindings/module.h"
-#include "runtime/check.h"
+#include "spec/validation.h"
 
 namespace gru_native::bindings {
 namespace {

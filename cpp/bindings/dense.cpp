@@ -5,8 +5,8 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
-#include "engine/dense.h"
-#include "runtime/names.h"
+#include "engine/model/dense.h"
+#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {

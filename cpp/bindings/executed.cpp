@@ -1,5 +1,5 @@
-// Only in the instrumented build: what calls have executed (runtime/executed.h).
-#include "runtime/executed.h"
+// Only in the instrumented build: what calls have executed (simd/executed.h).
+#include "simd/executed.h"
 
 #include "bindings/module.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/names.h"
+#include "spec/names.h"
 
 namespace gru_native::bindings {
 

@@ -3,7 +3,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
-#include "runtime/names.h"
+#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {

@@ -5,7 +5,7 @@
 #include "bindings/functions.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
-#include "runtime/names.h"
+#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {

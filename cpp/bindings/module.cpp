@@ -1,7 +1,7 @@
 // The Python module: a table of contents.
 #include "bindings/module.h"
 
-#include "runtime/executed.h"
+#include "simd/executed.h"
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled core of gru_native.";

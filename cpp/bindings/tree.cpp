@@ -5,7 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
-#include "engine/forest.h"
+#include "engine/tree/forest.h"
 
 namespace gru_native::bindings {
 namespace {

@@ -2,7 +2,7 @@
 //   mean = sum of a / n      scale = 1 / sqrt(sum of (a - mean)^2 / n + 1e-5)
 //   y = (a - mean) * scale
 #pragma once
-#include "kernels/cell_lanes.h"
+#include "simd/cell_lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 

@@ -1,6 +1,7 @@
 // What a cell sees of one block of units at one step. V is a vector of lanes; every cell is written on it.
 #pragma once
-#include "kernels/cell_lanes.h"
+#include "cells/options.h"
+#include "simd/cell_lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 

@@ -3,14 +3,10 @@
 // member functions on purpose: an inline function shared by objects that are compiled under different -m
 // flags would be merged by the linker into one copy, and that copy may not run on this CPU.
 #pragma once
-#include <cstddef>
-
-#include "gru_native/activation.h"
-#include "runtime/executed.h"
+#include "cells/options.h"
+#include "simd/executed.h"
 
 namespace gru_native {
-
-using Index = std::ptrdiff_t;
 
 // A list of rows: row i begins at base + (offset ? offset[i] : i * stride). Strides are in elements.
 template <class T>
@@ -46,24 +42,6 @@ template <class T>
 struct Matrix {
   T* base;
   Index stride;
-};
-
-// A function that is chosen when the program runs. clipped: a is held within [-limit, limit] before it.
-template <class T>
-struct ChosenActivation {
-  Activation kind;
-  bool clipped;
-  T limit, alpha, beta;
-};
-
-// What a cell may leave open until the program runs.
-template <class T>
-struct CellOptions {
-  ChosenActivation<T> input;  // of the cell's input (LSTM: g, GRU: n, RNN: h)
-  ChosenActivation<T> output; // of c before it goes out
-  ChosenActivation<T> gate;
-  T clip;                     // limit of |c|
-  const T* peephole;          // [block][i, f, o][lane]; or nullptr
 };
 
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
@@ -103,12 +81,6 @@ struct BackStep {
   Matrix<T> dgates_x, dgates_h, dgates_u;  // out: as the input, recurrent and second product see the pre-activations
   Matrix<T> dgates_r;         // out, gate recurrence: of i f o once more, side by side
 };
-
-// Which of a unit's slots a product fills.
-struct Slots {
-  int first, count;
-};
-inline constexpr int max_slots = 4;
 
 // Layer normalisation. Sums run over all blocks of a row, results are of [block_begin, block_end). What was normalised
 // is [block][count][lane], as are its gain, its bias and their gradients.

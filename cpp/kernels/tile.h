@@ -1,6 +1,7 @@
 // The innermost loop of everything: a tile of R rows by C vectors of columns stays in registers while k runs.
 #pragma once
-#include "kernels/lanes.h"
+#include "kernels/table.h"
+#include "simd/lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 

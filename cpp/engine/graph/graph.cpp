@@ -1,0 +1,280 @@
+#include "engine/graph/graph.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/matrix/matrices.h"
+#include "engine/sequence/stack_forward.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+
+Messages shape_of(const GraphSpec& spec) {
+  return {spec.hidden_size, spec.num_edge_types, spec.inputs() - spec.hidden_size};
+}
+
+// Rows in which the last kind of edge may write whole panels.
+template <class T>
+Matrix<T> matrix(Arena& arena, Index rows, Index columns) {
+  const Index stride = padded_stride(columns + panel_columns<T>(), sizeof(T));
+  return {arena.take<T>(rows * stride), stride};
+}
+
+template <class T>
+void check_call(const GraphSpec& spec, const GraphCall<T>& call) {
+  const auto refuse = [](const std::string& text) { throw std::invalid_argument(text); };
+  if (call.nodes < 1) refuse("annotations has " + std::to_string(call.nodes) + " nodes; expected at least one");
+  if (call.annotation_size < 1 || call.annotation_size > spec.hidden_size)
+    refuse("annotations has " + std::to_string(call.annotation_size) +
+           " columns; expected 1 to hidden_size=" + std::to_string(spec.hidden_size));
+  if (call.edges < 0) refuse("edge_index has " + std::to_string(call.edges) + " edges; expected 0 or more");
+  if (call.adjacency && (call.graphs < 1 || call.nodes % call.graphs != 0))
+    refuse("adjacency is of " + std::to_string(call.graphs) + " graphs; expected a divisor of " +
+           std::to_string(call.nodes) + " nodes");
+  const double columns = static_cast<double>(spec.kinds()) * static_cast<double>(spec.hidden_size) + 1024;
+  const double rows = static_cast<double>(spec.num_steps) * static_cast<double>(call.nodes);
+  if (rows * columns > static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024)
+    refuse("num_steps=" + std::to_string(spec.num_steps) + " for " + std::to_string(call.nodes) +
+           " nodes would be larger than memory can be; expected smaller sizes");
+}
+
+}  // namespace
+
+template <class T>
+GatedGraph<T>::Impl::Impl(const GraphSpec& s) : spec(s) {
+  gru.cell = Cell::gru;
+  gru.input_size = spec.inputs();
+  gru.hidden_size = spec.hidden_size;
+  gru.reset_after = spec.reset_after;
+  gru.validate();
+  const std::int64_t hidden = spec.hidden_size;
+  edge = store.add("weight_edge", {spec.kinds(), hidden, hidden});
+  if (spec.bias == MessageBias::edge) bias = store.add("bias_edge", {spec.kinds(), hidden});
+  if (spec.bias == MessageBias::node) bias = store.add("bias_node", {spec.inputs()});
+  gru_at.ih = store.add("weight_ih", {3 * hidden, spec.inputs()});
+  gru_at.hh = store.add("weight_hh", {3 * hidden, hidden});
+  gru_at.bias_ih = store.add("bias_ih", {3 * hidden});
+  gru_at.bias_hh = store.add("bias_hh", {3 * hidden});
+}
+
+template <class T>
+GatedGraph<T>::GatedGraph(const GraphSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>(spec);
+  commit();
+}
+template <class T>
+GatedGraph<T>::~GatedGraph() = default;
+template <class T>
+const GraphSpec& GatedGraph<T>::spec() const {
+  return impl_->spec;
+}
+template <class T>
+const std::vector<Weight<T>>& GatedGraph<T>::weights() const {
+  return impl_->store.list();
+}
+
+template <class T>
+void GatedGraph<T>::commit() {
+  const auto& store = impl_->store;
+  const GraphSpec& spec = impl_->spec;
+  const Index hidden = spec.hidden_size, lanes = kernels_for<T>().lanes, columns = spec.kinds() * hidden;
+  auto packed = std::make_shared<PackedGraph<T>>();
+  packed->gru = pack(impl_->gru, store.list(), {impl_->gru_at});
+  packed->edge = pack_rows<T>(columns, 1, hidden, lanes,
+                              [&](int, Index column) { return store.data(impl_->edge) + column * hidden; });
+  packed->edge_transposed = transpose(packed->edge, lanes, divide_up(columns, lanes));
+  packed->message_start = Buffer<T>(columns + panel_columns<T>());
+  packed->sum_start = Buffer<T>(spec.inputs() + panel_columns<T>());
+  if (spec.bias == MessageBias::edge) std::copy_n(store.data(impl_->bias), columns, packed->message_start.data());
+  if (spec.bias == MessageBias::node) std::copy_n(store.data(impl_->bias), spec.inputs(), packed->sum_start.data());
+  impl_->store.replace(packed);
+}
+
+template <class T>
+void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, typename GraphTape<T>::Impl* tape) const {
+  check_call(spec, call);
+  const EdgeLists own_edges = tape || call.adjacency ? EdgeLists()
+                                                     : EdgeLists(call.nodes, spec.num_edge_types, call.edges,
+                                                                 call.source, call.target, call.type);
+  const EdgeLists& edges = tape ? tape->edges : own_edges;
+  const DenseLinks<T> dense =
+      call.adjacency ? DenseLinks<T>(call.graphs, call.nodes / call.graphs, call.adjacency) : DenseLinks<T>();
+  const auto packed = tape ? tape->packed : store.packed();
+  const Timeline own_time(spec.num_steps, call.nodes, nullptr);
+  const Timeline& time = tape ? tape->time : own_time;
+  const auto lease = store.lease();
+  Arena& scratch = *lease;
+  Arena& kept = tape ? *tape->arena : scratch;
+
+  const Index nodes = call.nodes, hidden = spec.hidden_size;
+  const Matrix<T> m = matrix<T>(scratch, nodes, spec.kinds() * hidden);
+  const Matrix<T> a = matrix<T>(kept, tape ? time.rows : nodes, spec.inputs());
+  if (tape) tape->a = a;
+  const Matrix<T> h = matrix<T>(scratch, nodes, hidden);
+  T* const initial = scratch.take_zeroed<T>(nodes * hidden);
+  for (Index v = 0; v < nodes; ++v) {
+    std::copy_n(call.annotations + v * call.annotation_size, call.annotation_size, initial + v * hidden);
+    std::copy_n(initial + v * hidden, hidden, h.base + v * h.stride);
+  }
+  DirectionForward<T> direction(gru, *packed->gru, packed->gru->forward[0], time, false, 1,
+                                tape ? &tape->direction : nullptr, kept);
+  direction.load_state(initial, nullptr);
+  typename DirectionForward<T>::Io io{};
+  io.x = {a.base, a.stride, nullptr};
+  io.x_window = !tape;
+  io.y = h.base;
+  io.y_compact = io.y_window = true;
+  io.y_batch = h.stride;
+
+  const Messages shape = shape_of(spec);
+  Product<T> messages = product_of(packed->edge, kernels_for<T>().lanes, 1, 0);
+  messages.a = {h.base, h.stride, nullptr};
+  messages.start = {packed->message_start.data(), 0, nullptr};
+  messages.acc = {m.base, m.stride, nullptr};
+  messages.row_end = nodes;
+  TeamLease team(useful_threads(gru, time.rows, time.seq_len));
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share panels = share_of(packed->edge.panels, 1, rank, crew.size());
+    const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
+    for (Index t = 0; t < time.seq_len; ++t) {
+      Product<T> p = messages;
+      p.panel_begin = panels.begin;
+      p.panel_end = panels.end;
+      kernels_for<T>().product(p);
+      crew.barrier(rank);
+      const Matrix<T> a_t = from_row(a, tape ? time.first(t) : 0);
+      if (call.adjacency) dense.gather(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
+      else edges.gather<T>(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
+      crew.barrier(rank);
+      direction.run(io, t, t + 1, rank, crew);
+    }
+  });
+  direction.advance(time.seq_len);
+  direction.store_state(call.h, nullptr);
+}
+
+template <class T>
+void GatedGraph<T>::forward(const GraphCall<T>& call) const {
+  impl_->forward(call, nullptr);
+}
+
+template <class T>
+std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphCall<T>& call) const {
+  check_call(impl_->spec, call);
+  const GraphSpec& spec = impl_->spec;
+  auto tape = std::make_unique<typename GraphTape<T>::Impl>(impl_->store.begin_tape());
+  tape->annotation_size = call.annotation_size;
+  tape->time = Timeline(spec.num_steps, call.nodes, nullptr);
+  if (call.adjacency) {
+    const Index numbers = call.nodes * spec.kinds() * (call.nodes / call.graphs);
+    T* const copy = tape->arena->template take<T>(numbers);
+    std::copy_n(call.adjacency, numbers, copy);
+    tape->dense = DenseLinks<T>(call.graphs, call.nodes / call.graphs, copy);
+  } else {
+    tape->edges = EdgeLists(call.nodes, spec.num_edge_types, call.edges, call.source, call.target, call.type);
+  }
+  impl_->forward(call, tape.get());
+  return std::make_shared<const GraphTape<T>>(std::move(tape));
+}
+
+template <class T>
+void GatedGraph<T>::check(const GraphTape<T>& tape) const {
+  impl_->store.check(tape.impl());
+}
+
+template <class T>
+void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<T>& call) const {
+  check(tape_);
+  const auto& tape = tape_.impl();
+  const GraphSpec& spec = impl_->spec;
+  const PackedGraph<T>& packed = *tape.packed;
+  const Timeline& time = tape.time;
+  const auto lease = impl_->store.lease();
+  Arena& arena = *lease;
+  const Index nodes = time.batch, hidden = spec.hidden_size, columns = spec.kinds() * hidden;
+  const Matrix<T> da = matrix<T>(arena, time.rows, spec.inputs());
+  const Matrix<T> dm = matrix<T>(arena, time.rows, columns);
+  const Matrix<T> dh = matrix<T>(arena, nodes, hidden);  // what reaches h(t-1) through messages
+  const T* const zeros = arena.take_zeroed<T>(hidden + panel_columns<T>());
+  DirectionBackward<T> back(impl_->gru, *packed.gru, 0, time, false, tape.direction, arena);
+
+  TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len));
+  Crew crew(team.size());
+  std::vector<T*> scratch;
+  const Index widest = std::max<Index>(spec.inputs(), hidden);
+  for (int i = 0; i < team.size(); ++i)
+    scratch.push_back(arena.take<T>(std::max(back.gradient_scratch(widest, team.size()),
+                                             outer_scratch<T>(largest_share(columns, team.size()), widest))));
+  const Messages shape = shape_of(spec);
+
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
+    typename DirectionBackward<T>::Io io{};
+    io.dy = call.dh;
+    io.dy_batch = hidden;
+    for (Index t = time.seq_len - 1; t >= 0; --t) {
+      const Matrix<T> da_t = from_row(da, time.first(t)), dm_t = from_row(dm, time.first(t));
+      back.step_back(io, t, da_t, rank, crew);
+      crew.barrier(rank);
+      if (tape.dense.graphs() > 0) tape.dense.scatter(shape, read_only(da_t), dm_t, mine, zeros);
+      else tape.edges.template scatter<T>(shape, read_only(da_t), dm_t, mine);
+      multiply(packed.edge_transposed, rows_from(dm_t, 0), {zeros, 0, nullptr}, dh, mine);
+      crew.barrier(rank);
+      io.dy = dh.base;
+      io.dy_batch = dh.stride;
+    }
+    if (call.dannotations) GRU_NATIVE_EXECUTED(add, (mine.end - mine.begin) * tape.annotation_size);
+    if (call.dannotations)
+      for (Index v = mine.begin; v < mine.end; ++v)
+        for (Index k = 0; k < tape.annotation_size; ++k)
+          call.dannotations[v * tape.annotation_size + k] =
+              back.dh().base[v * back.dh().stride + k] + dh.base[v * dh.stride + k];
+
+    const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
+    const WeightIndex& at = impl_->gru_at;
+    back.weight_gradients(tape.a, spec.inputs(),
+                          {gradient(at.ih), gradient(at.hh), gradient(at.bias_ih), gradient(at.bias_hh)}, scratch[rank],
+                          rank, crew.size());
+    const auto same = [](Index column) { return column; };
+    T* const dbias = gradient(impl_->bias);
+    const bool on_edges = spec.bias == MessageBias::edge;
+    outer(Outer<T>{time.rows, read_only(dm), read_only(tape.direction.h_prev), hidden, gradient(impl_->edge),
+                   on_edges ? dbias : nullptr},
+          share_of(columns, outer_granule, rank, crew.size()), scratch[rank], same);
+    if (!on_edges && dbias)
+      outer(Outer<T>{time.rows, read_only(da), {}, 0, nullptr, dbias},
+            share_of(spec.inputs(), outer_granule, rank, crew.size()), scratch[rank], same);
+  });
+}
+
+template <class T>
+GraphTape<T>::GraphTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+GraphTape<T>::~GraphTape() = default;
+template <class T>
+std::int64_t GraphTape<T>::nodes() const {
+  return impl_->time.batch;
+}
+template <class T>
+std::int64_t GraphTape<T>::annotation_size() const {
+  return impl_->annotation_size;
+}
+template <class T>
+std::int64_t GraphTape<T>::graphs() const {
+  return impl_->dense.graphs();
+}
+
+template class GatedGraph<float>;
+template class GatedGraph<double>;
+template class GraphTape<float>;
+template class GraphTape<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,226 @@
+#include "gru_native/readout.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "engine/matrix/matrices.h"
+#include "engine/matrix/weights.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+namespace {
+
+template <class T>
+const ActivationKernels<T>& outer_tanh() {
+  return kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
+}
+
+template <class T>
+struct PackedReadout {
+  PackedMatrix<T> both, transposed;  // columns: f, padded to whole vectors, then g
+  Buffer<T> start;                   // biases
+  Index units = 0;                   // of f
+};
+
+template <class T>
+void check_call(const ReadoutSpec& spec, const ReadoutCall<T>& call) {
+  const auto text = [](std::int64_t n) { return std::to_string(n); };
+  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+  if (call.nodes < 1) throw std::invalid_argument("h has " + text(call.nodes) + " nodes; expected at least one");
+  if (call.graphs < 1 || static_cast<double>(call.graphs) * static_cast<double>(spec.output_size + 1024) > most)
+    throw std::invalid_argument("num_graphs is " + text(call.graphs) +
+                                "; expected at least 1, and no more than memory");
+  for (std::int64_t v = 0; call.graph && v < call.nodes; ++v)
+    if (call.graph[v] < 0 || call.graph[v] >= call.graphs)
+      throw std::invalid_argument("graph[" + text(v) + "] is " + text(call.graph[v]) + "; expected 0 to " +
+                                  text(call.graphs - 1) + " (num_graphs=" + text(call.graphs) + ")");
+}
+
+}  // namespace
+
+template <class T>
+struct GraphReadout<T>::Impl {
+  ReadoutSpec spec;
+  WeightStore<T, PackedReadout<T>> store;
+  int f, g, bias_f, bias_g;
+
+  const GatedKernels<T>& kernels() const { return kernels_for<T>().gated[static_cast<int>(spec.kind)]; }
+  Index columns() const { return spec.hidden_size + spec.annotation_size; }
+  bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
+  int threads(Index nodes) const {
+    return useful_threads(2.0 * double(nodes) * double(columns()) * double(spec.output_size));
+  }
+};
+
+template <class T>
+struct ReadoutTape<T>::Impl : TapeOf<PackedReadout<T>> {
+  explicit Impl(TapeOf<PackedReadout<T>> base) : TapeOf<PackedReadout<T>>(std::move(base)) {}
+
+  Index nodes = 0, graphs = 0;
+  std::vector<std::int64_t> graph;  // [nodes]; empty: all 0
+  Matrix<T> z{}, a{}, y{};          // y: of graphs
+
+  Index graph_of(Index v) const { return graph.empty() ? 0 : graph[static_cast<std::size_t>(v)]; }
+};
+
+template <class T>
+GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>();
+  impl_->spec = spec;
+  impl_->f = impl_->store.add("weight_f", {spec.output_size, impl_->columns()});
+  impl_->g = impl_->store.add("weight_g", {spec.output_size, impl_->columns()});
+  impl_->bias_f = impl_->store.add("bias_f", {spec.output_size});
+  impl_->bias_g = impl_->store.add("bias_g", {spec.output_size});
+  commit();
+}
+template <class T>
+GraphReadout<T>::~GraphReadout() = default;
+template <class T>
+const ReadoutSpec& GraphReadout<T>::spec() const {
+  return impl_->spec;
+}
+template <class T>
+const std::vector<Weight<T>>& GraphReadout<T>::weights() const {
+  return impl_->store.list();
+}
+
+template <class T>
+void GraphReadout<T>::commit() {
+  const Impl& r = *impl_;
+  const Index outputs = r.spec.output_size, depth = r.columns(), lanes = kernels_for<T>().lanes;
+  auto packed = std::make_shared<PackedReadout<T>>();
+  packed->units = round_up(outputs, lanes);
+  packed->both = pack_rows<T>(packed->units + outputs, 1, depth, lanes, [&](int, Index column) -> const T* {
+    if (column < outputs) return r.store.data(r.f) + column * depth;
+    return column < packed->units ? nullptr : r.store.data(r.g) + (column - packed->units) * depth;
+  });
+  packed->transposed = transpose(packed->both, lanes, 2 * packed->units / lanes);
+  packed->start = Buffer<T>(2 * packed->units + 4 * lanes);
+  std::copy_n(r.store.data(r.bias_f), outputs, packed->start.data());
+  std::copy_n(r.store.data(r.bias_g), outputs, packed->start.data() + packed->units);
+  impl_->store.replace(packed);
+}
+
+template <class T>
+std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall<T>& call) const {
+  const Impl& r = *impl_;
+  check_call(r.spec, call);
+  auto tape = std::make_unique<typename ReadoutTape<T>::Impl>(r.store.begin_tape());
+  tape->nodes = call.nodes;
+  tape->graphs = call.graphs;
+  if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
+  const PackedReadout<T>& packed = *tape->packed;
+  const auto scratch = r.store.lease();
+  const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
+  const Matrix<T> z = tape->z = take_matrix<T>(*tape->arena, call.nodes, r.columns());
+  const Matrix<T> a = tape->a = take_matrix<T>(*tape->arena, call.nodes, 2 * packed.units);
+  const Matrix<T> sums = tape->y = take_zeroed_matrix<T>(*tape->arena, call.graphs, packed.units);
+  const Matrix<T> p = take_matrix<T>(*scratch, call.nodes, packed.units);
+
+  TeamLease team(r.threads(call.nodes));
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      std::copy_n(call.h + v * hidden, hidden, from_row(z, v).base);
+      std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
+    }
+    multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
+    r.kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
+    if (!r.sums()) {
+      for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
+      return;
+    }
+    crew.barrier(rank);
+    const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
+    for (Index v = 0; v < call.nodes; ++v) {
+      T* const sum = from_row(sums, tape->graph_of(v)).base;
+      GRU_NATIVE_EXECUTED(add, units.end - units.begin);
+      for (Index k = units.begin; k < units.end; ++k) sum[k] += from_row(p, v).base[k];
+    }
+    for (Index g = 0; g < call.graphs; ++g) {
+      T* const sum = from_row(sums, g).base;
+      if (units.begin < units.end)
+        outer_tanh<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
+      for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
+    }
+  });
+  return std::make_shared<const ReadoutTape<T>>(std::move(tape));
+}
+
+template <class T>
+void GraphReadout<T>::check(const ReadoutTape<T>& tape) const {
+  impl_->store.check(tape.impl());
+}
+
+template <class T>
+void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwardCall<T>& call) const {
+  check(tape_);
+  const Impl& r = *impl_;
+  const auto& tape = tape_.impl();
+  const PackedReadout<T>& packed = *tape.packed;
+  const auto lease = r.store.lease();
+  Arena& arena = *lease;
+  const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
+  const Matrix<T> da = take_matrix<T>(arena, tape.nodes, 2 * packed.units);
+  const Matrix<T> dp = take_zeroed_matrix<T>(arena, tape.nodes, packed.units);  // its padding stays 0
+  const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
+  const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
+  TeamLease team(r.threads(tape.nodes));
+  Crew crew(team.size());
+  std::vector<T*> scratch;
+  for (int i = 0; i < team.size(); ++i)
+    scratch.push_back(arena.take<T>(outer_scratch<T>(largest_share(outputs, team.size()), r.columns())));
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      T* const to = from_row(dp, v).base;
+      const Index from = r.sums() ? tape.graph_of(v) : v;
+      std::copy_n(call.dy + from * outputs, outputs, to);
+      if (r.sums()) outer_tanh<T>().backward(from_row(tape.y, from).base, to, to, outputs);
+      std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
+    }
+    r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
+    multiply(packed.transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
+    for (Index v = mine.begin; v < mine.end; ++v) {
+      if (call.dh) std::copy_n(from_row(dz, v).base, hidden, call.dh + v * hidden);
+      if (call.dannotations) std::copy_n(from_row(dz, v).base + hidden, annotation, call.dannotations + v * annotation);
+    }
+    crew.barrier(rank);
+    if (call.dweights.empty()) return;
+    const auto sums = [&](Index first, int weight, int bias) {
+      const Outer<T> o{tape.nodes,  {da.base + first, da.stride},       {tape.z.base, tape.z.stride},
+                       r.columns(), gradient_of(call.dweights, weight), gradient_of(call.dweights, bias)};
+      outer(o, share_of(outputs, outer_granule, rank, crew.size()), scratch[rank], [](Index column) { return column; });
+    };
+    sums(0, r.f, r.bias_f);
+    sums(packed.units, r.g, r.bias_g);
+  });
+}
+
+template <class T>
+ReadoutTape<T>::ReadoutTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+ReadoutTape<T>::~ReadoutTape() = default;
+template <class T>
+std::int64_t ReadoutTape<T>::nodes() const {
+  return impl_->nodes;
+}
+template <class T>
+std::int64_t ReadoutTape<T>::graphs() const {
+  return impl_->graphs;
+}
+
+template class GraphReadout<float>;
+template class GraphReadout<double>;
+template class ReadoutTape<float>;
+template class ReadoutTape<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,81 @@
+// Rows of internal buffers, and products into some of them.
+#pragma once
+#include "engine/matrix/panels.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+
+inline constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
+
+template <class T>
+Matrix<T> from_row(Matrix<T> m, Index row) {
+  return {m.base + row * m.stride, m.stride};
+}
+template <class T>
+Matrix<const T> read_only(Matrix<T> m) {
+  return {m.base, m.stride};
+}
+template <class T>
+Rows<const T> rows_from(Matrix<T> m, Index row) {
+  return {m.base + row * m.stride, m.stride, nullptr};
+}
+
+template <class T>
+T* row_at(const Rows<T>& rows, Index i) {
+  return rows.base + (rows.offset ? rows.offset[i] : i * rows.stride);
+}
+
+// Columns of the widest panel, and rows in which whole panels may be read and written.
+template <class T>
+Index panel_columns() {
+  return 4 * kernels_for<T>().lanes;
+}
+template <class T>
+Index panel_stride(Index columns) {
+  return padded_stride(round_up(columns, panel_columns<T>()), sizeof(T));
+}
+template <class T>
+Matrix<T> take_matrix(Arena& arena, Index rows, Index columns) {
+  return {arena.take<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
+}
+template <class T>
+Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
+  return {arena.take_zeroed<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
+}
+
+// m = f(m), and the gradient d of y = f(a) becomes that of a, for some rows. Function: Activation or DenseActivation.
+template <class T, class Function>
+void activate(Function f, Matrix<T> m, Index columns, Share rows) {
+  if (f == Function::identity) return;
+  const Kernels<T>& kernels = kernels_for<T>();
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    T* const at = m.base + row * m.stride;
+    kernels.activation[static_cast<int>(f)].forward(at, at, columns);
+  }
+}
+template <class T, class Function>
+void activate_backward(Function f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
+  const Kernels<T>& kernels = kernels_for<T>();
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    T* const at = d.base + row * d.stride;
+    kernels.activation[static_cast<int>(f)].backward(y.base + row * y.stride, at, at, columns);
+  }
+}
+
+// acc = start + a W for some rows.
+template <class T>
+Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
+  p.a = a;
+  p.start = start;
+  p.acc = {acc.base, acc.stride, nullptr};
+  p.row_begin = rows.begin;
+  p.row_end = rows.end;
+  return p;
+}
+template <class T>
+void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
+  kernels_for<T>().product(product_of_rows(w, a, start, acc, rows));
+}
+
+}  // namespace gru_native

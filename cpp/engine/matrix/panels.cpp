@@ -1,0 +1,88 @@
+#include "engine/matrix/panels.h"
+
+#include <algorithm>
+
+namespace gru_native {
+
+template <class T>
+Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first) {
+  Product<T> p{};
+  p.panels = m.data.data();
+  p.k_stride = m.width * lanes;
+  p.panel_stride = m.depth * p.k_stride;
+  p.panel_end = m.panels;
+  p.width = m.width;
+  p.depth = m.depth;
+  p.a_k_stride = 1;
+  p.acc_panel_step = m.blocks_in_panel() * slots * lanes;
+  GRU_NATIVE_COUNTING(p.needed = {m.work, nullptr, m.needed_k.data(), 0, 1, m.needed_columns.data(), 0});
+  for (int v = 0; v < m.width; ++v) p.acc_vector[v] = (v / m.gates * slots + first + v % m.gates) * lanes;
+  return p;
+}
+
+template <class T>
+PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
+  PackedMatrix<T> m;
+  m.width = panel_width(gates);
+  m.gates = gates;
+  m.blocks_shift = gates >= 3 ? 0 : gates == 2 ? 1 : 2;
+  m.depth = depth;
+  m.panels = divide_up(divide_up(units, lanes), m.blocks_in_panel());
+  m.data = Buffer<T>(m.panels * depth * m.width * lanes);
+  GRU_NATIVE_COUNTING(m.needed_columns.assign(m.panels * m.width * lanes, 0));
+  GRU_NATIVE_COUNTING(m.needed_k.assign(depth, 1));
+  return m;
+}
+
+template <class T>
+PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index blocks) {
+  PackedMatrix<T> t;
+  if (m.panels == 0) return t;
+  t.width = 4;
+  t.gates = 1;
+  t.blocks_shift = 2;
+  t.depth = blocks * m.gates * lanes;
+  t.panels = divide_up(m.depth, t.width * lanes);
+  t.data = Buffer<T>(t.panels * t.depth * t.width * lanes);
+#if defined(GRU_NATIVE_COUNT)
+  t.work = Work::mac_inputs;
+  t.needed_columns = m.needed_k;
+  t.needed_columns.resize(t.panels * t.width * lanes, 0);
+  t.needed_k = m.needed_columns;
+  t.needed_k.resize(t.depth, 0);
+#endif
+  return t;
+}
+
+template <class T>
+void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& t, Index panel, Index lanes) {
+  const Index from_columns = m.width * lanes, to_columns = t.width * lanes;
+  T* const to = t.data.data() + panel * t.depth * to_columns;
+  const Index first = panel * to_columns, count = std::min(to_columns, m.depth - first);
+  for (Index begin = 0; begin < t.depth; begin += from_columns) {
+    const T* const from = m.data.data() + begin / from_columns * m.depth * from_columns + first * from_columns;
+    const Index columns = std::min(from_columns, t.depth - begin);
+    for (Index c = 0; c < columns; ++c)
+      for (Index k = 0; k < count; ++k) to[(begin + c) * to_columns + k] = from[k * from_columns + c];
+  }
+}
+
+template <class T>
+PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
+  PackedMatrix<T> t = empty_transposed(m, lanes, blocks);
+  for (Index panel = 0; panel < t.panels; ++panel) transpose_panel(m, t, panel, lanes);
+  return t;
+}
+
+template PackedMatrix<float> empty_panels(Index, int, Index, Index);
+template PackedMatrix<double> empty_panels(Index, int, Index, Index);
+template PackedMatrix<float> empty_transposed(const PackedMatrix<float>&, Index, Index);
+template PackedMatrix<double> empty_transposed(const PackedMatrix<double>&, Index, Index);
+template void transpose_panel(const PackedMatrix<float>&, const PackedMatrix<float>&, Index, Index);
+template void transpose_panel(const PackedMatrix<double>&, const PackedMatrix<double>&, Index, Index);
+template Product<float> product_of(const PackedMatrix<float>&, Index, int, int);
+template Product<double> product_of(const PackedMatrix<double>&, Index, int, int);
+template PackedMatrix<float> transpose(const PackedMatrix<float>&, Index, Index);
+template PackedMatrix<double> transpose(const PackedMatrix<double>&, Index, Index);
+
+}  // namespace gru_native

@@ -1,0 +1,78 @@
+// A matrix as the kernels read it: panels [panel][k][vector][lane], zero-padded, never changed once made.
+#pragma once
+#include <vector>
+
+#include "engine/matrix/shares.h"
+#include "kernels/table.h"
+#include "runtime/memory.h"
+
+namespace gru_native {
+
+// The columns of a product are units in blocks of `lanes`, each block with `gates` vectors; a panel holds 3 or 4
+// vectors, so one block of 3 or 4 gates, two of 2, four of 1.
+template <class T>
+struct PackedMatrix {
+  Buffer<T> data;
+  Index panels = 0, depth = 0;
+  int width = 0, gates = 0;
+  int blocks_shift = 0;       // blocks in a panel: 1, 2 or 4, as a power of two
+#if defined(GRU_NATIVE_COUNT)
+  Work work = Work::mac_forward;
+  std::vector<unsigned char> needed_columns, needed_k;  // 0: padding
+#endif
+  Index blocks_in_panel() const { return Index(1) << blocks_shift; }
+  // The panels of a range of blocks that begins with a panel.
+  Index panel_begin(Index block) const { return block >> blocks_shift; }
+  Index panel_end(Index block) const { return (block + blocks_in_panel() - 1) >> blocks_shift; }
+};
+
+// What a product writes to: rows of blocks with `slots` vectors each, of which it fills gates from `first` on.
+template <class T>
+Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first);
+
+inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
+
+// Zeros in the shape of a packed matrix.
+template <class T>
+PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
+
+// row(gate, unit): where that row of a torch matrix begins; null: a column of zeros.
+template <class T, class RowOf>
+void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+  constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
+  const Index columns = m.width * lanes;
+  for (Index begin = 0; begin < m.depth; begin += steps) {
+    const Index end = begin + steps < m.depth ? begin + steps : m.depth;
+    T* const to = m.data.data() + panel * m.depth * columns;
+    for (int v = 0; v < m.width; ++v)
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
+        if (unit >= units) continue;
+        const T* const from = row(v % m.gates, unit);
+        if (!from) continue;
+        GRU_NATIVE_COUNTING(m.needed_columns[panel * columns + v * lanes + lane] = 1);
+        T* const column = to + v * lanes + lane;
+        for (Index k = begin; k < end; ++k) column[k * columns] = from[k];
+      }
+  }
+}
+
+template <class T, class RowOf>
+PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, const RowOf& row) {
+  PackedMatrix<T> m = empty_panels<T>(units, gates, depth, lanes);
+  for (Index panel = 0; panel < m.panels; ++panel) fill_panel(m, panel, units, lanes, row);
+  return m;
+}
+
+// k of the result: the columns of m in storage order (block, gate, lane), padding of the last panel left out.
+// Columns of the result: the k of m. `blocks`: of m's columns.
+template <class T>
+PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks);
+
+// The same in two parts: zeros in the shape of the result, and one of its panels.
+template <class T>
+PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index blocks);
+template <class T>
+void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& to, Index panel, Index lanes);
+
+}  // namespace gru_native

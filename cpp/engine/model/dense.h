@@ -1,0 +1,51 @@
+// Dense layers over rows, and what Dense keeps behind its public face.
+#pragma once
+#include <memory>
+#include <mutex>
+
+#include "engine/matrix/panels.h"
+#include "engine/sequence/timeline.h"
+#include "engine/matrix/weights.h"
+#include "gru_native/dense.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+
+// The weights as the kernels want them, never changed once made.
+template <class T>
+class PackedDense {
+ public:
+  PackedDense(const DenseSpec& spec, const T* weight, const T* bias);  // bias: or nullptr
+  DenseSpec spec;
+  int lanes;
+  PackedMatrix<T> weight;
+  Buffer<T> bias;             // zeros where there is none
+
+  Index columns() const { return weight.panels * weight.width * lanes; }  // of a row of outputs, padded
+  const PackedMatrix<T>& transposed() const;  // made when first asked for: inference never needs it
+
+ private:
+  mutable std::mutex mutex_;
+  mutable PackedMatrix<T> transposed_;
+};
+
+int useful_threads(const DenseSpec& spec, Index rows);
+
+// y = f(W x + b) for some rows; y has w.columns() columns. The rows are shared out among the team.
+template <class T>
+void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team);
+
+template <class T>
+void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const DenseGradients<T>& gradients,
+                    Arena& arena);
+
+template <class T>
+struct Dense<T>::Impl {
+  explicit Impl(const DenseSpec& spec);
+
+  DenseSpec spec;
+  WeightStore<T, PackedDense<T>> store;
+  std::shared_ptr<const PackedDense<T>> current() const { return store.packed(); }
+};
+
+}  // namespace gru_native

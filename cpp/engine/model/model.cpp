@@ -1,0 +1,101 @@
+// A chain of blocks over whole sequences.
+#include "gru_native/model.h"
+
+#include "spec/validation.h"
+#include "runtime/memory.h"
+
+namespace gru_native {
+namespace {
+
+struct Sizes {
+  std::int64_t input, output, state;  // state: for each sequence
+};
+
+template <class T>
+Sizes sizes_of(const Layer<T>& layer) {
+  const LayerSpec& s = layer.spec();
+  const std::int64_t row = s.state_size() + (s.has_c() ? s.hidden_size : 0);
+  return {s.input_size, s.directions() * s.output_size(), s.num_layers * s.directions() * row};
+}
+template <class T>
+Sizes sizes_of(const Dense<T>& dense) {
+  return {dense.spec().input_size, dense.spec().output_size, 0};
+}
+template <class T>
+Sizes sizes_of(const ModelBlock<T>& block) {
+  return std::visit([](const auto& b) { return sizes_of(*b); }, block);
+}
+
+template <class T>
+void run(const Layer<T>& layer, const ModelCall<T>& call) {
+  const LayerSpec& spec = layer.spec();
+  const std::int64_t h = spec.num_layers * spec.directions() * call.batch * spec.state_size();
+  ForwardCall<T> f;
+  f.seq_len = call.seq_len;
+  f.batch = call.batch;
+  f.x = call.x;
+  f.lengths = call.lengths;
+  f.initial = {call.initial, call.initial && spec.has_c() ? call.initial + h : nullptr};
+  f.y = call.y;
+  f.final = {call.final, call.final && spec.has_c() ? call.final + h : nullptr};
+  layer.forward(f);
+}
+template <class T>
+void run(const Dense<T>& dense, const ModelCall<T>& call) {
+  dense.forward({call.seq_len, call.batch, call.x, call.lengths, call.y});
+}
+
+}  // namespace
+
+template <class T>
+BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> blocks)
+    : blocks_(std::move(blocks)), arenas_(std::make_shared<ArenaPool>()) {
+  if (blocks_.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const std::string name = "blocks[" + std::to_string(i) + "]";
+    if (std::visit([](const auto& b) { return !b; }, blocks_[i])) throw std::invalid_argument(name + " is null");
+    if (i == 0) continue;
+    const std::int64_t from = sizes_of(blocks_[i - 1]).output, to = sizes_of(blocks_[i]).input;
+    if (from != to)
+      throw std::invalid_argument(name + " has input_size " + std::to_string(to) + "; expected " +
+                                  std::to_string(from) + ", the output size of the block before it");
+  }
+}
+
+template <class T>
+std::int64_t BasicModel<T>::input_size() const {
+  return sizes_of(blocks_.front()).input;
+}
+template <class T>
+std::int64_t BasicModel<T>::output_size() const {
+  return sizes_of(blocks_.back()).output;
+}
+template <class T>
+std::int64_t BasicModel<T>::state_size(std::int64_t batch) const {
+  std::int64_t sum = 0;
+  for (const ModelBlock<T>& b : blocks_) sum += batch * sizes_of(b).state;
+  return sum;
+}
+
+template <class T>
+void BasicModel<T>::forward(const ModelCall<T>& call) const {
+  check_model(input_size(), output_size(), call);
+  const auto arena = arenas_->lease();
+  ModelCall<T> part = call;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const Sizes sizes = sizes_of(blocks_[i]);
+    part.y = call.y;
+    if (i + 1 < blocks_.size())
+      part.y = {arena->template take<T>(call.seq_len * call.batch * sizes.output), call.batch * sizes.output,
+                sizes.output};
+    std::visit([&](const auto& b) { run(*b, part); }, blocks_[i]);
+    part.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
+    if (part.initial) part.initial += call.batch * sizes.state;
+    if (part.final) part.final += call.batch * sizes.state;
+  }
+}
+
+template class BasicModel<float>;
+template class BasicModel<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,286 @@
+#include "engine/sequence/direction_backward.h"
+
+#include <algorithm>
+
+#include "engine/matrix/matrices.h"
+#include "engine/matrix/weight_gradients.h"
+
+namespace gru_native {
+namespace {
+
+constexpr Index granule = 4;          // blocks: transposed panels hold four
+
+}  // namespace
+
+template <class T>
+DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index,
+                                        const Timeline& time, bool reverse, const DirectionTape<T>& tape, Arena& arena,
+                                        const DirectionZoneout& zoneout)
+    : spec_(spec),
+      kernels_(kernels_for<T>()),
+      cell_(kernels_.cell[cell_index(spec)]),
+      weights_(weights.transposed()[static_cast<std::size_t>(index)]),
+      time_(time),
+      reverse_(reverse),
+      tape_(tape),
+      options_(cell_options(spec, weights.forward[static_cast<std::size_t>(index)])),
+      lanes_(weights.lanes),
+      blocks_(weights.blocks),
+      state_(spec.recurrent_size()),
+      outputs_(spec.output_size()),
+      projects_(spec.proj_size > 0),
+      zoneout_(zoneout) {
+  const Index units = round_up(blocks_, granule) * lanes_;
+  const auto stride = [](Index columns) { return padded_stride(columns, sizeof(T)); };
+  const auto compact = [&](Index columns) {
+    return Matrix<T>{arena.take<T>(time.rows * stride(columns)), stride(columns)};
+  };
+  const auto of_batch = [&](Index columns) {
+    return Matrix<T>{arena.take_zeroed<T>(time.batch * stride(columns)), stride(columns)};
+  };
+  const bool two_parts = cell_.candidate.count > 0;
+  dgates_x_ = compact(blocks_ * cell_.input.count * lanes_);
+  dgates_h_ = cell_.split_gradients ? compact(blocks_ * cell_.recurrent.count * lanes_) : dgates_x_;
+  if (two_parts) dgates_u_ = compact(blocks_ * lanes_);
+  if (spec.layer_norm)
+    norm_.emplace(spec, weights.forward[static_cast<std::size_t>(index)], time, blocks_, tape_.norm, arena);
+  if (projects_) {
+    const Index columns = stride(round_up(outputs_, granule * lanes_));
+    dr_ = {arena.take_zeroed<T>(time.rows * columns), columns};  // its padding stays 0: it is summed over
+  }
+  dh_ = of_batch(units);
+  if (cell_.has_c) dc_ = of_batch(units);
+  if (const Index n = spec.recurrent_gates()) {
+    dgates_r_ = compact(blocks_ * cell_.recurrent_gates * lanes_);
+    dgates_next_ = of_batch(round_up(n, granule * lanes_));
+  }
+  if (projects_ || two_parts) q_ = of_batch(units);
+  if (spec.lstm.peephole) dpeephole_ = arena.take<T>(blocks_ * 3 * lanes_);
+  const Index widest = std::max(
+      {Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_, Index(spec.recurrent_gates())});
+  if (zoneout_.h.active() && !projects_) kept_h_ = of_batch(units);
+  if (zoneout_.c.active()) kept_c_ = of_batch(units);
+  zeros_ = arena.take_zeroed<T>(stride(round_up(widest, granule * lanes_)));
+}
+
+// acc (+)= a W, for a share of the columns of W in blocks.
+template <class T>
+void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add,
+                                              Index rows, Share blocks, Index turn) const {
+  Product<T> p = product_of(w, lanes_, 1, 0);
+  p.last_panel_first = turn % 2;
+  p.panel_begin = w.panel_begin(blocks.begin);
+  p.panel_end = w.panel_end(blocks.end);
+  p.row_end = rows;
+  p.a = {a.base, a.stride, nullptr};
+  p.acc = {acc.base, acc.stride, nullptr};
+  if (add) p.start = {acc.base, acc.stride, nullptr};
+  else p.start = {zeros_, 0, nullptr};
+  kernels_.product(p);
+}
+
+// The gradients of what the cell made, before zoneout.
+template <class T>
+void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
+  if (zoneout_.c.active()) zoneout_.c.backward(dc_, kept_c_, b.rows, units, time_, t);
+  if (!kept_h_.base) return;
+  for (Index row = 0; b.dy.base && row < b.rows; ++row) {
+    const T* const dy = row_at(b.dy, row);
+    GRU_NATIVE_EXECUTED(add, units.end - units.begin);
+    for (Index k = units.begin; k < units.end; ++k) dh_.base[row * dh_.stride + k] += dy[k];
+  }
+  b.dy = {};
+  zoneout_.h.backward(dh_, kept_h_, b.rows, units, time_, t);
+}
+
+template <class T>
+void DirectionBackward<T>::add_kept(Index rows, Share units) {
+  const auto add = [&](Matrix<T> kept, Matrix<T> d) {
+    if (kept.base) GRU_NATIVE_EXECUTED(add, rows * (units.end - units.begin));
+    for (Index row = 0; kept.base && row < rows; ++row)
+      for (Index k = units.begin; k < units.end; ++k) d.base[row * d.stride + k] += kept.base[row * kept.stride + k];
+  };
+  add(kept_h_, dh_);
+  add(kept_c_, dc_);
+}
+
+template <class T>
+void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
+  const Share mine = share_of(blocks_, granule, member, crew.size());
+  const Share mine_state = projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : mine;
+  const Index row = time_.first(t);
+  BackStep<T> b{};
+  b.block_begin = mine.begin;
+  b.block_end = mine.end;
+  b.hidden = spec_.hidden_size;
+  b.rows = time_.alive(t);
+  b.gates = read_only(from_row(tape_.gates, row));
+  b.h_prev = read_only(from_row(tape_.h_prev, row));
+  if (cell_.has_c) b.c_prev = read_only(from_row(tape_.c_prev, row));
+  b.dh = dh_;
+  b.dc = dc_;
+  b.options = options_;
+  b.dpeephole = dpeephole_;
+  b.dgates_next = read_only(dgates_next_);
+  b.dgates_x = from_row(dgates_x_, row);
+  b.dgates_h = from_row(dgates_h_, row);
+  if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
+  else if (io.dy && time_.masked()) b.dy = {io.dy, 0, io.dy_offset + row};
+  else if (io.dy) b.dy = {io.dy + t * io.dy_step, io.dy_batch, io.dy_offset};
+
+  if (projects_) {  // dr = dy + what comes back in time; dm = W_hr^T dr
+    const Matrix<T> dr = from_row(dr_, row);
+    const auto gather = [&](Index begin, Index end) {
+      for (Index r = 0; r < b.rows; ++r) {
+        const T* const dy = b.dy.base ? row_at(b.dy, r) : nullptr;
+        const T* const dh = dh_.base + r * dh_.stride;
+        if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
+        for (Index k = begin; k < end; ++k) {
+          const T back = k < state_ ? dh[k] : T(0);
+          dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
+        }
+      }
+    };
+    const Share recurring = units_of(mine_state, lanes_, state_);
+    gather(recurring.begin, recurring.end);  // the dh that this member wrote
+    if (zoneout_.h.active()) zoneout_.h.backward(dr, dh_, b.rows, recurring, time_, t);  // dh: what is kept
+    const Share mine_p = share_of(outputs_ - state_, lanes_, member, crew.size());
+    gather(state_ + mine_p.begin, state_ + mine_p.end);
+    crew.barrier(member);
+    transposed_product(weights_.second, dr, q_, false, b.rows, mine, t);
+    b.dh = q_;
+    b.dy = {};
+  }
+  const bool zones = zoneout_.h.active() || zoneout_.c.active();
+  const Share units = units_of(mine, lanes_, spec_.hidden_size);
+  if (zones) zone(b, units, t);
+  const bool two_parts = cell_.candidate.count > 0;
+  const bool gates_recur = cell_.recurrent_gates > 0;
+  if (two_parts) b.dgates_u = from_row(dgates_u_, row);
+  if (gates_recur) b.dgates_r = from_row(dgates_r_, row);
+  if (norm_) norm_->output(b, row, mine, member, crew);
+  cell_.backward(b);
+  crew.barrier(member);
+  if (two_parts) {
+    transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, mine, t);
+    b.q = read_only(q_);
+    cell_.candidate_backward(b);
+    crew.barrier(member);
+  }
+  if (norm_) {
+    norm_->products(b, row, mine);
+    crew.barrier(member);
+  }
+  if (zones) add_kept(b.rows, units);
+  const bool add = !projects_ || zoneout_.h.active();
+  transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, add, b.rows, mine_state, t);
+  if (gates_recur) {
+    const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
+    transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
+    crew.barrier(member);  // a unit's three columns may be another member's
+  }
+}
+
+template <class T>
+void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
+  const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index stride, Index columns) {
+    for (Index row = 0; row < time_.batch; ++row) {
+      T* const at = m.base + row * m.stride;
+      if (from) std::copy_n(from + time_.user_row(row) * stride, columns, at);
+      if (to) std::copy_n(at, columns, to + time_.user_row(row) * stride);
+    }
+  };
+  const auto copy_states = [&](const T* dh, const T* dc, T* dh_to, T* dc_to) {
+    const auto gates = [&](auto* of_h) { return of_h ? of_h + state_ : nullptr; };
+    copy_state(dh_, dh, dh_to, spec_.state_size(), state_);
+    copy_state(dgates_next_, gates(dh), gates(dh_to), spec_.state_size(), spec_.recurrent_gates());
+    copy_state(dc_, dc, dc_to, spec_.hidden_size, spec_.hidden_size);
+  };
+  if (member == 0) {
+    copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
+    if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
+  }
+  crew.barrier(member);
+  for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);
+  crew.barrier(member);
+  if (member == 0) copy_states(nullptr, nullptr, io.dh_initial, io.dc_initial);
+}
+
+template <class T>
+void DirectionBackward<T>::step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew) {
+  step(io, t, member, crew);
+  input_gradient_of(time_.first(t), time_.alive(t), dx, false, member, crew.size());
+}
+
+template <class T>
+void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, int members) const {
+  input_gradient_of(0, time_.rows, dx, add, member, members);
+}
+
+template <class T>
+void DirectionBackward<T>::input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member,
+                                             int members) const {
+  const Share rows = share_of(count, whole_tiles, member, members);
+  const PackedMatrix<T>& w = weights_.input;
+  transposed_product(w, from_row(dproduct_x(), first + rows.begin), from_row(dx, rows.begin), add,
+                     rows.end - rows.begin, {0, w.panels * w.blocks_in_panel()}, 0);
+}
+
+template <class T>
+void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
+                                          T* scratch, int member, int members) const {
+  const Index d_columns = blocks_ * slots.count * lanes_;
+  const Outer<T> o{time_.rows, read_only(d), read_only(x), columns, dw, db};
+  outer(o, share_of(d_columns, outer_granule, member, members), scratch, [&](Index column) -> Index {
+    const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
+    if (unit >= spec_.hidden_size) return -1;
+    return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
+  });
+}
+
+template <class T>
+Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
+  const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
+  return outer_scratch<T>(largest_share(std::max(gates, outputs_), members),
+                          std::max({columns, outputs_, Index(spec_.hidden_size), Index(spec_.recurrent_gates())}));
+}
+
+template <class T>
+void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch,
+                                            int member, int members) const {
+  const auto gradients = [&](Matrix<T> of_product, Matrix<T> of_gates, Slots slots, Matrix<T> from, Index wide, T* dw,
+                             T* db) {
+    if (!norm_) return gate_gradients(of_gates, slots, from, wide, dw, db, scratch, member, members);
+    gate_gradients(of_product, slots, from, wide, dw, nullptr, scratch, member, members);
+    gate_gradients(of_gates, slots, from, wide, nullptr, db, scratch, member, members);
+  };
+  gradients(dproduct_x(), dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih);
+  gradients(dproduct_h(), dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh);
+  if (norm_ && member == 0) norm_->store(g.norm);
+  if (cell_.candidate.count > 0)
+    gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
+  if (g.rr) {
+    const Outer<T> o{
+        time_.rows, read_only(dgates_r_), read_only(tape_.gates_prev), Index(spec_.recurrent_gates()), g.rr, nullptr};
+    outer(o, share_of(blocks_ * 3 * lanes_, outer_granule, member, members), scratch, [&](Index column) -> Index {
+      const Index vector = column / lanes_, unit = vector / 3 * lanes_ + column % lanes_;
+      return unit < spec_.hidden_size ? vector % 3 * spec_.hidden_size + unit : -1;
+    });
+  }
+  for (int gate = 0; gate < 3; ++gate)
+    if (g.peephole[gate] && member == 0)
+      for (Index unit = 0; unit < spec_.hidden_size; ++unit)
+        g.peephole[gate][unit] = dpeephole_[((unit / lanes_) * 3 + gate) * lanes_ + unit % lanes_];
+  const auto projection = [&](Index begin, Index end, T* dw) {
+    const Matrix<const T> dr{dr_.base + begin, dr_.stride};
+    const Outer<T> o{time_.rows, dr, read_only(tape_.u), spec_.hidden_size, dw, nullptr};
+    outer(o, share_of(end - begin, outer_granule, member, members), scratch, [](Index column) { return column; });
+  };
+  if (g.hr) projection(0, state_, g.hr);
+  if (g.hp) projection(state_, outputs_, g.hp);
+}
+
+template class DirectionBackward<float>;
+template class DirectionBackward<double>;
+
+}  // namespace gru_native

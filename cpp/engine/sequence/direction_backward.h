@@ -1,0 +1,85 @@
+// The time loop backward (BPTT): one direction of one layer.
+#pragma once
+#include "engine/sequence/stack_forward.h"
+
+namespace gru_native {
+
+// Where the gradients of one direction's weights go, [rows][columns] as the user has them; null: not wanted.
+template <class T>
+struct DirectionGradients {
+  T *ih = nullptr, *hh = nullptr, *bias_ih = nullptr, *bias_hh = nullptr, *hr = nullptr, *hp = nullptr;
+  T* peephole[3] = {};         // of i, f, o
+  T* rr = nullptr;
+  NormGradients<T> norm{};
+};
+
+template <class T>
+class DirectionBackward {
+ public:
+  struct Io {
+    const T* dy;               // or nullptr
+    bool dy_compact;           // row at dy + row * dy_batch
+    Index dy_step, dy_batch;   // else as DirectionForward::Io's y
+    const Index* dy_offset;
+    const T *dh_final, *dc_final;  // the user's, or nullptr
+    T *dh_initial, *dc_initial;
+  };
+
+  // index: layer * directions + direction.
+  DirectionBackward(const LayerSpec& spec, const PackedWeights<T>& weights, Index index, const Timeline& time,
+                    bool reverse, const DirectionTape<T>& tape, Arena& arena, const DirectionZoneout& zoneout = {});
+
+  // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
+  void run(const Io& io, int member, Crew& crew);
+
+  // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
+  // direction, each with dx = dgates W_ih for its rows, whose share of dh(t-1) is added through the next step's dy.
+  // What is left in dh() belongs to the initial state. The caller puts a barrier behind each step.
+  void step_back(const Io& io, Index t, Matrix<T> dx, int member, Crew& crew);
+  Matrix<const T> dh() const { return {dh_.base, dh_.stride}; }
+
+  // After run(), on any member, in any order. dx (+)= dgates W_ih, for a share of the compact rows.
+  void input_gradient(Matrix<T> dx, bool add, int member, int members) const;
+  // Sums over all rows, for a share of the weights. x: the layer's input, compact, `columns` wide. scratch:
+  // gradient_scratch() elements for each member.
+  void weight_gradients(Matrix<T> x, Index columns, const DirectionGradients<T>& g, T* scratch, int member,
+                        int members) const;
+  Index gradient_scratch(Index columns, int members) const;
+
+ private:
+  // Gradients of W x and of U h-, where they are not those of the pre-activations.
+  Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
+  Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
+  void step(const Io& io, Index t, int member, Crew& crew);
+  void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
+  void zone(BackStep<T>& b, Share units, Index t);
+  void add_kept(Index rows, Share units);
+  void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
+                          Index turn) const;  // turns alternate the order of panels
+  void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
+                      int members) const;
+
+  const LayerSpec& spec_;
+  const Kernels<T>& kernels_;
+  const CellKernels<T>& cell_;
+  const TransposedDirection<T>& weights_;
+  const Timeline& time_;
+  const bool reverse_;
+  const DirectionTape<T>& tape_;
+  const CellOptions<T> options_;
+  Index lanes_, blocks_, state_, outputs_;  // state_: columns of h that recur
+  bool projects_;
+  Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
+  Matrix<T> dr_{};             // projection: gradient of its output, compact
+  Matrix<T> dh_, dc_{};        // of the state, going back in time
+  const DirectionZoneout zoneout_;
+  Matrix<T> kept_h_{}, kept_c_{};  // zoneout: what goes back past the cell
+  Matrix<T> q_{};              // gradient of what the second product reads
+  Matrix<T> dgates_r_{};       // gate recurrence: as dgates_h_, of i f o alone
+  Matrix<T> dgates_next_{};    // likewise: of i f o from the step after, as the user has them
+  std::optional<NormBackward<T>> norm_;
+  T* dpeephole_ = nullptr;     // sums over all rows, [block][i, f, o][lane]
+  const T* zeros_;
+};
+
+}  // namespace gru_native

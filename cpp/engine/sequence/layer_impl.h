@@ -1,0 +1,70 @@
+// What Layer, Tape and Stream keep behind their public faces.
+#pragma once
+#include <mutex>
+
+#include "engine/sequence/direction_backward.h"
+#include "engine/matrix/weights.h"
+#include "gru_native/stream.h"
+
+namespace gru_native {
+
+// Packed weights that nobody computes with any more, for load() to write the next ones into: making room anew takes
+// longer than the packing. Tapes may outlive the layer, so it is shared with them.
+template <class T>
+class SpareWeights {
+ public:
+  std::unique_ptr<PackedWeights<T>> take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return std::move(one_);
+  }
+  // What returns to `spare` when the last one lets go of it.
+  static std::shared_ptr<const PackedWeights<T>> share(std::unique_ptr<PackedWeights<T>> packed,
+                                                       const std::shared_ptr<SpareWeights>& spare) {
+    return {packed.release(), [spare](PackedWeights<T>* last) {
+              const std::lock_guard<std::mutex> lock(spare->mutex_);
+              spare->one_.reset(last);
+            }};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<PackedWeights<T>> one_;
+};
+
+template <class T>
+struct Layer<T>::Impl {
+  explicit Impl(const LayerSpec& spec);
+
+  LayerSpec spec;
+  WeightStore<T, PackedWeights<T>> store;
+  std::vector<WeightIndex> index;      // [layer * directions + direction]
+  std::mutex loading;                  // held by load()
+  bool half_loaded = false;            // copied, but not committed
+  std::shared_ptr<SpareWeights<T>> spare = std::make_shared<SpareWeights<T>>();
+
+  std::int64_t layer_input(std::int64_t layer) const {
+    return layer == 0 ? spec.input_size : spec.directions() * spec.output_size();
+  }
+  std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
+  DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;
+};
+
+template <class T>
+struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
+  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, DropoutMask dropout, Draw draw)
+      : TapeOf<PackedWeights<T>>(std::move(base)),
+        spec(spec),
+        time(std::move(time)),
+        dropout(dropout),
+        draw(draw),
+        layers(static_cast<std::size_t>(spec.num_layers)) {}
+
+  LayerSpec spec;
+  Timeline time;
+  DropoutMask dropout;
+  Draw draw;
+  bool hold = false;           // MaskedOutput::hold
+  std::vector<LayerTape<T>> layers;
+};
+
+}  // namespace gru_native

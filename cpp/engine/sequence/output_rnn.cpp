@@ -1,0 +1,307 @@
+#include "gru_native/output_rnn.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/matrix/matrices.h"
+#include "engine/sequence/rows.h"
+#include "engine/matrix/weights.h"
+#include "spec/validation.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+
+template <class T>
+struct PackedOutputRnn {
+  PackedMatrix<T> ih, oh, ho, ih_transposed, oh_transposed, ho_transposed;
+  Buffer<T> bias_h, bias_o;    // zeros where there are none
+};
+
+// Compact rows (engine/sequence/timeline.h): inputs, what is fed back, units, outputs.
+template <class T>
+struct Values {
+  Matrix<T> x{}, fed{}, h{}, y{};
+};
+
+// What a member computes: with teacher forcing any rows of all steps, else its sequences, step after step.
+template <class F>
+void each_share(const Timeline& time, bool forced, bool backward, int rank, int members, const F& f) {
+  if (forced) return f(share_of(time.rows, whole_tiles, rank, members), Index(0));
+  const Share mine = share_of(time.batch, 1, rank, members);
+  for (Index step = 0; step < time.seq_len; ++step) {
+    const Index t = time_of(time.seq_len, backward, step), first = time.first(t);
+    const Share rows{first + std::min(mine.begin, time.alive(t)), first + std::min(mine.end, time.alive(t))};
+    f(rows, t);
+  }
+}
+
+// f(time, sorted row, user's row, whether it is the last of its sequence)
+template <class F>
+void each_row(const Timeline& time, const F& f) {
+  for (Index t = 0; t < time.seq_len; ++t)
+    for (Index row = 0; row < time.alive(t); ++row) f(t, row, time.user_row(row), t + 1 == time.length_of(row));
+}
+
+}  // namespace
+
+template <class T>
+struct OutputRnn<T>::Impl {
+  explicit Impl(const OutputRnnSpec& s) : spec(s) {
+    const std::int64_t inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
+    ih = store.add("weight_ih", {hidden, inputs});
+    oh = store.add("weight_oh", {hidden, outputs});
+    if (spec.bias) bias_h = store.add("bias_h", {hidden});
+    ho = store.add("weight_ho", {outputs, hidden});
+    if (spec.bias) bias_o = store.add("bias_o", {outputs});
+  }
+
+  std::shared_ptr<const PackedOutputRnn<T>> pack() const;
+  int threads(const Timeline& time, bool forced) const;
+  void forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w, const Values<T>& v,
+               TeamLease& team) const;
+  Values<T> values(const Timeline& time, Arena& arena) const {
+    return {take_zeroed_matrix<T>(arena, time.rows, spec.input_size),
+            take_zeroed_matrix<T>(arena, time.rows, spec.output_size),
+            take_zeroed_matrix<T>(arena, time.rows, spec.hidden_size),
+            take_zeroed_matrix<T>(arena, time.rows, spec.output_size)};
+  }
+
+  OutputRnnSpec spec;
+  WeightStore<T, PackedOutputRnn<T>> store;
+  int ih = -1, oh = -1, bias_h = -1, ho = -1, bias_o = -1;
+};
+
+template <class T>
+struct OutputRnnTape<T>::Impl : TapeOf<PackedOutputRnn<T>> {
+  Impl(TapeOf<PackedOutputRnn<T>> base, Timeline time, bool forced)
+      : TapeOf<PackedOutputRnn<T>>(std::move(base)), time(std::move(time)), forced(forced) {}
+
+  Timeline time;
+  bool forced;
+  Values<T> values;
+};
+
+template <class T>
+std::shared_ptr<const PackedOutputRnn<T>> OutputRnn<T>::Impl::pack() const {
+  const Index lanes = kernels_for<T>().lanes;
+  const auto matrix = [&](int weight, Index rows, Index depth) {
+    return pack_rows<T>(rows, 1, depth, lanes, [&](int, Index row) { return store.data(weight) + row * depth; });
+  };
+  const auto bias = [&](int weight, Index n) {
+    Buffer<T> b(round_up(n, panel_columns<T>()));
+    if (weight >= 0) std::copy_n(store.data(weight), n, b.data());
+    return b;
+  };
+  const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
+  auto p = std::make_shared<PackedOutputRnn<T>>();
+  p->ih = matrix(ih, hidden, inputs);
+  p->oh = matrix(oh, hidden, outputs);
+  p->ho = matrix(ho, outputs, hidden);
+  p->ih_transposed = transpose(p->ih, lanes, divide_up(hidden, lanes));
+  p->oh_transposed = transpose(p->oh, lanes, divide_up(hidden, lanes));
+  p->ho_transposed = transpose(p->ho, lanes, divide_up(outputs, lanes));
+  p->bias_h = bias(bias_h, hidden);
+  p->bias_o = bias(bias_o, outputs);
+  return p;
+}
+
+template <class T>
+int OutputRnn<T>::Impl::threads(const Timeline& time, bool forced) const {
+  const double macs = double(time.rows) * double(spec.hidden_size) * double(spec.input_size + 2 * spec.output_size);
+  const int useful = useful_threads(macs);
+  return forced ? useful : static_cast<int>(std::min<Index>(useful, time.batch));
+}
+
+template <class T>
+void OutputRnn<T>::Impl::forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
+                                 const Values<T>& v, TeamLease& team) const {
+  const bool forced = call.targets.data != nullptr;
+  const Index outputs = spec.output_size;
+  gather(call.x, spec.input_size, time, v.x);
+  each_row(time, [&](Index t, Index row, Index user, bool) {
+    T* const to = v.fed.base + (time.first(t) + row) * v.fed.stride;
+    if (t == 0 && call.initial) std::copy_n(call.initial + user * outputs, outputs, to);
+    if (t > 0 && forced)
+      std::copy_n(call.targets.data + (t - 1) * call.targets.step_stride + user * call.targets.batch_stride, outputs,
+                  to);
+  });
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    multiply(w.ih, rows_from(v.x, 0), {w.bias_h.data(), 0, nullptr}, v.h,
+             share_of(time.rows, whole_tiles, rank, crew.size()));
+    crew.barrier(rank);
+    each_share(time, forced, false, rank, crew.size(), [&](Share rows, Index t) {
+      if (!forced && t > 0)
+        for (Index row = rows.begin; row < rows.end; ++row)
+          std::copy_n(v.y.base + (row - time.first(t) + time.first(t - 1)) * v.y.stride, outputs,
+                      v.fed.base + row * v.fed.stride);
+      if (rows.begin >= rows.end) return;
+      multiply(w.oh, rows_from(v.fed, 0), rows_from(v.h, 0), v.h, rows);
+      activate(spec.activation, v.h, spec.hidden_size, rows);
+      multiply(w.ho, rows_from(v.h, 0), {w.bias_o.data(), 0, nullptr}, v.y, rows);
+      activate(spec.output_activation, v.y, outputs, rows);
+    });
+  });
+  scatter<T>({v.y.base, v.y.stride}, outputs, time, call.y);
+  if (!call.final) return;
+  if (call.initial) std::copy_n(call.initial, time.batch * outputs, call.final);
+  else std::fill_n(call.final, time.batch * outputs, T(0));
+  each_row(time, [&](Index t, Index row, Index user, bool last) {
+    const T* const from = forced ? call.targets.data + t * call.targets.step_stride + user * call.targets.batch_stride
+                                 : v.y.base + (time.first(t) + row) * v.y.stride;
+    if (last) std::copy_n(from, outputs, call.final + user * outputs);
+  });
+}
+
+template <class T>
+OutputRnn<T>::OutputRnn(const OutputRnnSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>(spec);
+  commit();
+}
+template <class T>
+OutputRnn<T>::~OutputRnn() = default;
+template <class T>
+const OutputRnnSpec& OutputRnn<T>::spec() const {
+  return impl_->spec;
+}
+template <class T>
+const std::vector<Weight<T>>& OutputRnn<T>::weights() const {
+  return impl_->store.list();
+}
+template <class T>
+void OutputRnn<T>::commit() {
+  impl_->store.replace(impl_->pack());
+}
+
+template <class T>
+void OutputRnn<T>::forward(const OutputRnnCall<T>& call) const {
+  check_call(impl_->spec, call);
+  const Timeline time(call.seq_len, call.batch, call.lengths);
+  const auto packed = impl_->store.packed();
+  const auto arena = impl_->store.lease();
+  const Values<T> values = impl_->values(time, *arena);
+  TeamLease team(impl_->threads(time, call.targets.data));
+  impl_->forward(call, time, *packed, values, team);
+}
+
+template <class T>
+std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const OutputRnnCall<T>& call) const {
+  check_call(impl_->spec, call);
+  auto tape = std::make_unique<typename OutputRnnTape<T>::Impl>(
+      impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);
+  tape->values = impl_->values(tape->time, *tape->arena);
+  TeamLease team(impl_->threads(tape->time, tape->forced));
+  impl_->forward(call, tape->time, *tape->packed, tape->values, team);
+  return std::make_shared<const OutputRnnTape<T>>(std::move(tape));
+}
+
+template <class T>
+void OutputRnn<T>::check(const OutputRnnTape<T>& tape) const {
+  impl_->store.check(tape.impl());
+}
+
+template <class T>
+void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwardCall<T>& call) const {
+  check(tape_);
+  const Impl& l = *impl_;
+  const auto& tape = tape_.impl();
+  const OutputRnnSpec& spec = l.spec;
+  const Timeline& time = tape.time;
+  const Values<T>& v = tape.values;
+  const PackedOutputRnn<T>& w = *tape.packed;
+  check_call(spec, call, time.seq_len, time.batch, l.store.list().size(), tape.forced);
+  const auto arena = l.store.lease();
+  const Values<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
+  const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
+  const T* const zeros = take_zeroed_matrix<T>(*arena, 1, std::max({inputs, hidden, outputs})).base;
+  TeamLease team(l.threads(time, tape.forced));
+  std::vector<T*> scratch;
+  for (int m = 0; m < team.size(); ++m)
+    scratch.push_back(arena->template take<T>(
+        outer_scratch<T>(largest_share(std::max(hidden, outputs), team.size()), std::max({inputs, hidden, outputs}))));
+
+  if (call.dy.data) gather(call.dy, outputs, time, d.y);
+  if (call.dfinal && !tape.forced)
+    each_row(time, [&](Index t, Index row, Index user, bool last) {
+      T* const to = d.y.base + (time.first(t) + row) * d.y.stride;
+      for (Index k = 0; last && k < outputs; ++k) to[k] += call.dfinal[user * outputs + k];
+      if (last) GRU_NATIVE_EXECUTED(add, outputs);
+    });
+
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Rows<const T> none{zeros, 0, nullptr};
+    each_share(time, tape.forced, true, rank, crew.size(), [&](Share rows, Index t) {
+      if (rows.begin >= rows.end) return;
+      if (!tape.forced && t + 1 < time.seq_len)  // o(t) was fed to t + 1
+        for (Index row = rows.begin; row < std::min(rows.end, time.first(t) + time.alive(t + 1)); ++row) {
+          const T* const back = d.fed.base + (row - time.first(t) + time.first(t + 1)) * d.fed.stride;
+          for (Index k = 0; k < outputs; ++k) d.y.base[row * d.y.stride + k] += back[k];
+          GRU_NATIVE_EXECUTED(add, outputs);
+        }
+      activate_backward(spec.output_activation, v.y, d.y, outputs, rows);
+      multiply(w.ho_transposed, rows_from(d.y, 0), none, d.h, rows);
+      activate_backward(spec.activation, v.h, d.h, hidden, rows);
+      multiply(w.oh_transposed, rows_from(d.h, 0), none, d.fed, rows);
+    });
+    crew.barrier(rank);
+    if (call.dx.data)
+      multiply(w.ih_transposed, rows_from(d.h, 0), none, d.x, share_of(time.rows, whole_tiles, rank, crew.size()));
+    const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
+    const auto sums = [&](Matrix<T> from, Index columns, Matrix<T> x, Index x_columns, int weight, int bias) {
+      const Outer<T> o{time.rows, read_only(from), read_only(x), x_columns, gradient(weight), gradient(bias)};
+      outer(o, share_of(columns, outer_granule, rank, crew.size()), scratch[static_cast<std::size_t>(rank)],
+            [](Index column) { return column; });
+    };
+    if (call.dweights.empty()) return;
+    sums(d.h, hidden, v.x, inputs, l.ih, l.bias_h);
+    sums(d.h, hidden, v.fed, outputs, l.oh, -1);
+    sums(d.y, outputs, v.h, hidden, l.ho, l.bias_o);
+  });
+
+  if (call.dx.data) scatter<T>({d.x.base, d.x.stride}, inputs, time, call.dx);
+  if (call.dinitial) {  // that of a sequence without steps is its final one
+    if (call.dfinal) std::copy_n(call.dfinal, time.batch * outputs, call.dinitial);
+    else std::fill_n(call.dinitial, time.batch * outputs, T(0));
+    for (Index row = 0; time.seq_len > 0 && row < time.alive(0); ++row)
+      std::copy_n(d.fed.base + row * d.fed.stride, outputs, call.dinitial + time.user_row(row) * outputs);
+  }
+  if (!call.dtargets.data) return;
+  clear_absent(call.dtargets, outputs, time);
+  each_row(time, [&](Index t, Index row, Index user, bool last) {
+    T* const to = call.dtargets.data + t * call.dtargets.step_stride + user * call.dtargets.batch_stride;
+    if (!last) std::copy_n(d.fed.base + (time.first(t + 1) + row) * d.fed.stride, outputs, to);
+    else if (call.dfinal) std::copy_n(call.dfinal + user * outputs, outputs, to);
+    else std::fill_n(to, outputs, T(0));
+  });
+}
+
+template <class T>
+OutputRnnTape<T>::OutputRnnTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+OutputRnnTape<T>::~OutputRnnTape() = default;
+template <class T>
+std::int64_t OutputRnnTape<T>::seq_len() const {
+  return impl_->time.seq_len;
+}
+template <class T>
+std::int64_t OutputRnnTape<T>::batch() const {
+  return impl_->time.batch;
+}
+template <class T>
+bool OutputRnnTape<T>::forced() const {
+  return impl_->forced;
+}
+
+template class OutputRnn<float>;
+template class OutputRnn<double>;
+template class OutputRnnTape<float>;
+template class OutputRnnTape<double>;
+
+}  // namespace gru_native

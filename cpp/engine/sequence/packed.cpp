@@ -1,0 +1,234 @@
+#include "engine/sequence/packed.h"
+
+#include <cmath>
+#include <limits>
+
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+namespace {
+
+// f(packed matrix, its units, gates and depth, row(gate, unit)) for each that there is.
+template <class T, class F>
+void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                 const WeightIndex& at, const F& f) {
+  const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
+  const Index hidden = spec.hidden_size;
+  const auto gates = [&](PackedMatrix<T>& m, int weight, Slots slots) {
+    const Weight<T>& w = weights[weight];
+    const Index depth = w.shape[1];
+    f(m, hidden, slots.count, depth, [&, depth, slots](int gate, Index unit) {
+      return w.data + (cell.torch_gate[slots.first + gate] * hidden + unit) * depth;
+    });
+  };
+  gates(p.input, at.ih, cell.input);
+  gates(p.recurrent, at.hh, cell.recurrent);
+  if (cell.candidate.count > 0) gates(p.second, at.hh, cell.candidate);
+  if (at.rr >= 0) {
+    const Weight<T>& rr = weights[at.rr];
+    f(p.gates, hidden, 3, rr.shape[1],
+      [&](int gate, Index unit) { return rr.data + (gate * hidden + unit) * rr.shape[1]; });
+  }
+  if (at.hr >= 0)
+    f(p.second, spec.output_size(), 1, hidden, [&](int, Index unit) {
+      return unit < spec.proj_size ? weights[at.hr].data + unit * hidden
+                                   : weights[at.hp].data + (unit - spec.proj_size) * hidden;
+    });
+}
+
+template <class T>
+void allocate(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+              const WeightIndex& at) {
+  const Kernels<T>& kernels = kernels_for<T>();
+  const Index lanes = kernels.lanes, blocks = divide_up(spec.hidden_size, lanes);
+  each_matrix(p, spec, weights, at, [&](PackedMatrix<T>& m, Index units, int gates, Index depth, const auto&) {
+    m = empty_panels<T>(units, gates, depth, lanes);
+  });
+  p.bias = Buffer<T>((blocks + 3) * kernels.cell[cell_index(spec)].slots * lanes);  // + 3: panels of four blocks
+  if (spec.lstm.peephole) p.peephole = Buffer<T>(blocks * 3 * lanes);
+  if (spec.layer_norm) {
+    const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
+    p.gain_x = Buffer<T>(blocks * cell.input.count * lanes);
+    p.gain_h = Buffer<T>(blocks * cell.recurrent.count * lanes);
+    p.gain_c = Buffer<T>(blocks * lanes);
+    p.bias_c = Buffer<T>(blocks * lanes);
+  }
+}
+
+template <class T>
+bool all_finite(const T* data, Index n) {
+  int others = 0;  // rather than a bool: the compiler can then take several numbers at once
+  for (Index k = 0; k < n; ++k) others |= !(std::fabs(data[k]) <= std::numeric_limits<T>::max());
+  return others == 0;
+}
+
+// What is no matrix.
+template <class T>
+void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                  const WeightIndex& at) {
+  const Kernels<T>& kernels = kernels_for<T>();
+  const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
+  const Index hidden = spec.hidden_size, lanes = kernels.lanes;
+  const Weight<T>& hh = weights[at.hh];
+  p.finite = all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
+
+  // A slot that both products fill begins at the sum of both biases.
+  const auto fills = [](Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; };
+  if (at.bias_ih >= 0)
+    for (Index unit = 0; unit < hidden; ++unit)
+      for (int slot = 0; slot < cell.slots; ++slot) {
+        const Index row = cell.torch_gate[slot] * hidden + unit;
+        T b = 0;
+        if (fills(cell.input, slot)) b += weights[at.bias_ih].data[row];
+        if (fills(cell.recurrent, slot) || fills(cell.candidate, slot)) b += weights[at.bias_hh].data[row];
+        p.bias.data()[((unit / lanes) * cell.slots + slot) * lanes + unit % lanes] = b;
+      }
+  // One number a unit and slot, from torch's rows.
+  const auto vectors = [&](const Buffer<T>& v, int weight, Slots slots) {
+    for (Index unit = 0; weight >= 0 && unit < hidden; ++unit)
+      for (int k = 0; k < slots.count; ++k)
+        v.data()[(unit / lanes * slots.count + k) * lanes + unit % lanes] =
+            weights[weight].data[cell.torch_gate[slots.first + k] * hidden + unit];
+  };
+  if (spec.layer_norm) {
+    vectors(p.gain_x, at.gain_ih, cell.input);
+    vectors(p.gain_h, at.gain_hh, cell.recurrent);
+    vectors(p.gain_c, at.gain_c, {0, 1});
+    vectors(p.bias_c, at.bias_c, {0, 1});
+  }
+  if (spec.lstm.peephole)
+    for (int gate = 0; gate < 3; ++gate)
+      if (const int weight = at.peephole[gate]; weight >= 0)
+        for (Index unit = 0; unit < hidden; ++unit)
+          p.peephole.data()[((unit / lanes) * 3 + gate) * lanes + unit % lanes] = weights[weight].data[unit];
+}
+
+// body(rank, members), by the team if there is one.
+template <class Body>
+void run_on(TeamLease* team, const Body& body) {
+  if (!team) return body(0, 1);
+  team->run([&](int rank) { body(rank, team->size()); });
+}
+
+}  // namespace
+
+int cell_index(const LayerSpec& spec) {
+  const auto index = [](CellKind kind) { return static_cast<int>(kind); };
+  const bool usual_gates = spec.gate_activation == Activation::sigmoid && spec.activation_clip == 0;
+  switch (spec.cell) {
+    case Cell::rnn_tanh:
+    case Cell::rnn_relu:
+    case Cell::rnn: {
+      const ActivationFunction f = spec.rnn_function();
+      if (spec.activation_clip == 0 && f == Activation::tanh) return index(CellKind::rnn_tanh);
+      if (spec.activation_clip == 0 && f == Activation::relu) return index(CellKind::rnn_relu);
+      return index(CellKind::rnn_variant);
+    }
+    case Cell::lstm: {
+      const LstmVariant& v = spec.lstm;
+      const bool usual = v.input_activation == Activation::tanh && v.output_activation == Activation::tanh;
+      if (spec.gates() == 4 && usual && usual_gates && !v.peephole && v.cell_clip == 0 && !v.gate_recurrence &&
+          !spec.layer_norm)
+        return index(CellKind::lstm);
+      const int gates = v.gate_recurrence ? 10
+                        : v.coupled_gates ? 8 + v.output_gate
+                                          : v.input_gate + 2 * v.forget_gate + 4 * v.output_gate;
+      return index(CellKind::lstm_variant) + gates + (spec.layer_norm ? lstm_gate_sets : 0);
+    }
+    case Cell::gru: break;
+  }
+  if (spec.candidate_activation == Activation::tanh && usual_gates)
+    return index(spec.reset_after ? CellKind::gru_reset_after : CellKind::gru_reset_before);
+  return index(spec.reset_after ? CellKind::gru_reset_after_variant : CellKind::gru_reset_before_variant);
+}
+
+template <class T>
+CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& weights) {
+  const LstmVariant& v = spec.lstm;
+  const T clip = v.cell_clip > 0 ? static_cast<T>(v.cell_clip) : std::numeric_limits<T>::infinity();
+  const auto chosen = [&](const ActivationFunction& f) -> ChosenActivation<T> {
+    return {f.kind, spec.activation_clip > 0, static_cast<T>(spec.activation_clip), static_cast<T>(f.alpha),
+            static_cast<T>(f.beta)};
+  };
+  const ActivationFunction input = spec.cell == Cell::lstm  ? v.input_activation
+                                   : spec.cell == Cell::gru ? spec.candidate_activation
+                                                            : spec.rnn_function();
+  return {chosen(input), chosen(v.output_activation), chosen(spec.gate_activation), clip,
+          v.peephole ? weights.peephole.data() : nullptr};
+}
+
+template <class T>
+const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLease* team) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (transposed_.empty()) {
+    std::vector<TransposedDirection<T>> made;
+    for (const PackedDirection<T>& d : forward) {
+      const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
+      const Index second_blocks = projects ? divide_up(outputs, lanes) : blocks;
+      made.push_back({empty_transposed(d.input, lanes, blocks), empty_transposed(d.recurrent, lanes, blocks),
+                      empty_transposed(d.second, lanes, second_blocks), empty_transposed(d.gates, lanes, blocks)});
+    }
+    transposed_ = std::move(made);
+  }
+  if (!transposed_made_)
+    run_on(team, [&](int rank, int members) {
+      Index turn = 0;
+      const auto share = [&](const PackedMatrix<T>& m, const PackedMatrix<T>& to) {
+        for (Index panel = 0; panel < to.panels; ++panel)
+          if (turn++ % members == rank) transpose_panel(m, to, panel, lanes);
+      };
+      for (std::size_t i = 0; i < forward.size(); ++i) {
+        share(forward[i].input, transposed_[i].input);
+        share(forward[i].recurrent, transposed_[i].recurrent);
+        share(forward[i].second, transposed_[i].second);
+        share(forward[i].gates, transposed_[i].gates);
+      }
+    });
+  transposed_made_ = true;
+  return transposed_;
+}
+
+template <class T>
+void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                const std::vector<WeightIndex>& index, TeamLease* team) {
+  packed.forget_transposed();
+  run_on(team, [&](int rank, int members) {
+    Index turn = 0;
+    for (std::size_t i = 0; i < index.size(); ++i) {
+      PackedDirection<T>& p = packed.forward[i];
+      each_matrix(p, spec, weights, index[i], [&](PackedMatrix<T>& m, Index units, int, Index, const auto& row) {
+        for (Index panel = 0; panel < m.panels; ++panel)
+          if (turn++ % members == rank) fill_panel(m, panel, units, packed.lanes, row);
+      });
+      if (turn++ % members == rank) fill_vectors(p, spec, weights, index[i]);
+    }
+  });
+}
+
+template <class T>
+std::unique_ptr<PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                                       const std::vector<WeightIndex>& index, TeamLease* team) {
+  auto packed = std::make_unique<PackedWeights<T>>();
+  packed->lanes = kernels_for<T>().lanes;
+  packed->blocks = divide_up(spec.hidden_size, packed->lanes);
+  packed->outputs = spec.output_size();
+  packed->forward.resize(index.size());
+  for (std::size_t i = 0; i < index.size(); ++i) allocate(packed->forward[i], spec, weights, index[i]);
+  pack_again(*packed, spec, weights, index, team);
+  return packed;
+}
+
+template CellOptions<float> cell_options(const LayerSpec&, const PackedDirection<float>&);
+template CellOptions<double> cell_options(const LayerSpec&, const PackedDirection<double>&);
+template struct PackedWeights<float>;
+template struct PackedWeights<double>;
+template std::unique_ptr<PackedWeights<float>> pack(const LayerSpec&, const std::vector<Weight<float>>&,
+                                                    const std::vector<WeightIndex>&, TeamLease*);
+template std::unique_ptr<PackedWeights<double>> pack(const LayerSpec&, const std::vector<Weight<double>>&,
+                                                     const std::vector<WeightIndex>&, TeamLease*);
+template void pack_again(PackedWeights<float>&, const LayerSpec&, const std::vector<Weight<float>>&,
+                         const std::vector<WeightIndex>&, TeamLease*);
+template void pack_again(PackedWeights<double>&, const LayerSpec&, const std::vector<Weight<double>>&,
+                         const std::vector<WeightIndex>&, TeamLease*);
+
+}  // namespace gru_native

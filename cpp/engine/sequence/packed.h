@@ -1,0 +1,71 @@
+// The weights of a layer as the kernels want them.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/matrix/panels.h"
+#include "gru_native/layer.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+
+// One direction of one layer.
+template <class T>
+struct PackedDirection {
+  PackedMatrix<T> input, recurrent;
+  PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
+  PackedMatrix<T> gates;      // gate recurrence: from i f o of the step before; else empty
+  bool finite = true;         // weight_hh and weight_rr: then a product with zeros is zero
+  Buffer<T> bias;             // [block][slot][lane]
+  Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
+  Buffer<T> gain_x, gain_h, gain_c, bias_c;  // layer normalisation: [block][slot of the product][lane]; or empty
+};
+
+// The same matrices the other way round, for backward: k runs over gates, columns are inputs or units.
+template <class T>
+struct TransposedDirection {
+  PackedMatrix<T> input, recurrent, second, gates;
+};
+
+template <class T>
+struct PackedWeights {
+  std::vector<PackedDirection<T>> forward;  // [layer * directions + direction]
+
+  // Made when first asked for: inference never needs it. By the threads of the team, if there is one.
+  const std::vector<TransposedDirection<T>>& transposed(TeamLease* team = nullptr) const;
+  // To be called before the panels are written again.
+  void forget_transposed() { transposed_made_ = false; }
+
+  int lanes = 0;
+  Index blocks = 0;           // of hidden units
+  Index outputs = 0;          // columns of h, of both projections where there are two
+
+ private:
+  mutable std::mutex mutex_;
+  mutable bool transposed_made_ = false;
+  mutable std::vector<TransposedDirection<T>> transposed_;  // kept for the next weights
+};
+
+// Where the tensors of one direction lie in the layer's list; -1: not there.
+struct WeightIndex {
+  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
+  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1;
+};
+
+template <class T>
+std::unique_ptr<PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                                       const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
+
+// Writes weights of the same shapes over those that `packed` was made of.
+template <class T>
+void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+                const std::vector<WeightIndex>& index, TeamLease* team);
+
+// Which of the kernels' cells computes it: Kernels::cell[..].
+int cell_index(const LayerSpec& spec);
+
+template <class T>
+CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& weights);
+
+}  // namespace gru_native

@@ -1,0 +1,104 @@
+// Weights of a Tree-LSTM as the kernels read them, and how its work is shared out.
+#include "engine/tree/tree.h"
+
+#include <algorithm>
+
+#include "engine/matrix/matrices.h"
+
+namespace gru_native {
+namespace {
+
+constexpr Index granule = 4;        // blocks: panels of one gate hold four
+
+}  // namespace
+
+// weight_ih and weight_hh have rows i f g o, weight_hh_iog has i o g.
+TreeGates tree_gates(TreeCell cell) {
+  if (cell == TreeCell::nary) return {{0, 2, 3}, {0, 2, 1}};
+  return {{0, 2, 3}, {0, 2, 3}};
+}
+
+template <class T>
+std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vector<Weight<T>>& weights,
+                                          const TreeWeightIndex& at) {
+  auto packed = std::make_shared<PackedTree<T>>();
+  PackedTree<T>& p = *packed;
+  const bool nary = spec.cell == TreeCell::nary;
+  const Index hidden = spec.hidden_size;
+  p.lanes = kernels_for<T>().lanes;
+  p.blocks = divide_up(hidden, p.lanes);
+  p.slots = nary ? spec.arity : 1;
+  p.padded = round_up(p.blocks, granule) * p.lanes;
+  p.inner = p.slots * hidden;
+
+  const TreeGates gates = tree_gates(spec.cell);
+  const auto rows_of = [&](int weight, const int* gate_of) {
+    const Weight<T>& w = weights[weight];
+    const Index depth = w.shape[1];
+    return
+        [&w, depth, gate_of, hidden](int gate, Index unit) { return w.data + (gate_of[gate] * hidden + unit) * depth; };
+  };
+  p.w.input = pack_rows<T>(hidden, 3, spec.input_size, p.lanes, rows_of(at.ih, gates.input));
+  p.w.input_forget = pack_rows<T>(hidden, 1, spec.input_size, p.lanes, rows_of(at.ih, &tree_forget_gate));
+  p.w.recurrent = pack_rows<T>(hidden, 3, p.inner, p.lanes, rows_of(at.hh, gates.recurrent));
+  if (nary) {
+    const T* const from = weights[at.hh_f].data;
+    p.w.recurrent_forget = pack_rows<T>(p.slots * p.padded, 1, p.inner, p.lanes, [&](int, Index column) {
+      const Index k = column / p.padded, unit = column % p.padded;
+      return unit < hidden ? from + (k * hidden + unit) * p.inner : nullptr;
+    });
+  } else {
+    p.w.recurrent_forget = pack_rows<T>(hidden, 1, hidden, p.lanes, rows_of(at.hh, &tree_forget_gate));
+  }
+
+  p.bias = Buffer<T>(p.blocks * 3 * p.lanes);
+  p.bias_forget = Buffer<T>(p.padded);
+  if (at.bias >= 0)
+    for (Index unit = 0; unit < hidden; ++unit) {
+      const T* const b = weights[at.bias].data + unit;
+      for (int slot = 0; slot < 3; ++slot)
+        p.bias.data()[(unit / p.lanes * 3 + slot) * p.lanes + unit % p.lanes] = b[gates.input[slot] * hidden];
+      p.bias_forget.data()[unit] = b[tree_forget_gate * hidden];
+    }
+  return packed;
+}
+
+template <class T>
+const TreePanels<T>& PackedTree<T>::transposed() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!transposed_) {
+    auto t = std::make_unique<TreePanels<T>>();
+    const Index forget_blocks = slots > 1 ? slots * padded / lanes : blocks;
+    t->input = transpose(w.input, lanes, blocks);
+    t->input_forget = transpose(w.input_forget, lanes, blocks);
+    t->recurrent = transpose(w.recurrent, lanes, blocks);
+    t->recurrent_forget = transpose(w.recurrent_forget, lanes, forget_blocks);
+    transposed_ = std::move(t);
+  }
+  return *transposed_;
+}
+
+int useful_threads(const TreeSpec& spec, const Forest& forest) {
+  const double slots = spec.cell == TreeCell::nary ? double(spec.arity) : 1, hidden = double(spec.hidden_size);
+  const double inner = double(forest.rows - forest.leaves), edges = double(forest.edges());
+  const double input = (3 * double(forest.rows) + inner) * hidden * double(spec.input_size);
+  const double macs = input + (3 * inner + edges) * slots * hidden * hidden;
+  return useful_threads(macs, macs / double(forest.heights()) / 3);  // as many barriers a height
+}
+
+Region region_of(Index begin, Index end, Index blocks, int member, int members) {
+  const Index rows = end - begin;
+  if (members > 1 && rows < whole_tiles * members)
+    return {begin, end, share_of(blocks, granule, member, members), false};
+  const Share mine = share_of(rows, whole_tiles, member, members);
+  return {begin + mine.begin, begin + mine.end, {0, blocks}, true};
+}
+
+template std::shared_ptr<const PackedTree<float>> pack(const TreeSpec&, const std::vector<Weight<float>>&,
+                                                       const TreeWeightIndex&);
+template std::shared_ptr<const PackedTree<double>> pack(const TreeSpec&, const std::vector<Weight<double>>&,
+                                                        const TreeWeightIndex&);
+template struct PackedTree<float>;
+template struct PackedTree<double>;
+
+}  // namespace gru_native

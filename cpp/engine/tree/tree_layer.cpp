@@ -1,0 +1,148 @@
+// The public TreeLayer: weights by name, one call forward, one call backward.
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "engine/tree/tree.h"
+#include "engine/matrix/weights.h"
+#include "runtime/denormals.h"
+#include "runtime/dispatch.h"
+
+namespace gru_native {
+
+template <class T>
+struct TreeLayer<T>::Impl {
+  explicit Impl(const TreeSpec& s) : spec(s) {
+    const std::int64_t hidden = spec.hidden_size, inner = spec.arity * hidden;
+    const bool nary = spec.cell == TreeCell::nary;
+    index.ih = store.add("weight_ih", {4 * hidden, spec.input_size});
+    index.hh = nary ? store.add("weight_hh_iog", {3 * hidden, inner}) : store.add("weight_hh", {4 * hidden, hidden});
+    if (nary) index.hh_f = store.add("weight_hh_f", {inner, inner});
+    if (spec.bias) index.bias = store.add("bias", {4 * hidden});
+  }
+
+  Forest forest_of(const TreeForwardCall<T>& call) const {
+    const bool nary = spec.cell == TreeCell::nary;
+    if (nary && !call.slots) throw std::invalid_argument("slots is null; expected one number for each node");
+    return {call.nodes, call.parents, nary ? call.slots : nullptr, spec.arity};
+  }
+
+  TreeSpec spec;
+  WeightStore<T, PackedTree<T>> store;
+  TreeWeightIndex index;
+};
+
+template <class T>
+struct TreeTape<T>::Impl : TapeOf<PackedTree<T>> {
+  Impl(TapeOf<PackedTree<T>> base, Forest f) : TapeOf<PackedTree<T>>(std::move(base)), forest(std::move(f)) {}
+
+  Forest forest;
+  ForestValues<T> values;
+};
+
+template <class T>
+TreeLayer<T>::TreeLayer(const TreeSpec& spec) {
+  spec.validate();
+  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
+  impl_ = std::make_unique<Impl>(spec);
+  commit();
+}
+template <class T>
+TreeLayer<T>::~TreeLayer() = default;
+
+template <class T>
+const TreeSpec& TreeLayer<T>::spec() const {
+  return impl_->spec;
+}
+
+template <class T>
+const std::vector<Weight<T>>& TreeLayer<T>::weights() const {
+  return impl_->store.list();
+}
+
+template <class T>
+void TreeLayer<T>::commit() {
+  impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
+}
+
+namespace {
+
+template <class T>
+void run(const ForestForward<T>& forward, const TreeForwardCall<T>& call, int threads) {
+  TeamLease team(threads);
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    forward.run(call.h, call.c, rank, crew);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
+  const TreeSpec& spec = impl_->spec;
+  const Forest forest = impl_->forest_of(call);
+  const auto packed = impl_->store.packed();
+  const auto arena = impl_->store.lease();
+  Index* const x_at = arena->template take<Index>(forest.rows);
+  for (Index row = 0; row < forest.rows; ++row) x_at[row] = forest.node[row] * spec.input_size;
+  const ForestForward<T> forward(spec, *packed, forest, {call.x, 0, x_at}, *arena, *arena);
+  run(forward, call, useful_threads(spec, forest));
+}
+
+template <class T>
+std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeForwardCall<T>& call) const {
+  const TreeSpec& spec = impl_->spec;
+  auto tape = std::make_unique<typename TreeTape<T>::Impl>(impl_->store.begin_tape(), impl_->forest_of(call));
+  const Forest& forest = tape->forest;
+  const auto scratch = impl_->store.lease();
+
+  // The input is copied: a tape stays right whatever becomes of the caller's arrays.
+  const Index stride = padded_stride(spec.input_size, sizeof(T));
+  T* const x = tape->arena->template take<T>(forest.rows * stride);
+  for (Index row = 0; row < forest.rows; ++row)
+    std::copy_n(call.x + forest.node[row] * spec.input_size, spec.input_size, x + row * stride);
+  const ForestForward<T> forward(spec, *tape->packed, forest, {x, stride, nullptr}, *tape->arena, *scratch);
+  run(forward, call, useful_threads(spec, forest));
+  tape->values = forward.values();
+  return std::make_shared<const TreeTape<T>>(std::move(tape));
+}
+
+template <class T>
+void TreeLayer<T>::check(const TreeTape<T>& tape) const {
+  impl_->store.check(tape.impl());
+}
+
+template <class T>
+void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>& call) const {
+  check(tape_);
+  const auto& tape = tape_.impl();
+  const auto arena = impl_->store.lease();
+  const TreeWeightIndex& at = impl_->index;
+  const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
+  const TreeGradients<T> gradients{gradient(at.ih), gradient(at.bias), gradient(at.hh), gradient(at.hh_f)};
+  TeamLease team(useful_threads(impl_->spec, tape.forest));
+  const ForestBackward<T> backward(impl_->spec, *tape.packed, tape.forest, tape.values, *arena, team.size());
+  Crew crew(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    backward.run(call.dh, call.dc, call.dx, gradients, rank, crew);
+  });
+}
+
+template <class T>
+TreeTape<T>::TreeTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+TreeTape<T>::~TreeTape() = default;
+template <class T>
+std::int64_t TreeTape<T>::nodes() const {
+  return impl_->forest.rows;
+}
+
+template class TreeLayer<float>;
+template class TreeLayer<double>;
+template class TreeTape<float>;
+template class TreeTape<double>;
+
+}  // namespace gru_native

@@ -1,0 +1,343 @@
+// What a LayerSpec and its kin may be.
+#include "spec/validation.h"
+
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "gru_native/graph.h"
+#include "gru_native/grconv.h"
+#include "gru_native/layer.h"
+#include "gru_native/output_rnn.h"
+#include "gru_native/readout.h"
+#include "gru_native/tree.h"
+#include "spec/names.h"
+
+namespace gru_native {
+namespace {
+
+[[noreturn]] void refuse(const std::string& name, const std::string& value, const std::string& expected) {
+  throw std::invalid_argument(name + " is " + value + "; expected " + expected);
+}
+
+void check_size(const char* name, std::int64_t value, std::int64_t least) {
+  if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
+}
+
+constexpr double most_elements = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
+
+void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
+  check_size("seq_len", seq_len, 1);
+  check_size("batch", batch, 1);
+  if (static_cast<double>(seq_len) * static_cast<double>(batch) * static_cast<double>(widest) > most_elements)
+    throw std::invalid_argument("seq_len=" + std::to_string(seq_len) + ", batch=" + std::to_string(batch) +
+                                ": the arrays would be larger than memory can be; expected smaller sizes");
+}
+
+// `apart`: rows that are written must not overlap.
+void check_rows(const char* name, const void* data, std::int64_t step_stride, std::int64_t batch_stride,
+                std::int64_t seq_len, std::int64_t batch, std::int64_t columns, bool apart) {
+  if (!data) throw std::invalid_argument(std::string(name) + ".data is null; expected an array");
+  const auto check = [&](const char* which, std::int64_t stride, std::int64_t n) {
+    if (n > 1) check_size((std::string(name) + which).c_str(), stride, apart ? columns : 0);
+  };
+  check(".step_stride", step_stride, seq_len);
+  check(".batch_stride", batch_stride, batch);
+}
+template <class T>
+void check_rows(const char* name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
+                std::int64_t columns) {
+  check_rows(name, s.data, s.step_stride, s.batch_stride, seq_len, batch, columns, !std::is_const_v<T>);
+}
+
+void check_lengths(const std::int64_t* lengths, std::int64_t seq_len, std::int64_t batch) {
+  if (!lengths) return;
+  for (std::int64_t b = 0; b < batch; ++b)
+    if (lengths[b] < 0 || lengths[b] > seq_len)
+      refuse("lengths[" + std::to_string(b) + "]", std::to_string(lengths[b]),
+             "0 to seq_len=" + std::to_string(seq_len));
+}
+
+void check_activation(const char* name, Activation f) {
+  const int i = static_cast<int>(f);
+  if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
+}
+void check_activation(const char* name, DenseActivation f) {
+  const int i = static_cast<int>(f);
+  if (i < 0 || i >= static_cast<int>(std::size(dense_activation_names)))
+    refuse(name, std::to_string(i), "a DenseActivation");
+}
+
+void check_layer_norm(const LayerSpec& s) {
+  const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
+  if (s.cell != Cell::lstm && s.cell != Cell::gru) needs("False: the LSTM and the GRU can have it");
+  if (s.cell == Cell::gru && !s.reset_after)
+    needs("reset_after=True with it: U h- is normalised over all gates, so it must be one product");
+}
+
+void check_probability(const char* name, double p) {
+  if (!(p >= 0 && p <= 1)) refuse(name, std::to_string(p), "a probability from 0 to 1");
+}
+
+std::string text_of(const ActivationFunction& f) {
+  std::string text = std::string("\"") + function_names[static_cast<int>(f.kind)] + "\"";
+  const double numbers[2] = {f.alpha, f.beta};
+  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + std::to_string(numbers[k]);
+  return "(" + text + ")";
+}
+
+void check_function(const char* name, const ActivationFunction& f) {
+  const int i = static_cast<int>(f.kind);
+  if (i < 0 || i >= static_cast<int>(std::size(function_names))) refuse(name, std::to_string(i), "an Activation");
+  if (!std::isfinite(f.alpha) || !std::isfinite(f.beta)) refuse(name, text_of(f), "finite numbers with it");
+}
+
+// Whether slopes follow from outputs. Below 0 both functions turn round if alpha is negative.
+void check_slope(const char* name, const ActivationFunction& f) {
+  if ((f.kind == Activation::leaky_relu || f.kind == Activation::elu) && f.alpha < 0)
+    refuse(name, text_of(f), "an alpha of at least 0 for training: the slope must follow from the output");
+}
+
+void check_clip(const char* name, double clip) {
+  if (!(clip >= 0 && clip <= std::numeric_limits<double>::max()))
+    refuse(name, std::to_string(clip), "a limit above 0, or 0 for none");
+}
+
+void check_variant(const LayerSpec& s) {
+  const LstmVariant& v = s.lstm;
+  check_function("input_activation", v.input_activation);
+  check_function("output_activation", v.output_activation);
+  check_function("candidate_activation", s.candidate_activation);
+  check_function("gate_activation", s.gate_activation);
+  check_function("nonlinearity", s.nonlinearity);
+  check_clip("activation_clip", s.activation_clip);
+  if (s.cell != Cell::gru && s.cell != Cell::lstm && s.gate_activation != Activation::sigmoid)
+    throw std::invalid_argument("gate_activation is an option of LSTM and GRU; expected none for another cell");
+  if (s.cell != Cell::rnn && s.nonlinearity != Activation::tanh)
+    throw std::invalid_argument("nonlinearity is an option of Cell::rnn; expected none for another cell");
+  if (s.cell != Cell::gru && s.candidate_activation != Activation::tanh)
+    throw std::invalid_argument("candidate_activation is an option of the GRU; expected none for another cell");
+  check_clip("cell_clip", v.cell_clip);
+  if (v.coupled_gates && !(v.input_gate && v.forget_gate))
+    refuse("coupled_gates", "True", "both input_gate and forget_gate with it: f = 1 - i");
+  if (v.peephole && !(v.input_gate || v.output_gate || v.forget_gate))
+    refuse("peephole", "True", "at least one gate that looks through it");
+  if (v.gate_recurrence && !(v.input_gate && v.forget_gate && v.output_gate && !v.coupled_gates))
+    refuse("gate_recurrence", "True", "all three gates with it, uncoupled: each sees the others");
+  if (s.layer_norm) check_layer_norm(s);
+  const bool usual = !v.peephole && !v.gate_recurrence && !v.coupled_gates && v.input_gate && v.forget_gate &&
+                     v.output_gate && v.input_activation == Activation::tanh &&
+                     v.output_activation == Activation::tanh && v.cell_clip == 0;
+  if (s.cell != Cell::lstm && !usual)
+    throw std::invalid_argument("the options of LstmVariant are the LSTM's; expected none for another cell");
+}
+
+}  // namespace
+
+void check_trainable(const LayerSpec& s) {
+  check_slope("input_activation", s.lstm.input_activation);
+  check_slope("output_activation", s.lstm.output_activation);
+  check_slope("candidate_activation", s.candidate_activation);
+  check_slope("gate_activation", s.gate_activation);
+  check_slope("nonlinearity", s.nonlinearity);
+}
+
+void LayerSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_layers", num_layers, 1);
+  check_size("proj_size", proj_size, 0);
+  if (proj_size > 0 && cell != Cell::lstm) refuse("proj_size", std::to_string(proj_size), "0: only the LSTM projects");
+  if (proj_size >= hidden_size && proj_size > 0)
+    refuse("proj_size", std::to_string(proj_size), "less than hidden_size=" + std::to_string(hidden_size));
+  check_size("nonrecurrent_proj_size", nonrecurrent_proj_size, 0);
+  if (nonrecurrent_proj_size > 0 && proj_size == 0)
+    refuse("nonrecurrent_proj_size", std::to_string(nonrecurrent_proj_size), "0 without a proj_size beside it");
+  check_variant(*this);
+  check_probability("dropout", dropout);
+  check_probability("zoneout", zoneout);
+  check_probability("zoneout_cell", zoneout_cell);
+  if (zoneout_cell > 0 && cell != Cell::lstm)
+    throw std::invalid_argument("zoneout_cell is an option of the LSTM; expected none for another cell");
+
+  // The largest tensor, and all of them, must have sizes that an address can hold, with room for padding.
+  const double rows = static_cast<double>(gates()) * static_cast<double>(hidden_size);
+  const double outputs = static_cast<double>(recurrent_size()) + static_cast<double>(nonrecurrent_proj_size);
+  const double inner = static_cast<double>(directions()) * outputs;
+  const double columns = static_cast<double>(input_size) + inner * static_cast<double>(num_layers) * 3 +
+                         (lstm.gate_recurrence ? 3 * static_cast<double>(hidden_size) : 0);
+  if (rows * columns * static_cast<double>(directions()) > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + ", num_layers=" + std::to_string(num_layers) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GraphSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("num_steps", num_steps, 1);
+  check_size("num_edge_types", num_edge_types, 1);
+  const double size = static_cast<double>(hidden_size);
+  if ((2 * static_cast<double>(num_edge_types) + 9) * size * size > most_elements)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) +
+                                ", num_edge_types=" + std::to_string(num_edge_types) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void GrConvSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  check_activation("activation", activation);
+  const double hidden = static_cast<double>(hidden_size);
+  if (hidden * (2 * hidden + static_cast<double>(input_size)) > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", hidden_size=" + std::to_string(hidden_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void ReadoutSpec::validate() const {
+  check_size("hidden_size", hidden_size, 1);
+  check_size("annotation_size", annotation_size, 1);
+  check_size("output_size", output_size, 1);
+  const double columns = static_cast<double>(hidden_size) + static_cast<double>(annotation_size);
+  if (2 * columns * static_cast<double>(output_size) > most_elements)
+    throw std::invalid_argument("hidden_size=" + std::to_string(hidden_size) + ", annotation_size=" +
+                                std::to_string(annotation_size) + ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void DenseSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("output_size", output_size, 1);
+  if (static_cast<double>(input_size) * static_cast<double>(output_size) > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) +
+                                ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+  check_activation("activation", activation);
+}
+
+void OutputRnnSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  check_size("output_size", output_size, 1);
+  check_activation("activation", activation);
+  check_activation("output_activation", output_activation);
+  const double columns = static_cast<double>(input_size) + 2 * static_cast<double>(output_size);
+  if (static_cast<double>(hidden_size) * columns > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + ", output_size=" + std::to_string(output_size) +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void TreeSpec::validate() const {
+  check_size("input_size", input_size, 1);
+  check_size("hidden_size", hidden_size, 1);
+  const bool nary = cell == TreeCell::nary;
+  if (nary) check_size("arity", arity, 1);
+  const double hidden = static_cast<double>(hidden_size), inner = hidden * (nary ? static_cast<double>(arity) : 1);
+  if (4 * hidden * static_cast<double>(input_size) + (3 * hidden + inner) * inner > most_elements)
+    throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
+                                std::to_string(hidden_size) + (nary ? ", arity=" + std::to_string(arity) : "") +
+                                ": the weights would be larger than memory can be; expected smaller sizes");
+}
+
+void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
+
+void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
+  check_size("batch_size", batch, 1);
+  if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");
+  if (spec.bidirectional) refuse("bidirectional", "True", "False: RTRL goes forward in time only");
+  check_trainable(spec);
+  if (spec.zoneout > 0) refuse("zoneout", std::to_string(spec.zoneout), "0 for RTRL");
+  if (spec.zoneout_cell > 0) refuse("zoneout_cell", std::to_string(spec.zoneout_cell), "0 for RTRL");
+  if (spec.lstm.gate_recurrence) refuse("gate_recurrence", "True", "False for RTRL");
+  if (spec.layer_norm) refuse("layer_norm", "True", "False for RTRL");
+}
+
+template <class T>
+void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
+  const std::int64_t outputs = spec.directions() * spec.output_size();
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.directions() * spec.gates() * spec.hidden_size);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  if (call.y.data) check_rows("y", call.y, call.seq_len, call.batch, outputs);
+  if (call.mask.data) check_rows("mask", call.mask, call.seq_len, call.batch, 1);
+  if (call.masked_output != MaskedOutput::zero && call.masked_output != MaskedOutput::hold)
+    refuse("masked_output", std::to_string(static_cast<int>(call.masked_output)), "a MaskedOutput");
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
+                std::size_t weights) {
+  if (call.dy.data) check_rows("dy", call.dy, seq_len, batch, spec.directions() * spec.output_size());
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
+  if (!call.dweights.empty() && call.dweights.size() != weights)
+    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+}
+
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call) {
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.output_size);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  check_rows("y", call.y, call.seq_len, call.batch, spec.output_size);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients) {
+  check_call(spec, call);
+  check_rows("dy", gradients.dy, call.seq_len, call.batch, spec.output_size);
+  if (gradients.dx.data) check_rows("dx", gradients.dx, call.seq_len, call.batch, spec.input_size);
+}
+
+template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call) {
+  const std::int64_t outputs = spec.output_size;
+  check_calls_size(call.seq_len, call.batch, spec.input_size + spec.hidden_size + 2 * outputs);
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  if (call.targets.data) check_rows("targets", call.targets, call.seq_len, call.batch, outputs);
+  check_rows("y", call.y, call.seq_len, call.batch, outputs);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call, std::int64_t seq_len,
+                std::int64_t batch, std::size_t weights, bool forced) {
+  if (call.dy.data) check_rows("dy", call.dy, seq_len, batch, spec.output_size);
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
+  if (call.dtargets.data && !forced) throw std::invalid_argument("dtargets.data is not null; there were no targets");
+  if (call.dtargets.data) check_rows("dtargets", call.dtargets, seq_len, batch, spec.output_size);
+  if (!call.dweights.empty() && call.dweights.size() != weights)
+    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+}
+
+template <class T>
+void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
+  check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
+  check_lengths(call.lengths, call.seq_len, call.batch);
+}
+
+template <class T>
+void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<const T>& x, const Sequences<T>& y,
+                  std::int64_t seq_len, std::int64_t batch) {
+  check_calls_size(seq_len, batch, inputs + outputs);
+  check_rows("x", x, seq_len, batch, inputs);
+  check_rows("y", y, seq_len, batch, outputs);
+}
+
+#define GRU_NATIVE_CHECKS(T)                                                                                           \
+  template void check_call(const LayerSpec&, const ForwardCall<T>&);                                                   \
+  template void check_call(const LayerSpec&, const BackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);         \
+  template void check_call(const DenseSpec&, const DenseCall<T>&);                                                     \
+  template void check_call(const DenseSpec&, const DenseCall<T>&, const DenseGradients<T>&);                           \
+  template void check_call(const OutputRnnSpec&, const OutputRnnCall<T>&);                                             \
+  template void check_call(const OutputRnnSpec&, const OutputRnnBackwardCall<T>&, std::int64_t, std::int64_t,          \
+                           std::size_t, bool);                                                                         \
+  template void check_model(std::int64_t, std::int64_t, const ModelCall<T>&);                                          \
+  template void check_stream(std::int64_t, std::int64_t, const Sequences<const T>&, const Sequences<T>&, std::int64_t, \
+                             std::int64_t);
+GRU_NATIVE_CHECKS(float)
+GRU_NATIVE_CHECKS(double)
+
+}  // namespace gru_native

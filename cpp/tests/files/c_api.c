@@ -1,0 +1,84 @@
+/* The C API from C99: argv[1] is the folder cpp/tests/files/corpus. */
+#include <gru_native/c_api.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition)                                                                    \
+  do {                                                                                      \
+    if (!(condition)) {                                                                     \
+      printf("%s:%d: %s failed: %s\n", __FILE__, __LINE__, #condition, gru_native_error()); \
+      return 1;                                                                             \
+    }                                                                                       \
+  } while (0)
+
+enum { frames = 500 };
+
+int main(int argc, char** argv) {
+  static float x[frames], y[frames], expected[frames];
+  char path[4096];
+  float state[4], later[4];
+  gru_native_model* model = NULL;
+  gru_native_stream* stream = NULL;
+  int i;
+  CHECK(argc == 2 && strlen(argv[1]) < 4000);
+  CHECK(strcmp(gru_native_error(), "") == 0);
+
+  /* An LSTM, 1 -> 2, with a head to 1. */
+  sprintf(path, "%s/chain", argv[1]);
+  CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_OK);
+  CHECK(gru_native_model_input_size(model) == 1);
+  CHECK(gru_native_model_output_size(model) == 1);
+  CHECK(gru_native_model_state_size(model, 1) == 4);
+  for (i = 0; i < frames; ++i) x[i] = (float)sin(0.1 * i);
+  CHECK(gru_native_model_forward(model, frames, 1, x, NULL, NULL, expected, state) == GRU_NATIVE_OK);
+  CHECK(expected[frames - 1] != 0 && expected[frames - 1] != expected[frames - 2]);
+  CHECK(gru_native_stream_create(model, 1, 1, &stream) == GRU_NATIVE_OK);
+  gru_native_model_free(model);
+
+  /* Block by block, with the state taken out and put back in between. */
+  for (i = 0; i < frames; i += 100) {
+    CHECK(gru_native_stream_process(stream, x + i, y + i, 100) == GRU_NATIVE_OK);
+    CHECK(gru_native_stream_save_state(stream, later) == GRU_NATIVE_OK);
+    CHECK(gru_native_stream_reset(stream) == GRU_NATIVE_OK);
+    CHECK(gru_native_stream_load_state(stream, later) == GRU_NATIVE_OK);
+  }
+  CHECK(memcmp(y, expected, sizeof y) == 0);
+  CHECK(memcmp(later, state, sizeof state) == 0);
+  CHECK(gru_native_stream_reset(stream) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_prewarm(stream, 10) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_process(stream, x, y, 1) == GRU_NATIVE_OK);
+  CHECK(y[0] != expected[0]);
+
+  /* Errors. */
+  CHECK(gru_native_stream_process(stream, NULL, y, 1) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(strcmp(gru_native_error(), "in is NULL") == 0);
+  CHECK(gru_native_stream_process(stream, NULL, NULL, 0) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_reset(NULL) == GRU_NATIVE_INVALID_ARGUMENT);
+  gru_native_stream_free(stream);
+  gru_native_stream_free(NULL);
+  sprintf(path, "%s/bad_nan", argv[1]);
+  CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_FILE_ERROR && model == NULL);
+  CHECK(strstr(gru_native_error(), path) && strstr(gru_native_error(), "NaN"));
+  CHECK(gru_native_model_input_size(model) == 0);
+  CHECK(gru_native_model_forward(model, 1, 1, x, NULL, NULL, y, NULL) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(gru_native_stream_create(model, 1, 1, &stream) == GRU_NATIVE_INVALID_ARGUMENT && stream == NULL);
+  CHECK(gru_native_model_load(NULL, NULL, &model) == GRU_NATIVE_INVALID_ARGUMENT);
+
+  sprintf(path, "%s/dense", argv[1]);
+  CHECK(gru_native_model_load(path, "{}", &model) == GRU_NATIVE_FILE_ERROR);
+  CHECK(strstr(gru_native_error(), "version is missing") != NULL);
+  CHECK(gru_native_model_load(path,
+                              "{\"version\": 1, \"blocks\": [{\"type\": \"Dense\", \"input_size\": 3, "
+                              "\"output_size\": 2, \"activation\": \"relu\"}]}",
+                              &model) == GRU_NATIVE_OK);
+  CHECK(gru_native_model_forward(model, 0, 1, x, NULL, NULL, y, NULL) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(strstr(gru_native_error(), "seq_len is 0") != NULL);
+  CHECK(gru_native_model_forward(model, 1, INT64_MAX, x, NULL, NULL, y, NULL) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(gru_native_stream_create(model, -1, 1, &stream) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(strstr(gru_native_error(), "batch_size is -1") != NULL);
+  gru_native_model_free(model);
+  printf("c_api: passed\n");
+  return 0;
+}

@@ -1,0 +1,93 @@
+"""Writes cpp/tests/files/corpus: small model files, good and bad, from which fuzz_load starts.
+
+`python cpp/tests/files/make_corpus.py`; needs nothing but Python.
+"""
+
+import json
+import math
+import struct
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("corpus")
+
+
+def values(name, count):
+    """Weights that differ from each other and from tensor to tensor."""
+    return [math.sin(1 + i + sum(name.encode())) / 2 for i in range(count)]
+
+
+def recurrent(rows, inputs, hidden, prefix="", suffix="l0"):
+    return {
+        f"{prefix}weight_ih_{suffix}": (rows, inputs),
+        f"{prefix}weight_hh_{suffix}": (rows, hidden),
+        f"{prefix}bias_ih_{suffix}": (rows,),
+        f"{prefix}bias_hh_{suffix}": (rows,),
+    }
+
+
+def dense(inputs, outputs, prefix=""):
+    return {f"{prefix}weight": (outputs, inputs), f"{prefix}bias": (outputs,)}
+
+
+def safetensors(shapes, blocks=None, dtype="F32", **metadata):
+    header, data = {}, b""
+    if blocks is not None:
+        metadata["gru_native"] = json.dumps({"version": 1, "blocks": blocks})
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, shape in shapes.items():
+        count = math.prod(shape)
+        packed = struct.pack(f"<{count}{'f' if dtype == 'F32' else 'd'}", *values(name, count))
+        offsets = [len(data), len(data) + len(packed)]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        data += packed
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def files():
+    """Name of a file -> its bytes."""
+    lstm = {"type": "LSTM", "prefix": "0.", "input_size": 1, "hidden_size": 2, "num_layers": 1}
+    head = {
+        "type": "Dense",
+        "prefix": "1.",
+        "input_size": 2,
+        "output_size": 1,
+        "activation": "tanh",
+    }
+    chain = recurrent(8, 1, 2, "0.") | dense(2, 1, "1.")
+    good = safetensors(chain, [lstm, head])
+    gru = {"type": "GRU", "prefix": "", "input_size": 2, "hidden_size": 1, "reset_after": False}
+    rnn = {"type": "RNN", "prefix": "", "input_size": 1, "hidden_size": 1, "nonlinearity": "relu"}
+    both = recurrent(3, 1, 1) | recurrent(3, 1, 1, suffix="l0_reverse")
+    return {
+        "chain": good,
+        "chain_f64": safetensors(chain, [lstm, head], "F64"),
+        "chain_plain": safetensors(chain),
+        "dense": safetensors(dense(3, 2)),
+        "gru_before": safetensors(recurrent(3, 2, 1), [{**gru, "batch_first": True}]),
+        "gru_bidirectional": safetensors(both),
+        "lstm_layers": safetensors(recurrent(8, 1, 2) | recurrent(8, 2, 2, suffix="l1")),
+        "lstm_projection": safetensors(recurrent(8, 1, 1) | {"weight_hr_l0": (1, 2)}),
+        "rnn": safetensors(recurrent(1, 1, 1), [{**rnn, "bias": True, "dropout": 0.5}]),
+        "bad_empty": b"",
+        "bad_length": struct.pack("<Q", 2**63) + good[8:],
+        "bad_truncated": good[:-3],
+        "bad_nested": struct.pack("<Q", 64) + b'{"a":' + b"[" * 59,
+        "bad_twice": struct.pack("<Q", 16) + b'{"a":1,"a":2}   ',
+        "bad_option": safetensors(chain, [{**lstm, "peephole": 1}, head]),
+        "bad_type": safetensors(dense(1, 1), [{"type": "Conv"}]),
+        "bad_version": safetensors(dense(1, 1), gru_native='{"version":2,"blocks":[]}'),
+        "bad_huge": safetensors(dense(1, 1), [{**lstm, "hidden_size": 2**62}]),
+        "bad_nan": good[:-4] + struct.pack("<f", math.nan),
+        "bad_f16": good.replace(b"F32", b"F16", 1),
+        "bad_offset": good.replace(b"[0,", b"[4,", 1),
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, content in files().items():
+        (FOLDER / name).write_bytes(content)
+    print(f"{len(files())} files in {FOLDER}")
