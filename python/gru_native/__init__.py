@@ -9,7 +9,7 @@
 Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
 """
 
-from ._chain import Chain
+from .layers.chain import Chain
 from ._core import (
     __version__,
     active_isa,
@@ -17,17 +17,17 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
-from ._cpp import get_cmake_dir, get_include, get_pkgconfig_dir
-from ._dense import Dense
-from ._files import load, save
-from ._graphs import GatedGraph, GraphGradients
-from ._grconv import GatedRecursiveConv, GrConvGradients, draw_gates
-from ._layers import GRU, LSTM, RNN, Gradients
-from ._output_rnn import OutputGradients, OutputRNN
-from ._readouts import GraphSum, NodeScores, ReadoutGradients
-from ._rtrl import RTRL
-from ._training import clip_gradients, reset_rows
-from ._trees import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
+from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
+from .layers.dense import Dense
+from .files import load, save
+from .layers.graph import GatedGraph, GraphGradients
+from .layers.grconv import GatedRecursiveConv, GrConvGradients, draw_gates
+from .layers.recurrent import GRU, LSTM, RNN, Gradients
+from .layers.output_rnn import OutputGradients, OutputRNN
+from .layers.readout import GraphSum, NodeScores, ReadoutGradients
+from .layers.rtrl import RTRL
+from .training import clip_gradients, reset_rows
+from .layers.tree import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
 
 __all__ = [
     "GRU",

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import number
-from ._weights import Array
+from .layers._arguments import number
+from .layers._weights import Array
 
 S = TypeVar("S")  # an array, or tuples of arrays
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native import _layers, complexity
+from gru_native import complexity
+from gru_native.layers import recurrent
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP")
 
@@ -266,7 +267,7 @@ def test_dropout_acts_in_training_between_layers():
 
 def test_an_option_whose_cost_nobody_knows_is_no_silent_zero(monkeypatch):
     layer = complexity.LSTM(4, 3)
-    monkeypatch.setitem(_layers._USUAL, "extra_gate", False)
+    monkeypatch.setitem(recurrent._USUAL, "extra_gate", False)
     monkeypatch.setattr(layer, "extra_gate", True, raising=False)
     with pytest.raises(NotImplementedError, match="extra_gate=True"):
         complexity.count(layer)

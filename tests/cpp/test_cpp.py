@@ -14,7 +14,7 @@ from helpers import assert_same_bits
 
 ISAS = ["baseline", "avx2", "avx512"] if platform.machine() in ("x86_64", "AMD64") else ["baseline"]
 NAMES = [
-    *sorted(source.stem for source in ROOT.glob("cpp/tests/*.cpp")),
+    *sorted(source.stem for source in ROOT.glob("cpp/tests/*/*.cpp") if "support" not in source.parts),
     *(f"symbols_{isa}" for isa in ISAS),
     "c_api",
     "strace_stream",
@@ -144,7 +144,7 @@ def test_python_reads_what_cpp_saves(tmp_path):
 
 def corruptions():
     """Name -> bytes of a file that is no model: the corpus' bad files, and many more."""
-    folder = ROOT / "cpp/tests/corpus"
+    folder = ROOT / "cpp/tests/files/corpus"
     yield from ((path.name, path.read_bytes()) for path in sorted(folder.glob("bad_*")))
     good = (folder / "chain").read_bytes()
     header = 8 + int.from_bytes(good[:8], "little")

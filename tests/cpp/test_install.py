@@ -13,7 +13,7 @@ import pytest
 import gru_native
 from builds import ROOT, build, run
 
-EMBEDDER = ROOT / "cpp" / "tests" / "embedder"
+EMBEDDER = ROOT / "cpp" / "tests" / "install" / "embedder"
 PROGRAMS = [
     f"{kind}_{library}" for kind in ("plain", "fast_math") for library in ("static", "shared")
 ]
@@ -253,7 +253,7 @@ def test_the_package_is_small(package):
 
 
 def test_a_package_without_the_library_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(gru_native._cpp, "_PREFIX", tmp_path)
+    monkeypatch.setattr(gru_native.installed, "_PREFIX", tmp_path)
     for ask in (gru_native.get_include, gru_native.get_cmake_dir, gru_native.get_pkgconfig_dir):
         with pytest.raises(FileNotFoundError, match="was not installed by pip"):
             ask()

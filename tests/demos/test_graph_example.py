@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "bench" / "examples"
+EXAMPLES = Path(__file__).parents[2] / "bench" / "examples"
 
 
 def example(name):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = {
     name: (ROOT / name).read_text("utf-8")
     for name in ("README.md", "python/gru_native/CONVENTIONS.md")

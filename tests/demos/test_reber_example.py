@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[1] / "bench" / "examples" / "embedded_reber.py"
+PATH = Path(__file__).parents[2] / "bench" / "examples" / "embedded_reber.py"
 
 # The grammar as an expression, worked out of the graph by hand. TAIL is what may follow from the
 # state after P, or X X.

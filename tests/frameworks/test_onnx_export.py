@@ -190,7 +190,7 @@ def split_layers(model):
     for block in blocks_of(model):
         options = {
             k: v
-            for k, v in gru_native._files.describe(block).items()
+            for k, v in gru_native.files.describe(block).items()
             if k not in ("num_layers", "input_size")
         }
         for k in range(getattr(block, "num_layers", 1)):

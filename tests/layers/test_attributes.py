@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native._weights import Weighted
+from gru_native.layers._weights import Weighted
 
 SIZES = {
     "input_size": 5,

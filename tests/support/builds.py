@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYTHON = f"-DPython_EXECUTABLE={sys.executable}"
 
 

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from .. import Chain, active_isa, get_num_threads, load, save
-from .._files import safetensors
+from ..files import safetensors
 from .errors import UnusableArgument
 from .model import CharacterModel, new_chain
 from .progress import progress

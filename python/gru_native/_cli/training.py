@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._training import clip_gradients
+from ..training import clip_gradients
 from .model import CharacterModel
 from .optimizer import Adam
 from .progress import Show

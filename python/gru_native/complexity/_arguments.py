@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._arguments import size
+from ..layers._arguments import size
 
 
 def at_least(name: str, value: object, least: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .._arguments import Function
+from ..layers._arguments import Function
 from ._work import Operations, ops
 
 MULTIPLY_ADD = ops(multiply=1, add=1)

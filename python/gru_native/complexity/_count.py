@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._arguments import flag, float_dtype, size
-from .._chain import Chain
-from .._dense import Dense
-from .._graphs import GatedGraph
-from .._grconv import GatedRecursiveConv
-from .._layers import GRU, LSTM, RNN
-from .._output_rnn import OutputRNN
-from .._readouts import GraphSum, NodeScores
-from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
+from ..layers._arguments import flag, float_dtype, size
+from ..layers.chain import Chain
+from ..layers.dense import Dense
+from ..layers.graph import GatedGraph
+from ..layers.grconv import GatedRecursiveConv
+from ..layers.recurrent import GRU, LSTM, RNN
+from ..layers.output_rnn import OutputRNN
+from ..layers.readout import GraphSum, NodeScores
+from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
 from ._dense import Embedding, Linear
 from ._extent import Extent

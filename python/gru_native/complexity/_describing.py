@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .. import _chain, _core, _dense, _graphs, _grconv, _layers, _output_rnn, _readouts, _trees
+from .. import _core
+from ..layers import chain, dense, graph, grconv, output_rnn, readout, recurrent, tree
 from ._parts import tensors_of
 
 
@@ -66,7 +67,7 @@ class _Described:
         return sum(t.size for t in tensors_of(self))
 
 
-class Chain(_chain.Chain):
+class Chain(chain.Chain):
     """As gru_native.Chain; of descriptions, it has no weights."""
 
     @property
@@ -75,45 +76,45 @@ class Chain(_chain.Chain):
         return sum(block.num_parameters for block in self.blocks)
 
 
-class RNN(_Described, _layers.RNN):
+class RNN(_Described, recurrent.RNN):
     """As gru_native.RNN, but without weights: for counting, see ``count``."""
 
 
-class LSTM(_Described, _layers.LSTM):
+class LSTM(_Described, recurrent.LSTM):
     """As gru_native.LSTM, but without weights: for counting, see ``count``."""
 
 
-class GRU(_Described, _layers.GRU):
+class GRU(_Described, recurrent.GRU):
     """As gru_native.GRU, but without weights: for counting, see ``count``."""
 
 
-class Dense(_Described, _dense.Dense):
+class Dense(_Described, dense.Dense):
     """As gru_native.Dense, but without weights: for counting, see ``count``."""
 
 
-class OutputRNN(_Described, _output_rnn.OutputRNN):
+class OutputRNN(_Described, output_rnn.OutputRNN):
     """As gru_native.OutputRNN, but without weights: for counting, see ``count``."""
 
 
-class GatedRecursiveConv(_Described, _grconv.GatedRecursiveConv):
+class GatedRecursiveConv(_Described, grconv.GatedRecursiveConv):
     """As gru_native.GatedRecursiveConv, but without weights: for counting, see ``count``."""
 
 
-class ChildSumTreeLSTM(_Described, _trees.ChildSumTreeLSTM):
+class ChildSumTreeLSTM(_Described, tree.ChildSumTreeLSTM):
     """As gru_native.ChildSumTreeLSTM, but without weights: for counting, see ``count_tree``."""
 
 
-class NaryTreeLSTM(_Described, _trees.NaryTreeLSTM):
+class NaryTreeLSTM(_Described, tree.NaryTreeLSTM):
     """As gru_native.NaryTreeLSTM, but without weights: for counting, see ``count_tree``."""
 
 
-class GatedGraph(_Described, _graphs.GatedGraph):
+class GatedGraph(_Described, graph.GatedGraph):
     """As gru_native.GatedGraph, but without weights: for counting, see ``count_graph``."""
 
 
-class NodeScores(_Described, _readouts.NodeScores):
+class NodeScores(_Described, readout.NodeScores):
     """As gru_native.NodeScores, but without weights: for counting, see ``count_readout``."""
 
 
-class GraphSum(_Described, _readouts.GraphSum):
+class GraphSum(_Described, readout.GraphSum):
     """As gru_native.GraphSum, but without weights: for counting, see ``count_readout``."""

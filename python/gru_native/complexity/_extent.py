@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .. import _core
-from .._arguments import size
+from ..layers._arguments import size
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._graphs import GatedGraph
-from .._readouts import GraphSum, NodeScores
+from ..layers.graph import GatedGraph
+from ..layers.readout import GraphSum, NodeScores
 from ._arguments import at_least
 from ._cells import activation, gru
 from ._work import Passes, Product, Tensor, Work, ops, times

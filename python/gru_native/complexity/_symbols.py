@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
-from .._dense import Dense
-from .._graphs import GatedGraph
-from .._grconv import GatedRecursiveConv
-from .._layers import GRU, LSTM, RNN
-from .._output_rnn import OutputRNN
-from .._readouts import GraphSum, NodeScores
-from .._trees import ChildSumTreeLSTM, NaryTreeLSTM
+from ..layers.dense import Dense
+from ..layers.graph import GatedGraph
+from ..layers.grconv import GatedRecursiveConv
+from ..layers.recurrent import GRU, LSTM, RNN
+from ..layers.output_rnn import OutputRNN
+from ..layers.readout import GraphSum, NodeScores
+from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
 from ._dense import Linear
 from ._graphs import Network, Readout

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import Function
-from .._weights import Array
+from ..layers._arguments import Function
+from ..layers._weights import Array
 
 # Keras's name -> the core's, everywhere.
 _COMMON = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "linear": "identity"}

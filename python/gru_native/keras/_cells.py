@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._arguments import Function
-from .._layers import _USUAL, GRU, LSTM, RNN
-from .._weights import Array
+from ..layers._arguments import Function
+from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers._weights import Array
 from ._activations import RECURRENT, keras_name
 
 Native: TypeAlias = RNN | LSTM | GRU

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._weights import Array
+from ..layers._weights import Array
 from ._activations import activation_name
 from ._cells import Cell, Recurrence, numbered, snake_case
 from ._layers import (

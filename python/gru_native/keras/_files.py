@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from .._weights import Array
+from ..layers._weights import Array
 from ._config import Entry, build
 from ._layers import Layer
 from ._source import take

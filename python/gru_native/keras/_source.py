@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .._weights import Array
+from ..layers._weights import Array
 from ._cells import Cell
 
 

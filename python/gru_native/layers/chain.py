@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from .. import _core
 from ._arguments import of_dtype, size
-from ._dense import Dense, DenseTape
-from ._layers import GRU, LSTM, RNN, State, StateLike, Stream, Tape
+from .dense import Dense, DenseTape
+from .recurrent import GRU, LSTM, RNN, State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
 
 Block: TypeAlias = RNN | LSTM | GRU | Dense

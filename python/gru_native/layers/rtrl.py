@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _core
+from .. import _core
 from ._arguments import of_dtype, size
-from ._layers import GRU, LSTM, RNN, State, StateLike
-from ._training import row_mask
+from .recurrent import GRU, LSTM, RNN, State, StateLike
+from ..training import row_mask
 from ._weights import Array
 
 Recurrent: TypeAlias = RNN | GRU | LSTM

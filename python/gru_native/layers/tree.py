@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import _core
+from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size
 from ._weights import Array, Weighted
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._arguments import number, size
+from ..layers._arguments import number, size
 from ._functions import functions
 
 # The options of one direction's functions, in ONNX's order (f, g, h), and what they usually are.

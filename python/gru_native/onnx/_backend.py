@@ -10,7 +10,7 @@ import onnx
 import onnx.backend.base
 from numpy.typing import ArrayLike
 
-from .._weights import Array
+from ..layers._weights import Array
 from ._load import Model, load
 from ._model import Graph, Input, _node
 from ._program import Program

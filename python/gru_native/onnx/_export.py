@@ -14,11 +14,11 @@ import onnx.helper
 import onnx.numpy_helper
 
 from .. import __version__
-from .._arguments import Function, flag
-from .._chain import Block, Chain
-from .._dense import Dense
-from .._layers import _USUAL, GRU, LSTM, RNN
-from .._weights import Array
+from ..layers._arguments import Function, flag
+from ..layers.chain import Block, Chain
+from ..layers.dense import Dense
+from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers._weights import Array
 from ._functions import onnx_functions
 from ._fusion import ACTIVATIONS
 from ._model import PathLike

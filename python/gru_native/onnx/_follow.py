@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .._dense import Dense
-from .._layers import LSTM
+from ..layers.dense import Dense
+from ..layers.recurrent import LSTM
 from ._fusion import ACTIVATIONS, DENSE, ROW_WISE, is_on_rows, make_dense, with_activation
 from ._glue import axes_of, integers, new_shape, slices, split_sizes
 from ._model import Node

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _files
-from .._arguments import flag
-from .._chain import Block, Chain
-from .._weights import Array
+from .. import files
+from ..layers._arguments import flag
+from ..layers.chain import Block, Chain
+from ..layers._weights import Array
 from ._model import Input, PathLike, read, shown
 from ._program import Program
 from ._recognition import Recognition, recognise
@@ -89,7 +89,7 @@ class Model:
 
         ``logits`` and errors as for ``layer``.
         """
-        _files.save(self.layer(logits=logits), path)
+        files.save(self.layer(logits=logits), path)
 
     def _recognise(self) -> Recognition:
         if self._recognition is None:

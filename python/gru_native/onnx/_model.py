@@ -14,7 +14,7 @@ import onnx.inliner
 import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
-from .._weights import Array
+from ..layers._weights import Array
 
 PathLike: TypeAlias = str | os.PathLike[str]
 DOMAINS = ("", "ai.onnx")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._weights import Array
+from ..layers._weights import Array
 from ._fusion import DENSE, fuse
 from ._glue import OPERATORS, TooLarge, limit
 from ._model import Graph, Node

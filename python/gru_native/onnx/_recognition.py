@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _files
-from .._chain import Block, Chain
-from .._dense import Dense
-from .._layers import GRU, LSTM, RNN
-from .._weights import Array
+from .. import files
+from ..layers.chain import Block, Chain
+from ..layers.dense import Dense
+from ..layers.recurrent import GRU, LSTM, RNN
+from ..layers._weights import Array
 from ._follow import follow
 from ._fusion import ROW_WISE, with_activation
 from ._glue import OPERATORS
@@ -118,7 +118,7 @@ def _chain(layers: Sequence[Block], batch_first: bool) -> Block | Chain:
 def _stackable(below: Block, above: Block) -> bool:
     if isinstance(below, Dense) or isinstance(above, Dense) or below.dtype != above.dtype:
         return False
-    mine, other = _files.describe(below), _files.describe(above)
+    mine, other = files.describe(below), files.describe(above)
     same = {k: v for k, v in mine.items() if k != "input_size"}
     return same == {k: v for k, v in other.items() if k != "input_size"}
 
@@ -126,8 +126,8 @@ def _stackable(below: Block, above: Block) -> bool:
 def _stacked(stack: list[Block], batch_first: bool) -> Block:
     if isinstance(stack[0], Dense):
         return stack[0]
-    options = {**_files.describe(stack[0]), "num_layers": len(stack), "batch_first": batch_first}
-    layer: RNN | LSTM | GRU = _files.build(options, stack[0].dtype)
+    options = {**files.describe(stack[0]), "num_layers": len(stack), "batch_first": batch_first}
+    layer: RNN | LSTM | GRU = files.build(options, stack[0].dtype)
     layer.load_state_dict(
         {
             name.replace("_l0", f"_l{k}"): array

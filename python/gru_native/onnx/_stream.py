@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import size
-from .._weights import Array
+from ..layers._arguments import size
+from ..layers._weights import Array
 from ._glue import OPERATORS
 from ._recognition import Recognition
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .._layers import State
-from .._weights import Array
+from ..layers.recurrent import State
+from ..layers._weights import Array
 
 Optional: TypeAlias = Tensor | None
 

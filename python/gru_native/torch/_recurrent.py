@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .. import _layers
-from .._weights import Array
+from ..layers import recurrent
+from ..layers._weights import Array
 from ._function import Call, infer, recur
 
 # Arguments of the layers on NumPy arrays that torch.nn has too, or has no use for.
@@ -50,7 +50,7 @@ class Recurrent(nn.RNNBase):
     module's state: copies and pickles do without it.
     """
 
-    numpy_class: type[_layers._Recurrent[Any]]
+    numpy_class: type[recurrent._Recurrent[Any]]
     torch_class: type[nn.RNNBase]
     options: Mapping[str, Any] = MappingProxyType({})  # those that are not as usual
 
