@@ -16,7 +16,7 @@ which is yours to choose.
 
 from ._export import from_keras, to_keras
 from ._files import load, load_weights
-from ._layers import (
+from .layers import (
     Activation,
     Bidirectional,
     Dense,

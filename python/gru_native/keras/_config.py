@@ -12,7 +12,7 @@ from typing import Any
 from ..layers._weights import Array
 from ._activations import activation_name
 from ._cells import Cell, Recurrence, numbered, snake_case
-from ._layers import (
+from .layers import (
     MERGE,
     Activation,
     Bidirectional,

@@ -14,7 +14,7 @@ from ..layers._weights import Array
 from ._activations import keras_name
 from ._cells import Cell, Native, Recurrence, cells_of, to_keras_arrays
 from ._config import Entry, build
-from ._layers import (
+from .layers import (
     Activation,
     Bidirectional,
     Dense,

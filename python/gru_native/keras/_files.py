@@ -17,7 +17,7 @@ import numpy as np
 
 from ..layers._weights import Array
 from ._config import Entry, build
-from ._layers import Layer
+from .layers import Layer
 from ._source import take
 
 PathLike: TypeAlias = str | os.PathLike[str]

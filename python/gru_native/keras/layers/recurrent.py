@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..layers.chain import Block, Chain
-from ..layers.dense import Dense as NativeDense
-from ..layers._weights import Array
-from ._activations import DENSE, OUTPUT
-from ._cells import Cell, Native, Recurrence, Slot, make_native, numbered, snake_case
+from ...layers.chain import Block, Chain
+from ...layers.dense import Dense as NativeDense
+from ...layers._weights import Array
+from .._activations import DENSE, OUTPUT
+from .._cells import Cell, Native, Recurrence, Slot, make_native, numbered, snake_case
 
 States: TypeAlias = list[Any]  # arrays, or for stacked cells a list of arrays for each
 Masked: TypeAlias = tuple[Any, Array | None]
