@@ -12,6 +12,7 @@ from typing import Any
 from ..layers._weights import Array
 from ._activations import activation_name
 from ._cells import Cell, Recurrence, numbered, snake_case
+from ._source import Source, take, take_cell
 from .layers import (
     MERGE,
     Activation,
@@ -24,7 +25,6 @@ from .layers import (
     Recurrent,
     Sequential,
 )
-from ._source import Source, take, take_cell
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 # Of what does nothing in inference, the arguments that go back to Keras.

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..layers._weights import Array
 from ..layers.chain import Chain
 from ..layers.dense import Dense as NativeDense
 from ..layers.recurrent import GRU, LSTM, RNN
-from ..layers._weights import Array
 from ._activations import keras_name
 from ._cells import Cell, Native, Recurrence, cells_of, to_keras_arrays
 from ._config import Entry, build
+from ._source import Arrays
 from .layers import (
     Activation,
     Bidirectional,
@@ -25,7 +26,6 @@ from .layers import (
     Recurrent,
     Sequential,
 )
-from ._source import Arrays
 
 
 def from_keras(layer: Any) -> Layer:

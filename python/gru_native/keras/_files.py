@@ -17,8 +17,8 @@ import numpy as np
 
 from ..layers._weights import Array
 from ._config import Entry, build
-from .layers import Layer
 from ._source import take
+from .layers import Layer
 
 PathLike: TypeAlias = str | os.PathLike[str]
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import files
 from ..layers._arguments import flag
-from ..layers.chain import Block, Chain
 from ..layers._weights import Array
+from ..layers.chain import Block, Chain
 from ._model import Input, PathLike, read, shown
 from ._program import Program
 from ._recognition import Recognition, recognise
