@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx.backend.test.case.node")
 import gru_native.onnx  # noqa: E402
-from gru_native.onnx._glue import OPERATORS  # noqa: E402
+from gru_native.onnx.operators.shape import OPERATORS  # noqa: E402
 
 # What is not supported, and refused: a part of the case's name, and of the error.
 REFUSED = {

@@ -19,10 +19,10 @@ from ..layers._weights import Array
 from ..layers.chain import Block, Chain
 from ..layers.dense import Dense
 from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
-from ._functions import onnx_functions
 from ._fusion import ACTIVATIONS
 from ._model import PathLike
-from ._operators import BLOCKS, PEEPHOLES
+from .operators.recurrent import BLOCKS, PEEPHOLES
+from .operators.recurrent_functions import onnx_functions
 
 OPSET, IR_VERSION = 17, 8
 # All other options, those of the future among them, must have their usual values.

@@ -15,8 +15,8 @@ from ..layers._weights import Array
 from ..layers.chain import Block, Chain
 from ._model import Input, PathLike, read, shown
 from ._program import Program
-from ._recognition import Recognition, recognise
 from ._stream import ModelStream
+from .recognition.recognise import Recognition, recognise
 
 
 class Model:

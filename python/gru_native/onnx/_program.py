@@ -10,9 +10,9 @@ import numpy as np
 
 from ..layers._weights import Array
 from ._fusion import DENSE, fuse
-from ._glue import OPERATORS, TooLarge, limit
 from ._model import Graph, Node
-from ._operators import INPUTS, Recurrent, recurrent
+from .operators.recurrent import INPUTS, Recurrent, recurrent
+from .operators.shape import OPERATORS, TooLarge, limit
 
 RECURRENT = ("RNN", "LSTM", "GRU")
 _CONSTANT = ("W", "R", "B", "P")

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..layers._arguments import size
 from ..layers._weights import Array
-from ._glue import OPERATORS
-from ._recognition import Recognition
+from .operators.shape import OPERATORS
+from .recognition.recognise import Recognition
 
 
 class ModelStream:

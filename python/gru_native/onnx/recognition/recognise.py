@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import files
-from ..layers._weights import Array
-from ..layers.chain import Block, Chain
-from ..layers.dense import Dense
-from ..layers.recurrent import GRU, LSTM, RNN
-from ._follow import follow
-from ._fusion import ROW_WISE, with_activation
-from ._glue import OPERATORS
-from ._model import Node, shown
-from ._program import Program
-from ._values import BATCH_OR_TIME, Features, Unknown, Value
+from ... import files
+from ...layers._weights import Array
+from ...layers.chain import Block, Chain
+from ...layers.dense import Dense
+from ...layers.recurrent import GRU, LSTM, RNN
+from .._fusion import ROW_WISE, with_activation
+from .._model import Node, shown
+from .._program import Program
+from ..operators.shape import OPERATORS
+from .follow import follow
+from .values import BATCH_OR_TIME, Features, Unknown, Value
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
 

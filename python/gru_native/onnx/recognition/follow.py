@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..layers.dense import Dense
-from ..layers.recurrent import LSTM
-from ._fusion import ACTIVATIONS, DENSE, ROW_WISE, is_on_rows, make_dense, with_activation
-from ._glue import axes_of, integers, new_shape, slices, split_sizes
-from ._model import Node
-from ._program import RECURRENT, Program, named, tensors_of
-from ._values import (
+from ...layers.dense import Dense
+from ...layers.recurrent import LSTM
+from .._fusion import ACTIVATIONS, DENSE, ROW_WISE, is_on_rows, make_dense, with_activation
+from .._model import Node
+from .._program import RECURRENT, Program, named, tensors_of
+from ..operators.shape import axes_of, integers, new_shape, slices, split_sizes
+from .values import (
     BATCH_OR_TIME,
     DIRECTIONS,
     INPUTS,

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 
-from ..layers._weights import Array
-from ._model import Node
+from ...layers._weights import Array
+from .._model import Node
 
 limit: ContextVar[int] = ContextVar("limit", default=1 << 28)  # bytes of one result
 

@@ -1,0 +1,1 @@
+"""ONNX's operators on NumPy arrays and this project's layers."""

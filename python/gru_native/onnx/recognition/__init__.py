@@ -1,0 +1,1 @@
+"""Which chain of layers a graph is."""
