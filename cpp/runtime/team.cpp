@@ -5,55 +5,21 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
-#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include "gru_native/runtime.h"
+#include "runtime/cores.h"
 
 namespace gru_native {
 namespace {
 constexpr int most_threads = 256;
 constexpr int idle_spins = 1000;  // about 40 microseconds, then sleep
 }  // namespace
-
-// Cores, and moving off one of them.
-class Affinity {
- public:
-#if defined(__linux__)
-  Affinity() { known_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0; }
-  int usable() const { return known_ ? CPU_COUNT(&allowed_) : 0; }
-  static int current() { return sched_getcpu(); }
-  // Moves the calling thread to where none of the first `count` of `cores` is, if it sits on one of them and there is
-  // such a place.
-  void avoid(const std::atomic<int>* cores, int count) const {
-    const int here = current();
-    bool shared = false;
-    cpu_set_t others = allowed_;
-    for (int i = 0; i < count; ++i) {
-      const int core = cores[i].load(std::memory_order_relaxed);
-      shared |= core == here;
-      if (core >= 0) CPU_CLR(static_cast<unsigned>(core), &others);
-    }
-    if (known_ && shared && CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
-  }
-
- private:
-  cpu_set_t allowed_;
-  bool known_;
-#else
-  int usable() const { return 0; }
-  static int current() { return -1; }
-  void avoid(const std::atomic<int>*, int) const {}
-#endif
-};
 
 // `size - 1` threads beside the caller of run().
 class Team {
@@ -93,7 +59,7 @@ class Team {
   // The scheduler may wake a member on another one's core, or move it there later, and leave both, so that each waits
   // for the other's turn at every step. Whoever has the higher rank moves.
   void settle(int rank) {
-    cores_[rank].store(Affinity::current(), std::memory_order_relaxed);
+    cores_[rank].store(current_core(), std::memory_order_relaxed);
     affinity_.avoid(cores_.get(), rank);
   }
 
@@ -164,33 +130,6 @@ void give_way() {
 
 namespace {
 
-bool read_number(const char* path, int field, long& value) {
-  std::ifstream file(path);
-  std::string word;
-  for (int i = 0; i <= field; ++i)
-    if (!(file >> word)) return false;
-  char* end;
-  value = std::strtol(word.c_str(), &end, 10);
-  return end != word.c_str() && *end == 0;
-}
-
-// Cores that this process may use: its affinity, and the quota of its control group (version 2, then 1).
-int usable_cores() {
-  int cores = static_cast<int>(std::thread::hardware_concurrency());
-#if defined(__linux__)
-  if (const int n = Affinity().usable()) cores = n;
-  long quota, period;
-  if ((read_number("/sys/fs/cgroup/cpu.max", 0, quota) && read_number("/sys/fs/cgroup/cpu.max", 1, period)) ||
-      (read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0, quota) &&
-       read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0, period)))
-    if (quota > 0 && period > 0) {
-      const long allowed = (quota + period - 1) / period;
-      if (allowed < cores) cores = static_cast<int>(allowed);
-    }
-#endif
-  return cores < 1 ? 1 : cores > most_threads ? most_threads : cores;
-}
-
 int initial_threads() {
   if (const char* text = std::getenv("GRU_NATIVE_NUM_THREADS"); text && *text) {
     char* end;
@@ -200,7 +139,7 @@ int initial_threads() {
                                   "\"; expected a whole number from 1 to " + std::to_string(most_threads));
     return static_cast<int>(n);
   }
-  return usable_cores();
+  return std::min(usable_cores(), most_threads);
 }
 
 // Never destroyed: worker threads may outlive static objects at exit.
