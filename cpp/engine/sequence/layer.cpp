@@ -7,14 +7,13 @@
 #include <stdexcept>
 #include <utility>
 
-#include "engine/sequence/layer_impl.h"
 #include "engine/matrix/matrices.h"
-#include "engine/matrix/weight_gradients.h"
+#include "engine/sequence/layer_impl.h"
 #include "engine/sequence/rows.h"
+#include "engine/sequence/stack_backward.h"
+#include "runtime/dispatch.h"
 #include "spec/tensors.h"
 #include "spec/validation.h"
-#include "runtime/denormals.h"
-#include "runtime/dispatch.h"
 
 namespace gru_native {
 template <class T>
@@ -145,76 +144,23 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const LayerSpec& spec = tape.spec;
   const Timeline& time = tape.time;
   check_call(spec, call, time.user_len, time.batch, impl_->store.list().size());
-  const auto lease = impl_->store.lease();
-  Arena& arena = *lease;
-  const Index directions = spec.directions(), outputs = directions * spec.output_size();
-  const auto matrix = [&](Index rows, Index columns) { return take_matrix<T>(arena, rows, columns); };
-
+  const auto arena = impl_->store.lease();
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   tape.packed->transposed(&team);
-  // Two gradients of inputs, in turn: of the layer at work and of the one above it.
-  const Index widest = std::max<Index>(spec.input_size, spec.num_layers > 1 ? outputs : 0);
-  const Matrix<T> dx[2] = {matrix(time.rows, widest), spec.num_layers > 1 ? matrix(time.rows, widest) : Matrix<T>{}};
-  std::deque<DirectionBackward<T>> steps;
-  for (Index i = 0; i < spec.num_layers * directions; ++i)
-    steps.emplace_back(spec, *tape.packed, i, time, i % directions == 1,
-                       tape.layers[i / directions].direction[i % directions], arena, zoneout_of(spec, i, tape.draw));
-  Index sums = 0;
-  for (const DirectionBackward<T>& d : steps) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
-  std::vector<T*> scratch;
-  for (int m = 0; m < team.size(); ++m) scratch.push_back(call.dweights.empty() ? nullptr : arena.take<T>(sums));
-  const bool held = tape.hold && time.masked() && call.dy.data;
-  const Matrix<T> dy_held = held ? matrix(time.rows, outputs) : Matrix<T>{};
-  if (held) gather_held(call.dy, spec.output_size(), directions, time, dy_held);
-  const Index* const dy_offset = held ? nullptr : row_offsets(call.dy.step_stride, call.dy.batch_stride, time, arena);
+  StackBackward<T> stack(spec, *tape.packed, time, tape.layers, tape.dropout, tape.draw, *arena);
 
-  Crew all(team.size());
-  Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
-  const auto states = [&](auto* base, Index i, Index columns) {
-    return base ? base + i * time.batch * columns : nullptr;
-  };
-  team.run([&](int rank) {
-    const FlushDenormals flush;
-    for (Index l = spec.num_layers - 1; l >= 0; --l) {
-      const Matrix<T> above = dx[(l + 1) % 2], here = dx[l % 2];
-      const bool top = l + 1 == spec.num_layers;
-      for (Index d = 0; d < directions; ++d) {
-        const Index i = l * directions + d;
-        typename DirectionBackward<T>::Io io{};
-        const Matrix<T> compact = top ? dy_held : above;
-        const T* const dy = compact.base ? compact.base : call.dy.data;
-        io.dy = dy ? dy + d * spec.output_size() : nullptr;
-        io.dy_compact = compact.base;
-        io.dy_step = call.dy.step_stride;
-        io.dy_batch = compact.base ? compact.stride : call.dy.batch_stride;
-        io.dy_offset = dy_offset;
-        io.dh_final = states(call.dfinal.h, i, spec.state_size());
-        io.dc_final = states(call.dfinal.c, i, spec.hidden_size);
-        io.dh_initial = states(call.dinitial.h, i, spec.state_size());
-        io.dc_initial = states(call.dinitial.c, i, spec.hidden_size);
-        if (directions == 1 || all.size() == 1) steps[i].run(io, rank, all);
-        else if ((rank >= halves[0].size()) == (d == 1))
-          steps[i].run(io, d == 1 ? rank - halves[0].size() : rank, halves[d]);
-      }
-      all.barrier(rank);
-      const Matrix<T> x = tape.layers[l].x;
-      const Index columns = impl_->layer_input(l);
-      for (Index d = 0; d < directions; ++d) {
-        const Index i = l * directions + d;
-        if (l > 0 || call.dx.data) steps[i].input_gradient(here, d > 0, rank, all.size());
-        if (!call.dweights.empty())
-          steps[i].weight_gradients(x, columns, impl_->gradients_of(i, call.dweights), scratch[rank], rank, all.size());
-      }
-      all.barrier(rank);
-      if (l > 0 && tape.dropout.active()) {
-        const Share mine = share_of(time.rows, 1, rank, all.size());
-        tape.dropout.apply(here, columns, time, l - 1, mine.begin, mine.end);
-        all.barrier(rank);
-      }
-    }
-  });
-
-  if (call.dx.data) scatter<T>({dx[0].base, dx[0].stride}, spec.input_size, time, call.dx);
+  typename StackBackward<T>::Outputs dy{{}, call.dy};
+  if (tape.hold && time.masked() && call.dy.data) {
+    dy.compact = take_matrix<T>(*arena, time.rows, spec.directions() * spec.output_size());
+    gather_held(call.dy, spec.output_size(), spec.directions(), time, dy.compact);
+  } else {
+    dy.user_offset = row_offsets(call.dy.step_stride, call.dy.batch_stride, time, *arena);
+  }
+  typename StackBackward<T>::Wanted wanted{call.dx.data != nullptr, {}, call.dinitial};
+  for (Index i = 0; !call.dweights.empty() && i < static_cast<Index>(impl_->index.size()); ++i)
+    wanted.weights.push_back(impl_->gradients_of(i, call.dweights));
+  stack.run(dy, call.dfinal, wanted, team);
+  if (call.dx.data) scatter(stack.dx(), spec.input_size, time, call.dx);
 }
 
 template <class T>

@@ -2,8 +2,8 @@
 #pragma once
 #include <mutex>
 
-#include "engine/sequence/direction_backward.h"
 #include "engine/matrix/weights.h"
+#include "engine/sequence/direction_backward.h"
 #include "gru_native/stream.h"
 
 namespace gru_native {
@@ -42,9 +42,6 @@ struct Layer<T>::Impl {
   bool half_loaded = false;            // copied, but not committed
   std::shared_ptr<SpareWeights<T>> spare = std::make_shared<SpareWeights<T>>();
 
-  std::int64_t layer_input(std::int64_t layer) const {
-    return layer == 0 ? spec.input_size : spec.directions() * spec.output_size();
-  }
   std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
   DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;
 };
