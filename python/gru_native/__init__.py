@@ -9,7 +9,6 @@
 Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
 """
 
-from .layers.chain import Chain
 from ._core import (
     __version__,
     active_isa,
@@ -17,17 +16,18 @@ from ._core import (
     get_num_threads,
     set_num_threads,
 )
-from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
-from .layers.dense import Dense
 from .files import load, save
+from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
+from .layers._recurrent import GRU, LSTM, RNN, Gradients
+from .layers.chain import Chain
+from .layers.dense import Dense
 from .layers.graph import GatedGraph, GraphGradients
 from .layers.grconv import GatedRecursiveConv, GrConvGradients, draw_gates
-from .layers.recurrent import GRU, LSTM, RNN, Gradients
 from .layers.output_rnn import OutputGradients, OutputRNN
 from .layers.readout import GraphSum, NodeScores, ReadoutGradients
 from .layers.rtrl import RTRL
-from .training import clip_gradients, reset_rows
 from .layers.tree import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
+from .training import clip_gradients, reset_rows
 
 __all__ = [
     "GRU",

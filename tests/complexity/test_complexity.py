@@ -8,7 +8,7 @@ import pytest
 
 import gru_native
 from gru_native import complexity
-from gru_native.layers import recurrent
+from gru_native.layers import _recurrent as recurrent
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .. import _core
-from ..layers import chain, dense, graph, grconv, output_rnn, readout, recurrent, tree
+from ..layers import _recurrent as recurrent
+from ..layers import chain, dense, graph, grconv, output_rnn, readout, tree
 from ._parts import tensors_of
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ..layers._recurrent import GRU, LSTM, RNN
 from ..layers.chain import Chain
 from ..layers.dense import Dense
 from ..layers.graph import GatedGraph
 from ..layers.grconv import GatedRecursiveConv
 from ..layers.output_rnn import OutputRNN
 from ..layers.readout import GraphSum, NodeScores
-from ..layers.recurrent import GRU, LSTM, RNN
 from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
 from ._dense import Embedding, Linear
 from ._extent import Extent

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
 from ._cells import (
     GAIN,
     NORM,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
+from ..layers._recurrent import GRU, LSTM, RNN
 from ..layers.dense import Dense
 from ..layers.graph import GatedGraph
 from ..layers.grconv import GatedRecursiveConv
 from ..layers.output_rnn import OutputRNN
 from ..layers.readout import GraphSum, NodeScores
-from ..layers.recurrent import GRU, LSTM, RNN
 from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
 from ._dense import Linear

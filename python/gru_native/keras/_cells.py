@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..layers._arguments import Function
+from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
 from ..layers._weights import Array
-from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
 from ._activations import RECURRENT, keras_name
 
 Native: TypeAlias = RNN | LSTM | GRU

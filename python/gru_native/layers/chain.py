@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ._arguments import of_dtype, size
-from .dense import Dense, DenseTape
-from .recurrent import GRU, LSTM, RNN, State, StateLike, Stream, Tape
+from ._recurrent import GRU, LSTM, RNN, State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
+from .dense import Dense, DenseTape
 
 Block: TypeAlias = RNN | LSTM | GRU | Dense
 

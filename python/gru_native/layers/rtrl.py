@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ._arguments import of_dtype, size
-from .recurrent import GRU, LSTM, RNN, State, StateLike
 from ..training import row_mask
+from ._arguments import of_dtype, size
+from ._recurrent import GRU, LSTM, RNN, State, StateLike
 from ._weights import Array
 
 Recurrent: TypeAlias = RNN | GRU | LSTM

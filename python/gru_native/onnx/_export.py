@@ -15,10 +15,10 @@ import onnx.numpy_helper
 
 from .. import __version__
 from ..layers._arguments import Function, flag
+from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
 from ..layers._weights import Array
 from ..layers.chain import Block, Chain
 from ..layers.dense import Dense
-from ..layers.recurrent import _USUAL, GRU, LSTM, RNN
 from ._fusion import ACTIVATIONS
 from ._model import PathLike
 from .operators.recurrent import BLOCKS, PEEPHOLES

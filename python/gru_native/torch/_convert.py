@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..layers import recurrent
+from ..layers import _recurrent as recurrent
 from ._function import array_of
 from ._modules import CLASSES
 from ._recurrent import DTYPES, new_layer, own_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ..layers import recurrent
+from ..layers import _recurrent as recurrent
 from ._recurrent import Recurrent
 
 

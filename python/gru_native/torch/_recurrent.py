@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from ..layers import recurrent
+from ..layers import _recurrent as recurrent
 from ..layers._weights import Array
 from ._function import Call, infer, recur
 

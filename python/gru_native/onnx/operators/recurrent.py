@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ...layers._recurrent import GRU, LSTM, RNN
 from ...layers._weights import Array
-from ...layers.recurrent import GRU, LSTM, RNN
 from .recurrent_attributes import Attributes, read
 
 # Our blocks of rows (i f g o, r z n) from ONNX's.
