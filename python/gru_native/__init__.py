@@ -18,15 +18,28 @@ from ._core import (
 )
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
-from .layers._recurrent import GRU, LSTM, RNN, Gradients
-from .layers.chain import Chain
-from .layers.dense import Dense
-from .layers.graph import GatedGraph, GraphGradients
-from .layers.grconv import GatedRecursiveConv, GrConvGradients, draw_gates
-from .layers.output_rnn import OutputGradients, OutputRNN
-from .layers.readout import GraphSum, NodeScores, ReadoutGradients
-from .layers.rtrl import RTRL
-from .layers.tree import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients
+from .layers import (
+    GRU,
+    LSTM,
+    RNN,
+    RTRL,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    Gradients,
+    GraphGradients,
+    GraphSum,
+    GrConvGradients,
+    NaryTreeLSTM,
+    NodeScores,
+    OutputGradients,
+    OutputRNN,
+    ReadoutGradients,
+    TreeGradients,
+    draw_gates,
+)
 from .training import clip_gradients, reset_rows
 
 __all__ = [

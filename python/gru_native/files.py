@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .layers._recurrent import GRU, LSTM, RNN
-from .layers.chain import Block, Chain
-from .layers.dense import Dense
+from .layers import GRU, LSTM, RNN, Block, Chain, Dense
 
 KEY = "gru_native"  # of the description in the file's metadata
 VERSION = 1

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .layers._arguments import number
+from .layers._arguments import number, row_mask
 from .layers._weights import Array
 
 S = TypeVar("S")  # an array, or tuples of arrays
@@ -82,16 +82,6 @@ def reset_rows(state: S, mask: ArrayLike) -> S:
     """
     result: S = _reset("state", state, row_mask(mask))
     return result
-
-
-def row_mask(mask: ArrayLike) -> NDArray[np.bool_]:
-    """The mask as (batch,) of bool, or an error."""
-    marked = np.asarray(mask)
-    if marked.dtype != np.bool_:
-        raise TypeError(f"mask has dtype {marked.dtype}; expected bool")
-    if marked.ndim != 1:
-        raise ValueError(f"mask has shape {marked.shape}; expected (batch,)")
-    return marked
 
 
 def _reset(name: str, state: object, mask: NDArray[np.bool_]) -> Any:

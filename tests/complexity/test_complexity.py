@@ -8,7 +8,7 @@ import pytest
 
 import gru_native
 from gru_native import complexity
-from gru_native.layers import _recurrent as recurrent
+from gru_native.layers import _recurrent
 
 VARIANTS = ("V", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP")
 
@@ -267,7 +267,7 @@ def test_dropout_acts_in_training_between_layers():
 
 def test_an_option_whose_cost_nobody_knows_is_no_silent_zero(monkeypatch):
     layer = complexity.LSTM(4, 3)
-    monkeypatch.setitem(recurrent._USUAL, "extra_gate", False)
+    monkeypatch.setitem(_recurrent.USUAL, "extra_gate", False)
     monkeypatch.setattr(layer, "extra_gate", True, raising=False)
     with pytest.raises(NotImplementedError, match="extra_gate=True"):
         complexity.count(layer)

@@ -19,6 +19,9 @@ _core = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = _core
 _spec.loader.exec_module(_core)
 
+from test_graphs import adjacency_of, random_graph  # noqa: E402
+from test_variants import random_network, random_variant  # noqa: E402
+
 import gru_native  # noqa: E402
 from gru_native import complexity  # noqa: E402
 from helpers import (  # noqa: E402
@@ -33,8 +36,6 @@ from helpers import (  # noqa: E402
     regroup,
 )
 from reference import Spec  # noqa: E402
-from test_graphs import adjacency_of, random_graph  # noqa: E402
-from test_variants import random_network, random_variant  # noqa: E402
 from trees import random_parents  # noqa: E402
 
 

@@ -8,15 +8,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    GraphSum,
+    NaryTreeLSTM,
+    NodeScores,
+    OutputRNN,
+)
 from ..layers._arguments import flag, float_dtype, size
-from ..layers._recurrent import GRU, LSTM, RNN
-from ..layers.chain import Chain
-from ..layers.dense import Dense
-from ..layers.graph import GatedGraph
-from ..layers.grconv import GatedRecursiveConv
-from ..layers.output_rnn import OutputRNN
-from ..layers.readout import GraphSum, NodeScores
-from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
 from ._arguments import at_least
 from ._dense import Embedding, Linear
 from ._extent import Extent

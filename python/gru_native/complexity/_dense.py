@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..layers.dense import Dense
+from ..layers import Dense
 from ._arguments import at_least
 from ._cells import Activation, activation
 from ._roofline import Weights

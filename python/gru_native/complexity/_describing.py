@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .. import _core
-from ..layers import _recurrent as recurrent
-from ..layers import chain, dense, graph, grconv, output_rnn, readout, tree
+from .. import _core, layers
 from ._parts import tensors_of
 
 
@@ -68,7 +66,7 @@ class _Described:
         return sum(t.size for t in tensors_of(self))
 
 
-class Chain(chain.Chain):
+class Chain(layers.Chain):
     """As gru_native.Chain; of descriptions, it has no weights."""
 
     @property
@@ -77,45 +75,45 @@ class Chain(chain.Chain):
         return sum(block.num_parameters for block in self.blocks)
 
 
-class RNN(_Described, recurrent.RNN):
+class RNN(_Described, layers.RNN):
     """As gru_native.RNN, but without weights: for counting, see ``count``."""
 
 
-class LSTM(_Described, recurrent.LSTM):
+class LSTM(_Described, layers.LSTM):
     """As gru_native.LSTM, but without weights: for counting, see ``count``."""
 
 
-class GRU(_Described, recurrent.GRU):
+class GRU(_Described, layers.GRU):
     """As gru_native.GRU, but without weights: for counting, see ``count``."""
 
 
-class Dense(_Described, dense.Dense):
+class Dense(_Described, layers.Dense):
     """As gru_native.Dense, but without weights: for counting, see ``count``."""
 
 
-class OutputRNN(_Described, output_rnn.OutputRNN):
+class OutputRNN(_Described, layers.OutputRNN):
     """As gru_native.OutputRNN, but without weights: for counting, see ``count``."""
 
 
-class GatedRecursiveConv(_Described, grconv.GatedRecursiveConv):
+class GatedRecursiveConv(_Described, layers.GatedRecursiveConv):
     """As gru_native.GatedRecursiveConv, but without weights: for counting, see ``count``."""
 
 
-class ChildSumTreeLSTM(_Described, tree.ChildSumTreeLSTM):
+class ChildSumTreeLSTM(_Described, layers.ChildSumTreeLSTM):
     """As gru_native.ChildSumTreeLSTM, but without weights: for counting, see ``count_tree``."""
 
 
-class NaryTreeLSTM(_Described, tree.NaryTreeLSTM):
+class NaryTreeLSTM(_Described, layers.NaryTreeLSTM):
     """As gru_native.NaryTreeLSTM, but without weights: for counting, see ``count_tree``."""
 
 
-class GatedGraph(_Described, graph.GatedGraph):
+class GatedGraph(_Described, layers.GatedGraph):
     """As gru_native.GatedGraph, but without weights: for counting, see ``count_graph``."""
 
 
-class NodeScores(_Described, readout.NodeScores):
+class NodeScores(_Described, layers.NodeScores):
     """As gru_native.NodeScores, but without weights: for counting, see ``count_readout``."""
 
 
-class GraphSum(_Described, readout.GraphSum):
+class GraphSum(_Described, layers.GraphSum):
     """As gru_native.GraphSum, but without weights: for counting, see ``count_readout``."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..layers.graph import GatedGraph
-from ..layers.readout import GraphSum, NodeScores
+from ..layers import GatedGraph, GraphSum, NodeScores
 from ._arguments import at_least
 from ._cells import activation, gru
 from ._work import Passes, Product, Tensor, Work, ops, times

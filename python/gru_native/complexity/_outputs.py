@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..layers.output_rnn import OutputRNN
+from ..layers import OutputRNN
 from ._cells import activation
 from ._extent import Extent
 from ._roofline import Weights

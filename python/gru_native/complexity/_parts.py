@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..layers._recurrent import GRU, LSTM, RNN
-from ..layers.chain import Chain
-from ..layers.dense import Dense
-from ..layers.graph import GatedGraph
-from ..layers.grconv import GatedRecursiveConv
-from ..layers.output_rnn import OutputRNN
-from ..layers.readout import GraphSum, NodeScores
-from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
+from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    GraphSum,
+    NaryTreeLSTM,
+    NodeScores,
+    OutputRNN,
+)
 from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Network, Readout

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..layers._recurrent import LSTM as Lstm
-from ..layers._recurrent import RNN as Rnn
-from ..layers.chain import Chain
+from ..layers import LSTM as Lstm
+from ..layers import RNN as Rnn
+from ..layers import Chain
 from ._count import Count, count
 from ._describing import LSTM, RNN, ChildSumTreeLSTM, Dense, NaryTreeLSTM
 from ._parts import tensors_of

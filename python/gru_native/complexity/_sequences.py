@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers import GRU, LSTM, RNN
+from ..layers._recurrent import USUAL
 from ._cells import (
     GAIN,
     NORM,
@@ -59,7 +60,7 @@ class Recurrent:
 
     @classmethod
     def of(cls, layer: RNN | LSTM | GRU) -> Recurrent:
-        for name, usual in _USUAL.items():
+        for name, usual in USUAL.items():
             value = getattr(layer, name, usual)
             if name not in COUNTED and value != usual:
                 raise NotImplementedError(f"what {name}={value!r} costs is not known here")

@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
-from ..layers._recurrent import GRU, LSTM, RNN
-from ..layers.dense import Dense
-from ..layers.graph import GatedGraph
-from ..layers.grconv import GatedRecursiveConv
-from ..layers.output_rnn import OutputRNN
-from ..layers.readout import GraphSum, NodeScores
-from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
+from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    GraphSum,
+    NaryTreeLSTM,
+    NodeScores,
+    OutputRNN,
+)
 from ._arguments import at_least
 from ._dense import Linear
 from ._graphs import Network, Readout

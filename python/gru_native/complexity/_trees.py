@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..layers.tree import ChildSumTreeLSTM, NaryTreeLSTM
+from ..layers import ChildSumTreeLSTM, NaryTreeLSTM
 from ._cells import MULTIPLY_ADD, SIGMOID, SIGMOID_SLOPE, TANH_SLOPE
 from ._work import Passes, Product, Tensor, Work, ops, times
 

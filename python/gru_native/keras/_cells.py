@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..layers import GRU, LSTM, RNN
 from ..layers._arguments import Function
-from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._activations import RECURRENT, keras_name
 
@@ -162,7 +163,7 @@ def cells_of(layer: Native, name: str) -> Cell:
     activation = keras_name("layer", own, f)
     gate = options.pop("gate_activation", "sigmoid")
     for option in list(options):
-        usual(option, _USUAL.get(option))
+        usual(option, USUAL.get(option))
     return Cell(
         kind,
         name,

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..layers._recurrent import GRU, LSTM, RNN
+from ..layers import GRU, LSTM, RNN, Chain
+from ..layers import Dense as NativeDense
 from ..layers._weights import Array
-from ..layers.chain import Chain
-from ..layers.dense import Dense as NativeDense
 from ._activations import keras_name
 from ._cells import Cell, Native, Recurrence, cells_of, to_keras_arrays
 from ._config import Entry, build

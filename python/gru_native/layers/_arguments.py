@@ -6,7 +6,7 @@ from operator import index
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 # "tanh", or with numbers of its own: ("leaky_relu", 0.02), ("affine", 0.5, 1.0).
 Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
@@ -64,6 +64,16 @@ def limit(name: str, value: float | None) -> float | None:
     if clip is not None and not clip > 0:
         raise ValueError(f"{name} is {value}; expected a limit above 0, or None")
     return clip
+
+
+def row_mask(mask: ArrayLike) -> NDArray[np.bool_]:
+    """The mask as (batch,) of bool, or an error."""
+    marked = np.asarray(mask)
+    if marked.dtype != np.bool_:
+        raise TypeError(f"mask has dtype {marked.dtype}; expected bool")
+    if marked.ndim != 1:
+        raise ValueError(f"mask has shape {marked.shape}; expected (batch,)")
+    return marked
 
 
 def generator(seed: int | None) -> np.random.Generator:

@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ._arguments import of_dtype, size
-from ._recurrent import GRU, LSTM, RNN, State, StateLike, Stream, Tape
+from ._recurrent import State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
 from .dense import Dense, DenseTape
+from .gru import GRU
+from .lstm import LSTM
+from .rnn import RNN
 
 Block: TypeAlias = RNN | LSTM | GRU | Dense
 

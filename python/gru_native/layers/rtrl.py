@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..training import row_mask
-from ._arguments import of_dtype, size
-from ._recurrent import GRU, LSTM, RNN, State, StateLike
+from ._arguments import of_dtype, row_mask, size
+from ._recurrent import State, StateLike
 from ._weights import Array
+from .gru import GRU
+from .lstm import LSTM
+from .rnn import RNN
 
 Recurrent: TypeAlias = RNN | GRU | LSTM
 

@@ -14,11 +14,10 @@ import onnx.helper
 import onnx.numpy_helper
 
 from .. import __version__
+from ..layers import GRU, LSTM, RNN, Block, Chain, Dense
 from ..layers._arguments import Function, flag
-from ..layers._recurrent import _USUAL, GRU, LSTM, RNN
+from ..layers._recurrent import USUAL
 from ..layers._weights import Array
-from ..layers.chain import Block, Chain
-from ..layers.dense import Dense
 from ._fusion import ACTIVATIONS
 from ._model import PathLike
 from .operators.recurrent import BLOCKS, PEEPHOLES
@@ -194,7 +193,7 @@ def _attributes(layer: RNN | LSTM | GRU) -> dict[str, Any]:
     options: dict[str, Any] = layer._cell_options
     kind = type(layer).__name__
     for name, value in options.items():
-        if name not in _EXPRESSIBLE and value != _USUAL[name]:
+        if name not in _EXPRESSIBLE and value != USUAL[name]:
             raise ValueError(f"{name} is {value!r}; ONNX's {kind} has no such option")
     attributes: dict[str, Any] = {"hidden_size": layer.hidden_size}
     if layer.bidirectional:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..layers import Dense
 from ..layers._weights import Array
-from ..layers.dense import Dense
 from ._model import Node
 
 DENSE = "Dense"  # the op of a node that stands for a whole layer; ONNX has none of that name

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 
 from .. import files
+from ..layers import Block, Chain
 from ..layers._arguments import flag
 from ..layers._weights import Array
-from ..layers.chain import Block, Chain
 from ._model import Input, PathLike, read, shown
 from ._program import Program
 from ._stream import ModelStream

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..layers import _recurrent as recurrent
+from .. import layers
+from ..layers._recurrent import USUAL
 from ._function import array_of
 from ._modules import CLASSES
 from ._recurrent import DTYPES, new_layer, own_options
@@ -35,7 +36,7 @@ def from_torch(module: nn.Module) -> Any:
     return layer
 
 
-def to_torch(layer: recurrent.RNN | recurrent.LSTM | recurrent.GRU) -> nn.RNNBase:
+def to_torch(layer: layers.RNN | layers.LSTM | layers.GRU) -> nn.RNNBase:
     """The module that computes what the layer does, with a copy of its weights.
 
     A torch.nn.LSTM, GRU or RNN, or, where the layer has options that torch.nn does not have, the
@@ -47,10 +48,9 @@ def to_torch(layer: recurrent.RNN | recurrent.LSTM | recurrent.GRU) -> nn.RNNBas
     if own is None:
         kind = type(layer).__name__
         raise TypeError(f"layer is a {kind}; expected a gru_native.LSTM, GRU or RNN")
-    usual = recurrent._USUAL
-    keywords = {name: v for name, v in layer._cell_options.items() if v != usual[name]}
+    keywords = {name: v for name, v in layer._cell_options.items() if v != USUAL[name]}
     module_class = own if keywords.keys() & own_options(type(layer)).keys() else own.torch_class
-    if isinstance(layer, recurrent.RNN):
+    if isinstance(layer, layers.RNN):
         keywords["nonlinearity"] = layer.nonlinearity
     module = module_class(
         layer.input_size,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from ..layers._recurrent import State
+from ..layers import State
 from ..layers._weights import Array
 
 Optional: TypeAlias = Tensor | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ..layers import _recurrent as recurrent
+from .. import layers
 from ._recurrent import Recurrent
 
 
@@ -21,7 +21,7 @@ class LSTM(Recurrent, nn.LSTM):
     float32 or float64 or not on the CPU.
     """
 
-    numpy_class = recurrent.LSTM
+    numpy_class = layers.LSTM
     torch_class = nn.LSTM
 
 
@@ -31,7 +31,7 @@ class GRU(Recurrent, nn.GRU):
     ``y, h = gru(input, hx=None)``.
     """
 
-    numpy_class = recurrent.GRU
+    numpy_class = layers.GRU
     torch_class = nn.GRU
 
 
@@ -41,7 +41,7 @@ class RNN(Recurrent, nn.RNN):
     ``y, h = rnn(input, hx=None)``.
     """
 
-    numpy_class = recurrent.RNN
+    numpy_class = layers.RNN
     torch_class = nn.RNN
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from ..layers import _recurrent as recurrent
+from ..layers import _recurrent as on_numpy
 from ..layers._weights import Array
 from ._function import Call, infer, recur
 
@@ -50,7 +50,7 @@ class Recurrent(nn.RNNBase):
     module's state: copies and pickles do without it.
     """
 
-    numpy_class: type[recurrent._Recurrent[Any]]
+    numpy_class: type[on_numpy.Recurrent[Any]]
     torch_class: type[nn.RNNBase]
     options: Mapping[str, Any] = MappingProxyType({})  # those that are not as usual
 

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...layers import Block, Chain
+from ...layers import Dense as NativeDense
 from ...layers._weights import Array
-from ...layers.chain import Block, Chain
-from ...layers.dense import Dense as NativeDense
 from .._activations import DENSE, OUTPUT
 from .._cells import Cell, Native, Recurrence, Slot, make_native, numbered, snake_case
 

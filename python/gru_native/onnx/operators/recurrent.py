@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layers._recurrent import GRU, LSTM, RNN
+from ...layers import GRU, LSTM, RNN
 from ...layers._weights import Array
 from .recurrent_attributes import Attributes, read
 

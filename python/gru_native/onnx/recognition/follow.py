@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ...layers._recurrent import LSTM
-from ...layers.dense import Dense
+from ...layers import LSTM, Dense
 from .._fusion import ACTIVATIONS, DENSE, ROW_WISE, is_on_rows, make_dense, with_activation
 from .._model import Node
 from .._program import RECURRENT, Program, named, tensors_of

@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from ... import files
-from ...layers._recurrent import GRU, LSTM, RNN
+from ...layers import GRU, LSTM, RNN, Block, Chain, Dense
 from ...layers._weights import Array
-from ...layers.chain import Block, Chain
-from ...layers.dense import Dense
 from .._fusion import ROW_WISE, with_activation
 from .._model import Node, shown
 from .._program import Program

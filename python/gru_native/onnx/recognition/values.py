@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
+from ...layers import Block
 from ...layers._weights import Array
-from ...layers.chain import Block
 from .._model import Node
 
 # What an axis is made of, the outermost first. An axis of size 1 may be made of nothing.

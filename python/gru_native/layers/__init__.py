@@ -1,0 +1,51 @@
+"""The layers: names, checks and documentation. The mathematics is in cpp/."""
+
+from ._recurrent import Gradients, State, StateLike, Stream, Tape
+from .chain import Block, Chain, ChainGradients, ChainTape
+from .dense import Dense, DenseGradients, DenseTape
+from .graph import GatedGraph, GraphGradients, GraphTape
+from .grconv import GatedRecursiveConv, GrConvGradients, GrConvTape, draw_gates
+from .gru import GRU
+from .lstm import LSTM
+from .output_rnn import OutputGradients, OutputRNN, OutputTape
+from .readout import GraphSum, NodeScores, ReadoutGradients, ReadoutTape
+from .rnn import RNN
+from .rtrl import RTRL
+from .tree import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients, TreeTape
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "RTRL",
+    "Block",
+    "Chain",
+    "ChainGradients",
+    "ChainTape",
+    "ChildSumTreeLSTM",
+    "Dense",
+    "DenseGradients",
+    "DenseTape",
+    "GatedGraph",
+    "GatedRecursiveConv",
+    "GrConvGradients",
+    "GrConvTape",
+    "Gradients",
+    "GraphGradients",
+    "GraphSum",
+    "GraphTape",
+    "NaryTreeLSTM",
+    "NodeScores",
+    "OutputGradients",
+    "OutputRNN",
+    "OutputTape",
+    "ReadoutGradients",
+    "ReadoutTape",
+    "State",
+    "StateLike",
+    "Stream",
+    "Tape",
+    "TreeGradients",
+    "TreeTape",
+    "draw_gates",
+]
