@@ -192,37 +192,6 @@ def numbered(names: Iterable[str]) -> list[str]:
     return result
 
 
-@dataclass(frozen=True)
-class Recurrence:
-    """What a recurrent layer of Keras is, without its weights; the options are Keras's."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    keras_class: str  # the cell's kind, or "RNN" for a layer made from cells
-    stacked: bool = False  # RNN(StackedRNNCells(cells))
-    return_sequences: bool = False
-    return_state: bool = False
-    go_backwards: bool = False
-    zero_output_for_mask: bool = False
-
-    def cell_paths(self) -> list[str]:
-        if not self.stacked:
-            return ["cell"]
-        kinds = (snake_case(f"{cell.kind}Cell") for cell in self.cells)
-        return [f"cell/cells/{name}" for name in numbered(kinds)]
-
-    def mirrors(self, other: Recurrence) -> bool:
-        """Whether other does the same backwards, with one cell, so that the core joins them."""
-        return (
-            len(self.cells) == len(other.cells) == 1
-            and not self.stacked
-            and not other.stacked
-            and not self.go_backwards
-            and other.go_backwards
-            and self.cells[0].computes_as(other.cells[0])
-        )
-
-
 class Slot(NamedTuple):
     """One cell's place: in a Keras file below ``path``, in a native layer behind ``suffix``."""
 

@@ -11,20 +11,11 @@ from ..layers import GRU, LSTM, RNN, Chain
 from ..layers import Dense as NativeDense
 from ..layers._weights import Array
 from ._activations import keras_name
-from ._cells import Cell, Native, Recurrence, cells_of, to_keras_arrays
-from ._config import Entry, build
+from ._cells import Cell, Native, cells_of, to_keras_arrays
+from ._config import Entry
+from ._recurrence import Recurrence
 from ._source import Arrays
-from .layers import (
-    Activation,
-    Bidirectional,
-    Dense,
-    Embedding,
-    Identity,
-    Layer,
-    Masking,
-    Recurrent,
-    Sequential,
-)
+from .layers import Bidirectional, Dense, Layer, Recurrent, Sequential, build
 
 
 def from_keras(layer: Any) -> Layer:
@@ -66,9 +57,9 @@ def to_keras(layer: Layer | Native | NativeDense | Chain) -> Any:
     """
     keras = _keras()
     ours = layer if isinstance(layer, Layer) else _from_native(layer)
-    built = _make(keras, ours)
+    built = ours._to_keras(keras)
     if not isinstance(ours, Sequential):
-        built.build(_shape(ours))
+        built.build(ours._input_shape())
     weights = ours.get_weights()
     if weights:
         built.set_weights(weights)
@@ -83,101 +74,6 @@ def _keras() -> Any:
             "this needs Keras 3 and one of its back ends, such as torch: python -m pip install "
             f'"gru-native[keras]" torch ({error})'
         ) from None
-
-
-def _shape(layer: Layer) -> tuple[int | None, ...]:
-    if isinstance(layer, (Recurrent, Bidirectional)):
-        return (None, None, layer.input_size)
-    if isinstance(layer, Dense):
-        size = layer.layer.input_size
-        return (None, size) if layer.time_distributed is None else (None, None, size)
-    return (None, None) if isinstance(layer, Embedding) else (None, None, None)
-
-
-def _make(keras: Any, layer: Layer) -> Any:
-    """The Keras object, not yet with these weights."""
-    layers = keras.layers
-    if isinstance(layer, Recurrent):
-        return _recurrent(keras, layer.spec)
-    if isinstance(layer, Bidirectional):
-        forward, backward = (_recurrent(keras, spec) for spec in layer.specs)
-        return layers.Bidirectional(
-            forward,
-            merge_mode=layer.merge_mode,
-            backward_layer=backward,
-            name=layer.name,
-            dtype=layer.specs[0].cells[0].dtype,
-        )
-    if isinstance(layer, Dense):
-        dense = layers.Dense(
-            layer.layer.output_size,
-            activation=layer.activation,
-            use_bias=layer.layer.bias,
-            name=layer.name,
-            dtype=str(layer.layer.dtype),
-        )
-        if layer.time_distributed is None:
-            return dense
-        return layers.TimeDistributed(
-            dense, name=layer.time_distributed, dtype=str(layer.layer.dtype)
-        )
-    if isinstance(layer, Embedding):
-        return layers.Embedding(
-            *layer.table.shape,
-            mask_zero=layer.mask_zero,
-            name=layer.name,
-            dtype=str(layer.table.dtype),
-        )
-    if isinstance(layer, Masking):
-        return layers.Masking(layer.mask_value, name=layer.name, dtype=layer.dtype)
-    if isinstance(layer, Activation):
-        return layers.Activation(layer.activation, name=layer.name, dtype=layer.dtype)
-    if isinstance(layer, Identity):
-        kind = getattr(layers, layer.keras_class)
-        return kind(**layer.options, name=layer.name, dtype=layer.dtype)
-    assert isinstance(layer, Sequential)
-    inner = [_make(keras, own) for own in layer.layers]
-    shape = layer.input_shape or next(
-        (_shape(own) for own in layer.layers if own.num_parameters), (None, None, None)
-    )
-    whole = bool(layer.layers) and isinstance(layer.layers[0], Embedding)
-    dtype = "int32" if whole else inner[0].compute_dtype if inner else "float32"
-    start = keras.Input(batch_shape=shape, dtype=dtype)
-    return keras.Sequential([start, *inner], name=layer.name)
-
-
-def _cell_options(cell: Cell) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "units": cell.units,
-        "activation": cell.activation,
-        "use_bias": cell.use_bias,
-        "dropout": cell.dropout,
-        "recurrent_dropout": cell.recurrent_dropout,
-        "name": cell.name,
-        "dtype": cell.dtype,
-    }
-    if cell.kind != "SimpleRNN":
-        options["recurrent_activation"] = cell.recurrent_activation
-    if cell.kind == "LSTM":
-        options["unit_forget_bias"] = cell.unit_forget_bias
-    if cell.kind == "GRU":
-        options["reset_after"] = cell.reset_after
-    return options
-
-
-def _recurrent(keras: Any, spec: Recurrence) -> Any:
-    layers = keras.layers
-    options = {
-        option: getattr(spec, option)
-        for option in ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
-    }
-    if spec.keras_class != "RNN":
-        own = _cell_options(spec.cells[0]) | options | {"name": spec.name}
-        return getattr(layers, spec.keras_class)(**own)
-    cells = [getattr(layers, f"{cell.kind}Cell")(**_cell_options(cell)) for cell in spec.cells]
-    dtype = spec.cells[0].dtype
-    cell = layers.StackedRNNCells(cells, dtype=dtype) if spec.stacked else cells[0]
-    return layers.RNN(cell, name=spec.name, dtype=dtype, **options)
 
 
 def _from_native(layer: Native | NativeDense | Chain) -> Layer:

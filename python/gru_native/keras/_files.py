@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from ..layers._weights import Array
-from ._config import Entry, build
+from ._config import Entry
 from ._source import take
-from .layers import Layer
+from .layers import Layer, build
 
 PathLike: TypeAlias = str | os.PathLike[str]
 

@@ -1,20 +1,19 @@
-"""What Keras's layers are here: callable on arrays as in Keras, with layers of the core inside."""
+"""What Keras's layers are here: callable on arrays as in Keras, with layers of the core inside.
 
-from .recurrent import (
-    MERGE,
-    Activation,
-    Bidirectional,
-    Dense,
-    Embedding,
-    Identity,
-    Layer,
-    Masking,
-    Recurrent,
-    Sequential,
-)
+A file has a class, what builds it from a configuration (``registry``), and the way back to Keras.
+"""
+
+from .base import Layer
+from .bidirectional import Bidirectional
+from .dense import Dense
+from .embedding import Embedding
+from .functions import Activation, Identity
+from .masking import Masking
+from .recurrent import Recurrent
+from .registry import build
+from .sequential import Sequential
 
 __all__ = [
-    "MERGE",
     "Activation",
     "Bidirectional",
     "Dense",
@@ -24,4 +23,5 @@ __all__ = [
     "Masking",
     "Recurrent",
     "Sequential",
+    "build",
 ]

@@ -1,0 +1,95 @@
+"""What all layers have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...layers import Block
+from ...layers._weights import Array
+from .._cells import Slot
+
+Masked: TypeAlias = tuple[Any, Array | None]
+Shape: TypeAlias = tuple[int | None, ...]  # with the batch
+
+
+class Layer(ABC):
+    """A Keras layer or model on the core, for inference.
+
+    name is Keras's. x has the batch first, as in Keras, and the layer's dtype.
+    """
+
+    name: str
+    keras_class: str
+
+    @abstractmethod
+    def _to_keras(self, keras: Any) -> Any:
+        """The live object of Keras, not yet with these weights."""
+
+    def _input_shape(self) -> Shape:
+        """What Keras's ``build`` needs to know of the input."""
+        return (None, None, None)
+
+    @abstractmethod
+    def _run(self, x: Any, mask: Array | None) -> Masked:
+        """Output and its mask, as in a Sequential."""
+
+    def _slots(self) -> list[Slot]:
+        """The cells whose weights these are, in Keras's order."""
+        return []
+
+    def _tensors(self) -> Iterator[tuple[str, Array]]:
+        """Path, relative to the layer's group in a Keras file, and array, in Keras's order."""
+        for slot in self._slots():
+            yield from slot.tensors()
+
+    def _assign(self, arrays: Iterator[Array]) -> None:
+        """Set the weights, which have been checked, to the next arrays, in Keras's order."""
+        for slot in self._slots():
+            slot.assign(arrays)
+
+    def _sizes(self) -> tuple[int | None, int | None]:
+        """Numbers a step that it reads and gives; None: any, and as many as it reads."""
+        return None, None
+
+    def _blocks(self, last: bool) -> list[Block]:
+        raise ValueError(f"layer {self.name!r} ({self.keras_class}) cannot be part of a Chain")
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights, as ``get_weights()`` of the Keras layer has them."""
+        return [array.copy() for _, array in self._tensors()]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Set all weights from what Keras's ``get_weights()`` returns.
+
+        Raises ValueError, naming the tensor, for a wrong number, shape or dtype of arrays; nothing
+        has changed then.
+        """
+        arrays, own = [np.asarray(array) for array in weights], list(self._tensors())
+        if len(arrays) != len(own):
+            raise ValueError(f"weights has {len(arrays)} arrays; expected {len(own)}")
+        for array, (path, present) in zip(arrays, own, strict=True):
+            if array.shape != present.shape or array.dtype != present.dtype:
+                raise ValueError(
+                    f"tensor {path} is {array.dtype} of shape {array.shape}; "
+                    f"expected {present.dtype} of shape {present.shape}"
+                )
+        self._assign(iter(arrays))
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, as ``count_params()`` of the Keras layer."""
+        return sum(array.size for _, array in self._tensors())
+
+
+def array_of(x: ArrayLike, dtype: str, rank: int, shape: str) -> Array:
+    """x as an array. ValueError, with the expected shape, if it has not so many axes."""
+    # A list of Python floats is float64 by NumPy's habit, not by the user's choice.
+    array = x if isinstance(x, np.ndarray) else np.asarray(x, dtype)
+    if array.ndim != rank:
+        raise ValueError(f"x has shape {array.shape}; expected {shape}")
+    return array

@@ -1,0 +1,200 @@
+"""Two directions, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...layers import Block
+from ...layers._weights import Array
+from .._cells import Native, Slot, make_native
+from .._config import Entry
+from .._recurrence import Recurrence, recurrence_of, take_cells, to_keras_layer
+from .._source import Source
+from .base import Layer, Masked, Shape, array_of
+from .recurrent import Recurrent, States, native_state, state_list
+from .registry import builds
+
+_MERGE: dict[str | None, Callable[[Array, Array], Any]] = {
+    "concat": lambda y, back: np.concatenate([y, back], -1),
+    "sum": lambda y, back: y + back,
+    "ave": lambda y, back: (y + back) / 2,
+    "mul": lambda y, back: y * back,
+    None: lambda y, back: (y, back),
+}
+
+
+class Bidirectional(Layer):
+    """Two recurrent layers in opposite directions over the same x, their outputs merged.
+
+    If both are alike, as Keras makes them, and have one cell, ``layer`` is one bidirectional layer
+    of the core, which runs them side by side, and ``directions`` is None. Else ``layer`` is None,
+    and ``directions`` has two ``Recurrent`` layers.
+    """
+
+    keras_class = "Bidirectional"
+
+    def __init__(
+        self,
+        name: str,
+        specs: tuple[Recurrence, Recurrence],
+        merge_mode: str | None,
+        arrays: tuple[Sequence[Mapping[str, Array]], Sequence[Mapping[str, Array]]],
+    ) -> None:
+        self.name, self.specs, self.merge_mode = name, specs, merge_mode
+        self.return_sequences = specs[0].return_sequences
+        self.return_state = specs[0].return_state
+        sizes = [own[0]["kernel"].shape[0] for own in arrays]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                f"layer {name!r} has directions with inputs of sizes {sizes[0]} and {sizes[1]}; "
+                "expected the same"
+            )
+        self.input_size: int = sizes[0]
+        self.layer: Native | None = None
+        self.directions: tuple[Recurrent, Recurrent] | None = None
+        if specs[0].mirrors(specs[1]):
+            self.layer = make_native(specs[0].cells[0], self.input_size, bidirectional=True)
+            for slot, own in zip(self._slots(), (arrays[0][0], arrays[1][0]), strict=True):
+                slot.set(own)
+        else:
+            self.directions = Recurrent(specs[0], arrays[0]), Recurrent(specs[1], arrays[1])
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        initial_state: Sequence[Any] | None = None,
+        *,
+        mask: ArrayLike | None = None,
+    ) -> Any:
+        """The merged outputs, for merge_mode None both; with ``return_state`` then the states.
+
+        Arguments, and what is raised, are as for ``Recurrent``; initial_state has those of the
+        forward layer first. With ``return_sequences`` the outputs of both directions are in the
+        order of time, and 0 at masked steps.
+        """
+        halves: tuple[Any, Any] = (None, None)
+        if initial_state is not None:
+            given = state_list(initial_state)
+            half = len(given) // 2
+            if half * 2 != len(given):
+                raise ValueError(
+                    f"initial_state has {len(given)} entries; expected as many for each direction"
+                )
+            halves = given[:half], given[half:]
+        run = self._together if self.directions is None else self._separately
+        y, back, states = run(x, halves, mask)
+        merged = _MERGE[self.merge_mode](y, back)
+        if not self.return_state:
+            return merged
+        return (*merged, *states) if self.merge_mode is None else (merged, *states)
+
+    def _separately(
+        self, x: ArrayLike, states: tuple[Any, Any], mask: ArrayLike | None
+    ) -> tuple[Array, Array, States]:
+        assert self.directions is not None
+        (y, first), (back, second) = (
+            direction._sequence(x, state, mask)
+            for direction, state in zip(self.directions, states, strict=True)
+        )
+        if self.return_sequences:
+            return y, back[:, ::-1], first + second
+        return y[:, -1], back[:, -1], first + second
+
+    def _together(
+        self, x: ArrayLike, states: tuple[Any, Any], mask: ArrayLike | None
+    ) -> tuple[Array, Array, States]:
+        assert self.layer is not None
+        cell = self.specs[0].cells[0]
+        array = array_of(x, cell.dtype, 3, f"(batch, seq_len, input_size={self.input_size})")
+        state: Any = None
+        if states[0] is not None:
+            parts = [native_state(cell, own) for own in states]
+            if cell.kind == "LSTM":
+                state = tuple(np.concatenate(both) for both in zip(*parts, strict=True))
+            else:
+                state = np.concatenate(parts)
+        output = "zero" if self.return_sequences else "hold"
+        y, final = self.layer(array, state, mask=mask, masked_output=output)
+        own = final if isinstance(final, tuple) else (final,)
+        ends = [part[d] for d in (0, 1) for part in own]
+        forward, back = y[..., : cell.units], y[..., cell.units :]
+        if self.return_sequences:
+            return forward, back, ends
+        return forward[:, -1], back[:, 0], ends
+
+    def _run(self, x: Any, mask: Array | None) -> Masked:
+        return self(x, mask=mask), mask if self.return_sequences else None
+
+    def _slots(self) -> list[Slot]:
+        slots = []
+        for d, (spec, end) in enumerate(zip(self.specs, ("", "_reverse"), strict=True)):
+            group = f"{('forward', 'backward')[d]}_layer/"
+            if self.directions is None:
+                assert self.layer is not None
+                cell, path = spec.cells[0], spec.cell_paths()[0]
+                slots.append(Slot(group + path, cell, self.layer, f"_l0{end}"))
+            else:
+                own = self.directions[d]._slots()
+                slots += [slot._replace(path=group + slot.path) for slot in own]
+        return slots
+
+    def _sizes(self) -> tuple[int | None, int | None]:
+        sizes = [spec.cells[-1].units for spec in self.specs]
+        return self.input_size, sum(sizes) if self.merge_mode == "concat" else sizes[0]
+
+    def _blocks(self, last: bool) -> list[Block]:
+        if self.layer is None or self.merge_mode != "concat" or not self.return_sequences:
+            raise ValueError(
+                f"layer {self.name!r} cannot be part of a Chain: expected two directions alike, "
+                "merge_mode 'concat' and return_sequences"
+            )
+        return [self.layer]
+
+    def _input_shape(self) -> Shape:
+        return (None, None, self.input_size)
+
+    def _to_keras(self, keras: Any) -> Any:
+        forward, backward = (to_keras_layer(keras, spec) for spec in self.specs)
+        return keras.layers.Bidirectional(
+            forward,
+            merge_mode=self.merge_mode,
+            backward_layer=backward,
+            name=self.name,
+            dtype=self.specs[0].cells[0].dtype,
+        )
+
+    def __repr__(self) -> str:
+        return f"Bidirectional({self.name!r}, {self.specs}, merge_mode={self.merge_mode!r})"
+
+
+@builds("Bidirectional")
+def _bidirectional(entry: Entry, source: Source, path: str) -> Bidirectional:
+    forward = recurrence_of(entry.entry("layer"))
+    backward = recurrence_of(entry.entry("backward_layer"))
+    for option in ("return_sequences", "return_state"):
+        if getattr(forward, option) != getattr(backward, option):
+            raise ValueError(f"{entry.where}: {option} differs between the directions")
+    if forward.go_backwards == backward.go_backwards:
+        raise ValueError(f"{entry.where}: both directions have the same go_backwards")
+    if forward.cells[0].dtype != backward.cells[0].dtype:
+        raise ValueError(f"{entry.where}: the directions have different dtypes")
+    mode = entry.raw("merge_mode")
+    if not (mode is None or isinstance(mode, str)) or mode not in _MERGE:
+        raise ValueError(
+            f"{entry.where}: merge_mode is {mode!r}; expected one of {', '.join(map(repr, _MERGE))}"
+        )
+    units = forward.cells[-1].units, backward.cells[-1].units
+    if mode in ("sum", "mul", "ave") and units[0] != units[1]:
+        raise ValueError(
+            f"{entry.where}: merge_mode is {mode!r}, but the directions have {units[0]} and "
+            f"{units[1]} units; expected the same"
+        )
+    arrays = (
+        take_cells(forward, source, f"{path}forward_layer/"),
+        take_cells(backward, source, f"{path}backward_layer/"),
+    )
+    return Bidirectional(entry.name, (forward, backward), mode, arrays)

@@ -1,0 +1,67 @@
+"""Tables of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...layers._weights import Array
+from .._config import Entry
+from .._source import Source, take
+from .base import Layer, Masked, Shape
+from .registry import builds
+
+
+class Embedding(Layer):
+    """Rows of a table. With ``mask_zero``, index 0 is masked for the layers that follow."""
+
+    keras_class = "Embedding"
+
+    def __init__(self, name: str, table: Array, mask_zero: bool) -> None:
+        self.name, self.table, self.mask_zero = name, np.array(table), mask_zero
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Whole numbers (...) from 0 to (..., output_dim). Raises ValueError, TypeError."""
+        index = np.asarray(x)
+        if index.dtype.kind not in "iu":
+            raise TypeError(f"x has dtype {index.dtype}; expected whole numbers")
+        rows = len(self.table)
+        if index.size and not (index.min() >= 0 and index.max() < rows):
+            raise ValueError(f"x holds {index.min()} to {index.max()}; expected 0 to {rows - 1}")
+        rows_of_table: Array = self.table[index]
+        return rows_of_table
+
+    def _run(self, x: Any, mask: Array | None) -> Masked:
+        return self(x), np.asarray(x) != 0 if self.mask_zero else None
+
+    def _sizes(self) -> tuple[int | None, int | None]:
+        return None, int(self.table.shape[1])
+
+    def _tensors(self) -> Iterator[tuple[str, Array]]:
+        yield "vars/0", self.table
+
+    def _assign(self, arrays: Iterator[Array]) -> None:
+        self.table = np.array(next(arrays))
+
+    def _input_shape(self) -> Shape:
+        return (None, None)
+
+    def _to_keras(self, keras: Any) -> Any:
+        return keras.layers.Embedding(
+            *self.table.shape,
+            mask_zero=self.mask_zero,
+            name=self.name,
+            dtype=str(self.table.dtype),
+        )
+
+
+@builds("Embedding")
+def _embedding(entry: Entry, source: Source, path: str) -> Embedding:
+    entry.absent("lora_rank")
+    shape = entry.size("input_dim"), entry.size("output_dim")
+    table = take(source, f"{path}vars/0", "embeddings", shape, entry.dtype())
+    source.close_vars(f"{path}vars", 1)
+    return Embedding(entry.name, table, entry.flag("mask_zero"))

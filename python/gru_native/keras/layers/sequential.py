@@ -1,0 +1,135 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...layers import Block, Chain
+from ...layers._weights import Array
+from .._cells import numbered, snake_case
+from .._config import Entry
+from .._functional import in_a_row
+from .._source import Source
+from .base import Layer, Masked, Shape
+from .bidirectional import Bidirectional
+from .embedding import Embedding
+from .recurrent import Recurrent
+from .registry import build, builds
+
+
+class Sequential(Layer):
+    """Layers one after the other, ``layers``, with Keras's masks from one to the next.
+
+    ``input_shape`` is that of the InputLayer, with the batch, where there is one.
+    """
+
+    keras_class = "Sequential"
+
+    def __init__(self, name: str, layers: Sequence[Layer], input_shape: Shape | None) -> None:
+        self.name, self.layers, self.input_shape = name, tuple(layers), input_shape
+        self._groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
+
+    def __call__(self, x: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
+        """The last layer's output. x is as the first layer takes it, mask (batch, seq) of bool.
+
+        Raises ValueError and TypeError as the layers do, naming the layer.
+        """
+        return self._run(x, None if mask is None else np.asarray(mask))[0]
+
+    def _run(self, x: Any, mask: Array | None) -> Masked:
+        for layer in self.layers:
+            try:
+                x, mask = layer._run(x, mask)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"layer {layer.name!r}: {error}") from None
+        return x, mask
+
+    def chain(self) -> Chain:
+        """The same layers, shared, as a ``gru_native.Chain``, to be streamed and saved.
+
+        It has outputs at every step: where this model's last recurrent layer has
+        ``return_sequences=False``, the model's output is the chain's at the last step. Dropout is
+        left out. Raises ValueError, naming the layer, for what a chain cannot express.
+        """
+        recurrent = [
+            i for i, o in enumerate(self.layers) if isinstance(o, (Recurrent, Bidirectional))
+        ]
+        blocks: list[Block] = []
+        for i, layer in enumerate(self.layers):
+            blocks += layer._blocks(last=not recurrent or i >= recurrent[-1])
+        return Chain(blocks)
+
+    def _tensors(self) -> Iterator[tuple[str, Array]]:
+        for group, layer in zip(self._groups, self.layers, strict=True):
+            for path, array in layer._tensors():
+                yield f"layers/{group}/{path}", array
+
+    def _assign(self, arrays: Iterator[Array]) -> None:
+        for layer in self.layers:
+            layer._assign(arrays)
+
+    def _to_keras(self, keras: Any) -> Any:
+        inner = [layer._to_keras(keras) for layer in self.layers]
+        shape = self.input_shape or next(
+            (own._input_shape() for own in self.layers if own.num_parameters), (None, None, None)
+        )
+        whole = bool(self.layers) and isinstance(self.layers[0], Embedding)
+        dtype = "int32" if whole else inner[0].compute_dtype if inner else "float32"
+        start = keras.Input(batch_shape=shape, dtype=dtype)
+        return keras.Sequential([start, *inner], name=self.name)
+
+    def __repr__(self) -> str:
+        return f"Sequential({self.name!r}, {list(self.layers)})"
+
+
+@builds("Sequential", "Functional")
+def _model(entry: Entry, source: Source, path: str) -> Sequential:
+    entries = entry.entries("layers")
+    if entry.keras_class == "Functional":
+        entries = in_a_row(entry, entries)
+    shape = None
+    if entries[0].keras_class == "InputLayer":
+        shape = _shape_of(entries.pop(0))
+    for inner in entries:
+        if inner.keras_class in ("Sequential", "Functional", "InputLayer"):
+            raise ValueError(
+                f"{inner.where}: a {inner.keras_class} inside a model is not supported"
+            )
+    groups = numbered(snake_case(inner.keras_class) for inner in entries)
+    layers = [
+        build(inner, source, f"{path}layers/{group}/")
+        for inner, group in zip(entries, groups, strict=True)
+    ]
+    for layer in layers[:-1]:
+        if isinstance(layer, Recurrent) and layer.spec.return_state:
+            raise ValueError(f"layer {layer.name!r} has return_state, but layers follow")
+        if isinstance(layer, Bidirectional) and (layer.return_state or layer.merge_mode is None):
+            raise ValueError(f"layer {layer.name!r} has several outputs, but layers follow")
+    _check_sizes(layers, shape)
+    return Sequential(entry.name, layers, shape)
+
+
+def _check_sizes(layers: list[Layer], shape: Shape | None) -> None:
+    """Each layer must read as many numbers a step as the one before it gives."""
+    width = shape[-1] if shape and len(shape) > 2 else None
+    for layer in layers:
+        reads, gives = layer._sizes()
+        if None not in (reads, width) and reads != width:
+            raise ValueError(
+                f"layer {layer.name!r} has weights for inputs of size {reads}; expected {width}, "
+                "the size of what it reads"
+            )
+        width = gives or width
+
+
+def _shape_of(entry: Entry) -> Shape:
+    shape = entry.raw("batch_shape")
+    if not isinstance(shape, (list, tuple)) or not all(
+        n is None or (isinstance(n, int) and not isinstance(n, bool) and n > 0) for n in shape
+    ):
+        raise ValueError(f"{entry.where}: batch_shape is {shape!r}; expected a list of sizes")
+    return tuple(shape)
