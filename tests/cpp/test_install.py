@@ -3,7 +3,6 @@
 import io
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -257,10 +256,3 @@ def test_a_package_without_the_library_says_so(monkeypatch, tmp_path):
     for ask in (gru_native.get_include, gru_native.get_cmake_dir, gru_native.get_pkgconfig_dir):
         with pytest.raises(FileNotFoundError, match="was not installed by pip"):
             ask()
-
-
-def test_python_m_gru_native_wants_a_question():
-    command = [sys.executable, "-m", "gru_native"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "--cmakedir" in done.stderr

@@ -1,93 +1,60 @@
-"""The command ``gru-native``."""
+"""The command ``gru-native``, which ``python -m gru_native`` is, too."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from .. import __version__
-from . import count, demo
-from .errors import UnusableArgument
-from .model import CELLS
+from . import count, demo, folders
+from .errors import Failure, UnusableArgument
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit code: 0, 1 for a failure, 2 for unusable arguments."""
-    parser = _parser()
+def main(argv: Sequence[str] | None = None, *, prog: str = "gru-native") -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; None means those of the process.
+    prog : str, optional
+        What the command is called in its help and its errors.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 1 for a failure, 2 for unusable arguments.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help`` and ``--version``, and for a command line that cannot be parsed.
+    """
+    parser = _parser(prog)
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if arguments[:1] == ["count"]:
-        networks = [vars(parser.parse_args(part)) for part in count.split(arguments)]
-    else:
-        options = vars(parser.parse_args(arguments))
-        del options["command"]
+    parts = count.split(arguments) if arguments[:1] == ["count"] else [arguments]
+    networks = [vars(parser.parse_args(part)) for part in parts]
+    command, asked = networks[0].pop("command"), networks[0].pop("folders")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a text may hold what the terminal cannot show
     try:
-        if arguments[:1] == ["count"]:
-            return count.run(networks)
-        return demo.run(demo.Options(**options))
-    except UnusableArgument as error:
-        print(f"gru-native {arguments[0]}: {error}", file=sys.stderr)
-        return 2
+        if (command is None) == (asked is None):
+            parser.error(f"expected either a COMMAND (count, demo) or {folders.expected()}")
+        if command is None:
+            return folders.run(asked)
+        return count.run(networks) if command == "count" else demo.run(demo.Options(**networks[0]))
+    except (UnusableArgument, Failure) as error:
+        print(f"{' '.join([prog, *filter(None, [command])])}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UnusableArgument) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gru-native", description="RNN, LSTM and GRU networks on CPUs."
-    )
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description="RNN, LSTM and GRU networks on CPUs.")
     parser.add_argument("--version", action="version", version=f"gru_native {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    folders.add_to(parser)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     count.add_to(commands)
-    command = commands.add_parser(
-        "demo",
-        help="train a network on English text, let it write, save it",
-        description="Trains a network to predict the next character of a text; measures it on the "
-        "text's end, which it has not seen; lets it write; saves it, loads it again and measures "
-        "again. Ctrl-C ends the training early and goes on with what has been learnt.",
-    )
-    add = command.add_argument
-    add("--cell", choices=CELLS, default="gru", help="the kind of network (default: gru)")
-    add("--hidden", type=_whole(1, 8192), default=256, metavar="N", help="its units (default: 256)")
-    length = command.add_mutually_exclusive_group()
-    length.add_argument(
-        "--seconds", type=_seconds, default=60.0, metavar="S", help="time to train (default: 60)"
-    )
-    length.add_argument(
-        "--steps",
-        type=_whole(1, 10**9),
-        metavar="N",
-        help="train for N updates instead: on one machine, one --seed then gives one network",
-    )
-    add(
-        "--text",
-        type=Path,
-        metavar="FILE",
-        help="learn from this UTF-8 text (default: the manual that Python carries)",
-    )
-    add("--seed", type=_whole(0, 2**32), default=0, metavar="N", help="of all chance (default: 0)")
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        default=Path("gru-native-demo.safetensors"),
-        help="where to save the network (default: gru-native-demo.safetensors)",
-    )
+    demo.add_to(commands)
     return parser
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def whole_number(text: str) -> int:
-        if not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not in {least} .. {most}")
-        return int(text)
-
-    return whole_number
-
-
-def _seconds(text: str) -> float:
-    if not 0 < float(text) < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1e6")
-    return float(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -13,8 +14,8 @@ import numpy as np
 
 from .. import Chain, active_isa, get_num_threads, load, save
 from ..files import safetensors
-from .errors import UnusableArgument
-from .model import CharacterModel, new_chain
+from .errors import Failure, UnusableArgument
+from .model import CELLS, CharacterModel, new_chain
 from .progress import progress
 from .text import Corpus, Indices, built_in_text, read_text
 from .training import RATES, train
@@ -37,8 +38,67 @@ class Options:
     out: Path
 
 
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command's parser."""
+    command = commands.add_parser(
+        "demo",
+        help="train a network on English text, let it write, save it",
+        description="Trains a network to predict the next character of a text. Measures it on the "
+        "end of the text, which it was not trained on. Lets it write, saves it, loads it again and "
+        "measures it once more. Ctrl-C ends the training early; the rest follows.",
+    )
+    add = command.add_argument
+    add("--cell", choices=CELLS, default="gru", help="the kind of network (default: gru)")
+    add("--hidden", type=_whole(1, 8192), default=256, metavar="N", help="its units (default: 256)")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="S", help="time to train (default: 60)"
+    )
+    length.add_argument(
+        "--steps",
+        type=_whole(1, 10**9),
+        metavar="N",
+        help="train for N updates instead: on one machine, one --seed then gives one network",
+    )
+    add(
+        "--text",
+        type=Path,
+        metavar="FILE",
+        help="learn from this UTF-8 text (default: the manual that Python carries)",
+    )
+    add(
+        "--seed",
+        type=_whole(0, 2**32),
+        default=0,
+        metavar="N",
+        help="of all random numbers (default: 0)",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=Path("gru-native-demo.safetensors"),
+        help="where to save the network (default: gru-native-demo.safetensors)",
+    )
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        if not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not in {least} .. {most}")
+        return int(text)
+
+    return whole_number
+
+
+def _seconds(text: str) -> float:
+    if not 0 < float(text) < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1e6")
+    return float(text)
+
+
 def run(options: Options) -> int:
-    """The command, and its exit code. Raises UnusableArgument."""
+    """The command, and its exit code. Raises UnusableArgument and Failure."""
     began = perf_counter()
     engine = _engine()
     _check_writable(options.out)
@@ -72,15 +132,12 @@ def run(options: Options) -> int:
         assert isinstance(loaded, Chain)
         again = CharacterModel(loaded, corpus.alphabet).bits_per_character(corpus.held_out)
     except OSError as error:
-        print(f"gru-native demo: {options.out}: {error.strerror}", file=sys.stderr)
-        return 1
+        raise Failure(f"{options.out}: {error.strerror}") from None
     if not isclose(again, bits, rel_tol=1e-6):
-        print(
-            f"gru-native demo: {options.out}: the network that was loaded gives {again:.6f} bits "
-            f"per character, the one that was saved {bits:.6f}",
-            file=sys.stderr,
+        raise Failure(
+            f"{options.out}: the network that was loaded gives {again:.6f} bits per character, "
+            f"the one that was saved {bits:.6f}"
         )
-        return 1
     print(
         f"held-out text  {bits:.3f} bits per character, and again after saving and loading\n"
         f"training       {trained.characters / trained.seconds:,.0f} characters per second, "

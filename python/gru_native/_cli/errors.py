@@ -1,5 +1,9 @@
-"""What a user can set right."""
+"""What ends a command; the text is one line."""
 
 
 class UnusableArgument(Exception):
-    """Its text is one line that says which argument is unusable, and why."""
+    """An argument that the user can set right: which one, and why."""
+
+
+class Failure(Exception):
+    """The command could not do its work: what was in the way."""

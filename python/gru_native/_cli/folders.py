@@ -1,0 +1,38 @@
+"""``gru-native --cmakedir`` and its like: where the C++ library lies, for build scripts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from .. import get_cmake_dir, get_include, get_pkgconfig_dir
+from .errors import Failure
+
+FOLDERS = {
+    "includedir": (get_include, "for -I"),
+    "cmakedir": (get_cmake_dir, "for -Dgru_native_DIR="),
+    "pkgconfigdir": (get_pkgconfig_dir, "for PKG_CONFIG_PATH"),
+}
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """The options, which may be combined."""
+    group = parser.add_argument_group(
+        "folders", "Print where the C++ library lies that comes with the package, a line each."
+    )
+    for name, (_, use) in FOLDERS.items():
+        group.add_argument(f"--{name}", action="append_const", dest="folders", const=name, help=use)
+
+
+def expected() -> str:
+    """The options by name, for an error."""
+    return ", ".join(f"--{name}" for name in FOLDERS)
+
+
+def run(names: Sequence[str]) -> int:
+    """Print the folders that were asked for. Raises Failure if there is no library."""
+    try:
+        print(*(FOLDERS[name][0]() for name in names), sep="\n")
+    except FileNotFoundError as error:
+        raise Failure(str(error)) from None
+    return 0
