@@ -1,4 +1,4 @@
-"""cpp/examples: built against the installed library by the README's commands, and run."""
+"""cpp/examples: built against the installed library by the guide's commands, and run."""
 
 import re
 import struct
@@ -11,7 +11,7 @@ import gru_native
 from builds import ROOT, run
 from helpers import assert_same_bits
 
-SECTION = (ROOT / "README.md").read_text("utf-8").split("\n## Examples in C++\n")[1]
+SECTION = (ROOT / "docs/guide/cpp.md").read_text("utf-8").split("\n## Examples\n")[1]
 (SCRIPT,) = re.findall(r"^```sh\n(.*?)^```", SECTION.split("\n## ")[0], re.DOTALL | re.MULTILINE)
 BUILD = "".join(line for line in SCRIPT.splitlines(keepends=True) if line.startswith("cmake "))
 RATE, FRAMES = 48000, 5000
@@ -19,7 +19,7 @@ RATE, FRAMES = 48000, 5000
 
 @pytest.fixture(scope="module")
 def examples(prefix, tmp_path_factory):
-    """The folder in which the README's commands built the programs."""
+    """The folder in which the guide's commands built the programs."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "cpp").symlink_to(ROOT / "cpp")
     build = BUILD.replace("$(python -m gru_native --cmakedir)", f"{prefix}/lib/cmake/gru_native")
@@ -266,10 +266,10 @@ def test_live_names_what_is_wrong(examples, tmp_path):
     assert "bidirectional" in refused(program, "--model", tmp_path / "both")
 
 
-# --- all of them, as the README has it
+# --- all of them, as the guide has it
 
 
-def test_readme(examples, model):
+def test_guide(examples, model):
     (examples / "amp.safetensors").write_bytes(model[1].read_bytes())
     (examples / "in.wav").write_bytes(float_wav(noise(2)))
     rest = SCRIPT.removeprefix(BUILD)

@@ -1,28 +1,43 @@
-"""Every Python snippet in the README and in the page on conventions runs by itself."""
+"""Every Python snippet of the README and of the pages runs, and every ``gru-native count``."""
 
 import os
 import re
-from pathlib import Path
+import shlex
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = {
-    name: (ROOT / name).read_text("utf-8")
-    for name in ("README.md", "python/gru_native/CONVENTIONS.md")
-}
-SNIPPETS = [
-    pytest.param(name, code, id=f"{Path(name).stem}-{section.splitlines()[0]}")
-    for name, text in DOCUMENTS.items()
-    for section in re.split(r"^## ", text, flags=re.MULTILINE)
-    for code in re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-]
+from builds import ROOT
+from gru_native._cli import main
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+HEADING_OR_BLOCK = re.compile(r"^#+ ([^\n]*)|^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def test_they_are_found():
-    for name, text in DOCUMENTS.items():
-        found = [snippet for snippet in SNIPPETS if snippet.values[0] == name]
-        assert len(found) == text.count("```python") >= 4
+def fenced(wanted):
+    """The page with the heading above, and the text, of every block of a language."""
+    for path in PAGES:
+        heading = ""
+        for title, language, code in HEADING_OR_BLOCK.findall(path.read_text("utf-8")):
+            heading = title or heading
+            if language == wanted:
+                name = f"{path.relative_to(ROOT)}: {heading}"
+                yield pytest.param(name, code, id=name)
+
+
+def counting():
+    """The commands that need nothing but the package."""
+    for name, script in (p.values for p in fenced("sh")):
+        for line in script.splitlines():
+            if line.startswith("gru-native count "):
+                yield pytest.param(line, id=f"{name}: {line[:40]}")
+
+
+SNIPPETS = list(fenced("python"))
+
+
+def test_all_are_found():
+    written = sum(path.read_text("utf-8").count("```python") for path in PAGES)
+    assert len(SNIPPETS) == written >= 15
 
 
 @pytest.mark.parametrize(("name", "code"), SNIPPETS)
@@ -33,3 +48,9 @@ def test_snippet(name, code, tmp_path, monkeypatch):
             pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, name, "exec"), {})
+
+
+@pytest.mark.parametrize("command", counting())
+def test_command(command, capsys):
+    assert main(shlex.split(command)[1:]) == 0
+    assert "parameters" in capsys.readouterr().out or "--published" in command

@@ -1,24 +1,33 @@
-"""The C++ section of the README: its program builds and runs in each of the three ways shown."""
+"""The C++ programs of the guide build and run, the first in each of the ways to link."""
 
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 import gru_native
 from builds import ROOT, run
 
-SECTION = (ROOT / "README.md").read_text("utf-8").split("\n## In a C++ program\n")[1]
-SECTION = SECTION.split("\n## ")[0]
+GUIDE = (ROOT / "docs/guide/cpp.md").read_text("utf-8")
 
 
-def snippets(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+def snippets(language, section):
+    text = GUIDE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-(PROGRAM,) = snippets("cpp")
-INSTALLED, PART = snippets("cmake")
-WITH_CMAKE, WITH_PKG_CONFIG = snippets("sh")
+(PROGRAM,) = snippets("cpp", "A first program")
+(MODEL,) = snippets("cpp", "Models and streams")
+INSTALLED, PART = snippets("cmake", "Linking")
+WITH_CMAKE, WITH_PKG_CONFIG = snippets("sh", "Linking")
+
+
+def test_all_are_found():
+    assert GUIDE.count("```cpp") == 2
+    assert GUIDE.count("```cmake") == 2
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert [p.name for p in pages if "```cpp" in p.read_text("utf-8")] == ["cpp.md"]
 
 
 def check(printed):
@@ -68,3 +77,18 @@ def test_without_cmake(installed, tmp_path):
         pytest.skip("pkg-config is not installed")
     (tmp_path / "main.cpp").write_text(PROGRAM)
     check(run("sh", "-euc", installed(WITH_PKG_CONFIG), cwd=tmp_path))
+
+
+def test_model_and_stream(installed, tmp_path):
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed")
+    pytest.importorskip("safetensors")
+    amp = gru_native.Chain(
+        [gru_native.LSTM(1, 16, seed=0), gru_native.Dense(16, 1, activation="tanh", seed=1)]
+    )
+    gru_native.save(amp, tmp_path / "amp.safetensors")
+    (tmp_path / "main.cpp").write_text(MODEL)
+    printed = run("sh", "-euc", installed(WITH_PKG_CONFIG), cwd=tmp_path)
+    played = np.concatenate([np.zeros(4800), np.full(480, 0.5)]).astype(np.float32)
+    y, _ = amp(played[:, None])
+    assert printed == f"{y[-1, 0]:.6f}\n"

@@ -8,7 +8,7 @@
 
 ``complexity.LSTM`` and its like take the arguments of ``gru_native.LSTM`` and raise its errors, but
 have no weights: a description of any size costs nothing. A layer that has weights can be counted as
-well. What counts as what, and why, is in README.md beside this file.
+well. docs/formulas.md says what counts as what, and why.
 """
 
 from ._count import Bytes, Count, count, count_graph, count_readout, count_tree
