@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include <cstring>
+
 namespace gru_native::bindings {
 namespace {
 
@@ -15,6 +17,17 @@ std::string dtype_name(const py::array& a) { return py::str(a.dtype()); }
 template <class T>
 constexpr const char* own_name = sizeof(T) == 4 ? "float32" : "float64";
 
+template <class T>
+Array<T> copy_of(const Array<T>& a) {
+  Array<T> copy = empty_array<T>(Shape(a.shape(), a.shape() + a.ndim()));
+  std::memcpy(static_cast<void*>(copy.mutable_data()), a.data(), static_cast<std::size_t>(a.nbytes()));
+  return copy;
+}
+template <class T>
+Array<T> aligned(Array<T> a) {
+  return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0 ? a : copy_of(a);
+}
+
 }  // namespace
 
 std::string shape_text(const py::array& a) {
@@ -25,7 +38,7 @@ std::string shape_text(const py::array& a) {
 
 template <class T>
 Array<T> as_array(const char* name, py::handle value) {
-  if (Array<T>::check_(value)) return py::reinterpret_borrow<Array<T>>(value);
+  if (Array<T>::check_(value)) return aligned(py::reinterpret_borrow<Array<T>>(value));
   py::array a;
   if (py::isinstance<py::array>(value)) {
     a = py::reinterpret_borrow<py::array>(value);
@@ -53,7 +66,7 @@ Array<T> as_array(const char* name, py::handle value) {
               dtype_name(a);
     throw py::type_error(text);
   }
-  return Array<T>(py::array(a.attr("astype")(own_name<T>, py::arg("order") = "C", py::arg("copy") = false)));
+  return aligned(Array<T>(py::array(a.attr("astype")(own_name<T>, py::arg("order") = "C", py::arg("copy") = false))));
 }
 template Array<float> as_array(const char*, py::handle);
 template Array<double> as_array(const char*, py::handle);
@@ -77,7 +90,8 @@ Array<std::int64_t> integers_argument(const char* name, const py::object& value)
                          "; expected whole numbers");
   }
   // A cast would make the largest unsigned numbers negative, which may have a meaning.
-  const Array<std::int64_t> wide(py::array(a.attr("astype")("int64", py::arg("order") = "C", py::arg("copy") = false)));
+  const Array<std::int64_t> wide = copy_of(
+      Array<std::int64_t>(py::array(a.attr("astype")("int64", py::arg("order") = "C", py::arg("copy") = false))));
   if (a.dtype().kind() == 'u' && a.itemsize() == sizeof(std::int64_t))
     for (py::ssize_t i = 0; i < wide.size(); ++i)
       if (wide.data()[i] < 0)
@@ -176,7 +190,7 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
   return lengths;
 }
 
-std::optional<Array<bool>> mask_argument(const py::object& value, const Layout& layout) {
+std::optional<std::vector<std::uint8_t>> mask_argument(const py::object& value, const Layout& layout) {
   if (value.is_none()) return std::nullopt;
   const py::array a = py::array::ensure(value);
   if (!a || a.dtype().kind() != 'b') {
@@ -187,7 +201,10 @@ std::optional<Array<bool>> mask_argument(const py::object& value, const Layout& 
   std::vector<Dim> dims = layout.dims("", 1);
   dims.pop_back();
   check_shape("mask", a, dims);
-  return Array<bool>(a);
+  const Array<bool> flags(a);
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(flags.size()));
+  std::memcpy(mask.data(), flags.data(), mask.size());
+  return mask;
 }
 
 }  // namespace gru_native::bindings

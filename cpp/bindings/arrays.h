@@ -26,13 +26,14 @@ struct Dim {
 
 std::string shape_text(const py::array& a);
 
-// The argument `name` as a C-contiguous array of T; no copy if it is one already. Lists, integers, bools and float16
-// are converted; the other floating type, objects, complex numbers and strings are a TypeError.
+// The argument `name` as an aligned C-contiguous array of T; no copy if it is one already. Lists, integers, bools and
+// float16 are converted; the other floating type, objects, complex numbers and strings are a TypeError.
 template <class T>
 Array<T> as_array(const char* name, py::handle value);
 
 // The argument `name` as a C-contiguous array of 64-bit integers; anything that has no whole numbers is a TypeError,
-// and one beyond 64 bits a ValueError.
+// and one beyond 64 bits a ValueError. Always a copy: these numbers say where memory is read and written, so nobody
+// else may change them between their check and their use.
 Array<std::int64_t> integers_argument(const char* name, const py::object& value);
 
 // Throws ValueError "NAME has shape (..); expected (..)" unless the shape fits.
@@ -86,7 +87,7 @@ struct NewState {
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout);
 
 // bool, one for each step as x has them: (seq_len, batch), with batch_first (batch, seq_len), unbatched (seq_len,); or
-// None.
-std::optional<Array<bool>> mask_argument(const py::object& value, const Layout& layout);
+// None. A copy, as integers_argument's.
+std::optional<std::vector<std::uint8_t>> mask_argument(const py::object& value, const Layout& layout);
 
 }  // namespace gru_native::bindings

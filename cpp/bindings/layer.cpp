@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <utility>
+
 #include "bindings/functions.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
@@ -19,7 +21,7 @@ struct Call {
   Layout layout;
   StateArrays<T> state;
   std::optional<std::vector<std::int64_t>> lengths;
-  std::optional<Array<bool>> mask;
+  std::optional<std::vector<std::uint8_t>> mask;
   Array<T> y;
   NewState<T> final;
   ForwardCall<T> arguments;
@@ -41,7 +43,7 @@ struct Call {
     arguments.initial = state.view();
     arguments.y = layout.view(y.mutable_data(), spec.directions() * spec.output_size());
     arguments.final = final.view();
-    if (mask) arguments.mask = layout.view(reinterpret_cast<const std::uint8_t*>(mask->data()), 1);
+    if (mask) arguments.mask = layout.view(std::as_const(*mask).data(), 1);
     arguments.masked_output = named<MaskedOutput>("masked_output", masked_output, masked_output_names);
   }
 };

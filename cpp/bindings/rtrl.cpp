@@ -1,5 +1,6 @@
 #include "gru_native/rtrl.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "bindings/layer.h"
@@ -54,7 +55,11 @@ class PyRtrl {
   void reset() { rtrl_.reset(); }
   void reset_rows(const py::array_t<bool, py::array::c_style>& mask) {
     check_shape("mask", mask, {{"batch", rtrl_.batch()}});
-    rtrl_.reset(mask.data());
+    const auto rows = std::make_unique<bool[]>(static_cast<std::size_t>(mask.size()));
+    // A view of other bytes may hold what no bool can.
+    const auto* const bytes = static_cast<const unsigned char*>(static_cast<const py::array&>(mask).data());
+    std::transform(bytes, bytes + mask.size(), rows.get(), [](unsigned char byte) { return byte != 0; });
+    rtrl_.reset(rows.get());
   }
   std::int64_t batch_size() const { return rtrl_.batch(); }
 

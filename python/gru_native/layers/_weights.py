@@ -24,7 +24,8 @@ def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
         raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
-    other_float = array.dtype.kind == "f" and array.dtype not in (own.dtype, np.float16)
+    own_kinds = (own.dtype, np.dtype(np.float16))
+    other_float = array.dtype.kind == "f" and array.dtype.newbyteorder("=") not in own_kinds
     if other_float and hasattr(value, "dtype"):  # lists are float64 by habit, not by choice
         advice = f"write {name}.astype(np.{own.dtype})"
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}: {advice}")
