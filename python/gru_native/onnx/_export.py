@@ -20,8 +20,8 @@ from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._fusion import ACTIVATIONS
 from ._model import PathLike
-from .operators.recurrent import BLOCKS, PEEPHOLES
-from .operators.recurrent_functions import onnx_functions
+from .operators.recurrent.node import BLOCKS, PEEPHOLES
+from .operators.recurrent.functions import onnx_functions
 
 OPSET, IR_VERSION = 17, 8
 # All other options, those of the future among them, must have their usual values.

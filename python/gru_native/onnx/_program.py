@@ -11,7 +11,7 @@ import numpy as np
 from ..layers._weights import Array
 from ._fusion import DENSE, fuse
 from ._model import Graph, Node
-from .operators.recurrent import INPUTS, Recurrent, recurrent
+from .operators.recurrent.node import INPUTS, Recurrent, recurrent
 from .operators.shape import OPERATORS, TooLarge, limit
 
 RECURRENT = ("RNN", "LSTM", "GRU")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import GRU, LSTM, RNN
-from ...layers._weights import Array
-from .recurrent_attributes import Attributes, read
+from ....layers import GRU, LSTM, RNN
+from ....layers._weights import Array
+from .attributes import Attributes, read
 
 # Our blocks of rows (i f g o, r z n) from ONNX's.
 BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}

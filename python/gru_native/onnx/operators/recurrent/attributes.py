@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...layers._arguments import number, size
-from .recurrent_functions import functions
+from ....layers._arguments import number, size
+from .functions import functions
 
 # The options of one direction's functions, in ONNX's order (f, g, h), and what they usually are.
 _FUNCTION_OPTIONS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...layers._arguments import Function
+from ....layers._arguments import Function
 
 # Name in lower case -> this project's, and what alpha and beta are where a node says nothing; None:
 # ONNX has no default. The defaults are those of the ONNX operators of the same names.

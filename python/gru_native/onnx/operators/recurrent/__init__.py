@@ -1,0 +1,1 @@
+"""RNN, LSTM and GRU: from a node to a layer, and its calls."""
