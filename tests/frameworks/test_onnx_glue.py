@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx.backend.test.case.node")
 import gru_native.onnx  # noqa: E402
-from gru_native.onnx.operators.shape import OPERATORS  # noqa: E402
+from gru_native.onnx.operators import names  # noqa: E402
 
 # What is not supported, and refused: a part of the case's name, and of the error.
 REFUSED = {
@@ -35,7 +35,7 @@ def cases():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = collect_testcases(None)
-    result = {name: [] for name in OPERATORS}
+    result = {name: [] for name in names()}
     for case in found:
         if case.model is None or case.model.opset_import[0].version < 7:
             continue
@@ -44,7 +44,7 @@ def cases():
             (list(map(as_array, inputs)), list(map(as_array, outputs)))
             for inputs, outputs in case.data_sets
         ]
-        if ops <= set(OPERATORS) and all(usual(i) and usual(o) for i, o in sets):
+        if ops <= names() and all(usual(i) and usual(o) for i, o in sets):
             for op in ops:
                 result[op].append((case.name, case.model, sets))
     return result
@@ -54,7 +54,7 @@ def as_array(value):
     return np.asarray(value) if isinstance(value, np.generic) else value
 
 
-@pytest.mark.parametrize("op", sorted(set(OPERATORS) - {"Not"}))  # whose cases are of opset 1
+@pytest.mark.parametrize("op", sorted(names() - {"Not"}))  # whose cases are of opset 1
 def test_cases_of_onnx(op, cases):
     assert cases[op]
     for name, model, sets in cases[op]:
@@ -90,6 +90,16 @@ def test_old_forms():
     np.testing.assert_array_equal(a, x[..., :2])
     e = np.exp(x[1:, 0, 3:].astype(np.float64))
     np.testing.assert_allclose(y[:, 0], e / e.sum(), 1e-6)
+
+
+def test_an_operator_of_another_opset():
+    """Before opset 7 broadcasting was another."""
+    node = onnx.helper.make_node("Add", ["a", "b"], ["y"])
+    one = np.ones((2, 3), np.float32)
+    (y,) = gru_native.onnx.run_node(node, [one, one], opset_version=7)
+    np.testing.assert_array_equal(y, one + one)
+    with pytest.raises(ValueError, match=r"\(Add\): operator Add of opset 6 is not supported"):
+        gru_native.onnx.run_node(node, [one, one], opset_version=6)
 
 
 def test_not():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layers import _functions as functions
 from ..layers._arguments import Function
 from ..layers._weights import Array
 
@@ -25,39 +26,22 @@ RECURRENT: dict[str, Function] = {
 }
 
 
-def _softmax(x: Array) -> Array:
-    e = np.exp(x - x.max(-1, keepdims=True))
-    result: Array = e / e.sum(-1, keepdims=True)
-    return result
-
-
-def _log_softmax(x: Array) -> Array:
-    d = x - x.max(-1, keepdims=True)
-    result: Array = d - np.log(np.exp(d).sum(-1, keepdims=True))
-    return result
-
-
-def _sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
-
-
 # What follows a product, and is not inside a recurrence. In the dtype of x.
 OUTPUT: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": functions.sigmoid,
+    "relu": functions.relu,
     "relu6": lambda x: np.clip(x, 0, 6),
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
-    "softplus": lambda x: np.logaddexp(x, 0),
-    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softmax": functions.softmax,
+    "log_softmax": functions.log_softmax,
+    "softplus": functions.softplus,
+    "softsign": functions.softsign,
     "exponential": np.exp,
-    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    "leaky_relu": lambda x: np.where(x > 0, x, x * x.dtype.type(0.2)),
-    "hard_sigmoid": lambda x: np.clip(x / 6 + x.dtype.type(0.5), 0, 1),
-    "silu": lambda x: x * _sigmoid(x),
+    "elu": functions.elu,
+    "leaky_relu": lambda x: functions.leaky_relu(x, 0.2),
+    "hard_sigmoid": lambda x: functions.hard_sigmoid(x, 1 / 6, 0.5),
+    "silu": functions.silu,
 }
 
 

@@ -20,7 +20,7 @@ from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._fusion import ACTIVATIONS
 from ._model import PathLike
-from .operators.recurrent.node import BLOCKS, PEEPHOLES
+from .operators.recurrent import BLOCKS, PEEPHOLES
 from .operators.recurrent.functions import onnx_functions
 
 OPSET, IR_VERSION = 17, 8

@@ -16,7 +16,7 @@ from ..layers._weights import Array
 from ._model import Input, PathLike, read, shown
 from ._program import Program
 from ._stream import ModelStream
-from .recognition.recognise import Recognition, recognise
+from .recognition import Recognition, recognise
 
 
 class Model:

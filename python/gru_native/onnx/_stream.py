@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..layers._arguments import size
 from ..layers._weights import Array
-from .operators.shape import OPERATORS
-from .recognition.recognise import Recognition
+from .operators import compute
+from .recognition import Recognition
 
 
 class ModelStream:
@@ -36,7 +36,7 @@ class ModelStream:
             return y
         rows: Any = y.reshape(-1, y.shape[-1])
         for node in self._tail:
-            rows = OPERATORS[node.op](node, rows)[0]
+            rows = compute(node, [rows])[0]
         result = rows.reshape(y.shape)
         if out is None:
             return np.asarray(result)

@@ -1,1 +1,9 @@
-"""ONNX's operators on NumPy arrays and this project's layers."""
+"""ONNX's operators: RNN, LSTM and GRU on this project's layers, the others on NumPy arrays.
+
+A file has the operators of one subject, each a function under ``registry.operator``.
+"""
+
+from . import arithmetic, functions, parts, recurrent, reduce, shape, values  # noqa: F401
+from .registry import compute, find, names
+
+__all__ = ["compute", "find", "names"]

@@ -19,7 +19,7 @@ from ...layers._weights import Array
 from .._fusion import ROW_WISE, with_activation
 from .._model import Node, shown
 from .._program import Program
-from ..operators.shape import OPERATORS
+from ..operators import compute
 from .follow import follow
 from .values import BATCH_OR_TIME, Features, Unknown, Value
 
@@ -158,7 +158,7 @@ def _verify(
     batched = array if array.ndim == 3 else array[:, None]
     y = layer(batched) if isinstance(layer, Dense) else layer(batched)[0]
     for node in tail:
-        y = OPERATORS[node.op](node, y.reshape(-1, y.shape[-1]))[0].reshape(y.shape)
+        y = compute(node, [y.reshape(-1, y.shape[-1])])[0].reshape(y.shape)
     y = y if given.axes[0] == (time,) else y.swapaxes(0, 1)
     actual = _arranged(y[-1:] if found.last else y, found, [time, batch])
     tolerance = 1e-4 if layer.dtype == np.float32 else 1e-10
