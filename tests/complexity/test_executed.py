@@ -412,10 +412,10 @@ def test_graph(seed):
     annotations = np.stack([graph[0]] * graphs)
     check(
         layer,
-        lambda: layer.forward_dense(annotations, matrix),
+        lambda: layer.forward(annotations, adjacency=matrix),
         complexity.count_graph(layer, nodes, graphs=graphs, annotation_size=size),
         np.stack([dh] * graphs),
-        inference=lambda: layer.dense(annotations, matrix),
+        inference=lambda: layer(annotations, adjacency=matrix),
     )
 
 

@@ -109,8 +109,8 @@ def test_dense_equals_sparse(case):
     other = rng.standard_normal(x.shape)
     a = adjacency_of(edge_index, edge_type, len(x), layer.num_edge_types)
     batch, matrices = np.stack([x, other]), np.stack([a, np.zeros_like(a)])
-    dense, dense_tape = layer.forward_dense(batch, matrices)
-    assert_same_bits(layer.dense(batch, matrices), dense)
+    dense, dense_tape = layer.forward(batch, adjacency=matrices)
+    assert_same_bits(layer(batch, adjacency=matrices), dense)
     nothing = np.zeros((2, 0), int)
     np.testing.assert_allclose(dense[0], h, rtol=0, atol=1e-12)
     np.testing.assert_allclose(dense[1], layer(other, nothing), rtol=0, atol=1e-12)
@@ -150,13 +150,13 @@ def test_slopes_with_real_weights_on_edges(aggregate):
     layer = make(5, 2, 2, aggregate=aggregate)
     x, adjacency = rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 4, 16))
     weights = layer.state_dict()
-    h, tape = layer.forward_dense(x, adjacency)
+    h, tape = layer.forward(x, adjacency=adjacency)
     dh = rng.standard_normal(h.shape)
     gradients = all_gradients(layer.backward(tape, dh))
 
     def loss():
         layer.load_state_dict(weights)
-        return np.sum(layer.dense(x, adjacency) * dh)
+        return np.sum(layer(x, adjacency=adjacency) * dh)
 
     assert_slopes(loss, {"annotations": x, **weights}, gradients, rng)
 
@@ -177,7 +177,7 @@ def test_matrix_form(aggregate):
         br, bz, bn = np.split(w["bias_ih"] + w["bias_hh"], 3)
         R, Z = sigmoid(T @ Wr + h @ Ur + br), sigmoid(T @ Wz + h @ Uz + bz)
         h = (1 - Z) * np.tanh(T @ Wn + (R * h) @ Un + bn) + Z * h
-    assert_close(layer.dense(x[None], a[None])[0], h, 1e-13)
+    assert_close(layer(x[None], adjacency=a[None])[0], h, 1e-13)
 
 
 def test_torch():
@@ -307,7 +307,7 @@ def test_any_number_of_threads(reset_after, dtype, threads):
     for count in (1, 2, 3, 5):
         threads(count)
         h, tape = layer.forward(*graph)
-        dense, dense_tape = layer.forward_dense(x, adjacency)
+        dense, dense_tape = layer.forward(x, adjacency=adjacency)
         results.append(
             {"h": h, "call": layer(*graph), "dense": dense}
             | all_gradients(layer.backward(tape, dh))
@@ -333,7 +333,7 @@ def test_nan_stays_in_its_graph():
     results = []
     for given_x in (x, spoiled):
         h, tape = layer.forward(given_x.reshape(12, 5), edges)
-        dense, dense_tape = layer.forward_dense(given_x, adjacency)
+        dense, dense_tape = layer.forward(given_x, adjacency=adjacency)
         dx = layer.backward(tape, dh.reshape(12, 7)).annotations
         dense_dx = layer.backward(dense_tape, dh).annotations
         results.append([h.reshape(3, 4, 7), dx.reshape(3, 4, 5), dense, dense_dx])
@@ -348,7 +348,7 @@ def test_a_tape_keeps_its_own():
     x, edge_index, _ = random_graph(rng, 5, 8)
     a = adjacency_of(edge_index, np.zeros(8, int), 5, 1)
     dh = rng.standard_normal((5, 6))
-    tapes = [layer.forward(x, edge_index)[1], layer.forward_dense(x[None], a[None])[1]]
+    tapes = [layer.forward(x, edge_index)[1], layer.forward(x[None], adjacency=a[None])[1]]
     before = [layer.backward(tapes[0], dh), layer.backward(tapes[1], dh[None])]
     x[...], edge_index[...], a[...] = 7, 0, 3
     with layer.editing() as w:
@@ -426,13 +426,21 @@ def test_dense_arguments_are_refused():
     layer = make(5, 2, 2)
     x = X[None]
     with pytest.raises(ValueError, match=r"adjacency has shape \(1, 4, 8\); expected \(batch=1, n"):
-        layer.dense(x, np.zeros((1, 4, 8)))
+        layer(x, adjacency=np.zeros((1, 4, 8)))
     with pytest.raises(ValueError, match=r"annotations has shape \(4, 3\); expected \(batch, node"):
-        layer.dense(X, np.zeros((1, 4, 16)))
+        layer(X, adjacency=np.zeros((1, 4, 16)))
     with pytest.raises(TypeError, match="adjacency has dtype float32"):
-        layer.dense(x, np.zeros((1, 4, 16), np.float32))
-    with pytest.raises(TypeError, match="adjacency is None"):
-        layer.dense(x, None)
+        layer(x, adjacency=np.zeros((1, 4, 16), np.float32))
+    with pytest.raises(TypeError, match="edge_index and adjacency are both None"):
+        layer(x)
+
+
+@pytest.mark.parametrize("edges", [{"edge_index": EDGES}, {"edge_type": [0, 1]}], ids=str)
+def test_lists_of_edges_beside_matrices_are_refused(edges):
+    layer = make(5, 2, 2)
+    for function in (layer, layer.forward):
+        with pytest.raises(TypeError, match=f"{next(iter(edges))} was given with adjacency"):
+            function(X[None], **edges, adjacency=np.zeros((1, 4, 16)))
 
 
 def test_backward_arguments_are_refused():

@@ -15,40 +15,86 @@ GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
 
 
 class GraphGradients(NamedTuple):
-    """What ``GatedGraph.backward`` returns, each in the shape of what it belongs to."""
+    """What ``GatedGraph.backward`` returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    annotations : ndarray
+        The gradient of the annotations, in their shape.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     annotations: Array
     weights: dict[str, Array]
 
 
 class GatedGraph(Weighted):
-    """Gated graph network (Li, Tarlow, Brockschmidt and Zemel 2016), ``num_steps`` steps.
+    """A gated graph network: nodes exchange messages along edges and update their states.
 
-    h begins as the annotations, padded with zeros. At each step every node sends W_k h along each
-    of its edges and against it, with a matrix of its own for each type and direction; a is what a
-    node receives, and h = GRU(a, h)::
+    The states h begin as the annotations, padded with zeros. At each step every node sends W_k h
+    along each of its edges and against it, with a matrix of its own for each type and direction. A
+    node adds up what it receives and updates its state [1]_::
 
         a(v) = [sum over edges u -> v of W_type h(u);  sum over edges v -> u of W'_type h(u)]
-        h(v) = (1 - z) n + z h-(v)           with r, z and n of a(v) and h-(v), as gru_native.GRU
+        h(v) = (1 - z) n + z h-(v)           with r, z and n of a(v) and h-(v), as in ``GRU``
 
-    ``aggregate="concat"`` is the paper's a of 2 hidden_size numbers, ``"sum"`` adds both halves.
-    ``bias="edge"`` lies inside the message, so a node receives it once for each edge, as in the
-    authors' code; ``"node"`` is the b of the paper's a = ... + b; None is none. With
-    ``reset_after=False``, as in the paper, n = tanh(W a + b + U (r h-) + b').
+    Parameters
+    ----------
+    hidden_size : int
+        H, the numbers in each node's state.
+    num_steps : int
+        How many times the nodes exchange messages.
+    num_edge_types : int, optional
+        How many types of edges there are.
+    aggregate : {"concat", "sum"}, optional
+        ``"concat"`` is the a above, of 2 H numbers, as in the paper; ``"sum"`` adds its halves.
+    bias : {"edge", "node", None}, optional
+        ``"edge"`` adds a bias to every message, so that a node receives it once for each edge, as
+        in the authors' code; ``"node"`` adds it to a, as in the paper; None leaves it out.
+    reset_after : bool, optional
+        Whether n is tanh(W a + b + r (U h- + b')), as in PyTorch. If False, as in the paper, it is
+        tanh(W a + b + U (r h-) + b').
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
 
-    Weights: weight_edge (2 * num_edge_types, H, H), the types along edges first, then those against
-    them; bias_edge (2 * num_edge_types, H) or bias_node (2 H, or H for "sum"); weight_ih (3 H, 2 H
-    or H), weight_hh (3 H, H), bias_ih and bias_hh (3 H,), rows in the order r, z, n. They start
-    uniform in +-1/sqrt(H), drawn from ``seed``. The paper prints h = (1 - z) h- + z n: its z is 1
-    minus this one, so to convert weights negate the z rows of weight_ih, weight_hh and both biases.
+    Raises
+    ------
+    ValueError
+        For sizes below 1, unknown options or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
 
-    The batched form T = A (H W), [Z R] = sigmoid(T W + H U + b), ... is what is computed here, for
-    all nodes at once. The expansion that is sometimes printed of it (products of sigmoid(T W) and
-    sigmoid(H U) one by one, as if sigmoid(a + b) were sigmoid(a) + sigmoid(b)) is another function:
-    at T = H = 0 without biases the GRU stays at 0; the expansion goes to 2 tanh(1/2) = 0.924234.
+    See Also
+    --------
+    NodeScores : A score for each node from its state.
+    GraphSum : A vector for each graph from the states of its nodes.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, unknown options or a
-    dtype other than float32 and float64.
+    Notes
+    -----
+    The options are attributes of the same names. The weights are
+
+    - ``weight_edge`` (2 num_edge_types, H, H): the matrices of the types along the edges, then
+      those of the types against them;
+    - ``bias_edge`` (2 num_edge_types, H) or ``bias_node`` (2 H,), for ``"sum"`` (H,);
+    - ``weight_ih`` (3 H, 2 H), for ``"sum"`` (3 H, H), ``weight_hh`` (3 H, H), ``bias_ih`` and
+      ``bias_hh`` (3 H,): the GRU's, with rows in the order r, z, n.
+
+    They start uniform in +-1/sqrt(H). The paper writes h = (1 - z) h- + z n, so its z is 1 minus
+    this one: to convert its weights, negate the z rows of ``weight_ih``, ``weight_hh`` and both
+    biases.
+
+    All nodes are computed at once, as T = A (H W), [Z R] = sigmoid(T W + H U + b) and so on. An
+    expansion of this into products of sigmoid(T W) and sigmoid(H U), as if sigmoid(a + b) were
+    sigmoid(a) + sigmoid(b), is sometimes printed, but it is another function: at T = H = 0 without
+    biases the GRU stays at 0, and the expansion goes to 2 tanh(1/2) = 0.924234.
+
+    References
+    ----------
+    .. [1] Y. Li, D. Tarlow, M. Brockschmidt and R. Zemel, "Gated Graph Sequence Neural Networks",
+       ICLR 2016, arXiv:1511.05493.
     """
 
     def __init__(
@@ -82,51 +128,114 @@ class GatedGraph(Weighted):
         super().__init__(seed, self.hidden_size**-0.5)
 
     def __call__(
-        self, annotations: ArrayLike, edge_index: ArrayLike, edge_type: ArrayLike | None = None
+        self,
+        annotations: ArrayLike,
+        edge_index: ArrayLike | None = None,
+        edge_type: ArrayLike | None = None,
+        *,
+        adjacency: ArrayLike | None = None,
     ) -> Array:
-        """The nodes' final states: ``h = layer(annotations, edge_index, edge_type=None)``.
+        """Compute the final states of all nodes.
 
-        annotations is (nodes, A), 1 <= A <= hidden_size, of the layer's dtype. edge_index is
-        (2, edges), integers: the source of each edge, then its target; any edge may be repeated,
-        lead back to its node, or there may be none. edge_type is (edges,), each 0 to
-        num_edge_types - 1; None means all 0. Many graphs at once are one big graph: number their
-        nodes on; every node's result has the bits that it has in its graph alone.
+        The edges are given either as a list, ``edge_index``, or as matrices, ``adjacency``.
 
-        Returns h, (nodes, hidden_size). Raises ValueError for wrong shapes or values, naming the
-        edge, and TypeError for wrong dtypes.
+        Parameters
+        ----------
+        annotations : array_like
+            (nodes, A), or with ``adjacency`` (batch, nodes, A), where A is 1 to hidden_size; of the
+            layer's dtype.
+        edge_index : array_like of int, optional
+            (2, edges): the source of each edge, then its target. An edge may be repeated or lead
+            back to its node, and there may be none. Several graphs are one list in which their
+            nodes are numbered on; the bits of each are those that it has alone.
+        edge_type : array_like of int, optional
+            (edges,), each from 0 to num_edge_types - 1; None means that all are 0.
+        adjacency : array_like, optional
+            (batch, nodes, 2 num_edge_types nodes), of the layer's dtype, for graphs that have the
+            same number of nodes. An edge u -> v of type e is a 1 at [v, e nodes + u] and a 1 at
+            [u, (num_edge_types + e) nodes + v]. Other numbers weigh the messages, and with
+            ``bias="edge"`` their biases, too.
+
+        Returns
+        -------
+        ndarray
+            h, (nodes, hidden_size), or with ``adjacency`` (batch, nodes, hidden_size).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument and the edge.
+        TypeError
+            For another dtype or kind, or if not exactly one of ``edge_index`` and ``adjacency`` is
+            given.
         """
-        return self._core(annotations, edge_index, edge_type, None)
+        _check_edges(edge_index, edge_type, adjacency)
+        return self._core(annotations, edge_index, edge_type, adjacency)
 
     def forward(
-        self, annotations: ArrayLike, edge_index: ArrayLike, edge_type: ArrayLike | None = None
+        self,
+        annotations: ArrayLike,
+        edge_index: ArrayLike | None = None,
+        edge_type: ArrayLike | None = None,
+        *,
+        adjacency: ArrayLike | None = None,
     ) -> tuple[Array, GraphTape]:
-        """As calling the layer, and also a tape for ``backward``: ``h, tape = ...``."""
-        result: tuple[Array, Any] = self._core.forward(annotations, edge_index, edge_type, None)
-        return result
+        """Compute the final states of all nodes, and a tape for ``backward``.
 
-    def dense(self, annotations: ArrayLike, adjacency: ArrayLike) -> Array:
-        """The same for graphs of one size by their matrices: ``h = layer.dense(...)``.
+        Parameters
+        ----------
+        annotations : array_like
+            (nodes, A), or with ``adjacency`` (batch, nodes, A), as when calling the layer.
+        edge_index : array_like of int, optional
+            (2, edges): the source of each edge, then its target.
+        edge_type : array_like of int, optional
+            (edges,), each from 0 to num_edge_types - 1; None means that all are 0.
+        adjacency : array_like, optional
+            (batch, nodes, 2 num_edge_types nodes), in place of ``edge_index``.
 
-        annotations is (batch, nodes, A) and adjacency (batch, nodes, 2 * num_edge_types * nodes),
-        both of the layer's dtype: an edge u -> v of type e is a 1 at [v, e * nodes + u] and one at
-        [u, (num_edge_types + e) * nodes + v]. Other numbers weigh the messages (with
-        ``bias="edge"`` their biases too). Returns h, (batch, nodes, hidden_size).
+        Returns
+        -------
+        h : ndarray
+            (nodes, hidden_size), or with ``adjacency`` (batch, nodes, hidden_size).
+        tape : GraphTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument and the edge.
+        TypeError
+            For another dtype or kind, or if not exactly one of ``edge_index`` and ``adjacency`` is
+            given.
         """
-        return self._core(annotations, None, None, _present(adjacency))
-
-    def forward_dense(
-        self, annotations: ArrayLike, adjacency: ArrayLike
-    ) -> tuple[Array, GraphTape]:
-        """As ``dense``, and also a tape for ``backward``."""
-        result: tuple[Array, Any] = self._core.forward(annotations, None, None, _present(adjacency))
+        _check_edges(edge_index, edge_type, adjacency)
+        result: tuple[Array, Any] = self._core.forward(
+            annotations, edge_index, edge_type, adjacency
+        )
         return result
 
     def backward(self, tape: GraphTape, dh: ArrayLike) -> GraphGradients:
-        """Gradients of a loss from dh, its gradient of h and of h's shape.
+        """Compute the gradients of a loss from its gradient of h.
 
-        Returns ``annotations`` and ``weights`` by name; the adjacency has none. A tape may be used
-        again. Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong
-        kinds.
+        Parameters
+        ----------
+        tape : GraphTape
+            What ``forward`` returned. It may be used again.
+        dh : array_like
+            The gradient of h, in its shape.
+
+        Returns
+        -------
+        GraphGradients
+            ``annotations`` and ``weights``; an adjacency matrix has no gradient.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another layer or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.GraphTape32, _core.GraphTape64)
         return GraphGradients(*self._core.backward(tape, dh))
@@ -139,7 +248,11 @@ class GatedGraph(Weighted):
         )
 
 
-def _present(adjacency: ArrayLike) -> ArrayLike:
-    if adjacency is None:
-        raise TypeError("adjacency is None; expected an array")
-    return adjacency
+def _check_edges(
+    edge_index: ArrayLike | None, edge_type: ArrayLike | None, adjacency: ArrayLike | None
+) -> None:
+    if edge_index is None and adjacency is None:
+        raise TypeError("edge_index and adjacency are both None; expected one of them")
+    if adjacency is not None and not (edge_index is None and edge_type is None):
+        given = "edge_type" if edge_index is None else "edge_index"
+        raise TypeError(f"{given} was given with adjacency; expected either")
