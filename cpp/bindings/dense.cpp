@@ -76,8 +76,8 @@ Array<T> call(const PyDense<T>& d, const py::object& x, const py::object& length
 template <class T>
 py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
   Call<T> c(d, x, lengths, batch_first);
-  PyDenseTape<T> tape{std::make_shared<TapeOf<PackedDense<T>>>(d.layer->impl().store.begin_tape()), c.x.attr("copy")(),
-                      Array<T>(), c.layout, c.lengths};
+  PyDenseTape<T> tape{std::make_shared<TapeOf<PackedDense<T>>>(impl_of(*d.layer).store.begin_tape()),
+                      c.x.attr("copy")(), Array<T>(), c.layout, c.lengths};
   const DenseCall<T> a = arguments(c.layout, c.spec, c.x, c.lengths, c.y.mutable_data());
   {
     const py::gil_scoped_release release;
@@ -89,7 +89,7 @@ py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& le
 
 template <class T>
 py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::object& dy_argument) {
-  d.layer->impl().store.check(*tape.base);
+  impl_of(*d.layer).store.check(*tape.base);
   const DenseSpec& spec = d.layer->spec();
   const Array<T> dy = as_array<T>("dy", dy_argument);
   std::vector<Dim> dims;
@@ -104,7 +104,7 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
                             spec.bias ? dbias.mutable_data() : nullptr};
   {
     const py::gil_scoped_release release;
-    const auto arena = d.layer->impl().store.lease();
+    const auto arena = impl_of(*d.layer).store.lease();
     dense_backward(*tape.base->packed, a, g, *arena);
   }
   py::dict weights;

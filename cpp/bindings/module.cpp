@@ -1,6 +1,7 @@
 // The Python module: a table of contents.
 #include "bindings/module.h"
 
+#include "gru_native/version.h"
 #include "simd/executed.h"
 
 PYBIND11_MODULE(_core, m) {

@@ -52,6 +52,8 @@ int is_null(const char* name) noexcept {
 
 extern "C" {
 
+const char* gru_native_version(void) { return GRU_NATIVE_VERSION; }
+
 const char* gru_native_error(void) { return last_error; }
 
 int gru_native_model_load(const char* path, const char* description, gru_native_model** model) {
@@ -68,7 +70,9 @@ void gru_native_model_free(gru_native_model* model) { delete model; }
 int64_t gru_native_model_input_size(const gru_native_model* model) { return model ? model->model->input_size() : 0; }
 int64_t gru_native_model_output_size(const gru_native_model* model) { return model ? model->model->output_size() : 0; }
 int64_t gru_native_model_state_size(const gru_native_model* model, int64_t batch) {
-  return model ? model->model->state_size(batch) : 0;
+  std::int64_t size = 0;
+  const auto ask = [&] { size = model->model->state_size(batch); };
+  return !model || guarded(ask) == GRU_NATIVE_OK ? size : -1;
 }
 
 int gru_native_model_forward(const gru_native_model* model, int64_t seq_len, int64_t batch, const float* x,

@@ -125,17 +125,17 @@ template <class T>
 void BasicModel<T>::save(const std::string& path) const {
   Safetensors file;
   std::vector<BlockSpec> specs;
-  for (std::size_t i = 0; i < blocks_.size(); ++i)
+  for (std::size_t i = 0; i < blocks().size(); ++i)
     std::visit(
         [&](const auto& block) {
-          specs.push_back({blocks_.size() == 1 ? "" : std::to_string(i) + ".", block->spec()});
+          specs.push_back({blocks().size() == 1 ? "" : std::to_string(i) + ".", block->spec()});
           for (const Weight<T>& w : block->weights()) {
             StoredTensor tensor{w.shape, reinterpret_cast<const char*>(w.data), sizeof(T)};
             for (const std::int64_t n : w.shape) tensor.bytes *= static_cast<std::size_t>(n);
             file.tensors.emplace(specs.back().prefix + w.name, tensor);
           }
         },
-        blocks_[i]);
+        blocks()[i]);
   file.metadata[description_key] = description_text(specs);
   in_file(path, [&] {
     const std::string header = safetensors_header(file, dtype_name<T>);

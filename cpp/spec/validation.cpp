@@ -244,6 +244,12 @@ void TreeSpec::validate() const {
 
 void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
 
+void check_states(std::int64_t batch, std::int64_t numbers) {
+  check_size("batch", batch, 1);
+  if (static_cast<double>(batch) * static_cast<double>(numbers) > most_elements)
+    refuse("batch", std::to_string(batch), "fewer sequences: their states would be larger than memory can be");
+}
+
 void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
   check_size("batch_size", batch, 1);
   if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");

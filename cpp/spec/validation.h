@@ -7,6 +7,8 @@ namespace gru_native {
 
 // Of sequences as such, whatever goes through them.
 void check_extent(std::int64_t seq_len, std::int64_t batch);
+// Of the states of `batch` sequences with so many numbers each.
+void check_states(std::int64_t batch, std::int64_t numbers);
 // Real-time recurrent learning: which layers it knows.
 void check_rtrl(const LayerSpec& spec, std::int64_t batch);
 

@@ -17,6 +17,7 @@ NAMES = [
     *sorted(source.stem for source in ROOT.glob("cpp/tests/*/*.cpp") if "support" not in source.parts),
     *(f"symbols_{isa}" for isa in ISAS),
     "c_api",
+    "exports",
     "strace_stream",
 ]
 

@@ -70,6 +70,10 @@ GatedGraph<T>::GatedGraph(const GraphSpec& spec) {
 template <class T>
 GatedGraph<T>::~GatedGraph() = default;
 template <class T>
+GatedGraph<T>::GatedGraph(GatedGraph&&) noexcept = default;
+template <class T>
+GatedGraph<T>& GatedGraph<T>::operator=(GatedGraph&&) noexcept = default;
+template <class T>
 const GraphSpec& GatedGraph<T>::spec() const {
   return impl_->spec;
 }
@@ -96,7 +100,7 @@ void GatedGraph<T>::commit() {
 }
 
 template <class T>
-void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, typename GraphTape<T>::Impl* tape) const {
+void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>* tape) const {
   check_call(spec, call);
   const EdgeLists own_edges = tape || call.adjacency ? EdgeLists()
                                                      : EdgeLists(call.nodes, spec.num_edge_types, call.edges,
@@ -169,7 +173,7 @@ template <class T>
 std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphCall<T>& call) const {
   check_call(impl_->spec, call);
   const GraphSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename GraphTape<T>::Impl>(impl_->store.begin_tape());
+  auto tape = std::make_unique<ImplOf<GraphTape<T>>>(impl_->store.begin_tape());
   tape->annotation_size = call.annotation_size;
   tape->time = Timeline(spec.num_steps, call.nodes, nullptr);
   if (call.adjacency) {
@@ -181,18 +185,18 @@ std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const Graph
     tape->edges = EdgeLists(call.nodes, spec.num_edge_types, call.edges, call.source, call.target, call.type);
   }
   impl_->forward(call, tape.get());
-  return std::make_shared<const GraphTape<T>>(std::move(tape));
+  return make_handle<GraphTape<T>>(std::move(tape));
 }
 
 template <class T>
 void GatedGraph<T>::check(const GraphTape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<T>& call) const {
   check(tape_);
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const GraphSpec& spec = impl_->spec;
   const PackedGraph<T>& packed = *tape.packed;
   const Timeline& time = tape.time;
@@ -259,6 +263,10 @@ template <class T>
 GraphTape<T>::GraphTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 GraphTape<T>::~GraphTape() = default;
+template <class T>
+GraphTape<T>::GraphTape(GraphTape&&) noexcept = default;
+template <class T>
+GraphTape<T>& GraphTape<T>::operator=(GraphTape&&) noexcept = default;
 template <class T>
 std::int64_t GraphTape<T>::nodes() const {
   return impl_->time.batch;

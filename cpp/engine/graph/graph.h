@@ -1,8 +1,8 @@
 // What GatedGraph and its tape keep behind their public faces.
 #pragma once
-#include "engine/sequence/direction_backward.h"
 #include "engine/graph/edges.h"
 #include "engine/matrix/weights.h"
+#include "engine/sequence/direction_backward.h"
 #include "gru_native/graph.h"
 
 namespace gru_native {
@@ -26,7 +26,7 @@ struct GatedGraph<T>::Impl {
   WeightIndex gru_at;
   int edge, bias = -1;  // bias_edge or bias_node
 
-  void forward(const GraphCall<T>& call, typename GraphTape<T>::Impl* tape) const;
+  void forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>* tape) const;
 };
 
 template <class T>

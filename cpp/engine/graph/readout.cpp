@@ -81,6 +81,10 @@ GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
 template <class T>
 GraphReadout<T>::~GraphReadout() = default;
 template <class T>
+GraphReadout<T>::GraphReadout(GraphReadout&&) noexcept = default;
+template <class T>
+GraphReadout<T>& GraphReadout<T>::operator=(GraphReadout&&) noexcept = default;
+template <class T>
 const ReadoutSpec& GraphReadout<T>::spec() const {
   return impl_->spec;
 }
@@ -110,7 +114,7 @@ template <class T>
 std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall<T>& call) const {
   const Impl& r = *impl_;
   check_call(r.spec, call);
-  auto tape = std::make_unique<typename ReadoutTape<T>::Impl>(r.store.begin_tape());
+  auto tape = std::make_unique<ImplOf<ReadoutTape<T>>>(r.store.begin_tape());
   tape->nodes = call.nodes;
   tape->graphs = call.graphs;
   if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
@@ -151,19 +155,19 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
       for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
     }
   });
-  return std::make_shared<const ReadoutTape<T>>(std::move(tape));
+  return make_handle<ReadoutTape<T>>(std::move(tape));
 }
 
 template <class T>
 void GraphReadout<T>::check(const ReadoutTape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwardCall<T>& call) const {
   check(tape_);
   const Impl& r = *impl_;
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const PackedReadout<T>& packed = *tape.packed;
   const auto lease = r.store.lease();
   Arena& arena = *lease;
@@ -209,6 +213,10 @@ template <class T>
 ReadoutTape<T>::ReadoutTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 ReadoutTape<T>::~ReadoutTape() = default;
+template <class T>
+ReadoutTape<T>::ReadoutTape(ReadoutTape&&) noexcept = default;
+template <class T>
+ReadoutTape<T>& ReadoutTape<T>::operator=(ReadoutTape&&) noexcept = default;
 template <class T>
 std::int64_t ReadoutTape<T>::nodes() const {
   return impl_->nodes;

@@ -86,6 +86,10 @@ GatedRecursiveConv<T>::GatedRecursiveConv(const GrConvSpec& spec) {
 template <class T>
 GatedRecursiveConv<T>::~GatedRecursiveConv() = default;
 template <class T>
+GatedRecursiveConv<T>::GatedRecursiveConv(GatedRecursiveConv&&) noexcept = default;
+template <class T>
+GatedRecursiveConv<T>& GatedRecursiveConv<T>::operator=(GatedRecursiveConv&&) noexcept = default;
+template <class T>
 const GrConvSpec& GatedRecursiveConv<T>::spec() const {
   return impl_->spec;
 }
@@ -127,7 +131,7 @@ void GatedRecursiveConv<T>::commit() {
 
 template <class T>
 void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyramid& pyramid,
-                                          const PackedGrConv<T>& packed, typename GrConvTape<T>::Impl* tape) const {
+                                          const PackedGrConv<T>& packed, ImplOf<GrConvTape<T>>* tape) const {
   const auto lease = store.lease();
   Arena& scratch = *lease;
   const Index hidden = spec.hidden_size, levels = pyramid.levels;
@@ -203,25 +207,25 @@ void GatedRecursiveConv<T>::forward(const GrConvCall<T>& call) const {
 template <class T>
 std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(const GrConvCall<T>& call) const {
   check_call(impl_->spec.hidden_size, call);
-  auto tape = std::make_unique<typename GrConvTape<T>::Impl>(impl_->store.begin_tape(),
-                                                             Pyramid(call.seq_len, call.batch, call.lengths));
+  auto tape = std::make_unique<ImplOf<GrConvTape<T>>>(impl_->store.begin_tape(),
+                                                      Pyramid(call.seq_len, call.batch, call.lengths));
   const Index stride = padded_stride(impl_->spec.input_size, sizeof(T));
   const Index rows = tape->pyramid.levels == 0 ? 0 : tape->pyramid.rows(0);
   tape->x = {tape->arena->template take<T>(rows * stride), stride};
   impl_->forward(call, tape->pyramid, *tape->packed, tape.get());
-  return std::make_shared<const GrConvTape<T>>(std::move(tape));
+  return make_handle<GrConvTape<T>>(std::move(tape));
 }
 
 template <class T>
 void GatedRecursiveConv<T>::check(const GrConvTape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBackwardCall<T>& call) const {
   check(tape_);
   const Impl& l = *impl_;
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const Pyramid& pyramid = tape.pyramid;
   const PackedGrConv<T>& packed = *tape.packed;
   const auto lease = l.store.lease();
@@ -317,6 +321,10 @@ template <class T>
 GrConvTape<T>::GrConvTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 GrConvTape<T>::~GrConvTape() = default;
+template <class T>
+GrConvTape<T>::GrConvTape(GrConvTape&&) noexcept = default;
+template <class T>
+GrConvTape<T>& GrConvTape<T>::operator=(GrConvTape&&) noexcept = default;
 template <class T>
 std::int64_t GrConvTape<T>::seq_len() const {
   return impl_->pyramid.seq_len;

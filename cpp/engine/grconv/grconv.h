@@ -49,7 +49,7 @@ struct GatedRecursiveConv<T>::Impl {
   const PairKernels<T>& kernels() const;
   int threads(const Pyramid& pyramid) const;
   void forward(const GrConvCall<T>& call, const Pyramid& pyramid, const PackedGrConv<T>& packed,
-               typename GrConvTape<T>::Impl* tape) const;
+               ImplOf<GrConvTape<T>>* tape) const;
 };
 
 template <class T>

@@ -12,6 +12,7 @@
 
 #include "engine/matrix/weight_gradients.h"
 #include "gru_native/layer.h"
+#include "runtime/handle.h"
 #include "runtime/memory.h"
 
 namespace gru_native {

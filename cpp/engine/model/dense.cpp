@@ -5,10 +5,10 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/rows.h"
-#include "spec/tensors.h"
-#include "spec/validation.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/tensors.h"
+#include "spec/validation.h"
 
 namespace gru_native {
 template <class T>
@@ -88,6 +88,10 @@ Dense<T>::Dense(const DenseSpec& spec) {
 }
 template <class T>
 Dense<T>::~Dense() = default;
+template <class T>
+Dense<T>::Dense(Dense&&) noexcept = default;
+template <class T>
+Dense<T>& Dense<T>::operator=(Dense&&) noexcept = default;
 template <class T>
 const DenseSpec& Dense<T>::spec() const {
   return impl_->spec;

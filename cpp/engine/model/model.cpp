@@ -1,8 +1,8 @@
 // A chain of blocks over whole sequences.
 #include "gru_native/model.h"
 
-#include "spec/validation.h"
 #include "runtime/memory.h"
+#include "spec/validation.h"
 
 namespace gru_native {
 namespace {
@@ -48,14 +48,21 @@ void run(const Dense<T>& dense, const ModelCall<T>& call) {
 }  // namespace
 
 template <class T>
-BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> blocks)
-    : blocks_(std::move(blocks)), arenas_(std::make_shared<ArenaPool>()) {
-  if (blocks_.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+struct BasicModel<T>::Impl {
+  std::vector<ModelBlock<T>> blocks;
+  std::shared_ptr<ArenaPool> arenas;
+};
+
+template <class T>
+BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
+    : impl_(std::make_unique<Impl>(Impl{std::move(all), std::make_shared<ArenaPool>()})) {
+  const std::vector<ModelBlock<T>>& blocks = impl_->blocks;
+  if (blocks.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
     const std::string name = "blocks[" + std::to_string(i) + "]";
-    if (std::visit([](const auto& b) { return !b; }, blocks_[i])) throw std::invalid_argument(name + " is null");
+    if (std::visit([](const auto& b) { return !b; }, blocks[i])) throw std::invalid_argument(name + " is null");
     if (i == 0) continue;
-    const std::int64_t from = sizes_of(blocks_[i - 1]).output, to = sizes_of(blocks_[i]).input;
+    const std::int64_t from = sizes_of(blocks[i - 1]).output, to = sizes_of(blocks[i]).input;
     if (from != to)
       throw std::invalid_argument(name + " has input_size " + std::to_string(to) + "; expected " +
                                   std::to_string(from) + ", the output size of the block before it");
@@ -63,32 +70,44 @@ BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> blocks)
 }
 
 template <class T>
+BasicModel<T>::~BasicModel() = default;
+template <class T>
+BasicModel<T>::BasicModel(BasicModel&&) noexcept = default;
+template <class T>
+BasicModel<T>& BasicModel<T>::operator=(BasicModel&&) noexcept = default;
+
+template <class T>
+const std::vector<ModelBlock<T>>& BasicModel<T>::blocks() const {
+  return impl_->blocks;
+}
+template <class T>
 std::int64_t BasicModel<T>::input_size() const {
-  return sizes_of(blocks_.front()).input;
+  return sizes_of(impl_->blocks.front()).input;
 }
 template <class T>
 std::int64_t BasicModel<T>::output_size() const {
-  return sizes_of(blocks_.back()).output;
+  return sizes_of(impl_->blocks.back()).output;
 }
 template <class T>
 std::int64_t BasicModel<T>::state_size(std::int64_t batch) const {
-  std::int64_t sum = 0;
-  for (const ModelBlock<T>& b : blocks_) sum += batch * sizes_of(b).state;
-  return sum;
+  std::int64_t each = 0;
+  for (const ModelBlock<T>& b : impl_->blocks) each += sizes_of(b).state;
+  check_states(batch, each);
+  return batch * each;
 }
 
 template <class T>
 void BasicModel<T>::forward(const ModelCall<T>& call) const {
   check_model(input_size(), output_size(), call);
-  const auto arena = arenas_->lease();
+  const auto arena = impl_->arenas->lease();
   ModelCall<T> part = call;
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    const Sizes sizes = sizes_of(blocks_[i]);
+  for (std::size_t i = 0; i < impl_->blocks.size(); ++i) {
+    const Sizes sizes = sizes_of(impl_->blocks[i]);
     part.y = call.y;
-    if (i + 1 < blocks_.size())
+    if (i + 1 < impl_->blocks.size())
       part.y = {arena->template take<T>(call.seq_len * call.batch * sizes.output), call.batch * sizes.output,
                 sizes.output};
-    std::visit([&](const auto& b) { run(*b, part); }, blocks_[i]);
+    std::visit([&](const auto& b) { run(*b, part); }, impl_->blocks[i]);
     part.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
     if (part.initial) part.initial += call.batch * sizes.state;
     if (part.final) part.final += call.batch * sizes.state;

@@ -25,8 +25,8 @@ struct Stage {
   std::unique_ptr<StackForward<T>> stack;         // of a layer
   Matrix<T> out{};                                // of one window: what the next stage reads
 
-  Stage(const Layer<T>& l) : spec(l.spec()), layer(l.impl().current()) {}
-  Stage(const Dense<T>& d) : dense(d.impl().current()) {}
+  Stage(const Layer<T>& l) : spec(l.spec()), layer(impl_of(l).current()) {}
+  Stage(const Dense<T>& d) : dense(impl_of(d).current()) {}
   Index input() const { return dense ? dense->spec.input_size : spec.input_size; }
   Index output() const { return dense ? dense->spec.output_size : spec.output_size(); }
   Index h_size() const { return dense ? 0 : spec.num_layers * spec.state_size(); }  // of each sequence

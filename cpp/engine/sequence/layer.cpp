@@ -25,6 +25,10 @@ Layer<T>::Layer(const LayerSpec& spec) {
 }
 template <class T>
 Layer<T>::~Layer() = default;
+template <class T>
+Layer<T>::Layer(Layer&&) noexcept = default;
+template <class T>
+Layer<T>& Layer<T>::operator=(Layer&&) noexcept = default;
 
 template <class T>
 Layer<T>::Impl::Impl(const LayerSpec& s) : spec(s) {
@@ -108,7 +112,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
   check_call(impl_->spec, call);
   check_trainable(impl_->spec);
   const LayerSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename Tape<T>::Impl>(
+  auto tape = std::make_unique<ImplOf<Tape<T>>>(
       impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths, call.mask),
       DropoutMask(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
   const Timeline& time = tape->time;
@@ -129,18 +133,18 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
             team);
   if (tape->hold) hold(call.y, spec.output_size(), spec.directions(), time);
   stack.store_state(call.final);
-  return std::make_shared<const Tape<T>>(std::move(tape));
+  return make_handle<Tape<T>>(std::move(tape));
 }
 
 template <class T>
 void Layer<T>::check(const Tape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const {
   check(tape_);
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const LayerSpec& spec = tape.spec;
   const Timeline& time = tape.time;
   check_call(spec, call, time.user_len, time.batch, impl_->store.list().size());
@@ -182,6 +186,10 @@ template <class T>
 Tape<T>::Tape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 Tape<T>::~Tape() = default;
+template <class T>
+Tape<T>::Tape(Tape&&) noexcept = default;
+template <class T>
+Tape<T>& Tape<T>::operator=(Tape&&) noexcept = default;
 template <class T>
 std::int64_t Tape<T>::seq_len() const {
   return impl_->time.user_len;

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "engine/matrix/matrices.h"
-#include "engine/sequence/rows.h"
 #include "engine/matrix/weights.h"
-#include "spec/validation.h"
+#include "engine/sequence/rows.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/validation.h"
 
 namespace gru_native {
 namespace {
@@ -166,6 +166,10 @@ OutputRnn<T>::OutputRnn(const OutputRnnSpec& spec) {
 template <class T>
 OutputRnn<T>::~OutputRnn() = default;
 template <class T>
+OutputRnn<T>::OutputRnn(OutputRnn&&) noexcept = default;
+template <class T>
+OutputRnn<T>& OutputRnn<T>::operator=(OutputRnn&&) noexcept = default;
+template <class T>
 const OutputRnnSpec& OutputRnn<T>::spec() const {
   return impl_->spec;
 }
@@ -192,24 +196,24 @@ void OutputRnn<T>::forward(const OutputRnnCall<T>& call) const {
 template <class T>
 std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const OutputRnnCall<T>& call) const {
   check_call(impl_->spec, call);
-  auto tape = std::make_unique<typename OutputRnnTape<T>::Impl>(
+  auto tape = std::make_unique<ImplOf<OutputRnnTape<T>>>(
       impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);
   tape->values = impl_->values(tape->time, *tape->arena);
   TeamLease team(impl_->threads(tape->time, tape->forced));
   impl_->forward(call, tape->time, *tape->packed, tape->values, team);
-  return std::make_shared<const OutputRnnTape<T>>(std::move(tape));
+  return make_handle<OutputRnnTape<T>>(std::move(tape));
 }
 
 template <class T>
 void OutputRnn<T>::check(const OutputRnnTape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwardCall<T>& call) const {
   check(tape_);
   const Impl& l = *impl_;
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const OutputRnnSpec& spec = l.spec;
   const Timeline& time = tape.time;
   const Values<T>& v = tape.values;
@@ -286,6 +290,10 @@ template <class T>
 OutputRnnTape<T>::OutputRnnTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 OutputRnnTape<T>::~OutputRnnTape() = default;
+template <class T>
+OutputRnnTape<T>::OutputRnnTape(OutputRnnTape&&) noexcept = default;
+template <class T>
+OutputRnnTape<T>& OutputRnnTape<T>::operator=(OutputRnnTape&&) noexcept = default;
 template <class T>
 std::int64_t OutputRnnTape<T>::seq_len() const {
   return impl_->time.seq_len;

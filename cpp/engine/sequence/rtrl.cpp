@@ -9,11 +9,11 @@
 #include <string>
 #include <utility>
 
-#include "engine/sequence/layer_impl.h"
 #include "engine/matrix/matrices.h"
-#include "spec/validation.h"
+#include "engine/sequence/layer_impl.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/validation.h"
 
 namespace gru_native {
 
@@ -92,7 +92,7 @@ Product<T> Rtrl<T>::Impl::product(Matrix<T> p, Index depth) const {
 template <class T>
 void Rtrl<T>::Impl::step(const T* x, T* y) {
   const Kernels<T>& kernels = kernels_for<T>();
-  const auto packed = layer->impl().current();
+  const auto packed = impl_of(*layer).current();
   const Timeline once(1, 1, nullptr);
   const Index outputs = spec.output_size(), inputs = spec.input_size;
   TeamLease team(threads(double(batch) * double(rows) * double(recurrent) * double(stride)));
@@ -143,7 +143,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
     d.run(io, 0, alone);
     T* const m = influence[1].data() + b * row_size() + k * stride;
     for (std::size_t w = 0; w < own.dweights.size(); ++w) own.dweights[w] = m + place[w];
-    d.weight_gradients(from_row(x_rows, b), inputs, layer->impl().gradients_of(0, own.dweights), own.scratch, 0, 1);
+    d.weight_gradients(from_row(x_rows, b), inputs, impl_of(*layer).gradients_of(0, own.dweights), own.scratch, 0, 1);
     one = T(0);
   };
 
@@ -226,6 +226,10 @@ Rtrl<T>::Rtrl(std::shared_ptr<const Layer<T>> layer, std::int64_t batch) {
 }
 template <class T>
 Rtrl<T>::~Rtrl() = default;
+template <class T>
+Rtrl<T>::Rtrl(Rtrl&&) noexcept = default;
+template <class T>
+Rtrl<T>& Rtrl<T>::operator=(Rtrl&&) noexcept = default;
 
 template <class T>
 const LayerSpec& Rtrl<T>::spec() const {

@@ -3,8 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "engine/tree/tree.h"
 #include "engine/matrix/weights.h"
+#include "engine/tree/tree.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 
@@ -49,6 +49,10 @@ TreeLayer<T>::TreeLayer(const TreeSpec& spec) {
 }
 template <class T>
 TreeLayer<T>::~TreeLayer() = default;
+template <class T>
+TreeLayer<T>::TreeLayer(TreeLayer&&) noexcept = default;
+template <class T>
+TreeLayer<T>& TreeLayer<T>::operator=(TreeLayer&&) noexcept = default;
 
 template <class T>
 const TreeSpec& TreeLayer<T>::spec() const {
@@ -94,7 +98,7 @@ void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeForwardCall<T>& call) const {
   const TreeSpec& spec = impl_->spec;
-  auto tape = std::make_unique<typename TreeTape<T>::Impl>(impl_->store.begin_tape(), impl_->forest_of(call));
+  auto tape = std::make_unique<ImplOf<TreeTape<T>>>(impl_->store.begin_tape(), impl_->forest_of(call));
   const Forest& forest = tape->forest;
   const auto scratch = impl_->store.lease();
 
@@ -106,18 +110,18 @@ std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeFor
   const ForestForward<T> forward(spec, *tape->packed, forest, {x, stride, nullptr}, *tape->arena, *scratch);
   run(forward, call, useful_threads(spec, forest));
   tape->values = forward.values();
-  return std::make_shared<const TreeTape<T>>(std::move(tape));
+  return make_handle<TreeTape<T>>(std::move(tape));
 }
 
 template <class T>
 void TreeLayer<T>::check(const TreeTape<T>& tape) const {
-  impl_->store.check(tape.impl());
+  impl_->store.check(impl_of(tape));
 }
 
 template <class T>
 void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>& call) const {
   check(tape_);
-  const auto& tape = tape_.impl();
+  const auto& tape = impl_of(tape_);
   const auto arena = impl_->store.lease();
   const TreeWeightIndex& at = impl_->index;
   const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
@@ -135,6 +139,10 @@ template <class T>
 TreeTape<T>::TreeTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 TreeTape<T>::~TreeTape() = default;
+template <class T>
+TreeTape<T>::TreeTape(TreeTape&&) noexcept = default;
+template <class T>
+TreeTape<T>& TreeTape<T>::operator=(TreeTape&&) noexcept = default;
 template <class T>
 std::int64_t TreeTape<T>::nodes() const {
   return impl_->forest.rows;

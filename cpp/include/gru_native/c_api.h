@@ -1,14 +1,17 @@
-/* The C API: models and streams for C and every language that calls C.
+/** \file
+ * The C API: models and streams for C and every language that calls C. Numbers are float32, arrays are row-major
+ * without gaps. Link with the same libraries as from C++.
  *
- * All functions but the trivial ones return 0 (GRU_NATIVE_OK) or an error code, and then gru_native_error() says in
- * words what is wrong, in the calling thread, until its next failing call. No C++ exception comes through.
- * Numbers are float32. Link with the same libraries as from C++.
+ * Functions that can fail return GRU_NATIVE_OK (0) or another code of the enum below; gru_native_error() then says in
+ * words what is wrong. No C++ exception comes through.
  */
 #ifndef GRU_NATIVE_C_API_H
 #define GRU_NATIVE_C_API_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "gru_native/version.h"
 
 #if defined(_WIN32)
 #define GRU_NATIVE_C_API
@@ -20,6 +23,7 @@
 extern "C" {
 #endif
 
+/** What a function that can fail returns. */
 enum {
   GRU_NATIVE_OK = 0,
   GRU_NATIVE_INVALID_ARGUMENT = 1,
@@ -28,42 +32,68 @@ enum {
   GRU_NATIVE_INTERNAL_ERROR = 4
 };
 
-typedef struct gru_native_model gru_native_model;
-typedef struct gru_native_stream gru_native_stream;
+typedef struct gru_native_model gru_native_model;   /**< A model: shared, never changed. */
+typedef struct gru_native_stream gru_native_stream; /**< A model at work on sequences that come in pieces. */
 
-/* What went wrong last in this thread; "" at first. Valid until this thread's next failing call. */
+/** The version of the library that runs, as GRU_NATIVE_VERSION is that of the headers. */
+GRU_NATIVE_C_API const char* gru_native_version(void);
+
+/** What went wrong last in the calling thread; "" at first. Valid until this thread's next failing call. */
 GRU_NATIVE_C_API const char* gru_native_error(void);
 
-/* Loads a model file (safetensors, float32) as gru_native::Model::load does. `description` is the JSON that a file
- * without one needs, or NULL. On success *model is to be freed. */
+/** Loads a model file (safetensors, float32) as gru_native::Model::load does. `description` is the JSON that a file
+ * without one needs, or NULL. On success *model is to be freed; otherwise it is NULL. */
 GRU_NATIVE_C_API int gru_native_model_load(const char* path, const char* description, gru_native_model** model);
-/* Streams made from it go on. NULL is allowed. */
+
+/** Frees a model, or nothing for NULL. Streams made from it go on. */
 GRU_NATIVE_C_API void gru_native_model_free(gru_native_model* model);
 
-/* Columns of inputs and outputs, and numbers in the state of `batch` sequences; 0 for NULL. */
+/** Columns of the input; 0 for NULL. */
 GRU_NATIVE_C_API int64_t gru_native_model_input_size(const gru_native_model* model);
+
+/** Columns of the output; 0 for NULL. */
 GRU_NATIVE_C_API int64_t gru_native_model_output_size(const gru_native_model* model);
+
+/** Numbers in the state of `batch` sequences; 0 for a model that is NULL, and -1, with an error, for a batch below 1
+ * or larger than memory. */
 GRU_NATIVE_C_API int64_t gru_native_model_state_size(const gru_native_model* model, int64_t batch);
 
-/* Inference over whole sequences: x is [seq_len][batch][input_size], y [seq_len][batch][output_size]. lengths is
- * [batch], each 0..seq_len, or NULL; initial and final_state are [state_size(batch)] or NULL. */
+/** Inference over whole sequences.
+ * \param x [seq_len][batch][input_size]
+ * \param lengths [batch], each 0 to seq_len, or NULL: all seq_len
+ * \param initial [state_size(batch)], or NULL: zeros
+ * \param y [seq_len][batch][output_size], written; 0 past the end of a sequence
+ * \param final_state [state_size(batch)], written; or NULL: not wanted
+ */
 GRU_NATIVE_C_API int gru_native_model_forward(const gru_native_model* model, int64_t seq_len, int64_t batch,
                                               const float* x, const int64_t* lengths, const float* initial, float* y,
                                               float* final_state);
 
-/* A stream of `batch` sequences side by side, on up to `threads` threads (1: the calling one alone). A stream belongs
- * to one thread at a time. On success *stream is to be freed. */
+/** Makes a stream of `batch` sequences side by side, on up to `threads` threads (1: the calling one alone). A stream
+ * belongs to one thread at a time. On success *stream is to be freed; otherwise it is NULL. */
 GRU_NATIVE_C_API int gru_native_stream_create(const gru_native_model* model, int64_t batch, int threads,
                                               gru_native_stream** stream);
+
+/** Frees a stream, or nothing for NULL. */
 GRU_NATIVE_C_API void gru_native_stream_free(gru_native_stream* stream);
 
-/* in is [frames][batch][input_size], out [frames][batch][output_size]. With threads = 1 it allocates nothing, takes
- * no lock and makes no system call, unless it fails, which it does only for NULL. */
+/** The outputs of the next `frames` steps. With threads = 1 it allocates nothing, takes no lock and makes no system
+ * call, unless it fails, which it does only for NULL.
+ * \param in [frames][batch][input_size]
+ * \param out [frames][batch][output_size], written; must not overlap `in`
+ */
 GRU_NATIVE_C_API int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, size_t frames);
-/* Back to the zero state; to and from the state, [state_size(batch)]; `frames` of zeros in. */
+
+/** Back to the zero state. */
 GRU_NATIVE_C_API int gru_native_stream_reset(gru_native_stream* stream);
+
+/** Copies the state into an array of gru_native_model_state_size(model, batch) numbers. */
 GRU_NATIVE_C_API int gru_native_stream_save_state(const gru_native_stream* stream, float* state);
+
+/** Sets the state from such an array. */
 GRU_NATIVE_C_API int gru_native_stream_load_state(gru_native_stream* stream, const float* state);
+
+/** Runs `frames` steps of zeros in, so that what follows does not begin with the transient of the zero state. */
 GRU_NATIVE_C_API int gru_native_stream_prewarm(gru_native_stream* stream, size_t frames);
 
 #ifdef __cplusplus

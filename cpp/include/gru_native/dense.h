@@ -47,8 +47,8 @@ class GRU_NATIVE_API Dense {
   // Weights are zero until set. Throws std::invalid_argument, std::bad_alloc.
   explicit Dense(const DenseSpec& spec);
   ~Dense();
-  Dense(const Dense&) = delete;
-  Dense& operator=(const Dense&) = delete;
+  Dense(Dense&& other) noexcept;
+  Dense& operator=(Dense&& other) noexcept;
 
   const DenseSpec& spec() const;
 
@@ -61,10 +61,9 @@ class GRU_NATIVE_API Dense {
   // Gradients at the x and y of a forward call, with the weights of now.
   void backward(const DenseCall<T>& call, const DenseGradients<T>& gradients) const;
 
-  struct Impl;
-  const Impl& impl() const { return *impl_; }
-
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 

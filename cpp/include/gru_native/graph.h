@@ -60,8 +60,8 @@ class GRU_NATIVE_API GatedGraph {
   // Throws std::invalid_argument, std::bad_alloc.
   explicit GatedGraph(const GraphSpec& spec);
   ~GatedGraph();
-  GatedGraph(const GatedGraph&) = delete;
-  GatedGraph& operator=(const GatedGraph&) = delete;
+  GatedGraph(GatedGraph&& other) noexcept;
+  GatedGraph& operator=(GatedGraph&& other) noexcept;
 
   const GraphSpec& spec() const;
   const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
@@ -76,7 +76,8 @@ class GRU_NATIVE_API GatedGraph {
   void backward(const GraphTape<T>& tape, const GraphBackwardCall<T>& call) const;
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -87,11 +88,13 @@ class GRU_NATIVE_API GraphTape {
   std::int64_t annotation_size() const;
   std::int64_t graphs() const;  // 0 unless the call was dense
   ~GraphTape();
-  struct Impl;
-  explicit GraphTape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  GraphTape(GraphTape&& other) noexcept;
+  GraphTape& operator=(GraphTape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit GraphTape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

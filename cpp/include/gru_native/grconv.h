@@ -42,8 +42,8 @@ class GRU_NATIVE_API GatedRecursiveConv {
   // Throws std::invalid_argument, std::bad_alloc.
   explicit GatedRecursiveConv(const GrConvSpec& spec);
   ~GatedRecursiveConv();
-  GatedRecursiveConv(const GatedRecursiveConv&) = delete;
-  GatedRecursiveConv& operator=(const GatedRecursiveConv&) = delete;
+  GatedRecursiveConv(GatedRecursiveConv&& other) noexcept;
+  GatedRecursiveConv& operator=(GatedRecursiveConv&& other) noexcept;
 
   const GrConvSpec& spec() const;
   const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
@@ -57,7 +57,8 @@ class GRU_NATIVE_API GatedRecursiveConv {
   void backward(const GrConvTape<T>& tape, const GrConvBackwardCall<T>& call) const;
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -67,11 +68,13 @@ class GRU_NATIVE_API GrConvTape {
   std::int64_t seq_len() const;
   std::int64_t batch() const;
   ~GrConvTape();
-  struct Impl;
-  explicit GrConvTape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  GrConvTape(GrConvTape&& other) noexcept;
+  GrConvTape& operator=(GrConvTape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit GrConvTape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

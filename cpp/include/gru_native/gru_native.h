@@ -11,3 +11,5 @@
 #include "gru_native/runtime.h"
 #include "gru_native/stream.h"
 #include "gru_native/tree.h"
+#include "gru_native/version.h"
+#include "gru_native/views.h"

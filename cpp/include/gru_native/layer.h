@@ -9,6 +9,7 @@
 
 #include "gru_native/activation.h"
 #include "gru_native/export.h"
+#include "gru_native/views.h"
 
 namespace gru_native {
 
@@ -64,39 +65,6 @@ struct LayerSpec {
   }
 };
 
-// One weight tensor, under torch's name. Rows of gates are in torch's order: i f g o (LSTM, without those that it
-// lacks), r z n (GRU). Peepholes are weight_ci, weight_cf, weight_co (hidden_size,), the second projection weight_hp;
-// Layer normalisation has gain_ih, gain_hh (rows,) and, for the LSTM, gain_c, bias_c (hidden_size,).
-// weight_rr (3 hidden_size, 3 hidden_size) has rows i f o of what the gates i f o (columns) of the step before give.
-template <class T>
-struct Weight {
-  std::string name;  // "weight_ih_l0", "bias_hh_l1_reverse", ...
-  std::vector<std::int64_t> shape;  // (rows, columns) or (rows,)
-  T* data;  // row-major
-
-  std::int64_t size() const {  // numbers in it
-    std::int64_t n = 1;
-    for (const std::int64_t length : shape) n *= length;
-    return n;
-  }
-};
-
-// Sequences: element k of row b at time t is data[t * step_stride + b * batch_stride + k]. For an array
-// [seq_len][batch][columns] that is {data, batch * columns, columns}; of one step the step_stride does not count.
-template <class T>
-struct Sequences {
-  T* data = nullptr;
-  std::int64_t step_stride = 0, batch_stride = 0;
-};
-
-// Initial or final states, [num_layers * directions][batch][size]: h has state_size() columns, c hidden_size. With
-// gate_recurrence a row of h is what recurs, then i, f, o of that step.
-template <class T>
-struct States {
-  T* h = nullptr;
-  T* c = nullptr;  // LSTM only
-};
-
 // What goes out at a masked step: zeros, or once more the last output, in the order in which that direction takes the
 // steps (zeros before its first).
 enum class MaskedOutput { zero, hold };
@@ -135,8 +103,8 @@ class GRU_NATIVE_API Layer {
   // Weights are zero until set. Throws std::invalid_argument, std::bad_alloc.
   explicit Layer(const LayerSpec& spec);
   ~Layer();
-  Layer(const Layer&) = delete;
-  Layer& operator=(const Layer&) = delete;
+  Layer(Layer&& other) noexcept;
+  Layer& operator=(Layer&& other) noexcept;
 
   const LayerSpec& spec() const;
 
@@ -163,10 +131,9 @@ class GRU_NATIVE_API Layer {
   // Gradients of the call that made the tape, with the weights of that call. A tape may be used again.
   void backward(const Tape<T>& tape, const BackwardCall<T>& call) const;
 
-  struct Impl;
-  const Impl& impl() const { return *impl_; }
-
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -177,11 +144,13 @@ class GRU_NATIVE_API Tape {
   std::int64_t seq_len() const;
   std::int64_t batch() const;
   ~Tape();
-  struct Impl;
-  explicit Tape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  Tape(Tape&& other) noexcept;
+  Tape& operator=(Tape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit Tape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -46,6 +46,9 @@ class GRU_NATIVE_API BasicModel {
   // Model({lstm, dense}) of shared pointers; calls see weights as they are committed then, streams as they were when
   // made. Throws std::invalid_argument, naming the block, if there is none, one is null or sizes do not match.
   explicit BasicModel(std::vector<ModelBlock<T>> blocks);
+  ~BasicModel();
+  BasicModel(BasicModel&& other) noexcept;
+  BasicModel& operator=(BasicModel&& other) noexcept;
 
   // Reads a safetensors file with tensors of T: one that save() or gru_native.save in Python wrote, or a state_dict
   // from PyTorch, whose blocks are taken from names and shapes where these say enough, else from `description`.
@@ -55,7 +58,7 @@ class GRU_NATIVE_API BasicModel {
   // Writes such a file, whole or not at all. Throws FileError.
   void save(const std::string& path) const;
 
-  const std::vector<ModelBlock<T>>& blocks() const { return blocks_; }
+  const std::vector<ModelBlock<T>>& blocks() const;
   std::int64_t input_size() const;
   std::int64_t output_size() const;
   // Numbers in the state of `batch` sequences: for each recurrent block in turn h, then (LSTM) c, each
@@ -66,8 +69,9 @@ class GRU_NATIVE_API BasicModel {
   void forward(const ModelCall<T>& call) const;
 
  private:
-  std::vector<ModelBlock<T>> blocks_;
-  std::shared_ptr<class ArenaPool> arenas_;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 using Model = BasicModel<float>;

@@ -53,8 +53,8 @@ class GRU_NATIVE_API OutputRnn {
   // hidden), bias_o (output). Throws std::invalid_argument, std::bad_alloc.
   explicit OutputRnn(const OutputRnnSpec& spec);
   ~OutputRnn();
-  OutputRnn(const OutputRnn&) = delete;
-  OutputRnn& operator=(const OutputRnn&) = delete;
+  OutputRnn(OutputRnn&& other) noexcept;
+  OutputRnn& operator=(OutputRnn&& other) noexcept;
 
   const OutputRnnSpec& spec() const;
   const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
@@ -68,7 +68,8 @@ class GRU_NATIVE_API OutputRnn {
   void backward(const OutputRnnTape<T>& tape, const OutputRnnBackwardCall<T>& call) const;
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -79,11 +80,13 @@ class GRU_NATIVE_API OutputRnnTape {
   std::int64_t batch() const;
   bool forced() const;  // whether there were targets
   ~OutputRnnTape();
-  struct Impl;
-  explicit OutputRnnTape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  OutputRnnTape(OutputRnnTape&& other) noexcept;
+  OutputRnnTape& operator=(OutputRnnTape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit OutputRnnTape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -45,8 +45,8 @@ class GRU_NATIVE_API GraphReadout {
   // Throws std::invalid_argument, std::bad_alloc.
   explicit GraphReadout(const ReadoutSpec& spec);
   ~GraphReadout();
-  GraphReadout(const GraphReadout&) = delete;
-  GraphReadout& operator=(const GraphReadout&) = delete;
+  GraphReadout(GraphReadout&& other) noexcept;
+  GraphReadout& operator=(GraphReadout&& other) noexcept;
 
   const ReadoutSpec& spec() const;
   const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
@@ -58,7 +58,8 @@ class GRU_NATIVE_API GraphReadout {
   void backward(const ReadoutTape<T>& tape, const ReadoutBackwardCall<T>& call) const;
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -68,11 +69,13 @@ class GRU_NATIVE_API ReadoutTape {
   std::int64_t nodes() const;
   std::int64_t graphs() const;
   ~ReadoutTape();
-  struct Impl;
-  explicit ReadoutTape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  ReadoutTape(ReadoutTape&& other) noexcept;
+  ReadoutTape& operator=(ReadoutTape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit ReadoutTape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -20,6 +20,8 @@ class GRU_NATIVE_API Rtrl {
   // One layer in one direction. Starts with zero states. Throws std::invalid_argument, std::bad_alloc.
   explicit Rtrl(std::shared_ptr<const Layer<T>> layer, std::int64_t batch = 1);
   ~Rtrl();
+  Rtrl(Rtrl&& other) noexcept;
+  Rtrl& operator=(Rtrl&& other) noexcept;
 
   const LayerSpec& spec() const;
   std::int64_t batch() const;
@@ -38,7 +40,8 @@ class GRU_NATIVE_API Rtrl {
   void reset(const bool* mask = nullptr);
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,4 +1,5 @@
-// Threads and instruction sets, for the whole process.
+/// \file
+/// Threads and instruction sets, for the whole process.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,14 +8,21 @@
 
 namespace gru_native {
 
-// The most threads that one call uses, the calling one included. Set at start from GRU_NATIVE_NUM_THREADS, else to the
-// cores that this process may use (affinity and cgroup quota). Throws std::invalid_argument outside 1..256.
+/// Sets the most threads that one call uses, the calling one included: 1 to 256. At the start it is the environment
+/// variable GRU_NATIVE_NUM_THREADS, else the number of cores that this process may use (affinity and cgroup quota).
+/// Results have the same bits for any number.
+/// \throws std::invalid_argument for n outside 1 to 256.
 GRU_NATIVE_API void set_num_threads(int n);
+
+/// The most threads that one call uses.
+/// \throws std::invalid_argument if GRU_NATIVE_NUM_THREADS is no number from 1 to 256.
 GRU_NATIVE_API int get_num_threads();
 
-// "baseline", "avx2", "avx512": what this CPU can run, slowest first, and what runs. GRU_NATIVE_ISA chooses; if it
-// names something that cannot run here, std::invalid_argument says what can.
+/// The instruction sets that this CPU can run, slowest first: "baseline", "avx2", "avx512".
 GRU_NATIVE_API std::vector<std::string> available_isas();
+
+/// The instruction set that computes: the fastest available one, or what the environment variable GRU_NATIVE_ISA names.
+/// \throws std::invalid_argument if GRU_NATIVE_ISA names something that cannot run here.
 GRU_NATIVE_API std::string active_isa();
 
 }  // namespace gru_native

@@ -42,7 +42,8 @@ class GRU_NATIVE_API Stream {
   void prewarm(std::size_t frames) noexcept;
 
  private:
-  struct Impl;
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -51,8 +51,8 @@ class GRU_NATIVE_API TreeLayer {
   // Weights are zero until set. Throws std::invalid_argument, std::bad_alloc.
   explicit TreeLayer(const TreeSpec& spec);
   ~TreeLayer();
-  TreeLayer(const TreeLayer&) = delete;
-  TreeLayer& operator=(const TreeLayer&) = delete;
+  TreeLayer(TreeLayer&& other) noexcept;
+  TreeLayer& operator=(TreeLayer&& other) noexcept;
 
   const TreeSpec& spec() const;
 
@@ -74,9 +74,9 @@ class GRU_NATIVE_API TreeLayer {
   // Gradients of the call that made the tape, with the weights of that call. A tape may be used again.
   void backward(const TreeTape<T>& tape, const TreeBackwardCall<T>& call) const;
 
-  struct Impl;
-
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
 
@@ -86,11 +86,13 @@ class GRU_NATIVE_API TreeTape {
  public:
   std::int64_t nodes() const;
   ~TreeTape();
-  struct Impl;
-  explicit TreeTape(std::unique_ptr<Impl> impl);
-  const Impl& impl() const { return *impl_; }
+  TreeTape(TreeTape&& other) noexcept;
+  TreeTape& operator=(TreeTape&& other) noexcept;
 
  private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit TreeTape(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

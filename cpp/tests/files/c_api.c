@@ -25,12 +25,21 @@ int main(int argc, char** argv) {
   CHECK(argc == 2 && strlen(argv[1]) < 4000);
   CHECK(strcmp(gru_native_error(), "") == 0);
 
+  /* One version everywhere. */
+  sprintf(path, "%d.%d.%d", GRU_NATIVE_VERSION_MAJOR, GRU_NATIVE_VERSION_MINOR, GRU_NATIVE_VERSION_PATCH);
+  CHECK(strcmp(path, GRU_NATIVE_VERSION) == 0);
+  CHECK(strcmp(gru_native_version(), GRU_NATIVE_VERSION) == 0);
+  CHECK(strcmp(CMAKE_VERSION_OF_PROJECT, GRU_NATIVE_VERSION) == 0);
+
   /* An LSTM, 1 -> 2, with a head to 1. */
   sprintf(path, "%s/chain", argv[1]);
   CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_OK);
   CHECK(gru_native_model_input_size(model) == 1);
   CHECK(gru_native_model_output_size(model) == 1);
   CHECK(gru_native_model_state_size(model, 1) == 4);
+  CHECK(gru_native_model_state_size(model, (int64_t)1 << 62) == -1);
+  CHECK(strstr(gru_native_error(), "batch is 4611686018427387904") != NULL);
+  CHECK(gru_native_model_state_size(model, -1) == -1);
   for (i = 0; i < frames; ++i) x[i] = (float)sin(0.1 * i);
   CHECK(gru_native_model_forward(model, frames, 1, x, NULL, NULL, expected, state) == GRU_NATIVE_OK);
   CHECK(expected[frames - 1] != 0 && expected[frames - 1] != expected[frames - 2]);

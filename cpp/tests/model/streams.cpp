@@ -104,6 +104,10 @@ void check_errors() {
     return throws<std::invalid_argument>([&] { Model model(std::move(blocks)); }, text);
   };
   const auto gru = std::make_shared<const Layer<float>>(spec_of(Cell::gru, 2, 3));
+  const Model model({gru});
+  CHECK(model.state_size(7) == 21, "%d", static_cast<int>(model.state_size(7)));
+  for (const std::int64_t batch : {std::int64_t(1) << 62, std::int64_t(0), std::int64_t(-1)})
+    CHECK(throws<std::invalid_argument>([&] { model.state_size(batch); }, "batch is"), "no error");
   CHECK(chain({}, "blocks is empty"), "no error");
   CHECK(chain({std::shared_ptr<const Layer<float>>()}, "blocks[0] is null"), "no error");
   CHECK(chain({gru, gru}, "blocks[1] has input_size 2; expected 3"), "no error");

@@ -1,0 +1,68 @@
+"""Fails unless libgru_native.so exports exactly what the public headers declare.
+
+    exports.py NM LIBRARY HEADERS
+
+Compared are qualified names, without arguments: for a class marked GRU_NATIVE_API its public member
+functions (those of templates for float and double), free functions marked so, and the C API. Inline
+functions may be exported and need not.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+CLASS = re.compile(
+    r"^(template <class T>\n)?(?:class|struct) (GRU_NATIVE_API )?(\w+)[^;{]*\{\n(.*?)^\};",
+    re.MULTILINE | re.DOTALL,
+)
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+FUNCTION = re.compile(r"(operator=|~?\w+)\((?!\*)[^;{]*?\)[^;{()]*(;|\{|:)")
+
+
+def public_part(body):
+    return re.split(r"^ private:", body, flags=re.MULTILINE)[0]
+
+
+def declared(header):
+    """Pairs (qualified name, whether it must be exported)."""
+    text = COMMENT.sub("", header.read_text("utf-8"))
+    for template, exported, name, body in CLASS.findall(text):
+        forms = [f"{name}<{t}>" for t in ("float", "double")] if template else [name]
+        functions = FUNCTION.finditer(public_part(body))
+        for member, end in ((m[1], m[2]) for m in functions):
+            marked = exported or f"GRU_NATIVE_API void {member}(" in body
+            if marked and member not in ("static_cast", "if", "return"):
+                for form in forms:
+                    yield f"gru_native::{form}::{member}", end == ";"
+    outside = CLASS.sub("", text)
+    for name in re.findall(r"^GRU_NATIVE_API [^;]*?(\w+)\(", outside, re.MULTILINE):
+        yield f"gru_native::{name}", True
+    for name in re.findall(r"^GRU_NATIVE_C_API [^;]*?(\w+)\(", outside, re.MULTILINE):
+        yield name, True
+
+
+def exported(nm, library):
+    listing = subprocess.run(
+        [nm, "-DC", "--defined-only", library], check=True, capture_output=True, text=True
+    ).stdout
+    for line in listing.splitlines():
+        symbol = line.split(maxsplit=2)[2]
+        symbol = re.sub(r"^(vtable|typeinfo( name)?) for ", "", symbol)
+        symbol = re.sub(r"\[abi:\w+\]", "", symbol)
+        yield re.match(r"[\w:~=]+(<(float|double)>[\w:~=]*)?", symbol)[0]
+
+
+nm, library, headers = sys.argv[1:]
+names = {}
+for header in sorted(Path(headers).glob("*.h")):
+    names |= dict(declared(header))
+found = set(exported(nm, library))
+surplus = sorted(found - set(names) - {"gru_native::FileError"})
+missing = sorted(name for name, needed in names.items() if needed and name not in found)
+print(f"{len(found)} names exported, {len(names)} declared")
+for name in surplus:
+    print(f"exported, but in no public header: {name}")
+for name in missing:
+    print(f"declared, but not exported: {name}")
+sys.exit(bool(surplus or missing or len(found) < 100))
