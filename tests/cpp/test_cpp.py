@@ -14,7 +14,9 @@ from helpers import assert_same_bits
 
 ISAS = ["baseline", "avx2", "avx512"] if platform.machine() in ("x86_64", "AMD64") else ["baseline"]
 NAMES = [
-    *sorted(source.stem for source in ROOT.glob("cpp/tests/*/*.cpp") if "support" not in source.parts),
+    *sorted(
+        source.stem for source in ROOT.glob("cpp/tests/*/*.cpp") if "support" not in source.parts
+    ),
     *(f"symbols_{isa}" for isa in ISAS),
     "c_api",
     "exports",
