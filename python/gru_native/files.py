@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,8 @@ def save(model: Block | Chain, path: PathLike) -> None:
     """Write a layer or a chain to a safetensors file, whole or not at all.
 
     ``gru_native.load``, ``gru_native::Model::load`` in C++ and the package safetensors read it.
-    The tensors have their names from ``state_dict()``; the layers' options are in the metadata.
+    The tensors have their names from ``state_dict()``; the layers' options are in the metadata. A
+    layer of a subclass is saved as, and loads as, the class here that it derives from.
     Needs the package safetensors: extra ``files``. Raises TypeError for anything else, OSError.
     """
     if not isinstance(model, (Chain, *CLASSES.values())):
@@ -102,13 +102,13 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
 
 
 def describe(block: Block, prefix: str = "") -> dict[str, Any]:
-    """The options are those of the class's constructor, kept under the same names."""
-    names = [n for n in inspect.signature(type(block)).parameters if n not in ("dtype", "seed")]
-    options = {name: getattr(block, name) for name in names}
+    """Its options by name. A subclass of one of CLASSES is described as that class."""
+    kind = next(name for name, kind in CLASSES.items() if isinstance(block, kind))
+    options = {n: getattr(block, n) for n in block._options if n not in ("dtype", "seed")}
     for clip in CLIPS:
         if options.get(clip, 0) is None:
             options[clip] = 0.0
-    return {"type": type(block).__name__, "prefix": prefix, **options}
+    return {"type": kind, "prefix": prefix, **options}
 
 
 def build(description: Mapping[str, Any], dtype: DTypeLike) -> Any:

@@ -67,6 +67,25 @@ def test_round_trip(model, dtype, path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_subclass_is_loaded_as_the_class_it_derives_from(path):
+    class Tagged(GRU):
+        def __init__(self, tag):
+            super().__init__(3, 4, reset_after=False, seed=1)
+            self.tag = tag
+
+    class Head(Dense):
+        pass
+
+    for model, kinds in (
+        (Tagged("mine"), [GRU]),
+        (Chain([Tagged("mine"), Head(4, 2, activation="tanh", seed=2)]), [GRU, Dense]),
+    ):
+        gru_native.save(model, path)
+        loaded = gru_native.load(path)
+        assert [type(block) for block in getattr(loaded, "blocks", [loaded])] == kinds
+        assert_same_bits(output(loaded), output(model))
+
+
 def test_the_file_is_plain_safetensors(path):
     model = MODELS["chain"]()
     gru_native.save(model, str(path))

@@ -120,3 +120,56 @@ def test_an_option_is_an_attribute_and_repr_shows_it(kind, option, default):
     again = eval(shown, namespace)  # what repr shows makes the same layer
     assert repr(again) == shown
     assert getattr(again, option) == value
+
+
+# --- an option that is assigned afterwards would do nothing, or make `save` write another model
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_options_cannot_be_assigned(kind):
+    layer = kind(**sizes_of(kind))
+    before = repr(layer)
+    for name in (p.name for p in parameters(kind)):
+        value = getattr(layer, name)
+        text = f"{name} is fixed when a {kind.__name__} is made"
+        with pytest.raises(AttributeError, match=text):
+            setattr(layer, name, value)
+        with pytest.raises(AttributeError, match=text):
+            delattr(layer, name)
+        assert getattr(layer, name) is value
+    assert repr(layer) == before
+
+
+def test_what_a_chain_is_made_of_cannot_be_assigned():
+    chain = gru_native.Chain([gru_native.GRU(3, 4), gru_native.Dense(4, 2)])
+    for name in ("blocks", "dtype", "input_size", "output_size", "batch_first"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when a Chain is made"):
+            setattr(chain, name, getattr(chain, name))
+
+
+def test_what_rtrl_steps_through_cannot_be_assigned():
+    r = gru_native.RTRL(gru_native.GRU(3, 4))
+    for name in ("layer", "batch_size"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(r, name, getattr(r, name))
+
+
+def test_attributes_of_a_subclass_are_free():
+    class Tagged(gru_native.GRU):
+        def __init__(self, hidden_size, tag):
+            self.tag = tag
+            super().__init__(3, hidden_size)
+            self.calls = 0
+
+        def __call__(self, *arguments, **options):
+            self.calls += 1
+            return super().__call__(*arguments, **options)
+
+    layer = Tagged(4, "first")
+    layer.tag = "second"
+    layer.note = "new"
+    layer(np.zeros((2, 1, 3), np.float32))
+    assert (layer.tag, layer.note, layer.calls) == ("second", "new", 1)
+    del layer.note
+    with pytest.raises(AttributeError, match="dropout is fixed when a Tagged is made"):
+        layer.dropout = 0.9

@@ -1,5 +1,7 @@
 """Names, shapes and counts of weights, and the two ways to write them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -191,3 +193,19 @@ def test_weights_that_are_not_contiguous(layer):
     other = gru_native.GRU(5, 7, 2)
     other.load_state_dict(turned)
     assert_same_bits(other(X)[0], expected)
+
+
+def test_names_that_are_missing_or_unknown(layer):
+    good = layer.state_dict()
+    lacking = {name: w for name, w in good.items() if name != "bias_hh_l1"}
+    cases = [
+        (lacking, "mapping lacks ['bias_hh_l1']; expected exactly ['weight_ih_l0', "),
+        ({**good, "head": 1}, "mapping has ['head'], which this layer does not have; expected"),
+        (
+            {**lacking, "head": 1},
+            "mapping lacks ['bias_hh_l1']; mapping has ['head'], which this layer does not have; ",
+        ),
+    ]
+    for mapping, text in cases:
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+            layer.load_state_dict(mapping)

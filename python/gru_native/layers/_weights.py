@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import generator, of_dtype
+from ._options import Fixed
 
 Array: TypeAlias = NDArray[Any]
 A = TypeVar("A")
@@ -78,10 +79,9 @@ def check_state_dict(
     missing = [name for name in own if name not in mapping]
     surplus = [name for name in mapping if name not in own]
     if strict and (missing or surplus):
-        raise ValueError(
-            f"mapping lacks {missing or 'nothing'} and has unknown {surplus or 'nothing'}; "
-            f"expected exactly {list(own)}"
-        )
+        lacks = [f"mapping lacks {missing}"] * bool(missing)
+        unknown = [f"mapping has {surplus}, which this layer does not have"] * bool(surplus)
+        raise ValueError(f"{'; '.join(lacks + unknown)}; expected exactly {list(own)}")
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
 
 
@@ -90,7 +90,7 @@ class _Core(Protocol):
     def commit(self) -> None: ...
 
 
-class Weighted:
+class Weighted(Fixed):
     """A layer whose weights live in the core: reading, editing, saving and loading them.
 
     Its class sets ``_core`` before this constructor draws the weights uniform in +-bound; gains: 1.

@@ -62,6 +62,8 @@ class Chain(Weighted):
     one before, or dtypes or ``batch_first`` differ.
     """
 
+    _options = ("blocks", "dtype", "input_size", "output_size", "batch_first")
+
     def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = tuple(blocks)
         if not self.blocks:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
+from ._options import public
 from ._weights import Array, Weighted
 
 DenseTape: TypeAlias = _core.DenseTape32 | _core.DenseTape64
@@ -21,6 +22,7 @@ class DenseGradients(NamedTuple):
     weights: dict[str, Array]
 
 
+@public
 class Dense(Weighted):
     """y = f(W x + b) at every step.
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
+from ._options import public
 from ._weights import Array, Weighted
 
 GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
@@ -29,6 +30,7 @@ class GraphGradients(NamedTuple):
     weights: dict[str, Array]
 
 
+@public
 class GatedGraph(Weighted):
     """A gated graph network: nodes exchange messages along edges and update their states.
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
+from ._options import public
 from ._weights import Array, Weighted
 
 GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
@@ -23,6 +24,7 @@ class GrConvGradients(NamedTuple):
     weights: dict[str, Array]
 
 
+@public
 class GatedRecursiveConv(Weighted):
     """Gated recursive convolution, grConv (Cho, van Merrienboer, Bahdanau and Bengio 2014).
 

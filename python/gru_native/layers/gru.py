@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._arguments import Function, flag, function, limit, number
+from ._options import public
 from ._recurrent import Recurrent
 from ._weights import Array
 
 
+@public
 class GRU(Recurrent[Array]):
     """Gated recurrent unit; h = (1 - z) n + z h-.
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._arguments import Function, flag, function, limit, number, size, text
+from ._options import public
 from ._recurrent import Recurrent
 from ._weights import Array
 
 
+@public
 class LSTM(Recurrent[tuple[Array, Array]]):
     """Long short-term memory; c = f c- + i g, h = o tanh(c).
 

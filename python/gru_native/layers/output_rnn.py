@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
+from ._options import public
 from ._weights import Array, Weighted
 
 OutputTape: TypeAlias = _core.OutputRnnTape32 | _core.OutputRnnTape64
@@ -26,6 +27,7 @@ class OutputGradients(NamedTuple):
     weights: dict[str, Array]
 
 
+@public
 class OutputRNN(Weighted):
     """A network that feeds back its output instead of its state (Jordan 1986)::
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, float_dtype, size
+from ._options import public
 from ._weights import Array, Weighted
 
 ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
@@ -63,6 +64,7 @@ class _Readout(Weighted):
         )
 
 
+@public
 class NodeScores(_Readout):
     """Scores of nodes (Li, Tarlow, Brockschmidt and Zemel 2016): f(z) sigmoid(g(z)), z = [h; x].
 
@@ -94,6 +96,7 @@ class NodeScores(_Readout):
         return result
 
 
+@public
 class GraphSum(_Readout):
     """A vector for each graph (Li, Tarlow, Brockschmidt and Zemel 2016).
 

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ._arguments import Function, function, limit, number
+from ._options import public
 from ._recurrent import Recurrent
 from ._weights import Array
 
 
+@public
 class RNN(Recurrent[Array]):
     """The Elman network: h = f(W x + b + U h-).
 

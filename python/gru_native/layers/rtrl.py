@@ -52,8 +52,18 @@ class RTRL:
             raise TypeError(f"layer is a {type(layer).__name__}; expected an RNN, GRU or LSTM")
         core_type = of_dtype(layer.dtype, _core.Rtrl32, _core.Rtrl64)
         self._core: _core._Rtrl[Any] = core_type(layer._core, size("batch_size", batch_size))
-        self.layer = layer
-        self.gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
+        self._layer = layer
+        self._gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
+
+    @property
+    def layer(self) -> Recurrent:
+        """The layer that it steps through."""
+        return self._layer
+
+    @property
+    def gradients(self) -> dict[str, Array]:
+        """The sum of all steps' gradients since ``clear_gradients``, by the weights' names."""
+        return self._gradients
 
     def __call__(self, x: ArrayLike) -> Array:
         """One step: y for x, (input_size,), or for a batch above 1 (batch, input_size).

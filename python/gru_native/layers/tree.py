@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size
+from ._options import public
 from ._weights import Array, Weighted
 
 TreeTape: TypeAlias = _core.TreeTape32 | _core.TreeTape64
@@ -56,6 +57,7 @@ class _TreeLSTM(Weighted):
         return TreeGradients(*self._core.backward(tape, dh, dc))
 
 
+@public
 class ChildSumTreeLSTM(_TreeLSTM):
     """The child-sum Tree-LSTM of Tai, Socher and Manning (2015): any number of children, unordered.
 
@@ -109,6 +111,7 @@ class ChildSumTreeLSTM(_TreeLSTM):
         return f"ChildSumTreeLSTM({self.input_size}, {self.hidden_size}{bias}, dtype={self.dtype})"
 
 
+@public
 class NaryTreeLSTM(_TreeLSTM):
     """The N-ary Tree-LSTM of Tai, Socher and Manning (2015): up to ``arity`` children, in slots.
 

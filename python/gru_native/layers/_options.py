@@ -1,0 +1,39 @@
+"""Options of a layer: what its constructor takes, and what cannot change once it is made."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar, TypeVar
+
+
+class Fixed:
+    """Its options are attributes that are set once, by the constructor.
+
+    A layer's core is made from them: a value assigned later would be ignored, or would be saved
+    with weights that it does not belong to. Attributes of subclasses are free.
+    """
+
+    _options: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):
+            self._check_free(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._check_free(name)
+        super().__delattr__(name)
+
+    def _check_free(self, name: str) -> None:
+        if name in self._options:
+            kind = type(self).__name__
+            raise AttributeError(f"{name} is fixed when a {kind} is made; make another {kind}")
+
+
+F = TypeVar("F", bound=Fixed)
+
+
+def public(kind: type[F]) -> type[F]:
+    """For a public class: the arguments of its constructor are its options."""
+    kind._options = tuple(inspect.signature(kind).parameters)
+    return kind
