@@ -5,19 +5,18 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "spec/limits.h"
 
 namespace gru_native::bindings {
 namespace {
-
-constexpr int all_threads = 256;
 
 template <class T>
 class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
-      : layers_{l.layer->spec()}, batch_first_(l.batch_first), stream_(*l.layer, batch_size, all_threads) {}
+      : layers_{l.layer->spec()}, batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {}
   PyStream(const py::list& chain, std::int64_t batch_size)
-      : is_chain_(true), stream_(model_of(chain), batch_size, all_threads) {}
+      : is_chain_(true), stream_(model_of(chain), batch_size, most_threads) {}
 
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {

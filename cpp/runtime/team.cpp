@@ -14,10 +14,10 @@
 
 #include "gru_native/runtime.h"
 #include "runtime/cores.h"
+#include "spec/limits.h"
 
 namespace gru_native {
 namespace {
-constexpr int most_threads = 256;
 constexpr int idle_spins = 1000;  // about 40 microseconds, then sleep
 }  // namespace
 

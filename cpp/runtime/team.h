@@ -7,6 +7,8 @@
 #include <immintrin.h>
 #endif
 
+#include "spec/limits.h"
+
 namespace gru_native {
 
 inline void pause_briefly() {
@@ -47,7 +49,7 @@ struct OtherThreads {
 // Which threads calls of the present thread use: at most so many, the calling one included, and whose. Where others
 // keep theirs spinning between calls, threads of our own would have to share the cores with them.
 struct ThreadsHere {
-  int most = 256;
+  int most = most_threads;
   const OtherThreads* other = nullptr;  // a team of `most`; null: our own
 };
 // Sets them; returns what held before.

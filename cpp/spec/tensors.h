@@ -1,18 +1,25 @@
 // The tensors of a layer: torch's names and shapes.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "engine/sequence/packed.h"
 #include "gru_native/dense.h"
+#include "gru_native/layer.h"
 
 namespace gru_native {
+
+// Where the tensors of one direction lie in the layer's list; -1: not there.
+struct WeightIndex {
+  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
+  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1;
+};
 
 // f(layer * directions + direction, its place in a WeightIndex, name, shape), one after the other.
 template <class F>
 void each_weight(const LayerSpec& spec, const F& f) {
   const std::int64_t rows = spec.gates() * spec.hidden_size;
-  Index i = 0;
+  std::int64_t i = 0;
   for (std::int64_t l = 0; l < spec.num_layers; ++l)
     for (std::int64_t d = 0; d < spec.directions(); ++d, ++i) {
       const std::int64_t inputs = l == 0 ? spec.input_size : spec.directions() * spec.output_size();
@@ -54,8 +61,9 @@ void each_weight(const LayerSpec& spec, const F& f) {
 // f(name, shape)
 template <class F>
 void each_name(const LayerSpec& spec, const F& f) {
-  each_weight(spec,
-              [&](Index, auto, const std::string& name, const std::vector<std::int64_t>& shape) { f(name, shape); });
+  each_weight(spec, [&](std::int64_t, auto, const std::string& name, const std::vector<std::int64_t>& shape) {
+    f(name, shape);
+  });
 }
 template <class F>
 void each_name(const DenseSpec& spec, const F& f) {

@@ -13,6 +13,7 @@
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
+#include "spec/limits.h"
 #include "spec/names.h"
 
 namespace gru_native {
@@ -25,8 +26,6 @@ namespace {
 void check_size(const char* name, std::int64_t value, std::int64_t least) {
   if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
 }
-
-constexpr double most_elements = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
 
 void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
   check_size("seq_len", seq_len, 1);

@@ -1,13 +1,16 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include "engine/matrix/matrices.h"
-#include "engine/sequence/stack_forward.h"
+#include "engine/matrix/weight_gradients.h"
+#include "engine/sequence/direction_backward.h"
+#include "engine/sequence/direction_forward.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/limits.h"
 
 namespace gru_native {
 namespace {
@@ -36,7 +39,7 @@ void check_call(const GraphSpec& spec, const GraphCall<T>& call) {
            std::to_string(call.nodes) + " nodes");
   const double columns = static_cast<double>(spec.kinds()) * static_cast<double>(spec.hidden_size) + 1024;
   const double rows = static_cast<double>(spec.num_steps) * static_cast<double>(call.nodes);
-  if (rows * columns > static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024)
+  if (rows * columns > most_elements)
     refuse("num_steps=" + std::to_string(spec.num_steps) + " for " + std::to_string(call.nodes) +
            " nodes would be larger than memory can be; expected smaller sizes");
 }
@@ -63,7 +66,6 @@ GatedGraph<T>::Impl::Impl(const GraphSpec& s) : spec(s) {
 template <class T>
 GatedGraph<T>::GatedGraph(const GraphSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }

@@ -5,7 +5,9 @@
 #include <stdexcept>
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/weight_gradients.h"
 #include "engine/matrix/weights.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
@@ -50,9 +52,6 @@ struct GraphReadout<T>::Impl {
   const GatedKernels<T>& kernels() const { return kernels_for<T>().gated[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
-  int threads(Index nodes) const {
-    return useful_threads(2.0 * double(nodes) * double(columns()) * double(spec.output_size));
-  }
 };
 
 template <class T>
@@ -69,7 +68,6 @@ struct ReadoutTape<T>::Impl : TapeOf<PackedReadout<T>> {
 template <class T>
 GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>();
   impl_->spec = spec;
   impl_->f = impl_->store.add("weight_f", {spec.output_size, impl_->columns()});
@@ -126,7 +124,7 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
   const Matrix<T> sums = tape->y = take_zeroed_matrix<T>(*tape->arena, call.graphs, packed.units);
   const Matrix<T> p = take_matrix<T>(*scratch, call.nodes, packed.units);
 
-  TeamLease team(r.threads(call.nodes));
+  TeamLease team(useful_threads(r.spec, call.nodes));
   Crew crew(team.size());
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -176,7 +174,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const Matrix<T> dp = take_zeroed_matrix<T>(arena, tape.nodes, packed.units);  // its padding stays 0
   const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
-  TeamLease team(r.threads(tape.nodes));
+  TeamLease team(useful_threads(r.spec, tape.nodes));
   Crew crew(team.size());
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)

@@ -5,6 +5,8 @@
 #include <stdexcept>
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/weight_gradients.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
@@ -79,7 +81,6 @@ int GatedRecursiveConv<T>::Impl::threads(const Pyramid& pyramid) const {
 template <class T>
 GatedRecursiveConv<T>::GatedRecursiveConv(const GrConvSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }

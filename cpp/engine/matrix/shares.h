@@ -1,5 +1,7 @@
 // How rows are spaced and work is shared out.
 #pragma once
+#include <algorithm>
+
 #include "kernels/table.h"
 
 namespace gru_native {
@@ -16,10 +18,9 @@ struct Share {
 };
 Share share_of(Index n, Index granule, int member, int members);
 
-// Threads worth using, by multiply-adds: a hand-over between cores must cost less than it saves. For work that is
-// shared out once; and for work in steps with barriers between them, `step` of it from one barrier to the next, done by
-// so many crews that do not wait for each other.
-int useful_threads(double macs);
-int useful_threads(double macs, double step, Index crews = 1);
+// The units of some blocks, without the padding of the last.
+inline Share units_of(Share blocks, Index lanes, Index hidden) {
+  return {std::min(blocks.begin * lanes, hidden), std::min(blocks.end * lanes, hidden)};
+}
 
 }  // namespace gru_native

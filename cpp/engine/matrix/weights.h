@@ -1,6 +1,5 @@
 // What a layer holds besides its mathematics: weights as the user sees them, their packed form, arenas.
 #pragma once
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -10,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/matrix/weight_gradients.h"
 #include "gru_native/layer.h"
+#include "runtime/dispatch.h"
 #include "runtime/handle.h"
 #include "runtime/memory.h"
 
@@ -28,7 +27,9 @@ struct TapeOf {
 template <class T, class Packed>
 class WeightStore {
  public:
-  WeightStore() : id_(next_id()), arenas_(std::make_shared<ArenaPool>()) {}
+  WeightStore() : id_(next_id()), arenas_(std::make_shared<ArenaPool>()) {
+    active_kernels();  // an impossible GRU_NATIVE_ISA is reported here, before a layer has any weights
+  }
 
   // A tensor of zeros; returns its place in the list.
   int add(const std::string& name, std::vector<std::int64_t> shape) {

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/weight_gradients.h"
 #include "engine/sequence/rows.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "spec/tensors.h"
@@ -25,10 +27,6 @@ const PackedMatrix<T>& PackedDense<T>::transposed() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (transposed_.panels == 0) transposed_ = transpose(weight, lanes, divide_up(spec.output_size, lanes));
   return transposed_;
-}
-
-int useful_threads(const DenseSpec& spec, Index rows) {
-  return useful_threads(double(rows) * double(spec.input_size) * double(spec.output_size));
 }
 
 template <class T>
@@ -82,7 +80,6 @@ Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec) {
 template <class T>
 Dense<T>::Dense(const DenseSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }

@@ -4,8 +4,8 @@
 #include <mutex>
 
 #include "engine/matrix/panels.h"
-#include "engine/sequence/timeline.h"
 #include "engine/matrix/weights.h"
+#include "engine/sequence/timeline.h"
 #include "gru_native/dense.h"
 #include "runtime/team.h"
 
@@ -28,8 +28,6 @@ class PackedDense {
   mutable std::mutex mutex_;
   mutable PackedMatrix<T> transposed_;
 };
-
-int useful_threads(const DenseSpec& spec, Index rows);
 
 // y = f(W x + b) for some rows; y has w.columns() columns. The rows are shared out among the team.
 template <class T>

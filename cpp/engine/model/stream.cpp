@@ -7,7 +7,10 @@
 
 #include "engine/model/dense.h"
 #include "engine/sequence/layer_impl.h"
+#include "engine/sequence/stack_forward.h"
+#include "engine/threads.h"
 #include "gru_native/runtime.h"
+#include "spec/limits.h"
 #include "spec/validation.h"
 
 namespace gru_native {
@@ -68,7 +71,7 @@ void Stream<T>::Impl::check(std::int64_t batch, int threads) {
     row += static_cast<double>(s.spec.num_layers) * static_cast<double>(s.spec.gates() * s.spec.hidden_size + 1024);
     row += static_cast<double>(s.output());
   }
-  if (static_cast<double>(batch) * row > 1e15)
+  if (static_cast<double>(batch) * row > most_elements)
     throw std::invalid_argument("batch_size is " + std::to_string(batch) +
                                 "; its states would be larger than memory can be");
 }
@@ -89,8 +92,7 @@ void Stream<T>::Impl::prepare(std::int64_t batch_, int threads_) {
   zeros = arena.take<T>(input);
   for (Stage<T>& s : stages) {
     if (s.layer)
-      s.stack =
-          std::make_unique<StackForward<T>>(s.spec, *s.layer, time, window, nullptr, DropoutMask(0, 0), Draw{}, arena);
+      s.stack = std::make_unique<StackForward<T>>(s.spec, *s.layer, time, window, nullptr, Dropout(), Draw{}, arena);
     if (s.layer && &s == &stages.back()) continue;  // it writes to y
     const Index stride = padded_stride(s.dense ? s.dense->columns() : s.output(), sizeof(T));
     s.out = {arena.take<T>(window * batch * stride), stride};

@@ -1,6 +1,10 @@
 // The time loop backward (BPTT): one direction of one layer.
 #pragma once
-#include "engine/sequence/stack_forward.h"
+#include <optional>
+
+#include "engine/sequence/norm.h"
+#include "engine/sequence/tape.h"
+#include "engine/sequence/zoneout.h"
 
 namespace gru_native {
 

@@ -3,19 +3,10 @@
 #include <optional>
 
 #include "engine/sequence/norm.h"
+#include "engine/sequence/tape.h"
 #include "engine/sequence/zoneout.h"
 
 namespace gru_native {
-
-// What one direction keeps for backward, all compact (engine/sequence/timeline.h).
-template <class T>
-struct DirectionTape {
-  Matrix<T> gates{};           // activations, [block][slot][lane]
-  Matrix<T> h_prev{}, c_prev{};
-  Matrix<T> gates_prev{};      // gate recurrence: i f o of the step before, as the user has them
-  NormTape<T> norm;            // layer normalisation
-  Matrix<T> u{};               // GRU with reset before: r * h_prev; LSTM with projection: h before it
-};
 
 template <class T>
 class DirectionForward {

@@ -11,6 +11,8 @@
 #include "engine/sequence/layer_impl.h"
 #include "engine/sequence/rows.h"
 #include "engine/sequence/stack_backward.h"
+#include "engine/sequence/stack_forward.h"
+#include "engine/threads.h"
 #include "runtime/dispatch.h"
 #include "spec/tensors.h"
 #include "spec/validation.h"
@@ -19,7 +21,6 @@ namespace gru_native {
 template <class T>
 Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }
@@ -64,7 +65,7 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
   const std::lock_guard<std::mutex> lock(impl_->loading);
   std::int64_t size = 0;
   for (const Weight<T>& w : own) size += w.size();
-  TeamLease team(size < 32768 ? 1 : 256);
+  TeamLease team(useful_threads_to_copy(size));
   std::atomic<bool> others{std::exchange(impl_->half_loaded, true)};  // by a call for which there was no memory
   team.run([&](int rank) {
     for (std::size_t i = 0; i < own.size(); ++i) {
@@ -96,7 +97,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   const Timeline time(call.seq_len, call.batch, call.lengths, call.mask);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
-  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, DropoutMask(0, 0), {}, *arena);
+  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, Dropout(), {}, *arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
@@ -114,7 +115,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
   const LayerSpec& spec = impl_->spec;
   auto tape = std::make_unique<ImplOf<Tape<T>>>(
       impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths, call.mask),
-      DropoutMask(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
+      Dropout(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
   const Timeline& time = tape->time;
   tape->hold = call.masked_output == MaskedOutput::hold;
   const auto arena = impl_->store.lease();

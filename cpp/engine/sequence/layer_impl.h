@@ -4,6 +4,7 @@
 
 #include "engine/matrix/weights.h"
 #include "engine/sequence/direction_backward.h"
+#include "engine/sequence/dropout.h"
 #include "gru_native/stream.h"
 
 namespace gru_native {
@@ -48,7 +49,7 @@ struct Layer<T>::Impl {
 
 template <class T>
 struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
-  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, DropoutMask dropout, Draw draw)
+  Impl(TapeOf<PackedWeights<T>> base, const LayerSpec& spec, Timeline time, Dropout dropout, Draw draw)
       : TapeOf<PackedWeights<T>>(std::move(base)),
         spec(spec),
         time(std::move(time)),
@@ -58,7 +59,7 @@ struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
 
   LayerSpec spec;
   Timeline time;
-  DropoutMask dropout;
+  Dropout dropout;
   Draw draw;
   bool hold = false;           // MaskedOutput::hold
   std::vector<LayerTape<T>> layers;

@@ -3,17 +3,11 @@
 // cell. Every member makes the statistics of every row for itself: that costs less than handing them over.
 #pragma once
 #include "engine/sequence/packed.h"
+#include "engine/sequence/tape.h"
 #include "engine/sequence/timeline.h"
 #include "runtime/team.h"
 
 namespace gru_native {
-
-// What backward needs, compact: all three normalised, before gains and biases, and each row's scale.
-template <class T>
-struct NormTape {
-  Matrix<T> x{}, h{}, c{};
-  T *x_scale = nullptr, *h_scale = nullptr, *c_scale = nullptr;
-};
 
 template <class T>
 class NormForward {

@@ -4,10 +4,13 @@
 #include <utility>
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/weight_gradients.h"
 #include "engine/matrix/weights.h"
 #include "engine/sequence/rows.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "runtime/team.h"
 #include "spec/validation.h"
 
 namespace gru_native {
@@ -58,7 +61,7 @@ struct OutputRnn<T>::Impl {
   }
 
   std::shared_ptr<const PackedOutputRnn<T>> pack() const;
-  int threads(const Timeline& time, bool forced) const;
+  int threads(const Timeline& time, bool forced) const { return useful_threads(spec, time.rows, time.batch, forced); }
   void forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w, const Values<T>& v,
                TeamLease& team) const;
   Values<T> values(const Timeline& time, Arena& arena) const {
@@ -108,13 +111,6 @@ std::shared_ptr<const PackedOutputRnn<T>> OutputRnn<T>::Impl::pack() const {
 }
 
 template <class T>
-int OutputRnn<T>::Impl::threads(const Timeline& time, bool forced) const {
-  const double macs = double(time.rows) * double(spec.hidden_size) * double(spec.input_size + 2 * spec.output_size);
-  const int useful = useful_threads(macs);
-  return forced ? useful : static_cast<int>(std::min<Index>(useful, time.batch));
-}
-
-template <class T>
 void OutputRnn<T>::Impl::forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
                                  const Values<T>& v, TeamLease& team) const {
   const bool forced = call.targets.data != nullptr;
@@ -159,7 +155,6 @@ void OutputRnn<T>::Impl::forward(const OutputRnnCall<T>& call, const Timeline& t
 template <class T>
 OutputRnn<T>::OutputRnn(const OutputRnnSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }

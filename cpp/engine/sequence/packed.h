@@ -7,6 +7,7 @@
 #include "engine/matrix/panels.h"
 #include "gru_native/layer.h"
 #include "runtime/team.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 
@@ -45,12 +46,6 @@ struct PackedWeights {
   mutable std::mutex mutex_;
   mutable bool transposed_made_ = false;
   mutable std::vector<TransposedDirection<T>> transposed_;  // kept for the next weights
-};
-
-// Where the tensors of one direction lie in the layer's list; -1: not there.
-struct WeightIndex {
-  int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
-  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1;
 };
 
 template <class T>

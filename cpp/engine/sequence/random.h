@@ -15,13 +15,13 @@ inline std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// What one sequence draws at one step: hits unit k with probability p.
-class RowMask {
+// What one sequence draws at one step: unit k is hit with probability p.
+class RowDraws {
  public:
-  RowMask(double p, std::uint64_t seed, std::uint64_t stream, Index t, Index user_row)
+  RowDraws(double p, std::uint64_t seed, std::uint64_t stream, Index t, Index user_row)
       : threshold_(p * 18446744073709551616.0),  // 2^64
         key_(mix(mix(mix(seed + stream) + static_cast<std::uint64_t>(t)) + static_cast<std::uint64_t>(user_row))) {}
-  bool hits(Index unit) const { return static_cast<double>(mix(key_ + static_cast<std::uint64_t>(unit))) < threshold_; }
+  bool hit(Index unit) const { return static_cast<double>(mix(key_ + static_cast<std::uint64_t>(unit))) < threshold_; }
 
  private:
   double threshold_;

@@ -10,9 +10,12 @@
 #include <utility>
 
 #include "engine/matrix/matrices.h"
+#include "engine/sequence/direction_forward.h"
 #include "engine/sequence/layer_impl.h"
+#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/limits.h"
 #include "spec/validation.h"
 
 namespace gru_native {
@@ -37,7 +40,6 @@ struct Rtrl<T>::Impl {
   Index row_size() const { return rows * stride; }
   Matrix<T> influence_of(int which, Index b) const { return {influence[which].data() + b * row_size(), stride}; }
   Product<T> product(Matrix<T> p, Index depth) const;
-  int threads(double macs) const { return static_cast<int>(std::min(256.0, std::max(1.0, macs / 200e3))); }
   void step(const T* x, T* y);
   void gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights);
   void reset(const bool* mask);
@@ -64,7 +66,7 @@ Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
   for (const Weight<T>& w : layer->weights()) place.push_back(place.back() + w.size());
   stride = panel_stride<T>(place.back());
   const double numbers = static_cast<double>(batch) * static_cast<double>(rows) * static_cast<double>(stride);
-  if (numbers > 1e15)
+  if (numbers > most_elements)
     throw std::invalid_argument("batch_size=" + std::to_string(batch) +
                                 ", hidden_size=" + std::to_string(spec.hidden_size) +
                                 ": the derivatives would be larger than memory can be; expected smaller sizes");
@@ -95,7 +97,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
   const auto packed = impl_of(*layer).current();
   const Timeline once(1, 1, nullptr);
   const Index outputs = spec.output_size(), inputs = spec.input_size;
-  TeamLease team(threads(double(batch) * double(rows) * double(recurrent) * double(stride)));
+  TeamLease team(useful_threads(double(batch) * double(rows) * double(recurrent) * double(stride)));
   arena.reset();
 
   std::deque<DirectionTape<T>> tapes(static_cast<std::size_t>(batch));
@@ -179,7 +181,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
 template <class T>
 void Rtrl<T>::Impl::gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights) {
   const Kernels<T>& kernels = kernels_for<T>();
-  TeamLease team(threads(double(batch) * double(rows) * double(stride)));
+  TeamLease team(useful_threads(double(batch) * double(rows) * double(stride)));
   arena.reset();
   const Matrix<T> d = take_zeroed_matrix<T>(arena, batch, rows);
   T* const sum = arena.take_zeroed<T>(stride);

@@ -9,7 +9,7 @@ namespace gru_native {
 
 template <class T>
 StackBackward<T>::StackBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
-                                const std::vector<LayerTape<T>>& tape, DropoutMask dropout, Draw draw, Arena& arena)
+                                const std::vector<LayerTape<T>>& tape, Dropout dropout, Draw draw, Arena& arena)
     : spec_(spec), time_(time), tape_(tape), dropout_(dropout), arena_(arena) {
   const bool inner = spec.num_layers > 1;
   const Index widest = std::max(input_size(0), inner ? input_size(1) : 0);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/sequence/direction_backward.h"
+#include "engine/sequence/dropout.h"
 
 namespace gru_native {
 
@@ -12,7 +13,7 @@ class StackBackward {
  public:
   // tape, dropout, draw: of the forward call. All must outlive this.
   StackBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
-                const std::vector<LayerTape<T>>& tape, DropoutMask dropout, Draw draw, Arena& arena);
+                const std::vector<LayerTape<T>>& tape, Dropout dropout, Draw draw, Arena& arena);
 
   // Gradients of the outputs, each row all directions: compact, or as the user has them. Null: zeros.
   struct Outputs {
@@ -44,7 +45,7 @@ class StackBackward {
   const LayerSpec& spec_;
   const Timeline& time_;
   const std::vector<LayerTape<T>>& tape_;
-  const DropoutMask dropout_;
+  const Dropout dropout_;
   std::deque<DirectionBackward<T>> directions_;  // [layer * directions + direction]
   Matrix<T> dx_[2]{};                            // gradients of the inputs of even and of odd layers
   Arena& arena_;

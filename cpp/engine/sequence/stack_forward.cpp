@@ -1,73 +1,14 @@
 #include "engine/sequence/stack_forward.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "engine/sequence/random.h"
 #include "runtime/denormals.h"
 
 namespace gru_native {
 
-DropoutMask::DropoutMask(double p, std::uint64_t seed) : p_(p), seed_(seed) {}
-
-template <class T>
-void DropoutMask::apply(Matrix<T> m, Index columns, const Timeline& time, Index layer, Index begin, Index end) const {
-  const T scale = p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0);
-  Index t = 0;
-  for (Index row = begin; row < end; ++row) {
-    while (time.first(t + 1) <= row) ++t;
-    const RowMask mask(p_, seed_, static_cast<std::uint64_t>(layer), t, time.user_row(row - time.first(t)));
-    T* const at = m.base + row * m.stride;
-    GRU_NATIVE_EXECUTED(dropout, columns);
-    for (Index c = 0; c < columns; ++c) at[c] = mask.hits(c) ? T(0) : at[c] * scale;
-  }
-}
-template void DropoutMask::apply(Matrix<float>, Index, const Timeline&, Index, Index, Index) const;
-template void DropoutMask::apply(Matrix<double>, Index, const Timeline&, Index, Index, Index) const;
-
-int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
-  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
-                           double(spec.recurrent_gates()) * double(spec.recurrent_gates());
-  const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
-  const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
-  const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
-  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, spec.directions());
-}
-
-namespace {
-
-const Index* compact_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena) {
-  Index* const offset = arena.take<Index>(time.rows);
-  Index at = 0;
-  for (Index t = 0; t < time.seq_len; ++t)
-    for (Index row = 0; row < time.alive(t); ++row)
-      offset[at++] = time.user_step(t, row) * step_stride + time.user_row(row) * batch_stride;
-  return offset;
-}
-
-}  // namespace
-
-const Index* row_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena) {
-  if (time.masked()) return compact_offsets(step_stride, batch_stride, time, arena);
-  if (time.order.empty()) return nullptr;
-  Index* const offset = arena.take<Index>(time.batch);
-  for (Index row = 0; row < time.batch; ++row) offset[row] = time.user_row(row) * batch_stride;
-  return offset;
-}
-
-template <class T>
-Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena) {
-  if (!time.ragged() && (time.batch == 1 || s.step_stride == time.batch * s.batch_stride))
-    return {s.data, time.batch == 1 ? s.step_stride : s.batch_stride, nullptr};
-  return {s.data, 0, compact_offsets(s.step_stride, s.batch_stride, time, arena)};
-}
-template Rows<const float> user_rows(const Sequences<const float>&, const Timeline&, Arena&);
-template Rows<const double> user_rows(const Sequences<const double>&, const Timeline&, Arena&);
-
 template <class T>
 StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
-                              Index longest, std::vector<LayerTape<T>>* tape, DropoutMask dropout, Draw draw,
-                              Arena& arena)
+                              Index longest, std::vector<LayerTape<T>>* tape, Dropout dropout, Draw draw, Arena& arena)
     : spec_(spec), time_(time), tape_(tape), dropout_(dropout) {
   // Forward in time only and without a tape, a window of steps passes through all layers before the next one does,
   // so what lies between layers stays small.

@@ -8,9 +8,9 @@ namespace gru_native {
 template <class T, class F>
 void Zoneout::each(Index rows, Share units, const Timeline& time, Index t, const F& f) const {
   for (Index row = 0; row < rows; ++row) {
-    const RowMask mask(p_, draw_.seed, stream_, t, time.user_row(row));
+    const RowDraws draws(p_, draw_.seed, stream_, t, time.user_row(row));
     for (Index k = units.begin; k < units.end; ++k)
-      f(row, k, draw_.training ? T(p_ >= 1 || mask.hits(k)) : static_cast<T>(p_));
+      f(row, k, draw_.training ? T(p_ >= 1 || draws.hit(k)) : static_cast<T>(p_));
   }
 }
 

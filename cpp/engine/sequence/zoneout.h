@@ -1,8 +1,6 @@
 // Zoneout (Krueger et al. 2017): s(t) = m s(t-1) + (1 - m) s, s being what the cell makes of the state h or c. In
 // training m is 1 with probability p, else 0, each unit by itself; in inference it is p.
 #pragma once
-#include <algorithm>
-
 #include "engine/matrix/shares.h"
 #include "engine/sequence/timeline.h"
 #include "gru_native/layer.h"
@@ -36,11 +34,6 @@ class Zoneout {
   Draw draw_;
   std::uint64_t stream_ = 0;
 };
-
-// The units of some blocks, without the padding of the last.
-inline Share units_of(Share blocks, Index lanes, Index hidden) {
-  return {std::min(blocks.begin * lanes, hidden), std::min(blocks.end * lanes, hidden)};
-}
 
 // Those of one direction of one layer; index: layer * directions + direction.
 struct DirectionZoneout {

@@ -78,14 +78,6 @@ const TreePanels<T>& PackedTree<T>::transposed() const {
   return *transposed_;
 }
 
-int useful_threads(const TreeSpec& spec, const Forest& forest) {
-  const double slots = spec.cell == TreeCell::nary ? double(spec.arity) : 1, hidden = double(spec.hidden_size);
-  const double inner = double(forest.rows - forest.leaves), edges = double(forest.edges());
-  const double input = (3 * double(forest.rows) + inner) * hidden * double(spec.input_size);
-  const double macs = input + (3 * inner + edges) * slots * hidden * hidden;
-  return useful_threads(macs, macs / double(forest.heights()) / 3);  // as many barriers a height
-}
-
 Region region_of(Index begin, Index end, Index blocks, int member, int members) {
   const Index rows = end - begin;
   if (members > 1 && rows < whole_tiles * members)

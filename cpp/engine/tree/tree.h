@@ -4,8 +4,8 @@
 #include <mutex>
 #include <vector>
 
-#include "engine/tree/forest.h"
 #include "engine/matrix/panels.h"
+#include "engine/tree/forest.h"
 #include "gru_native/tree.h"
 #include "runtime/team.h"
 
@@ -50,9 +50,6 @@ inline constexpr int tree_forget_gate = 1;
 template <class T>
 std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vector<Weight<T>>& weights,
                                           const TreeWeightIndex& index);
-
-// Threads worth using: a hand-over between cores must cost less than it saves.
-int useful_threads(const TreeSpec& spec, const Forest& forest);
 
 // What one member does of some rows: a share of them, or, where they are few, all of them for a share of the units.
 struct Region {

@@ -1,8 +1,9 @@
 #include <algorithm>
 
 #include "engine/matrix/matrices.h"
-#include "engine/tree/tree.h"
+#include "engine/matrix/weight_gradients.h"
 #include "engine/matrix/weights.h"
+#include "engine/tree/tree.h"
 
 namespace gru_native {
 template <class T>

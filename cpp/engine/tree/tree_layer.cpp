@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/matrix/weights.h"
+#include "engine/threads.h"
 #include "engine/tree/tree.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
@@ -43,7 +44,6 @@ struct TreeTape<T>::Impl : TapeOf<PackedTree<T>> {
 template <class T>
 TreeLayer<T>::TreeLayer(const TreeSpec& spec) {
   spec.validate();
-  kernels_for<T>();  // an impossible GRU_NATIVE_ISA is reported here
   impl_ = std::make_unique<Impl>(spec);
   commit();
 }
@@ -71,6 +71,10 @@ void TreeLayer<T>::commit() {
 
 namespace {
 
+int threads_for(const TreeSpec& spec, const Forest& f) {
+  return useful_threads(spec, f.rows, f.leaves, f.edges(), f.heights());
+}
+
 template <class T>
 void run(const ForestForward<T>& forward, const TreeForwardCall<T>& call, int threads) {
   TeamLease team(threads);
@@ -92,7 +96,7 @@ void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
   Index* const x_at = arena->template take<Index>(forest.rows);
   for (Index row = 0; row < forest.rows; ++row) x_at[row] = forest.node[row] * spec.input_size;
   const ForestForward<T> forward(spec, *packed, forest, {call.x, 0, x_at}, *arena, *arena);
-  run(forward, call, useful_threads(spec, forest));
+  run(forward, call, threads_for(spec, forest));
 }
 
 template <class T>
@@ -108,7 +112,7 @@ std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeFor
   for (Index row = 0; row < forest.rows; ++row)
     std::copy_n(call.x + forest.node[row] * spec.input_size, spec.input_size, x + row * stride);
   const ForestForward<T> forward(spec, *tape->packed, forest, {x, stride, nullptr}, *tape->arena, *scratch);
-  run(forward, call, useful_threads(spec, forest));
+  run(forward, call, threads_for(spec, forest));
   tape->values = forward.values();
   return make_handle<TreeTape<T>>(std::move(tape));
 }
@@ -126,7 +130,7 @@ void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>&
   const TreeWeightIndex& at = impl_->index;
   const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
   const TreeGradients<T> gradients{gradient(at.ih), gradient(at.bias), gradient(at.hh), gradient(at.hh_f)};
-  TeamLease team(useful_threads(impl_->spec, tape.forest));
+  TeamLease team(threads_for(impl_->spec, tape.forest));
   const ForestBackward<T> backward(impl_->spec, *tape.packed, tape.forest, tape.values, *arena, team.size());
   Crew crew(team.size());
   team.run([&](int rank) {

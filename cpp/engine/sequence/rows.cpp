@@ -1,0 +1,34 @@
+#include "engine/sequence/rows.h"
+
+namespace gru_native {
+namespace {
+
+const Index* compact_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena) {
+  Index* const offset = arena.take<Index>(time.rows);
+  Index at = 0;
+  for (Index t = 0; t < time.seq_len; ++t)
+    for (Index row = 0; row < time.alive(t); ++row)
+      offset[at++] = time.user_step(t, row) * step_stride + time.user_row(row) * batch_stride;
+  return offset;
+}
+
+}  // namespace
+
+const Index* row_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena) {
+  if (time.masked()) return compact_offsets(step_stride, batch_stride, time, arena);
+  if (time.order.empty()) return nullptr;
+  Index* const offset = arena.take<Index>(time.batch);
+  for (Index row = 0; row < time.batch; ++row) offset[row] = time.user_row(row) * batch_stride;
+  return offset;
+}
+
+template <class T>
+Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena) {
+  if (!time.ragged() && (time.batch == 1 || s.step_stride == time.batch * s.batch_stride))
+    return {s.data, time.batch == 1 ? s.step_stride : s.batch_stride, nullptr};
+  return {s.data, 0, compact_offsets(s.step_stride, s.batch_stride, time, arena)};
+}
+template Rows<const float> user_rows(const Sequences<const float>&, const Timeline&, Arena&);
+template Rows<const double> user_rows(const Sequences<const double>&, const Timeline&, Arena&);
+
+}  // namespace gru_native

@@ -1,0 +1,67 @@
+#include "engine/threads.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gru_native/dense.h"
+#include "gru_native/layer.h"
+#include "gru_native/output_rnn.h"
+#include "gru_native/readout.h"
+#include "gru_native/tree.h"
+#include "spec/limits.h"
+
+namespace gru_native {
+namespace {
+
+constexpr double call_macs = 200e3;     // about 10 microseconds on one core: waking another one pays from there on
+constexpr double handover_macs = 3e3;   // a barrier costs every member about this for each of the others
+constexpr Index copied_numbers = 32768;  // from here on a copy is worth sharing out
+
+int at_most(double threads) { return static_cast<int>(std::min<double>(most_threads, threads)); }
+
+}  // namespace
+
+int useful_threads(double macs) { return at_most(std::max(1.0, macs / call_macs)); }
+
+int useful_threads(double macs, double step, Index crews) {
+  if (macs < call_macs) return 1;
+  // step / m + handover * m is least at the root of step / handover.
+  const double members = std::max(1.0, std::sqrt(step / handover_macs));
+  return at_most(static_cast<double>(crews) * members);
+}
+
+int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
+  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
+                           double(spec.recurrent_gates()) * double(spec.recurrent_gates());
+  const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
+  const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
+  const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
+  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, spec.directions());
+}
+
+int useful_threads(const DenseSpec& spec, Index rows) {
+  return useful_threads(double(rows) * double(spec.input_size) * double(spec.output_size));
+}
+
+int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced) {
+  const double columns = double(spec.input_size + 2 * spec.output_size);
+  const int useful = useful_threads(double(rows) * double(spec.hidden_size) * columns);
+  return forced ? useful : static_cast<int>(std::min<Index>(useful, batch));
+}
+
+int useful_threads(const ReadoutSpec& spec, Index nodes) {
+  const double columns = double(spec.hidden_size + spec.annotation_size);
+  return useful_threads(2.0 * double(nodes) * columns * double(spec.output_size));
+}
+
+int useful_threads(const TreeSpec& spec, Index nodes, Index leaves, Index edges, Index heights) {
+  const double slots = spec.cell == TreeCell::nary ? double(spec.arity) : 1, hidden = double(spec.hidden_size);
+  const double inner = double(nodes - leaves);
+  const double input = (3 * double(nodes) + inner) * hidden * double(spec.input_size);
+  const double macs = input + (3 * inner + double(edges)) * slots * hidden * hidden;
+  return useful_threads(macs, macs / double(heights) / 3);  // as many barriers a height
+}
+
+int useful_threads_to_copy(Index numbers) { return numbers < copied_numbers ? 1 : most_threads; }
+
+}  // namespace gru_native

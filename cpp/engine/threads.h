@@ -1,0 +1,31 @@
+// How many threads a call uses: as many as are worth it, by its multiply-adds and by how often its members wait for
+// each other. runtime/team.h has the threads themselves.
+#pragma once
+#include "simd/index.h"
+
+namespace gru_native {
+
+struct LayerSpec;
+struct DenseSpec;
+struct OutputRnnSpec;
+struct ReadoutSpec;
+struct TreeSpec;
+
+// For work that is shared out once.
+int useful_threads(double macs);
+// For work in steps with barriers between them, `step` of it from one barrier to the next, done by so many crews that
+// do not wait for each other.
+int useful_threads(double macs, double step, Index crews = 1);
+
+// `rows`: of all steps together.
+int useful_threads(const LayerSpec& spec, Index rows, Index steps);
+int useful_threads(const DenseSpec& spec, Index rows);
+// With `forced` outputs no step waits for another; else each sequence is one member's.
+int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced);
+int useful_threads(const ReadoutSpec& spec, Index nodes);
+int useful_threads(const TreeSpec& spec, Index nodes, Index leaves, Index edges, Index heights);
+
+// For a copy of so many numbers.
+int useful_threads_to_copy(Index numbers);
+
+}  // namespace gru_native
