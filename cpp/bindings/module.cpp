@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_grconvs(m);
   gru_native::bindings::register_readouts(m);
   gru_native::bindings::register_trees(m);
+  gru_native::bindings::register_losses(m);
   gru_native::bindings::register_blocks(m);
   GRU_NATIVE_COUNTING(gru_native::bindings::register_executed(m));
 }

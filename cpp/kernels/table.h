@@ -4,6 +4,7 @@
 // flags would be merged by the linker into one copy, and that copy may not run on this CPU.
 #pragma once
 #include "cells/options.h"
+#include "kernels/table_losses.h"
 #include "simd/executed.h"
 
 namespace gru_native {
@@ -262,6 +263,7 @@ struct Kernels {
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
   ActivationKernels<T> activation[dense_activation_kinds];
+  LossKernels<T> loss;
 };
 
 // All that one ISA offers.

@@ -15,17 +15,10 @@
 #include "gru_native/tree.h"
 #include "spec/limits.h"
 #include "spec/names.h"
+#include "spec/refuse.h"
 
 namespace gru_native {
 namespace {
-
-[[noreturn]] void refuse(const std::string& name, const std::string& value, const std::string& expected) {
-  throw std::invalid_argument(name + " is " + value + "; expected " + expected);
-}
-
-void check_size(const char* name, std::int64_t value, std::int64_t least) {
-  if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
-}
 
 void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
   check_size("seq_len", seq_len, 1);

@@ -9,6 +9,7 @@
 Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
 """
 
+from . import losses
 from ._core import (
     __version__,
     active_isa,
@@ -72,6 +73,7 @@ __all__ = [
     "get_num_threads",
     "get_pkgconfig_dir",
     "load",
+    "losses",
     "reset_rows",
     "save",
     "set_num_threads",

@@ -51,6 +51,9 @@ def forest_sizes(
 def describe_blocks(
     tensors: list[tuple[str, list[int]]], blocks: list[dict[str, Any]] | None
 ) -> list[dict[str, Any]]: ...
+def cross_entropy(
+    logits: ArrayLike, targets: ArrayLike, ignore: int | None, label_smoothing: float
+) -> tuple[float, NDArray[Any]]: ...
 
 class _Pybind11Type(type): ...
 

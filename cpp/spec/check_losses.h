@@ -1,0 +1,16 @@
+// What calls of losses may ask for, as in spec/validation.h.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "gru_native/losses.h"
+
+namespace gru_native {
+
+template <class T>
+void check_call(const CrossEntropyCall<T>& call);
+
+// The error for logits whose softmax is not defined. `where`: the row that is to blame.
+[[noreturn]] void refuse_logits(const std::string& where);
+
+}  // namespace gru_native

@@ -1,0 +1,5 @@
+"""Losses of sequences and of large vocabularies, each with its exact gradient."""
+
+from ._functions import cross_entropy
+
+__all__ = ["cross_entropy"]
