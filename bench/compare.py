@@ -13,24 +13,15 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
-import cases
-import checks
-import limits
-import machine
-import native
-import ours
-import peers
-import placement
-import problem
-import progress
-import report
-import rows
-import table
-import timing
 from rich.console import Console
 from rich.progress import Progress
 
+import checks
 import gru_native
+import peers
+from comparison import report, rows
+from comparison import tables as table
+from measuring import cases, limits, machine, native, ours, placement, problem, progress, timing
 
 CHECKS = "checks"
 ROUNDS = 5  # at least; with --quick 2

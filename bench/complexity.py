@@ -17,22 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import counters
-import limits
-import machine
-import native
-import networks
-import progress
-import report
-import timing
-from networks import Network
 from rich.console import Console
 from rich.progress import Progress
-from table import Table, number
-from timing import Timing
 
 import gru_native
+from comparison import report
+from comparison.tables import Table, number
+from counting import counters, networks
+from counting.networks import Network
 from gru_native import complexity
+from measuring import limits, machine, native, progress, timing
+from measuring.timing import Timing
 
 SECTIONS = ("acoustic", "equal", "projection", "counters")
 ROUNDS = 5  # at least; with --quick 2
@@ -369,7 +364,7 @@ def _write(run: Run, out: Path) -> list[Path]:
         paths.append(out / "complexity.csv")
         _write_csv([row.flat(run.limits) for row in run.rows], paths[-1])
         try:
-            import complexity_plots
+            from counting import plots as complexity_plots
 
             drawn, fitted = complexity_plots.draw(run, out)
             paths += drawn

@@ -16,16 +16,14 @@ import argparse
 import time
 from typing import Any
 
-import cases
 import numpy as np
-import ours
-import timing
 import torch
-from peer_torch import _model
-from problem import Problem, Runner, compare
 
 import gru_native
 import gru_native.torch
+from measuring import cases, ours, timing
+from measuring.problem import Problem, Runner, compare
+from peers.pytorch import _model
 
 WANTED = 1.10
 

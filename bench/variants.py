@@ -12,11 +12,11 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-from machine import describe
-from problem import Array, Runner
-from timing import measure
 
 import gru_native
+from measuring.machine import describe
+from measuring.problem import Array, Runner
+from measuring.timing import measure
 
 SIZES = (64, 256)
 STEPS = 100

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from cases import Case
 from numpy.typing import NDArray
 
 import gru_native
+from measuring.cases import Case
 
 Array: TypeAlias = NDArray[np.float32]
 Outputs: TypeAlias = dict[str, Array]

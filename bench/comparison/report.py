@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import table
-import targets
-from cases import GROUPS
-from limits import Limits
-from placement import Placement
-from rows import Row, Step
-from targets import Target
+from comparison import tables as table
+from comparison import targets
+from comparison.rows import Row, Step
+from comparison.targets import Target
+from measuring.cases import GROUPS
+from measuring.limits import Limits
+from measuring.placement import Placement
 
 
 @dataclass
@@ -45,7 +45,7 @@ def write(run: Run, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     drawn: list[Path] = []
     try:
-        import plots
+        from comparison import plots
 
         drawn = plots.all_plots(run.rows, run.machine, run.main_threads, out)
     except ImportError as error:

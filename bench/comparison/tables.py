@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import targets
-from limits import Limits
-from problem import OURS
 from rich.table import Table as RichTable
-from rows import Row, Step
-from targets import Target
+
+from comparison import targets
+from comparison.rows import Row, Step
+from comparison.targets import Target
+from measuring.limits import Limits
+from measuring.problem import OURS
 
 TITLES = {
     "inference": "Inference",

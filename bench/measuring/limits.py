@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import native
-from cases import Case
-
 from gru_native import complexity
+from measuring import native
+from measuring.cases import Case
 
 BYTES = 4  # float32
 

@@ -13,7 +13,8 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from problem import Runner
+
+from measuring.problem import Runner
 
 Tick = Callable[[float], None]  # told how much of the work is done, 0 to 1
 Ready = Callable[[], None]  # returns when a round may begin

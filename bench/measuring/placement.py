@@ -10,7 +10,7 @@ import json
 import subprocess
 import time
 
-import native
+from measuring import native
 
 TOGETHER = 1.7  # times the work of one core that two must do
 FARTHER = 1.6  # times the usual hand-over that is too long

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import cycle
 
 import numpy as np
-import onnx_model
 import onnxruntime
-from problem import STREAMED_STEPS, NotSupportedError, Outputs, Problem, Runner
+
+from measuring.problem import STREAMED_STEPS, NotSupportedError, Outputs, Problem, Runner
+from peers import onnx_model
 
 # The value has no copy: it points to the array, which somebody must keep.
 from_numpy = onnxruntime.OrtValue.ortvalue_from_numpy

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from problem import STREAMED_STEPS, Outputs, Problem, Runner
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from measuring.problem import STREAMED_STEPS, Outputs, Problem, Runner
 
 
 class PyTorch:

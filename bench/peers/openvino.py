@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import cycle
 
 import numpy as np
-import onnx_model
 import openvino
-from problem import STREAMED_STEPS, NotSupportedError, Outputs, Problem, Runner
+
+from measuring.problem import STREAMED_STEPS, NotSupportedError, Outputs, Problem, Runner
+from peers import onnx_model
 
 
 class OpenVino:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limits import Limits
-from rows import Row, Step
+from comparison.rows import Row, Step
+from measuring.limits import Limits
 
 # RNTeural (C++, sizes compiled in), microseconds a step on a core of 250 GFLOP/s.
 RTNEURAL = {

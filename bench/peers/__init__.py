@@ -10,9 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol
 
-from problem import NotSupportedError, Problem, Runner
+from measuring.problem import NotSupportedError, Problem, Runner
 
-PEERS = {"PyTorch": "peer_torch", "ONNX Runtime": "peer_onnxruntime", "OpenVINO": "peer_openvino"}
+PEERS = {
+    "PyTorch": "peers.pytorch",
+    "ONNX Runtime": "peers.onnx_runtime",
+    "OpenVINO": "peers.openvino",
+}
 
 
 class Peer(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import timing
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -12,6 +11,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from measuring import timing
 
 
 def bar(console: Console) -> Progress:

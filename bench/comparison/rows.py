@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cases import Case
-from limits import Limits, limit_parts, limit_seconds
-from problem import OURS, Runner
-from timing import Timing
+from measuring.cases import Case
+from measuring.limits import Limits, limit_parts, limit_seconds
+from measuring.problem import OURS, Runner
+from measuring.timing import Timing
 
 FULL_BATCH = "gru_native, full batch"  # beside a ragged row: as many steps, all rows equally long
 

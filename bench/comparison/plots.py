@@ -11,9 +11,10 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullFormatter
-from problem import OURS
-from rows import Row
-from table import TITLES
+
+from comparison.rows import Row
+from comparison.tables import TITLES
+from measuring.problem import OURS
 
 # Okabe and Ito's colours, told apart by all; markers say the same in black and white.
 STYLES = {

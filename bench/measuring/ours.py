@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from problem import OURS, STREAMED_STEPS, Outputs, Problem, Runner
 
 import gru_native
+from measuring.problem import OURS, STREAMED_STEPS, Outputs, Problem, Runner
 
 
 def runner(problem: Problem, threads: int, library: str = OURS) -> Runner:

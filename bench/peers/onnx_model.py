@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from problem import Problem
+
+from measuring.problem import Problem
 
 # Where each of ONNX's gates stands in torch's order: i o f c from i f g o, z r h from r z n.
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}

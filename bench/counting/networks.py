@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from problem import Runner
 
 import gru_native
 from gru_native import complexity
+from measuring.problem import Runner
 
 FRAMES, STREAMS = 20, 4  # of Sak et al.: steps that gradients go back, sequences at once
 FEATURES = 40

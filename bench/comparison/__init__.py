@@ -1,0 +1,1 @@
+"""What compare.py makes of its timings: rows, targets, tables, plots and files."""

@@ -1,0 +1,1 @@
+"""What complexity.py needs: networks, other counters, tables, plots and files."""

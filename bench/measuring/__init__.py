@@ -1,0 +1,1 @@
+"""What every benchmark is made of: cases, timing, the machine and its limits."""
