@@ -19,8 +19,7 @@ from rich.progress import Progress
 import checks
 import gru_native
 import peers
-from comparison import report, rows
-from comparison import tables as table
+from comparison import report, rows, tables
 from measuring import cases, limits, machine, native, ours, placement, problem, progress, timing
 
 CHECKS = "checks"
@@ -111,16 +110,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     others = peers.installed(notes)
     versions = {peer.name: peer.version for peer in others}
     run = report.Run(machine.describe(versions), given.threads, notes=notes)
-    console.print(report.machine_line(run.machine), highlight=False)
+    console.print(machine.line(run.machine), highlight=False)
 
     groups = [g for g in cases.GROUPS if g in given.groups]
     with progress.bar(console) as bar:
         try:
             _native(run, given, bar)
             if run.limits:
-                console.print(table.of_limits(run.limits).rich())
+                console.print(tables.of_limits(run.limits).rich())
             if run.steps and "streaming" in groups:
-                console.print(table.of_steps(run.steps, run.limits).rich())
+                console.print(tables.of_steps(run.steps, run.limits).rich())
             for group in groups:
                 grid = cases.grid((group,), given.cells, given.quick)
                 task = bar.add_task(group, total=len(grid))
@@ -131,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     gc.collect()
                 bar.remove_task(task)
                 for n in given.threads:
-                    if made := table.of_rows(run.rows, group, n):
+                    if made := tables.of_rows(run.rows, group, n):
                         console.print(made.rich())
             if CHECKS in given.groups:
                 task = bar.add_task("memory, imports, neighbours", total=len(checks.CHECKS))
@@ -148,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run.placement.close()
         if said := run.placement.note():
             notes.append(said)
-    console.print(table.of_targets(run.targets()).rich())
+    console.print(tables.of_targets(run.targets()).rich())
     paths = report.write(run, given.out)
     for note in notes:
         console.print(f"- {note}", highlight=False, markup=False)

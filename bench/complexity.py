@@ -10,115 +10,22 @@ projection saves. What other libraries count (needs PyTorch and the counters). S
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 import gru_native
-from comparison import report
-from comparison.tables import Table, number
-from counting import counters, networks
+from counting import counters, files, networks, tables
 from counting.networks import Network
+from counting.rows import Row, Run
 from gru_native import complexity
 from measuring import limits, machine, native, progress, timing
-from measuring.timing import Timing
+from measuring.table import Table
 
 SECTIONS = ("acoustic", "equal", "projection", "counters")
 ROUNDS = 5  # at least; with --quick 2
-
-
-@dataclass(frozen=True)
-class Row:
-    """One network at one number of threads."""
-
-    section: str  # acoustic, equal size, equal parameters, projection
-    network: Network
-    threads: int
-    training: bool
-    timing: Timing
-    least: complexity.Roofline | None
-
-    @property
-    def seconds(self) -> float:
-        """A call."""
-        return self.timing.median
-
-    @property
-    def frame(self) -> float:
-        """Seconds a frame."""
-        return self.seconds / self.network.frames
-
-    @property
-    def flops_a_frame(self) -> float:
-        return self.network.flops(self.training) / self.network.frames
-
-    @property
-    def rate(self) -> float:
-        """FLOPs a second."""
-        return self.flops_a_frame / self.frame
-
-    def of_peak(self, limits: complexity.Limits | None) -> float | None:
-        return None if limits is None else self.rate / limits.flops(self.threads)
-
-    @property
-    def of_least(self) -> float | None:
-        return None if self.least is None else self.least.seconds / self.seconds
-
-    def flat(self, limits: complexity.Limits | None) -> dict[str, Any]:
-        n, c = self.network, self.network.count
-        return {
-            "section": self.section,
-            "network": n.name,
-            "family": n.family,
-            "input_size": n.input_size,
-            "hidden_size": n.hidden_size,
-            "outputs": n.outputs,
-            "seq_len": n.seq_len,
-            "batch": n.batch,
-            "threads": self.threads,
-            "pass": "training" if self.training else "forward",
-            "parameters": c.parameters,
-            "flops_a_frame": round(self.flops_a_frame),
-            "us_a_frame": _rounded(1e6 * self.frame),
-            "us_a_call": _rounded(1e6 * self.seconds),
-            "us_a_call_lower": _rounded(1e6 * self.timing.lower),
-            "us_a_call_upper": _rounded(1e6 * self.timing.upper),
-            "gflops": _rounded(self.rate / 1e9),
-            "of_peak": _rounded(self.of_peak(limits)),
-            "least_us_a_call": _rounded(None if self.least is None else 1e6 * self.least.seconds),
-            "bound": "" if self.least is None else self.least.bound,
-            "of_least": _rounded(self.of_least),
-        }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
-
-
-@dataclass
-class Run:
-    """All that was measured and counted."""
-
-    machine: dict[str, Any]
-    limits: complexity.Limits | None
-    threads: list[int]
-    rows: list[Row] = field(default_factory=list)
-    counted: list[counters.Row] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def of(self, section: str, threads: int, training: bool) -> list[Row]:
-        return [
-            r
-            for r in self.rows
-            if (r.section, r.threads, r.training) == (section, threads, training)
-        ]
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -208,184 +115,8 @@ def _measure(
         for done, (name, group) in enumerate(groups):
             run.rows += _time(name, group, run, given, progress.ticker(bar, task, done))
         bar.remove_task(task)
-    for made in tables(run):
+    for made in tables.of_run(run):
         show(made)
-
-
-# --- tables
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
-
-
-def _acoustic(run: Run, threads: int) -> Table:
-    lines = []
-    forward, training = (run.of("acoustic", threads, t) for t in (False, True))
-    for f, t in zip(forward, training, strict=True):
-        name = f"{f.network.name}, {f.network.outputs} outputs"
-        line = [name, f"{f.network.count.parameters:,}"]
-        for row in (f, t):
-            line += [
-                number(row.flops_a_frame / 1e6),
-                number(1e6 * row.frame),
-                number(row.rate / 1e9),
-                _percent(row.of_peak(run.limits)),
-                f"{_percent(row.of_least)} {row.least.bound if row.least else ''}".strip(),
-            ]
-        lines.append(tuple(line))
-    each = ("MFLOP", "us", "GFLOP/s", "of FMA peak", "of limit")
-    header = ("a frame", "parameters", *each, *(f"training: {name}" for name in each))
-    return Table(f"Acoustic models, {_where(threads)}", header, lines)
-
-
-def _where(threads: int) -> str:
-    return f"float32, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _equal(run: Run, section: str, threads: int) -> Table:
-    lines = []
-    pairs = list(zip(*(run.of(section, threads, t) for t in (False, True)), strict=True))
-    for f, t in pairs:
-        base_f, base_t = next(
-            pair
-            for pair in pairs
-            if pair[0].network.family == "LSTM" and pair[0].network.batch == f.network.batch
-        )
-        n = f.network
-        lines.append(
-            (
-                f"{n.name} H={n.hidden_size} B={n.batch}",
-                f"{n.count.parameters:,}",
-                number(f.flops_a_frame / 1e6),
-                f"{f.flops_a_frame / base_f.flops_a_frame:.2f}x",
-                number(1e6 * f.seconds),
-                f"{f.seconds / base_f.seconds:.2f}x",
-                number(1e6 * t.seconds),
-                f"{t.seconds / base_t.seconds:.2f}x",
-            )
-        )
-    n = pairs[0][0].network
-    header = (
-        "a call",
-        "parameters",
-        "MFLOP a frame",
-        "/ LSTM",
-        "us",
-        "/ LSTM",
-        "training us",
-        "/ LSTM",
-    )
-    title = f"At {section}: T={n.seq_len}, {n.input_size} inputs, {_where(threads)}"
-    return Table(title, header, lines)
-
-
-def _projection(run: Run, threads: int) -> Table:
-    lines = []
-    pairs = list(zip(*(run.of("projection", threads, t) for t in (False, True)), strict=True))
-    for f, t in pairs:
-        n = f.network
-        whole_f, whole_t = next(
-            pair
-            for pair in pairs
-            if pair[0].network.family == "LSTM" and pair[0].network.hidden_size == n.hidden_size
-        )
-        r = n.options["proj_size"] or n.hidden_size
-        lines.append(
-            (
-                n.name,
-                f"{n.count.parameters:,}",
-                f"{r / n.hidden_size:.3f}",
-                f"{f.flops_a_frame / whole_f.flops_a_frame:.3f}",
-                number(1e6 * f.frame),
-                f"{f.seconds / whole_f.seconds:.3f}",
-                number(1e6 * t.frame),
-                f"{t.seconds / whole_t.seconds:.3f}",
-            )
-        )
-    header = (
-        "a frame",
-        "parameters",
-        "n_r / n_c",
-        "counted",
-        "us",
-        "measured",
-        "training us",
-        "measured",
-    )
-    title = f"What a projection saves, 2000 outputs, {_where(threads)}"
-    return Table(title, header, lines)
-
-
-def _counted(run: Run) -> Table:
-    def cell(found: int | str, exact: int) -> str:
-        return found if isinstance(found, str) else f"{found:,} ({found / exact:.3f})"
-
-    lines = [
-        (r.name, f"{r.exact:,}", *(cell(r.found[name], r.exact) for name in run.versions))
-        for r in run.counted
-    ]
-    names = (f"{name} {version}" for name, version in run.versions.items())
-    title = (
-        f"Multiply-accumulates of torch.nn modules, {counters.INPUTS} inputs, {counters.HIDDEN} "
-        f"units, {counters.STEPS} steps of {counters.BATCH} sequences; in brackets: of the exact"
-    )
-    return Table(title, ("", "exact", *names), lines)
-
-
-def tables(run: Run) -> list[Table]:
-    made = []
-    for threads in sorted(run.threads, reverse=True):
-        if run.of("acoustic", threads, True):
-            made.append(_acoustic(run, threads))
-        for section in ("equal size", "equal parameters"):
-            if run.of(section, threads, True):
-                made.append(_equal(run, section, threads))
-        if run.of("projection", threads, True):
-            made.append(_projection(run, threads))
-    return [*made, _counted(run)] if run.counted else made
-
-
-# --- files
-
-
-def _write_csv(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-
-
-def _write(run: Run, out: Path) -> list[Path]:
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / "complexity.md"]
-    fitted: list[str] = []
-    if run.rows:
-        paths.append(out / "complexity.csv")
-        _write_csv([row.flat(run.limits) for row in run.rows], paths[-1])
-        try:
-            from counting import plots as complexity_plots
-
-            drawn, fitted = complexity_plots.draw(run, out)
-            paths += drawn
-        except ImportError as error:
-            run.notes.append(f"no plots: {error}")
-    if run.counted:
-        paths.append(out / "complexity_counters.csv")
-        _write_csv(
-            [
-                {"module": r.name, "parameters": r.parameters, "exact": r.exact, **r.found}
-                for r in run.counted
-            ],
-            paths[-1],
-        )
-    parts = ["# Counted and measured", report.machine_line(run.machine), *fitted]
-    parts += [made.markdown() for made in tables(run)]
-    parts += ["\n".join(f"- {note}" for note in run.notes)] if run.notes else []
-    if run.limits:
-        parts.append(f"Limits: `{json.dumps(run.limits.to_dict(), default=vars)}`")
-    paths[0].write_text("\n\n".join(parts) + "\n")
-    return paths
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -398,13 +129,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         task = bar.add_task("limits of the machine", total=None)
         run = Run(machine.describe({}), _limits(given, notes), given.threads, notes=notes)
         bar.remove_task(task)
-        console.print(report.machine_line(run.machine), highlight=False)
+        console.print(machine.line(run.machine), highlight=False)
         try:
             _measure(run, given, bar, lambda made: console.print(made.rich()))
         except KeyboardInterrupt:
             notes.append("stopped before the end")
     run.machine["versions"].update(run.versions)
-    paths = _write(run, given.out)
+    paths = files.write(run, given.out)
     for note in notes:
         console.print(f"- {note}", highlight=False, markup=False)
     console.print(f"Written to {given.out}: {', '.join(p.name for p in paths)}", highlight=False)

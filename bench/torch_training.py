@@ -23,7 +23,7 @@ import gru_native
 import gru_native.torch
 from measuring import cases, ours, timing
 from measuring.problem import Problem, Runner, compare
-from peers.pytorch import _model
+from peers.pytorch import model_of
 
 WANTED = 1.10
 
@@ -62,7 +62,7 @@ class _Nothing(torch.autograd.Function):
 
 def nothing_behind(direct: Runner, problem: Problem, repeats: int = 30) -> float:
     """Seconds of an autograd function that does nothing, each behind a step: the median."""
-    model = _model(problem)
+    model = model_of(problem)
     dy = torch.from_numpy(problem.dy)
     tensors = [torch.from_numpy(problem.x).requires_grad_(), *model.parameters()]
     given = (torch.zeros_like(dy), *(torch.zeros_like(t) for t in tensors))
@@ -92,9 +92,9 @@ def main() -> None:
         direct = ours.runner(problem, options.threads)
         runners = [direct]
         for change in (False, True):
-            model = gru_native.torch.accelerate(_model(problem))
+            model = gru_native.torch.accelerate(model_of(problem))
             runners.append(autograd(problem, model, change))
-        runners.append(autograd(problem, _model(problem)))
+        runners.append(autograd(problem, model_of(problem)))
         reference = direct.outputs()
         for runner in runners[1:]:
             compare(reference, runner, case)

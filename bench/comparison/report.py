@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comparison import tables as table
-from comparison import targets
+from comparison import tables, targets
 from comparison.rows import Row, Step
 from comparison.targets import Target
+from measuring import machine
 from measuring.cases import GROUPS
 from measuring.limits import Limits
 from measuring.placement import Placement
+from measuring.table import write_csv
 
 
 @dataclass
@@ -52,7 +51,7 @@ def write(run: Run, out: Path) -> list[Path]:
         run.notes.append(f"no plots: {error}")
     paths = [out / "results.json", out / "results.csv", out / "results.md"]
     paths[0].write_text(json.dumps(_json(run), indent=1) + "\n")
-    _write_csv(run.rows, paths[1])
+    write_csv([row.flat() for row in run.rows], paths[1])
     paths[2].write_text(_markdown(run))
     return paths + drawn
 
@@ -70,23 +69,6 @@ def _json(run: Run) -> dict[str, Any]:
     }
 
 
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
-    lines = [row.flat() for row in rows]
-    names = list(dict.fromkeys(name for line in lines for name in line))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(lines)
-
-
-def machine_line(machine: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['isa']}, {machine['system']}; "
-        f"{versions}; {machine['date']}"
-    )
-
-
 def _markdown(run: Run) -> str:
     """Ready for the README: the main number of threads first, then the others."""
     order = [run.main_threads, *(n for n in run.threads if n != run.main_threads)]
@@ -94,15 +76,15 @@ def _markdown(run: Run) -> str:
         made
         for threads in order
         for group in GROUPS
-        if (made := table.of_rows(run.rows, group, threads))
+        if (made := tables.of_rows(run.rows, group, threads))
     ]
     if run.steps:
-        tables.append(table.of_steps(run.steps, run.limits))
+        tables.append(tables.of_steps(run.steps, run.limits))
     if run.limits:
-        tables.append(table.of_limits(run.limits))
-    tables.append(table.of_targets(run.targets()))
+        tables.append(tables.of_limits(run.limits))
+    tables.append(tables.of_targets(run.targets()))
     parts = [
-        f"Medians of one run, microseconds a call, float32. {machine_line(run.machine)}.",
+        f"Medians of one run, microseconds a call, float32. {machine.line(run.machine)}.",
         *(made.markdown() for made in tables),
     ]
     if run.notes:

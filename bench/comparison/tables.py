@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-from rich.table import Table as RichTable
 
 from comparison import targets
 from comparison.rows import Row, Step
 from comparison.targets import Target
 from measuring.limits import Limits
 from measuring.problem import OURS
+from measuring.table import Table, number
 
 TITLES = {
     "inference": "Inference",
@@ -19,37 +17,6 @@ TITLES = {
     "training": "Training step: forward and all gradients",
     "streaming": "One streaming step from Python",
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    header: tuple[str, ...]
-    lines: Sequence[tuple[str, ...]]
-
-    def rich(self) -> RichTable:
-        drawn = RichTable(title=self.title, title_justify="left", title_style="bold")
-        for k, name in enumerate(self.header):
-            drawn.add_column(name, justify="left" if k == 0 else "right", no_wrap=k == 0)
-        for line in self.lines:
-            drawn.add_row(*line)
-        return drawn
-
-    def markdown(self) -> str:
-        marks = ["---"] + ["--:"] * (len(self.header) - 1)
-        lines = [self.header, tuple(marks), *self.lines]
-        return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def number(value: float | None, unit: str = "") -> str:
-    """Three digits that count; a dash for what there is not."""
-    if value is None:
-        return "-"
-    if value >= 100:
-        return f"{value:.0f}{unit}"
-    if value < 1:
-        return f"{value:.2g}{unit}"
-    return f"{value:.{1 if value >= 10 else 2}f}{unit}"
 
 
 def _us(seconds: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -12,8 +12,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
-if TYPE_CHECKING:
-    from complexity import Row, Run
+from counting.rows import Row, Run
 
 STYLES = {  # Okabe and Ito's colours, and markers that say the same
     "LSTM": ("#0072B2", "o"),

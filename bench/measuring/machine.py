@@ -42,3 +42,12 @@ def describe(peers: dict[str, str]) -> dict[str, Any]:
             "Python": platform.python_version(),
         },
     }
+
+
+def line(described: dict[str, Any]) -> str:
+    """What ``describe`` returns, as a line of text."""
+    versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items())
+    return (
+        f"{described['cpu']}, {described['cores']} cores, {described['isa']}, "
+        f"{described['system']}; {versions}; {described['date']}"
+    )

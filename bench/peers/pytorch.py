@@ -29,12 +29,12 @@ class PyTorch:
         make = (
             _ragged if problem.lengths is not None else makers.get(problem.case.group, _inference)
         )
-        made = make(problem, _model(problem))
+        made = make(problem, model_of(problem))
         made.library, made.threads, made.around = self.name, threads, around
         return made
 
 
-def _model(problem: Problem) -> torch.nn.RNNBase:
+def model_of(problem: Problem) -> torch.nn.RNNBase:
     case = problem.case
     kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[case.cell]
     model: torch.nn.RNNBase = kind(
