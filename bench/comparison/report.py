@@ -72,20 +72,20 @@ def _json(run: Run) -> dict[str, Any]:
 def _markdown(run: Run) -> str:
     """Ready for the README: the main number of threads first, then the others."""
     order = [run.main_threads, *(n for n in run.threads if n != run.main_threads)]
-    tables = [
+    shown = [
         made
         for threads in order
         for group in GROUPS
         if (made := tables.of_rows(run.rows, group, threads))
     ]
     if run.steps:
-        tables.append(tables.of_steps(run.steps, run.limits))
+        shown.append(tables.of_steps(run.steps, run.limits))
     if run.limits:
-        tables.append(tables.of_limits(run.limits))
-    tables.append(tables.of_targets(run.targets()))
+        shown.append(tables.of_limits(run.limits))
+    shown.append(tables.of_targets(run.targets()))
     parts = [
         f"Medians of one run, microseconds a call, float32. {machine.line(run.machine)}.",
-        *(made.markdown() for made in tables),
+        *(made.markdown() for made in shown),
     ]
     if run.notes:
         parts.append("\n".join(f"- {note}" for note in run.notes))

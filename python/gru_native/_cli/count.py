@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import complexity, load
-from ..complexity import Count, Limits, _table
+from ..complexity import Count, Limits
+from ..complexity._count import of_counts, rows_of
+from ..complexity._table import plain
 from .errors import UnusableArgument
 
 APART = "--vs"  # between configurations
@@ -274,12 +276,12 @@ def _shown(figures: Sequence[Figures], form: str | None) -> str:
         return json.dumps([f.to_dict() for f in figures], indent=1)
     if form == "csv":
         names = [c.layer for c in counts]
-        rows = _table.rows_of(counts)
+        rows = rows_of(counts)
         times = [f.time.seconds if f.time else None for f in figures]
         return _csv(
             [["", *names], *([name, *values] for name, values in rows), ["least seconds", *times]]
         )
-    parts = [_table.of_counts(counts)]
+    parts = [of_counts(counts)]
     for k, f in enumerate(figures):
         if f.symbols:
             parts.append(f"({k + 1}) in symbols\n{f.symbols}")
@@ -310,7 +312,7 @@ def _published(form: str | None) -> str:
         for row in rows
     ]
     bad = sum(row.agrees == "NO" for row in rows)
-    table = _table.plain(["", "printed", "exact", "agrees", "note"], lines)
+    table = plain(["", "printed", "exact", "agrees", "note"], lines)
     return (
         f"{table}\n\n{len(rows) - bad} of {len(rows)} rows agree. yes: the exact count rounds to "
         "the printed figure; nearly: it is less than one off in the figure's last digit"

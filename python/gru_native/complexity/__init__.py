@@ -11,7 +11,8 @@ have no weights: a description of any size costs nothing. A layer that has weigh
 well. docs/formulas.md says what counts as what, and why.
 """
 
-from ._count import Bytes, Count, count, count_graph, count_readout, count_tree
+from ._calls import count, count_graph, count_readout, count_tree
+from ._count import Bytes, Count
 from ._describing import (
     GRU,
     LSTM,

@@ -14,7 +14,8 @@ from itertools import pairwise
 from ..layers import LSTM as Lstm
 from ..layers import RNN as Rnn
 from ..layers import Chain
-from ._count import Count, count
+from ._calls import count
+from ._count import Count
 from ._describing import LSTM, RNN, ChildSumTreeLSTM, Dense, NaryTreeLSTM
 from ._parts import tensors_of
 

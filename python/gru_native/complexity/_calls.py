@@ -1,0 +1,192 @@
+"""From a layer and the sizes of a call to its figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from numpy.typing import ArrayLike
+
+from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GatedRecursiveConv,
+    GraphSum,
+    NaryTreeLSTM,
+    NodeScores,
+    OutputRNN,
+)
+from ..layers._arguments import flag, size
+from ._arguments import at_least
+from ._count import Count
+from ._dense import Embedding, Linear
+from ._extent import Extent
+from ._graphs import Graphs, Network, Readout
+from ._parts import (
+    Options,
+    Sequential,
+    kept_by,
+    parts_of,
+    passes_of_all,
+    prefixed,
+    state_of,
+)
+from ._roofline import Weights
+from ._trees import Forest, Tree
+
+
+def count(
+    layer: Sequential,
+    seq_len: int = 1,
+    batch: int = 1,
+    lengths: ArrayLike | None = None,
+    *,
+    state: bool = False,
+    training: bool = True,
+    dy: bool = True,
+    taught: bool = False,
+    vocabulary: int | None = None,
+    outputs: int | None = None,
+) -> Count:
+    """Figures of one call of an RNN, LSTM, GRU, OutputRNN, Dense, Chain or GatedRecursiveConv.
+
+    layer may have weights or be a description (``complexity.LSTM(...)``), which has none. seq_len,
+    batch and lengths, (batch,), are those of x. state: whether the call is given an initial state;
+    without one the core leaves the recurrent product of the first step out. training: whether
+    dropout acts, and zoneout at random. dy: whether backward is given dy, or dstate alone (an
+    OutputRNN: dy alone). taught: whether an OutputRNN is given targets. vocabulary puts an
+    embedding of so many symbols before the layer, outputs a dense layer of so many units behind it.
+
+    Raises ValueError and TypeError as the layer itself does for such arguments.
+    """
+    extent = Extent.of(seq_len, batch, lengths)
+    o = Options(flag("state", state), flag("training", training), flag("dy", dy))
+    o = replace(o, taught=flag("taught", taught))
+    if not isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv, OutputRNN)):
+        raise TypeError(
+            f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, OutputRNN, "
+            "Dense, Chain or GatedRecursiveConv"
+        )
+    parts = parts_of(layer)
+    if vocabulary is not None:
+        parts = {"embedding.": Embedding(vocabulary, layer.input_size), **parts}
+    if outputs is not None:
+        width = list(parts.values())[-1].width
+        parts["output."] = Linear(width, at_least("outputs", outputs, 1), True, "identity")
+    has_steps = not isinstance(layer, GatedRecursiveConv)
+    step = passes_of_all(parts, Extent(1, 1), replace(o, state=True)) if has_steps else None
+    columns = (1 if vocabulary else layer.input_size) + list(parts.values())[-1].width
+    kept: Counter[str] = Counter()
+    for part in parts.values():
+        kept.update(kept_by(part, extent))
+    return Count(
+        layer=_shown(layer, vocabulary, outputs),
+        extent={"seq_len": extent.seq, "batch": extent.batch, "rows": extent.rows},
+        tensors=tuple(prefixed(parts)),
+        passes=passes_of_all(parts, extent, o),
+        textbook=passes_of_all(parts, extent, replace(o, textbook=True)),
+        step=step,
+        kept=dict(kept),
+        state=sum(state_of(part, extent.batch) for part in parts.values()),
+        steps=extent.seq if has_steps else max(extent.seq - 1, 1),
+        reads=tuple(w for part in parts.values() for w in part.reads()),
+        spared=has_steps and not state and not isinstance(layer, OutputRNN),
+        moved=(extent.batch if has_steps else extent.rows) * columns,
+    )
+
+
+def count_tree(
+    layer: ChildSumTreeLSTM | NaryTreeLSTM,
+    parents: ArrayLike,
+    slots: ArrayLike | None = None,
+    *,
+    dh: bool = True,
+    dc: bool = True,
+) -> Count:
+    """Figures of one call of a Tree-LSTM over the forest that parents and slots describe.
+
+    dh and dc: whether backward is given these gradients. Raises as the layer does.
+    """
+    if not isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
+        raise TypeError(f"layer is a {type(layer).__name__}; expected a Tree-LSTM")
+    tree = Tree.of(layer)
+    forest = Forest.of(parents, slots, tree.arity)
+    passes = tree.passes(forest, dh=flag("dh", dh), dc=flag("dc", dc))
+    return Count(
+        layer=repr(layer),
+        extent={"nodes": forest.nodes, "leaves": forest.leaves, "edges": forest.edges},
+        tensors=tuple(tree.tensors()),
+        passes=passes,
+        textbook=passes,
+        kept=tree.kept(forest),
+        reads=(Weights(sum(t.size for t in tree.tensors() if t.role != "bias"), 0),),
+        moved=forest.nodes * (tree.input_size + 2 * tree.hidden_size),
+    )
+
+
+def count_graph(
+    layer: GatedGraph,
+    nodes: int,
+    edges: int | None = None,
+    *,
+    graphs: int | None = None,
+    annotation_size: int | None = None,
+) -> Count:
+    """Figures of one call of a GatedGraph: with ``edges``, for lists of so many edges in all.
+
+    With ``graphs``, for ``dense``: so many matrices of graphs of ``nodes`` nodes each.
+    annotation_size is by default hidden_size. Raises ValueError and TypeError, naming the argument.
+    """
+    if not isinstance(layer, GatedGraph):
+        raise TypeError(f"layer is a {type(layer).__name__}; expected a GatedGraph")
+    if (edges is None) == (graphs is None):
+        raise TypeError("expected either edges or graphs")
+    columns = layer.hidden_size if annotation_size is None else annotation_size
+    if not 1 <= size("annotation_size", columns) <= layer.hidden_size:
+        raise ValueError(
+            f"annotations has {columns} columns; expected 1 to hidden_size={layer.hidden_size}"
+        )
+    g = Graphs.of(nodes, edges, graphs, columns)
+    network = Network.of(layer)
+    passes = network.passes(g)
+    return Count(
+        layer=repr(layer),
+        extent={"nodes": g.nodes, "edges": g.edges, "graphs": g.graphs},
+        tensors=tuple(network.tensors()),
+        passes=passes,
+        textbook=passes,
+        kept=network.kept(g),
+        steps=network.num_steps,
+        reads=(Weights(0, sum(t.size for t in network.tensors() if t.role != "bias")),),
+        moved=g.nodes * (columns + network.hidden_size) + network.adjacency(g) + 2 * g.edges,
+    )
+
+
+def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> Count:
+    """Figures of one call of NodeScores or GraphSum. Raises ValueError and TypeError."""
+    if not isinstance(layer, (NodeScores, GraphSum)):
+        raise TypeError(f"layer is a {type(layer).__name__}; expected NodeScores or GraphSum")
+    readout, nodes = Readout.of(layer), at_least("nodes", nodes, 1)
+    graphs = at_least("graphs", graphs, 1)
+    passes = readout.passes(nodes, graphs)
+    made = graphs if readout.sums else nodes
+    return Count(
+        layer=repr(layer),
+        extent={"nodes": nodes, "graphs": graphs},
+        tensors=tuple(readout.tensors()),
+        passes=passes,
+        textbook=passes,
+        kept=readout.kept(nodes, graphs),
+        reads=(Weights(2 * readout.columns * readout.output_size, 0),),
+        moved=nodes * readout.columns + made * readout.output_size,
+    )
+
+
+def _shown(layer: Sequential, vocabulary: int | None, outputs: int | None) -> str:
+    before = "" if vocabulary is None else f"embedding of {vocabulary} -> "
+    return before + repr(layer) + ("" if outputs is None else f" -> {outputs} outputs")
