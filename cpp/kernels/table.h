@@ -3,6 +3,8 @@
 // member functions on purpose: an inline function shared by objects that are compiled under different -m
 // flags would be merged by the linker into one copy, and that copy may not run on this CPU.
 #pragma once
+#include <cstdint>
+
 #include "cells/options.h"
 #include "kernels/table_losses.h"
 #include "simd/executed.h"
@@ -16,6 +18,19 @@ struct Rows {
   Index stride;
   const Index* offset;
 };
+
+// Weights of few bits, [panel][group of k][vector][lane] with 32 bits a lane (simd/dot.h), and how they are multiplied.
+struct QuantizedKernels;
+struct QuantizedWeights {
+  const QuantizedKernels* kernels;
+  const void* panels;
+  Index columns;               // of all panels
+  const float* scale;          // int8: of each column; else null
+  const std::int32_t* offset;  // int8: what the sum of a column begins at, for each stretch of k; else null
+};
+// A member's room for activations in the weights' form, and the scales of up to 64 rows.
+inline constexpr Index quantized_scratch_bytes = 32768;
+inline constexpr Index quantized_scratch = quantized_scratch_bytes + 64 * 4;
 
 // acc[row][column] = start[row][column] + sum over k = 0.. of a[row][k] * panel[k][column], in that order, one
 // fused (or on old CPUs rounded) multiply-add at a time, so that no result depends on how rows and
@@ -35,7 +50,20 @@ struct Product {
   Index acc_vector[4];
   Index row_begin, row_end;
   bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
+  const QuantizedWeights* quantized;  // instead of `panels`; null: none. Of float only
+  void* scratch;              // likewise: quantized_scratch bytes, at a 64-byte boundary
   GRU_NATIVE_COUNTING(Needed needed;)
+};
+
+// One form of dot product, of int8 or bf16.
+struct QuantizedKernels {
+  Index group;                // k in a lane
+  Index deepest;              // k of a stretch; activations of one row that fit the scratch
+  int zero_point;             // what is added to an int8 activation; offsets are -zero_point * sum of w
+  Index (*rows_at_once)(Index depth);        // that fit the scratch; 0: not even one
+  void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
+  void (*multiply)(const Product<float>&);   // the rows that `convert` left there
+  void (*product)(const Product<float>&);    // both, for any number of rows and any depth
 };
 
 // Rows of an internal buffer, [row][block][lane] or [row][block][slot][lane], padded to whole blocks.
@@ -271,6 +299,9 @@ struct IsaKernels {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
+  // The forms that any CPU of this ISA has, and those that some of them have besides; null: there are none.
+  QuantizedKernels int8, bf16;
+  const QuantizedKernels *int8_dot, *bf16_dot;
 };
 
 }  // namespace gru_native

@@ -4,6 +4,11 @@
 #include <stdexcept>
 #include <string>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "gru_native/runtime.h"
 #include "kernels/isa/tables.h"
 
@@ -26,23 +31,69 @@ std::vector<const IsaKernels*> runnable_kernels() {
 
 namespace {
 
-const IsaKernels& choose() {
-  const auto list = runnable_kernels();
+bool cpu_has_int8_dot(const IsaKernels& isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (isa.f32.lanes == 16) return __builtin_cpu_supports("avx512vnni");
+  return isa.f32.lanes == 8 && __builtin_cpu_supports("avxvnni");
+#elif defined(__aarch64__) && defined(__linux__)
+  return isa.f32.lanes == 4 && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
+#else
+  return isa.f32.lanes == 0;
+#endif
+}
+
+bool cpu_has_bf16_dot(const IsaKernels& isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return isa.f32.lanes == 16 && __builtin_cpu_supports("avx512bf16");
+#else
+  return isa.f32.lanes == 0;
+#endif
+}
+
+// Kernels, and the forms of dot product beside them. `name`: as GRU_NATIVE_ISA has it.
+struct Isa {
+  const IsaKernels* kernels;
+  const QuantizedKernels *int8, *bf16;
+  std::string name;
+};
+
+std::vector<Isa> runnable_isas() {
+  std::vector<Isa> list;
+  for (const IsaKernels* kernels : runnable_kernels()) {
+    list.push_back({kernels, &kernels->int8, &kernels->bf16, kernels->name});
+    const bool int8 = kernels->int8_dot && cpu_has_int8_dot(*kernels);
+    const bool bf16 = kernels->bf16_dot && cpu_has_bf16_dot(*kernels);
+    if (int8 || bf16)
+      list.push_back({kernels, int8 ? kernels->int8_dot : &kernels->int8, bf16 ? kernels->bf16_dot : &kernels->bf16,
+                      std::string(kernels->name) + "+dot"});
+  }
+  return list;
+}
+
+Isa choose() {
+  const std::vector<Isa> list = runnable_isas();
   const char* wanted = std::getenv("GRU_NATIVE_ISA");
-  if (!wanted || !*wanted) return *list.back();
+  if (!wanted || !*wanted) return list.back();
   std::string names;
-  for (const IsaKernels* isa : list) {
-    if (std::string(wanted) == isa->name) return *isa;
-    names += std::string(names.empty() ? "" : ", ") + isa->name;
+  for (const Isa& isa : list) {
+    if (wanted == isa.name) return isa;
+    names += (names.empty() ? "" : ", ") + isa.name;
   }
   throw std::invalid_argument("GRU_NATIVE_ISA is \"" + std::string(wanted) + "\"; this CPU can run: " + names);
+}
+
+const Isa& active() {
+  static const Isa chosen = choose();
+  return chosen;
 }
 
 }  // namespace
 
 const IsaKernels& active_kernels() {
-  static const IsaKernels& chosen = choose();
-  return chosen;
+  static const IsaKernels& kernels = *active().kernels;
+  return kernels;
 }
 
 template <>
@@ -54,12 +105,23 @@ const Kernels<double>& kernels_for<double>() {
   return active_kernels().f64;
 }
 
+const QuantizedKernels& quantized_kernels_for(Precision precision) {
+  return precision == Precision::int8 ? *active().int8 : *active().bf16;
+}
+
+std::vector<QuantizedForm> quantized_forms(const IsaKernels& isa) {
+  std::vector<QuantizedForm> forms{{Precision::int8, &isa.int8, false}, {Precision::bf16, &isa.bf16, false}};
+  if (isa.int8_dot && cpu_has_int8_dot(isa)) forms.push_back({Precision::int8, isa.int8_dot, true});
+  if (isa.bf16_dot && cpu_has_bf16_dot(isa)) forms.push_back({Precision::bf16, isa.bf16_dot, true});
+  return forms;
+}
+
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
-  for (const IsaKernels* isa : runnable_kernels()) names.emplace_back(isa->name);
+  for (const Isa& isa : runnable_isas()) names.push_back(isa.name);
   return names;
 }
 
-std::string active_isa() { return active_kernels().name; }
+std::string active_isa() { return active().name; }
 
 }  // namespace gru_native
