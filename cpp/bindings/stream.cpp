@@ -15,8 +15,8 @@ class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
       : layers_{l.layer->spec()}, batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {}
-  PyStream(const py::list& chain, std::int64_t batch_size)
-      : is_chain_(true), stream_(model_of(chain), batch_size, most_threads) {}
+  PyStream(const py::list& chain, std::int64_t batch_size, bool batch_first)
+      : batch_first_(batch_first), is_chain_(true), stream_(model_of(chain), batch_size, most_threads) {}
 
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {
@@ -95,7 +95,6 @@ class PyStream {
       if (py::isinstance<PyLayer<T>>(block)) {
         const auto& layer = block.cast<const PyLayer<T>&>();
         layers_.push_back(layer.layer->spec());
-        batch_first_ = layer.batch_first;
         blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
       } else {
         blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().layer));
@@ -144,7 +143,8 @@ void register_stream(py::module_& m) {
                 "Made by layer.stream(batch_size). It keeps the weights of that moment; use it from one thread at a\n"
                 "time. The outputs are those of the whole sequence, bit for bit.")
       .def(py::init<const PyLayer<T>&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
-      .def(py::init<const py::list&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
+      .def(py::init<const py::list&, std::int64_t, bool>(), py::arg("layer"), py::arg("batch_size"),
+           py::arg("batch_first"))
       .def("__call__", &S::process, py::arg("x"), py::arg("out") = py::none(),
            "The outputs for x, and on to the next state.\n\n"
            "x is one step, (input_size,) or for a batch (batch, input_size), or a chunk, (seq, input_size) or\n"

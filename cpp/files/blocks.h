@@ -54,6 +54,7 @@ void each_option(BlockSpec& block, const F& f) {
     f("output_size", dense->output_size);
     f("bias", dense->bias);
     detail::choice("activation", dense->activation, dense_activation_names, f);
+    f("batch_first", block.batch_first);
     return;
   }
   LayerSpec& s = std::get<LayerSpec>(block.spec);

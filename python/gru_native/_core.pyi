@@ -1,6 +1,6 @@
 """The compiled core of gru_native: see cpp/bindings."""
 
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -144,8 +144,11 @@ class _Dense(Generic[_T], metaclass=_Pybind11Type):
     def commit(self) -> None: ...
 
 class _Stream(Generic[_T], metaclass=_Pybind11Type):
+    @overload
+    def __init__(self, layer: _Layer[_T], batch_size: int) -> None: ...
+    @overload
     def __init__(
-        self, layer: _Layer[_T] | list[_Layer[_T] | _Dense[_T]], batch_size: int
+        self, layer: list[_Layer[_T] | _Dense[_T]], batch_size: int, batch_first: bool
     ) -> None: ...
     def __call__(self, x: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[_T]: ...
     @property

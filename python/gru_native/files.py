@@ -82,7 +82,7 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
             if description is None and text is not None:
                 description = _parse(text)
             blocks = _core.describe_blocks(
-                shapes, None if description is None else [dict(block) for block in description]
+                shapes, None if description is None else _with_layouts(description)
             )
             arrays = {name: file.get_tensor(name) for name in names}
     except package.SafetensorError as error:
@@ -99,6 +99,16 @@ def _load(path: Path, description: Description | None) -> Block | Chain:
     if len(layers) == 1 and not blocks[0]["prefix"].removesuffix(".").isdigit():
         return layers[0]
     return Chain(layers)
+
+
+def _with_layouts(description: Description) -> list[dict[str, Any]]:
+    """Dense blocks that do not say ``batch_first`` have that of the others, as in older files."""
+    blocks = [dict(block) for block in description]
+    batch_first = any(block.get("batch_first") is True for block in blocks)
+    for block in blocks:
+        if block.get("type") == "Dense":
+            block.setdefault("batch_first", batch_first)
+    return blocks
 
 
 def describe(block: Block, prefix: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ import gru_native
 from gru_native import GRU, LSTM, RNN, Chain, Dense
 from helpers import assert_same_bits
 
+safetensors = pytest.importorskip("safetensors")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
 MODELS = {
@@ -36,11 +37,15 @@ MODELS = {
     "gru_layer_norm": lambda **o: GRU(3, 4, layer_norm=True, bias=False, seed=12, **o),
     "gru_relu": lambda **o: GRU(3, 4, candidate_activation="relu", seed=9, **o),
     "dense": lambda **o: Dense(3, 4, activation="relu", bias=False, seed=4, **o),
+    "dense_batch_first": lambda **o: Dense(3, 4, batch_first=True, seed=16, **o),
     "dense_softmax": lambda **o: Dense(3, 4, activation="softmax", seed=13, **o),
     "chain_log_softmax": lambda **o: Chain(
         [GRU(3, 4, seed=14, **o), Dense(4, 3, activation="log_softmax", seed=15, **o)]
     ),
     "chain": lambda **o: Chain([LSTM(3, 4, seed=5, **o), Dense(4, 1, activation="tanh", **o)]),
+    "chain_batch_first": lambda **o: Chain(
+        [RNN(3, 4, batch_first=True, seed=17, **o), Dense(4, 2, batch_first=True, seed=18, **o)]
+    ),
     "chain_of_one": lambda **o: Chain([GRU(3, 4, seed=6, **o)]),
 }
 
@@ -135,6 +140,22 @@ def test_description(path):
     assert repr(loaded) == repr(model)
     assert_same_bits(output(loaded), output(model))
     assert gru_native.load(path).nonlinearity == "tanh"  # the name of the function is not in it
+
+
+@pytest.mark.parametrize("name", ["chain_batch_first", "chain", "dense"])
+def test_a_file_from_before_dense_layers_had_batch_first(path, name):
+    model = MODELS[name]()
+    gru_native.save(model, path)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        description = json.loads(file.metadata()["gru_native"])
+    for block in description["blocks"]:
+        if block["type"] == "Dense":
+            del block["batch_first"]
+    metadata = {"gru_native": json.dumps(description)}
+    safetensors_numpy.save_file(model.state_dict(), path, metadata)
+    assert repr(gru_native.load(path)) == repr(model)
+    safetensors_numpy.save_file(model.state_dict(), path)
+    assert repr(gru_native.load(path, description["blocks"])) == repr(model)
 
 
 BAD_DESCRIPTIONS = [

@@ -140,7 +140,7 @@ def test_a_chain_to_keras_and_back(head):
         [
             gru_native.GRU(3, 5, batch_first=True, bidirectional=True, dtype=np.float64, seed=1),
             gru_native.LSTM(10, 4, 2, batch_first=True, dtype=np.float64, seed=2),
-            gru_native.Dense(4, 6, activation=head, dtype=np.float64, seed=3),
+            gru_native.Dense(4, 6, activation=head, batch_first=True, dtype=np.float64, seed=3),
         ]
     )
     x = rng.standard_normal((2, 6, 3))

@@ -36,12 +36,17 @@ def test_dense_forward(activation, bias, shape):
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax", "log_softmax"])
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_dense_lengths(batch_first, activation):
-    dense = Dense(3, 4, activation=activation, seed=1)
+    dense = Dense(3, 4, activation=activation, batch_first=batch_first, seed=1)
     x = numbers(5, 2, 3, dtype=np.float32)
     expected = dense(x)
     expected[2:, 0] = 0
     swap = (lambda a: np.ascontiguousarray(a.swapaxes(0, 1))) if batch_first else (lambda a: a)
-    assert_same_bits(swap(dense(swap(x), lengths=[2, 5], batch_first=batch_first)), expected)
+    assert_same_bits(swap(dense(swap(x), lengths=[2, 5])), expected)
+    y, tape = dense.forward(swap(x), lengths=[2, 5])
+    assert_same_bits(swap(y), expected)
+    dx = dense.backward(tape, swap(numbers(5, 2, 4, dtype=np.float32))).x
+    assert not swap(dx)[2:, 0].any()
+    assert swap(dx)[:, 1].all()
 
 
 @pytest.mark.parametrize("activation", FUNCTIONS)
@@ -140,6 +145,7 @@ BAD_DENSE = [
     (lambda: Dense(3, 2, activation="gelu"), ValueError, 'expected .*"softmax" or "log_softmax"'),
     (lambda: Dense(3, 2, activation=1), TypeError, "activation"),
     (lambda: Dense(3, 2, bias=1), TypeError, "bias"),
+    (lambda: Dense(3, 2, batch_first=1), TypeError, "batch_first"),
     (lambda: Dense(3, 2, dtype=np.int32), ValueError, "dtype"),
     (lambda: Dense(3, 2)(numbers(4, dtype=np.float32)), ValueError, r"x has shape \(4,\)"),
     (lambda: Dense(3, 2)(np.float32(1)), ValueError, "x has shape"),
@@ -165,10 +171,10 @@ def test_bad_dense(call, error, text):
 def chain(dtype=np.float64, **options):
     return Chain(
         [
-            Dense(3, 5, activation="tanh", dtype=dtype, seed=1),
+            Dense(3, 5, activation="tanh", dtype=dtype, seed=1, **options),
             LSTM(5, 8, 2, proj_size=4, dtype=dtype, seed=2, **options),
             GRU(4, 6, dtype=dtype, seed=3, **options),
-            Dense(6, 2, activation="sigmoid", dtype=dtype, seed=4),
+            Dense(6, 2, activation="sigmoid", dtype=dtype, seed=4, **options),
         ]
     )
 
@@ -251,12 +257,18 @@ def test_chain_stream(batch):
     assert_same_bits(stream(x), model(x)[0])
 
 
-def test_stream_of_a_dense_layer_alone():
-    model = Chain([Dense(3, 2, seed=1)])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_stream_of_a_dense_layer_alone(batch_first):
+    model = Chain([Dense(3, 2, batch_first=batch_first, seed=1)])
+    assert model.batch_first is batch_first
     x = numbers(4, 3, dtype=np.float32)
     stream = model.stream()
     assert stream.state == ()
     assert_same_bits(stream(x), model.blocks[0](x))
+    x = numbers(5, 2, 3, dtype=np.float32)  # 5 sequences of 2 steps, or 2 of 5
+    assert_same_bits(model.stream(5 if batch_first else 2)(x), model(x)[0])
+    with pytest.raises(ValueError, match=r"x has shape \(5, 2, 3\); expected"):
+        model.stream(2 if batch_first else 5)(x)
 
 
 def test_chain_weights():
@@ -285,6 +297,11 @@ BAD_CHAINS = [
     ),
     (lambda: Chain([GRU(2, 3), Dense(3, 1, dtype=np.float64)]), ValueError, "dtype float64"),
     (lambda: Chain([GRU(2, 3), RNN(3, 1, batch_first=True)]), ValueError, "batch_first"),
+    (
+        lambda: Chain([GRU(2, 3, batch_first=True), Dense(3, 1)]),
+        ValueError,
+        r"blocks\[1\] has batch_first=False; expected True",
+    ),
     (lambda: chain()(numbers(5, 2, 4)), ValueError, r"blocks\[0\]: x has shape"),
     (lambda: chain()(numbers(5, 2, 3), (None,)), ValueError, "state has 1 entries; expected 2"),
     (lambda: chain()(numbers(5, 2, 3), numbers(2)), TypeError, "state is a ndarray"),

@@ -77,6 +77,11 @@ class Chain(Weighted):
                     f"blocks[{i}] has dtype {block.dtype}; expected {self.blocks[0].dtype}, "
                     "that of the first"
                 )
+            if block.batch_first != self.blocks[0].batch_first:
+                raise ValueError(
+                    f"blocks[{i}] has batch_first={block.batch_first}; expected "
+                    f"{self.blocks[0].batch_first}, as the first"
+                )
             if i > 0 and block.input_size != (width := _output_size(self.blocks[i - 1])):
                 raise ValueError(
                     f"blocks[{i}] has input_size {block.input_size}; expected {width}, "
@@ -85,10 +90,7 @@ class Chain(Weighted):
         self.dtype = self.blocks[0].dtype
         self.input_size = self.blocks[0].input_size
         self.output_size = _output_size(self.blocks[-1])
-        layouts = {b.batch_first for b in self.blocks if not isinstance(b, Dense)}
-        if len(layouts) > 1:
-            raise ValueError("batch_first differs among the blocks; expected the same in all")
-        self.batch_first = layouts.pop() if layouts else False
+        self.batch_first = self.blocks[0].batch_first
         self._core = _Parts(self.blocks)
 
     def __call__(
@@ -108,7 +110,7 @@ class Chain(Weighted):
         for i, block, initial in self._with_states(state):
             with _in_block(i):
                 if isinstance(block, Dense):
-                    y = block(y, lengths=lengths, batch_first=self.batch_first)
+                    y = block(y, lengths=lengths)
                 else:
                     y, end = block(y, initial, lengths=lengths)
                     final.append(end)
@@ -129,7 +131,7 @@ class Chain(Weighted):
         for i, block, initial in self._with_states(state):
             with _in_block(i):
                 if isinstance(block, Dense):
-                    y, tape = block.forward(y, lengths=lengths, batch_first=self.batch_first)
+                    y, tape = block.forward(y, lengths=lengths)
                     tapes.append(tape)
                 else:
                     y, end, own = block.forward(y, initial, lengths=lengths, training=training)
@@ -167,7 +169,8 @@ class Chain(Weighted):
     def stream(self, batch_size: int = 1) -> Stream:
         """A stream over this chain, as ``layer.stream``; its state is a tuple like the chain's."""
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
-        return stream_type([b._core for b in self.blocks], size("batch_size", batch_size))
+        cores = [block._core for block in self.blocks]
+        return stream_type(cores, size("batch_size", batch_size), self.batch_first)
 
     def _with_states(
         self, state: Sequence[Any] | None, name: str = "state"

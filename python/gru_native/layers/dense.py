@@ -16,7 +16,15 @@ DenseTape: TypeAlias = _core.DenseTape32 | _core.DenseTape64
 
 
 class DenseGradients(NamedTuple):
-    """What ``Dense.backward`` returns: gradients, each in the shape of what it belongs to."""
+    """What ``Dense.backward`` returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    x : ndarray
+        The gradient of x, in its shape.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     x: Array
     weights: dict[str, Array]
@@ -24,17 +32,41 @@ class DenseGradients(NamedTuple):
 
 @public
 class Dense(Weighted):
-    """y = f(W x + b) at every step.
+    """A dense layer: y = f(W x + b) at every step.
 
-    f is "identity", "tanh", "sigmoid" or "relu", or of all output_size numbers of a step together
-    "softmax" or "log_softmax": these are defined as in torch.nn.functional, also for infinities,
-    and a NaN stays within its step.
+    Parameters
+    ----------
+    input_size : int
+        Numbers in each x.
+    output_size : int
+        Numbers in each y.
+    bias : bool, optional
+        Whether there is a b.
+    activation : str, optional
+        f: ``"identity"``, ``"tanh"``, ``"sigmoid"`` or ``"relu"``; or, of all output_size numbers
+        of a step together, ``"softmax"`` or ``"log_softmax"``. These two are defined as in
+        ``torch.nn.functional``, also for infinities, and a NaN stays within its step.
+    batch_first : bool, optional
+        Whether x and y are (batch, seq, size) instead of (seq, batch, size). This layer computes
+        every step by itself, so it matters only for calls with ``lengths``, in a ``Chain`` and in
+        its streams.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
 
-    Weights as torch.nn.Linear: weight (output_size, input_size), bias (output_size,). They start
-    uniform in +-1/sqrt(input_size), drawn from ``seed``.
+    Raises
+    ------
+    ValueError
+        For sizes below 1, an unknown activation or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, an unknown activation or
-    a dtype other than float32 and float64.
+    Notes
+    -----
+    The options are attributes of the same names. The weights are those of ``torch.nn.Linear``:
+    ``weight`` (output_size, input_size) and ``bias`` (output_size,). They start uniform in
+    +-1/sqrt(input_size).
     """
 
     def __init__(
@@ -44,6 +76,7 @@ class Dense(Weighted):
         *,
         bias: bool = True,
         activation: str = "identity",
+        batch_first: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -52,6 +85,7 @@ class Dense(Weighted):
         self.output_size = size("output_size", output_size)
         self.bias = flag("bias", bias)
         self.activation = text("activation", activation)
+        self.batch_first = flag("batch_first", batch_first)
         core_type = self._core_type(_core.Dense32, _core.Dense64)
         self._core: _core._Dense[Any] = core_type(
             input_size=self.input_size,
@@ -61,31 +95,81 @@ class Dense(Weighted):
         )
         super().__init__(seed, self.input_size**-0.5)
 
-    def __call__(
-        self, x: ArrayLike, *, lengths: ArrayLike | None = None, batch_first: bool = False
-    ) -> Array:
-        """Inference: x of shape (..., input_size) to y of shape (..., output_size).
+    def __call__(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
+        """Compute y.
 
-        With lengths, (batch,), x is (seq, batch, input_size), or with ``batch_first`` (batch, seq,
-        input_size), and y is 0 past each sequence's end. Raises ValueError for wrong shapes and
-        TypeError for wrong dtypes, naming the argument.
+        Parameters
+        ----------
+        x : array_like
+            (..., input_size), of the layer's dtype; lists, integers and float16 are converted. With
+            ``lengths`` it is (seq, batch, input_size), or with ``batch_first`` (batch, seq,
+            input_size).
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+
+        Returns
+        -------
+        ndarray
+            The y, in x's shape but with output_size columns; 0 past the end of a sequence.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or lengths; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
-        return self._core(x, lengths, flag("batch_first", batch_first))
+        return self._core(x, lengths, self.batch_first)
 
-    def forward(
-        self, x: ArrayLike, *, lengths: ArrayLike | None = None, batch_first: bool = False
-    ) -> tuple[Array, DenseTape]:
-        """As calling the layer, and also a tape for ``backward``: ``y, tape = ...``.
+    def forward(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> tuple[Array, DenseTape]:
+        """Compute y, and a tape for ``backward``.
 
-        The tape keeps its own copies: the arrays and the weights may change before ``backward``.
+        Parameters
+        ----------
+        x : array_like
+            (..., input_size), as when calling the layer.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+
+        Returns
+        -------
+        y : ndarray
+            In x's shape but with output_size columns; 0 past the end of a sequence.
+        tape : DenseTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or lengths; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
-        result: tuple[Array, Any] = self._core.forward(x, lengths, flag("batch_first", batch_first))
+        result: tuple[Array, Any] = self._core.forward(x, lengths, self.batch_first)
         return result
 
     def backward(self, tape: DenseTape, dy: ArrayLike) -> DenseGradients:
-        """Gradients of a loss from dy, its gradient of y: ``x`` and ``weights`` by name.
+        """Compute the gradients of a loss from its gradient of y.
 
-        Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
+        Parameters
+        ----------
+        tape : DenseTape
+            What ``forward`` returned. It may be used again.
+        dy : array_like
+            The gradient of y, in its shape. Past the end of a sequence it is not read.
+
+        Returns
+        -------
+        DenseGradients
+            ``x`` and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another layer or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.DenseTape32, _core.DenseTape64)
         return DenseGradients(*self._core.backward(tape, dy))
@@ -93,4 +177,5 @@ class Dense(Weighted):
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"
         f = "" if self.activation == "identity" else f", activation={self.activation!r}"
-        return f"Dense({self.input_size}, {self.output_size}{bias}{f}, dtype={self.dtype})"
+        first = ", batch_first=True" if self.batch_first else ""
+        return f"Dense({self.input_size}, {self.output_size}{bias}{f}{first}, dtype={self.dtype})"

@@ -94,13 +94,14 @@ def _model(
     blocks: tuple[Block, ...], writer: _Writer, state: bool, lengths: bool
 ) -> onnx.ModelProto:
     recurrent = [block for block in blocks if not isinstance(block, Dense)]
-    batch_first = bool(recurrent) and recurrent[0].batch_first
+    batch_first = blocks[0].batch_first
     order: list[int | str] = ["batch", "seq"] if batch_first else ["seq", "batch"]
     writer.inputs.append(writer.value("x", [*order, blocks[0].input_size]))
     if lengths and recurrent:
         writer.inputs.append(writer.value("lengths", ["batch"], np.int32))
     x, width = "x", 0
-    if batch_first:
+    transposed = batch_first and bool(recurrent)
+    if transposed:
         x = writer.node("Transpose", ["x"], ["x_by_time"], perm=[1, 0, 2])
     for i, block in enumerate(blocks):
         if isinstance(block, Dense):
@@ -109,7 +110,7 @@ def _model(
             place = "" if len(recurrent) == 1 else f"_{recurrent.index(block)}"
             x = _stack(writer, block, f"{i}.", x, place, state, lengths)
             width = block.hidden_size * (2 if block.bidirectional else 1)
-    if batch_first:
+    if transposed:
         writer.node("Transpose", [x], ["y"], perm=[1, 0, 2])
     else:
         writer.node("Identity", [x], ["y"])

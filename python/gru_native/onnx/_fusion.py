@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .. import files
 from ..layers import Dense
 from ..layers._weights import Array
 from ._model import Node
@@ -101,5 +102,6 @@ def make_dense(weight: Array, bias: Array | None, activation: str) -> Dense:
 
 def with_activation(dense: Dense, activation: str) -> Dense:
     """The same layer with another function."""
-    bias = dense.weights["bias"] if dense.bias else None
-    return make_dense(dense.weights["weight"], bias, activation)
+    other: Dense = files.build({**files.describe(dense), "activation": activation}, dense.dtype)
+    other.load_state_dict(dense.weights)
+    return other

@@ -42,6 +42,7 @@ class Dense(Layer):
             *arrays["kernel"].shape,
             bias="bias" in arrays,
             activation=DENSE.get(activation, "identity"),
+            batch_first=True,
             dtype=arrays["kernel"].dtype,
             seed=0,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ... import files
-from ...layers import GRU, LSTM, RNN, Block, Chain, Dense
+from ...layers import Block, Chain, Dense
 from ...layers._weights import Array
 from .._fusion import ROW_WISE, with_activation
 from .._model import Node, shown
@@ -122,10 +122,10 @@ def _stackable(below: Block, above: Block) -> bool:
 
 
 def _stacked(stack: list[Block], batch_first: bool) -> Block:
-    if isinstance(stack[0], Dense):
-        return stack[0]
-    options = {**files.describe(stack[0]), "num_layers": len(stack), "batch_first": batch_first}
-    layer: RNN | LSTM | GRU = files.build(options, stack[0].dtype)
+    options = {**files.describe(stack[0]), "batch_first": batch_first}
+    if not isinstance(stack[0], Dense):
+        options["num_layers"] = len(stack)
+    layer: Block = files.build(options, stack[0].dtype)
     layer.load_state_dict(
         {
             name.replace("_l0", f"_l{k}"): array
