@@ -1,8 +1,8 @@
 // Which tensors a chain of blocks has, and which chain some tensors are. No JSON here.
 #pragma once
-#include "spec/tensors.h"
 #include "gru_native/model.h"
 #include "spec/names.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 
