@@ -35,7 +35,7 @@ std::vector<Dim> annotation_dims(bool dense, std::int64_t graphs, std::int64_t n
   return {{"nodes", nodes}, {name, size}};
 }
 
-// The arrays of one call; `links` is (edge_index, edge_type) or (adjacency,).
+// The arrays of one call; `edges` is (edge_index, edge_type) or (adjacency,).
 template <class T>
 struct Call {
   bool dense;

@@ -12,6 +12,7 @@
 //   recurrence    each of i, f, o also sees R [i-, f-, o-], all gates of the step before
 #pragma once
 #include "cells/functions.h"
+#include "cells/gate.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -83,14 +84,14 @@ struct LstmCell {
     if constexpr (G::i) s.a[i] = p.gate(p.peephole ? multiply_add(p.p[0], s.c_prev, s.a[i]) : s.a[i]);
     if constexpr (G::f) s.a[f] = p.gate(p.peephole ? multiply_add(p.p[1], s.c_prev, s.a[f]) : s.a[f]);
     s.a[g] = p.in(s.a[g]);
-    s.c = p.clip(cell_state(s));
+    s.c = p.clip(kept(s).forward() + added(s).forward());
     if constexpr (G::o) s.a[o] = p.gate(p.peephole ? multiply_add(p.p[2], s.c, s.a[o]) : s.a[o]);
     if constexpr (!G::normalised) output_forward(s, s.c, p);
   }
 
   template <class V>
   static EIGEN_ALWAYS_INLINE void output_forward(Unit<V, slots>& s, V n, const Options<V>& p) {
-    s.h = output_gate(s) * p.out(n);
+    s.h = Gate<V>{output_gate(s), p.out(n)}.forward();
   }
 
   template <class V>
@@ -109,9 +110,14 @@ struct LstmCell {
     if constexpr (G::o) return s.a[o];
     return V(1);
   }
+  // What stays in c, and what is new.
   template <class V>
-  static EIGEN_ALWAYS_INLINE V cell_state(const Unit<V, slots>& s) {
-    return forget_gate(s) * s.c_prev + input_gate(s) * s.a[g];
+  static EIGEN_ALWAYS_INLINE Gate<V> kept(const Unit<V, slots>& s) {
+    return {forget_gate(s), s.c_prev};
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE Gate<V> added(const Unit<V, slots>& s) {
+    return {input_gate(s), s.a[g]};
   }
 
   // The gradient of a gate's activation: its own part, and from the gates of t+1.
@@ -125,14 +131,15 @@ struct LstmCell {
   template <class V>
   static EIGEN_ALWAYS_INLINE void output_backward(const Unit<V, slots>& s, V n, UnitGradient<V, slots>& d,
                                                   const Options<V>& p) {
-    const V t = p.out(n);
-    d.q = p.out_backward(t, d.dh * output_gate(s));
-    if constexpr (G::o) d.dh = d.dh * t;
+    const Gate<V> out{output_gate(s), p.out(n)};
+    d.q = p.out_backward(out.v, out.backward_to_value(d.dh));
+    if constexpr (G::o) d.dh = out.backward_to_gate(d.dh);
   }
 
   template <class V>
   static EIGEN_ALWAYS_INLINE void backward(const Unit<V, slots>& s, UnitGradient<V, slots>& d, const Options<V>& p) {
-    const V sum = cell_state(s);  // recomputed: cheaper than keeping c beside c-
+    const Gate<V> stays = kept(s), enters = added(s);
+    const V sum = stays.forward() + enters.forward();  // recomputed: cheaper than keeping c beside c-
     const V c = p.clip(sum);
     if constexpr (!G::normalised) output_backward(s, c, d, p);
     V dc = d.q + d.dc;
@@ -142,14 +149,15 @@ struct LstmCell {
       if (p.peephole) dc = multiply_add(p.p[2], d.x[o], dc), d.peephole[2] = d.x[o] * c;
     }
     dc = p.clip_backward(sum, dc);
-    d.dc = dc * forget_gate(s);
-    d.x[g] = p.in_backward(s.a[g], dc * input_gate(s));
+    d.dc = stays.backward_to_value(dc);
+    d.x[g] = p.in_backward(s.a[g], enters.backward_to_value(dc));
     if constexpr (G::f) {
-      d.x[f] = p.gate_backward(s.a[f], with_next(dc * s.c_prev, d, 1));
+      d.x[f] = p.gate_backward(s.a[f], with_next(stays.backward_to_gate(dc), d, 1));
       if (p.peephole) d.dc = multiply_add(p.p[1], d.x[f], d.dc), d.peephole[1] = d.x[f] * s.c_prev;
     }
     if constexpr (G::i) {
-      d.x[i] = p.gate_backward(s.a[i], with_next(dc * (G::coupled ? s.a[g] - s.c_prev : s.a[g]), d, 0));
+      d.x[i] =
+          p.gate_backward(s.a[i], with_next(G::coupled ? dc * (s.a[g] - s.c_prev) : enters.backward_to_gate(dc), d, 0));
       if (p.peephole) d.dc = multiply_add(p.p[0], d.x[i], d.dc), d.peephole[0] = d.x[i] * s.c_prev;
     }
     d.dh_prev = V(0);

@@ -8,7 +8,7 @@
 namespace gru_native::GRU_NATIVE_ISA {
 
 template <class V>
-struct GatedValue {
+struct ReadoutUnit {
   V f, g;    // in: pre-activations; out: activations
   V p;
   V dp;      // gradients: in
@@ -18,13 +18,13 @@ struct GatedValue {
 template <class Phi>
 struct Readout {
   template <class V>
-  static EIGEN_ALWAYS_INLINE void forward(GatedValue<V>& u) {
+  static EIGEN_ALWAYS_INLINE void forward(ReadoutUnit<V>& u) {
     u.f = Phi::forward(u.f);
     u.g = Sigmoid::forward(u.g);
     u.p = u.f * u.g;
   }
   template <class V>
-  static EIGEN_ALWAYS_INLINE void backward(GatedValue<V>& u) {
+  static EIGEN_ALWAYS_INLINE void backward(ReadoutUnit<V>& u) {
     u.df = Phi::backward(u.f, u.dp * u.g);
     u.dg = Sigmoid::backward(u.g, u.dp * u.f);
   }

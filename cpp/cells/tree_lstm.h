@@ -5,7 +5,8 @@
 //   c = i * g + sum over k of f_k * c_k
 //   h = o * tanh(c)
 #pragma once
-#include "cells/unit.h"
+#include "cells/functions.h"
+#include "cells/gate.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -28,36 +29,38 @@ struct TreeLstm {
   // The node alone, then child after child, then what goes out.
   template <class V>
   static void open(TreeUnit<V>& s) {
-    s.a[i] = sigmoid(s.a[i]);
-    s.a[g] = tanh(s.a[g]);
-    s.a[o] = sigmoid(s.a[o]);
-    s.c = s.a[i] * s.a[g];
+    s.a[i] = Sigmoid::forward(s.a[i]);
+    s.a[g] = Tanh::forward(s.a[g]);
+    s.a[o] = Sigmoid::forward(s.a[o]);
+    s.c = Gate<V>{s.a[i], s.a[g]}.forward();
   }
   template <class V>
   static void child(TreeUnit<V>& s, V& f, V c_k) {
-    f = sigmoid(f);
-    s.c = s.c + f * c_k;
+    f = Sigmoid::forward(f);
+    s.c = s.c + Gate<V>{f, c_k}.forward();
   }
   template <class V>
   static void close(TreeUnit<V>& s) {
-    s.h = s.a[o] * tanh(s.c);
+    s.h = Gate<V>{s.a[o], Tanh::forward(s.c)}.forward();
   }
 
   template <class V>
   static void close_backward(const TreeUnit<V>& s, TreeUnitGradient<V>& d) {
-    const V t = tanh(s.c);
-    d.a[o] = d.dh * t * sigmoid_slope(s.a[o]);
-    d.dc = d.dh * s.a[o] * tanh_slope(t) + d.dc;
+    const Gate<V> out{s.a[o], Tanh::forward(s.c)};
+    d.a[o] = Sigmoid::backward(s.a[o], out.backward_to_gate(d.dh));
+    d.dc = Tanh::backward(out.v, out.backward_to_value(d.dh)) + d.dc;
   }
   template <class V>
   static void child_backward(const TreeUnitGradient<V>& d, V f, V c_k, V& df, V& dc_k) {
-    df = d.dc * c_k * sigmoid_slope(f);
-    dc_k = d.dc * f;
+    const Gate<V> kept{f, c_k};
+    df = Sigmoid::backward(f, kept.backward_to_gate(d.dc));
+    dc_k = kept.backward_to_value(d.dc);
   }
   template <class V>
   static void open_backward(const TreeUnit<V>& s, TreeUnitGradient<V>& d) {
-    d.a[g] = d.dc * s.a[i] * tanh_slope(s.a[g]);
-    d.a[i] = d.dc * s.a[g] * sigmoid_slope(s.a[i]);
+    const Gate<V> added{s.a[i], s.a[g]};
+    d.a[g] = Tanh::backward(s.a[g], added.backward_to_value(d.dc));
+    d.a[i] = Sigmoid::backward(s.a[i], added.backward_to_gate(d.dc));
   }
 };
 

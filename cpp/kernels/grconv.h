@@ -6,28 +6,28 @@
 namespace gru_native::GRU_NATIVE_ISA {
 
 template <class T>
-EIGEN_ALWAYS_INLINE PairGates<CellLanes<T>> load_gates(const T* a) {
+EIGEN_ALWAYS_INLINE GrConvGates<CellLanes<T>> load_gates(const T* a) {
   return {CellLanes<T>(a[0]), CellLanes<T>(a[1]), CellLanes<T>(a[2])};
 }
 template <class T>
-EIGEN_ALWAYS_INLINE void store_gates(const PairGates<CellLanes<T>>& w, T* a) {
+EIGEN_ALWAYS_INLINE void store_gates(const GrConvGates<CellLanes<T>>& w, T* a) {
   w.c.store_first(a, 1);
   w.l.store_first(a + 1, 1);
   w.r.store_first(a + 2, 1);
 }
 
 template <class Cell, class T>
-void pairs_forward(const Pairs<T>& s) {
+void grconv_forward(const GrConvStep<T>& s) {
   using V = CellLanes<T>;
   for (Index pair = s.begin; pair < s.end; ++pair) {
     const Index left = s.left[pair];
     T* const gates = at(s.a, left, s.units);
     GRU_NATIVE_COUNTING(units_at_hand = 1);
-    const PairGates<V> w = Cell::gates(load_gates(gates));
+    const GrConvGates<V> w = Cell::gates(load_gates(gates));
     store_gates(w, gates);
     for (Index unit = 0; unit < s.hidden; unit += V::size) {
       GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - unit));
-      Pair<V> p;
+      GrConvUnit<V> p;
       p.n = V::load(at(s.a, left, unit));
       p.left = V::load(at(s.below, left, unit));
       p.right = V::load(at(s.below, left + 1, unit));
@@ -40,17 +40,17 @@ void pairs_forward(const Pairs<T>& s) {
 }
 
 template <class Cell, class T>
-void pairs_backward(const PairsGradient<T>& s) {
+void grconv_backward(const GrConvBackStep<T>& s) {
   using V = CellLanes<T>;
   for (Index pair = s.begin; pair < s.end; ++pair) {
     const Index left = s.left[pair];
-    const PairGates<V> w = load_gates(at(s.a, left, s.units));
-    PairGates<V> dw{V(T(0)), V(T(0)), V(T(0))};
+    const GrConvGates<V> w = load_gates(at(s.a, left, s.units));
+    GrConvGates<V> dw{V(T(0)), V(T(0)), V(T(0))};
     for (Index unit = 0; unit < s.hidden; unit += V::size) {
       const Index units = s.hidden - unit;
       GRU_NATIVE_COUNTING(units_at_hand = min(V::size, units));
-      Pair<V> p;
-      PairGradient<V> d;
+      GrConvUnit<V> p;
+      GrConvUnitGradient<V> d;
       p.n = V::load(at(s.a, left, unit));
       p.left = V::load(at(s.below, left, unit));
       p.right = V::load(at(s.below, left + 1, unit));
@@ -60,7 +60,7 @@ void pairs_backward(const PairsGradient<T>& s) {
       d.left.store(at(s.dneighbours, left, unit));
       d.right.store(at(s.dneighbours, left, s.right_at + unit));
     }
-    const PairGates<V> sums{sum_of_lanes(dw.c), sum_of_lanes(dw.l), sum_of_lanes(dw.r)};
+    const GrConvGates<V> sums{sum_of_lanes(dw.c), sum_of_lanes(dw.l), sum_of_lanes(dw.r)};
     GRU_NATIVE_COUNTING(units_at_hand = 1);
     store_gates(Cell::gates_backward(w, sums), at(s.da, left, s.units));
   }

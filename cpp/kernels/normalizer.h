@@ -29,7 +29,7 @@ template <class T>
 Normalizer<T> normalizer(const T* a, Index n) {
   using V = CellLanes<T>;
   const V top = largest(a, n);
-  const V sum(sum_of(a, n, [&](V v) { return exp(v - top); }));
+  const V sum(sum_of(a, n, [&](V v) { return Softmax::exponential(v, top); }));
   GRU_NATIVE_COUNTING(units_at_hand = 1);
   return {first_of(top), first_of(log(sum))};
 }
@@ -45,7 +45,7 @@ void scaled_softmax(const SoftmaxRow<T>& s) {
   using V = CellLanes<T>;
   const V top(s.z.top), log_sum(s.z.log_sum), scale(s.scale), shift(s.shift);
   each_vector<T>(s.n, [&](Index i, Index count) {
-    const V p = exp(V::load_first(s.a + i, count) - top - log_sum);
+    const V p = exp(LogSoftmax::forward(LogSoftmax::below_top(V::load_first(s.a + i, count), top), log_sum));
     (scale * p - shift).store_first(s.y + i, count);
   });
 }

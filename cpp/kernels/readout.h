@@ -6,13 +6,13 @@
 namespace gru_native::GRU_NATIVE_ISA {
 
 template <class Cell, class T>
-void gated_forward(const GatedRows<T>& s) {
+void readout_forward(const ReadoutRows<T>& s) {
   using V = CellLanes<T>;
   for (Index row = s.begin; row < s.end; ++row)
     for (Index unit = 0; unit < s.outputs; unit += V::size) {
       GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.outputs - unit));
       T* const a = at(s.a, row, unit);
-      GatedValue<V> u;
+      ReadoutUnit<V> u;
       u.f = V::load(a);
       u.g = V::load(a + s.units);
       Cell::forward(u);
@@ -24,13 +24,13 @@ void gated_forward(const GatedRows<T>& s) {
 
 // p: its gradient. What a held goes over into its gradient.
 template <class Cell, class T>
-void gated_backward(const GatedRows<T>& s) {
+void readout_backward(const ReadoutRows<T>& s) {
   using V = CellLanes<T>;
   for (Index row = s.begin; row < s.end; ++row)
     for (Index unit = 0; unit < s.outputs; unit += V::size) {
       GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.outputs - unit));
       T* const a = at(s.a, row, unit);
-      GatedValue<V> u;
+      ReadoutUnit<V> u;
       u.f = V::load(a);
       u.g = V::load(a + s.units);
       u.dp = V::load(at(s.p, row, unit));

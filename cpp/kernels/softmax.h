@@ -1,8 +1,7 @@
-// Functions of a row a of n numbers:
-//   softmax      y = e / sum of e, e = exp(a - max of a)          da = y (dy - sum of y dy)
-//   log_softmax  y = a - max of a - log(sum of e)                 da = dy - exp(y) (sum of dy)
-// In place if need be. What lies past the row's end is 0 in every result.
+// Drives cells/softmax.h over a row of n numbers, in place if need be. What lies past the row's end is 0 in every
+// result.
 #pragma once
+#include "cells/softmax.h"
 #include "kernels/norm.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
@@ -41,17 +40,17 @@ void softmax_forward(const T* a, T* y, Index n) {
   using V = CellLanes<T>;
   const V top = largest(a, n);
   const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) {
-    const V e = exp(V::load(a + at) - top);
+    const V e = Softmax::exponential(V::load(a + at), top);
     e.store(y + at);
     return e;
   }));
-  store_row(y, n, [&](Index at) { return V::load(y + at) / sum; });
+  store_row(y, n, [&](Index at) { return Softmax::forward(V::load(y + at), sum); });
 }
 template <class T>
 void softmax_backward(const T* y, const T* dy, T* da, Index n) {
   using V = CellLanes<T>;
   const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) { return V::load(y + at) * V::load(dy + at); }));
-  store_row(da, n, [&](Index at) { return V::load(y + at) * (V::load(dy + at) - sum); });
+  store_row(da, n, [&](Index at) { return Softmax::backward(V::load(y + at), V::load(dy + at), sum); });
 }
 
 template <class T>
@@ -59,19 +58,19 @@ void log_softmax_forward(const T* a, T* y, Index n) {
   using V = CellLanes<T>;
   const V top = largest(a, n);
   const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) {
-    const V d = V::load(a + at) - top;
+    const V d = LogSoftmax::below_top(V::load(a + at), top);
     d.store(y + at);
     return exp(d);
   }));
   GRU_NATIVE_COUNTING(units_at_hand = 1);
   const V log_sum = log(sum);
-  store_row(y, n, [&](Index at) { return V::load(y + at) - log_sum; });
+  store_row(y, n, [&](Index at) { return LogSoftmax::forward(V::load(y + at), log_sum); });
 }
 template <class T>
 void log_softmax_backward(const T* y, const T* dy, T* da, Index n) {
   using V = CellLanes<T>;
   const V sum(sum_row<T, 1>(row_of<T>(n), [&](Index at) { return V::load(dy + at); }));
-  store_row(da, n, [&](Index at) { return V::load(dy + at) - exp(V::load(y + at)) * sum; });
+  store_row(da, n, [&](Index at) { return LogSoftmax::backward(V::load(y + at), V::load(dy + at), sum); });
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

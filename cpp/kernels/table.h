@@ -194,10 +194,10 @@ struct ActivationKernels {
 inline constexpr int activation_kinds = 4;        // in the order of Activation
 inline constexpr int dense_activation_kinds = 6;  // in that of DenseActivation, which begins alike
 
-// A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows left[p] and
-// left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
+// A level of a gated recursive convolution, for pairs [begin, end). Pair p makes row p of `above` from rows
+// left[p] and left[p] + 1 of `below`; whatever else belongs to it lies in row left[p].
 template <class T>
-struct Pairs {
+struct GrConvStep {
   Index begin, end;
   const Index* left;
   Index hidden, units;  // units: where the three gates lie, behind whole vectors of units
@@ -206,34 +206,34 @@ struct Pairs {
   Matrix<T> above;
 };
 template <class T>
-struct PairsGradient {
+struct GrConvBackStep {
   Index begin, end;
   const Index* left;
   Index hidden, units;
-  Matrix<const T> a, below, dabove;  // as pairs_forward left them
+  Matrix<const T> a, below, dabove;  // as grconv_forward left them
   Matrix<T> da;  // out: of the pre-activations
   Matrix<T> dneighbours;  // out: of both neighbours, but for the products; the right one's from right_at on
   Index right_at;
 };
 template <class T>
-struct PairKernels {
-  void (*forward)(const Pairs<T>&);
-  void (*backward)(const PairsGradient<T>&);
+struct GrConvKernels {
+  void (*forward)(const GrConvStep<T>&);
+  void (*backward)(const GrConvBackStep<T>&);
 };
 
-// Rows [begin, end) of a gated readout: a holds `outputs` values, and from `units` on, in whole vectors, their gates.
+// Rows [begin, end) of a readout: a holds `outputs` values, and from `units` on, in whole vectors, their gates.
 template <class T>
-struct GatedRows {
+struct ReadoutRows {
   Index begin, end, outputs, units;
   Matrix<T> a;  // forward: pre-activations in, activations out; backward: those in, gradients out
   Matrix<T> p;  // forward: out; backward: its gradient, in
 };
 template <class T>
-struct GatedKernels {
-  void (*forward)(const GatedRows<T>&);
-  void (*backward)(const GatedRows<T>&);
+struct ReadoutKernels {
+  void (*forward)(const ReadoutRows<T>&);
+  void (*backward)(const ReadoutRows<T>&);
 };
-inline constexpr int gated_kinds = 2;  // the value as it is, or its tanh
+inline constexpr int readout_kinds = 2;  // the value as it is, or its tanh
 
 // Tree-LSTM: the element-wise part of some nodes of one height. Children come before their parents, and row r's are
 // entries [child_begin[r], child_begin[r + 1]) of `child` and `forget_at`.
@@ -286,8 +286,8 @@ struct Kernels {
   void (*norm_rows)(const NormRows<T>&);
   void (*norm_gates)(const NormGates<T>&);
   void (*norm_backward)(const NormBack<T>&);
-  PairKernels<T> pair[activation_kinds];
-  GatedKernels<T> gated[gated_kinds];
+  GrConvKernels<T> grconv[activation_kinds];
+  ReadoutKernels<T> readout[readout_kinds];
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
   ActivationKernels<T> activation[dense_activation_kinds];

@@ -17,6 +17,7 @@ INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.MULTILINE)
 ORDER = (
     {"bindings", "files"},
     {"losses"},
+    {"losses"},
     {"engine/model"},
     {"engine/sequence", "engine/tree", "engine/graph", "engine/grconv"},
     {"engine/matrix"},

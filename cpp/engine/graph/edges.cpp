@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "engine/matrix/matrices.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {
@@ -19,22 +20,6 @@ template <class T>
 void add(const T* from, T* to, Index n) {
   GRU_NATIVE_EXECUTED(add, n);
   for (Index k = 0; k < n; ++k) to[k] += from[k];
-}
-
-// A product whose panels are rows of a matrix as they lie there.
-template <class T>
-Product<T> product_by(Matrix<const T> rows, Index depth, Index columns) {
-  const Kernels<T>& kernels = kernels_for<T>();
-  Product<T> p{};
-  p.panels = rows.base;
-  p.k_stride = rows.stride;
-  p.panel_stride = p.acc_panel_step = 4 * kernels.lanes;
-  p.panel_end = divide_up(columns, p.panel_stride);
-  p.width = 4;
-  for (int v = 0; v < 4; ++v) p.acc_vector[v] = v * kernels.lanes;
-  p.depth = depth;
-  GRU_NATIVE_COUNTING(p.needed.columns_end = columns);
-  return p;
 }
 
 }  // namespace
@@ -97,7 +82,7 @@ void EdgeLists::scatter(const Messages& shape, Matrix<const T> da, Matrix<T> dm,
 // Kind by kind. A panel is wider than `hidden`: what a kind writes past its columns, the next kind
 // writes over, so those along edges come first.
 template <class T>
-void DenseLinks<T>::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a, Share nodes) const {
+void EdgeMatrices<T>::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a, Share nodes) const {
   const Index columns = 2 * shape.types * nodes_;
   for (Index graph = nodes.begin / nodes_; graph * nodes_ < nodes.end; ++graph) {
     const Index first = graph * nodes_;
@@ -105,7 +90,6 @@ void DenseLinks<T>::gather(const Messages& shape, Matrix<const T> m, const T* st
     for (Index kind = 0; kind < 2 * shape.types; ++kind) {
       Product<T> p = product_by<T>({m.base + first * m.stride + kind * shape.hidden, m.stride}, nodes_, shape.hidden);
       p.a = {adjacency_ + begin * columns + kind * nodes_, columns, nullptr};
-      p.a_k_stride = 1;
       const Index at = kind < shape.types ? 0 : shape.against;
       p.acc = {a.base + begin * a.stride + at, a.stride, nullptr};
       if (kind == 0 || (kind == shape.types && at > 0)) p.start = {start + at, 0, nullptr};
@@ -117,8 +101,8 @@ void DenseLinks<T>::gather(const Messages& shape, Matrix<const T> m, const T* st
 }
 
 template <class T>
-void DenseLinks<T>::scatter(const Messages& shape, Matrix<const T> da, Matrix<T> dm, Share nodes,
-                            const T* zeros) const {
+void EdgeMatrices<T>::scatter(const Messages& shape, Matrix<const T> da, Matrix<T> dm, Share nodes,
+                              const T* zeros) const {
   const Index columns = 2 * shape.types * nodes_, used = 2 * shape.types * shape.hidden;
   for (Index graph = nodes.begin / nodes_; graph * nodes_ < nodes.end; ++graph) {
     const Index first = graph * nodes_;
@@ -142,7 +126,7 @@ template void EdgeLists::gather(const Messages&, Matrix<const float>, const floa
 template void EdgeLists::gather(const Messages&, Matrix<const double>, const double*, Matrix<double>, Share) const;
 template void EdgeLists::scatter(const Messages&, Matrix<const float>, Matrix<float>, Share) const;
 template void EdgeLists::scatter(const Messages&, Matrix<const double>, Matrix<double>, Share) const;
-template class DenseLinks<float>;
-template class DenseLinks<double>;
+template class EdgeMatrices<float>;
+template class EdgeMatrices<double>;
 
 }  // namespace gru_native

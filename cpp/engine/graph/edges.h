@@ -45,10 +45,10 @@ class EdgeLists {
 
 // By matrices [graph][v][kind * V + u].
 template <class T>
-class DenseLinks {
+class EdgeMatrices {
  public:
-  DenseLinks() = default;
-  DenseLinks(Index graphs, Index nodes, const T* adjacency) : graphs_(graphs), nodes_(nodes), adjacency_(adjacency) {}
+  EdgeMatrices() = default;
+  EdgeMatrices(Index graphs, Index nodes, const T* adjacency) : graphs_(graphs), nodes_(nodes), adjacency_(adjacency) {}
   Index graphs() const { return graphs_; }
 
   // As above. Rows of start, a and dm must have room for whole panels of 4 vectors past their last kind.

@@ -108,8 +108,8 @@ void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>
                                                      : EdgeLists(call.nodes, spec.num_edge_types, call.edges,
                                                                  call.source, call.target, call.type);
   const EdgeLists& edges = tape ? tape->edges : own_edges;
-  const DenseLinks<T> dense =
-      call.adjacency ? DenseLinks<T>(call.graphs, call.nodes / call.graphs, call.adjacency) : DenseLinks<T>();
+  const EdgeMatrices<T> dense =
+      call.adjacency ? EdgeMatrices<T>(call.graphs, call.nodes / call.graphs, call.adjacency) : EdgeMatrices<T>();
   const auto packed = tape ? tape->packed : store.packed();
   const Timeline own_time(spec.num_steps, call.nodes, nullptr);
   const Timeline& time = tape ? tape->time : own_time;
@@ -182,7 +182,7 @@ std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const Graph
     const Index numbers = call.nodes * spec.kinds() * (call.nodes / call.graphs);
     T* const copy = tape->arena->template take<T>(numbers);
     std::copy_n(call.adjacency, numbers, copy);
-    tape->dense = DenseLinks<T>(call.graphs, call.nodes / call.graphs, copy);
+    tape->dense = EdgeMatrices<T>(call.graphs, call.nodes / call.graphs, copy);
   } else {
     tape->edges = EdgeLists(call.nodes, spec.num_edge_types, call.edges, call.source, call.target, call.type);
   }
@@ -217,7 +217,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
   const Index widest = std::max<Index>(spec.inputs(), hidden);
   for (int i = 0; i < team.size(); ++i)
     scratch.push_back(arena.take<T>(std::max(back.gradient_scratch(widest, team.size()),
-                                             outer_scratch<T>(largest_share(columns, team.size()), widest))));
+                                             weight_gradients_scratch<T>(columns, widest, team.size()))));
   const Messages shape = shape_of(spec);
 
   team.run([&](int rank) {
@@ -249,15 +249,12 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     back.weight_gradients(tape.a, spec.inputs(),
                           {gradient(at.ih), gradient(at.hh), gradient(at.bias_ih), gradient(at.bias_hh)}, scratch[rank],
                           rank, crew.size());
-    const auto same = [](Index column) { return column; };
     T* const dbias = gradient(impl_->bias);
     const bool on_edges = spec.bias == MessageBias::edge;
-    outer(Outer<T>{time.rows, read_only(dm), read_only(tape.direction.h_prev), hidden, gradient(impl_->edge),
-                   on_edges ? dbias : nullptr},
-          share_of(columns, outer_granule, rank, crew.size()), scratch[rank], same);
-    if (!on_edges && dbias)
-      outer(Outer<T>{time.rows, read_only(da), {}, 0, nullptr, dbias},
-            share_of(spec.inputs(), outer_granule, rank, crew.size()), scratch[rank], same);
+    const auto sum = [&](const WeightGradients<T>& g) { sum_weight_gradients(g, scratch[rank], rank, crew.size()); };
+    sum({time.rows, read_only(dm), columns, rows_from(tape.direction.h_prev, 0), hidden, gradient(impl_->edge),
+         on_edges ? dbias : nullptr});
+    if (!on_edges && dbias) sum({time.rows, read_only(da), spec.inputs(), {}, 0, nullptr, dbias});
   });
 }
 

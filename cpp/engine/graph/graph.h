@@ -36,7 +36,7 @@ struct GraphTape<T>::Impl : TapeOf<PackedGraph<T>> {
   Index annotation_size = 0;
   Timeline time;                  // num_steps steps of `nodes` rows
   EdgeLists edges;
-  DenseLinks<T> dense;            // if it has graphs
+  EdgeMatrices<T> dense;            // if it has graphs
   Matrix<T> a{};                  // [step * nodes][inputs]
   DirectionTape<T> direction;
 };

@@ -16,7 +16,7 @@ namespace gru_native {
 namespace {
 
 template <class T>
-const ActivationKernels<T>& outer_tanh() {
+const ActivationKernels<T>& tanh_kernels() {
   return kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
 }
 
@@ -49,7 +49,7 @@ struct GraphReadout<T>::Impl {
   WeightStore<T, PackedReadout<T>> store;
   int f, g, bias_f, bias_g;
 
-  const GatedKernels<T>& kernels() const { return kernels_for<T>().gated[static_cast<int>(spec.kind)]; }
+  const ReadoutKernels<T>& kernels() const { return kernels_for<T>().readout[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
 };
@@ -149,7 +149,7 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
     for (Index g = 0; g < call.graphs; ++g) {
       T* const sum = from_row(sums, g).base;
       if (units.begin < units.end)
-        outer_tanh<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
+        tanh_kernels<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
     }
   });
@@ -178,7 +178,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   Crew crew(team.size());
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)
-    scratch.push_back(arena.take<T>(outer_scratch<T>(largest_share(outputs, team.size()), r.columns())));
+    scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, r.columns(), team.size())));
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
@@ -186,7 +186,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       T* const to = from_row(dp, v).base;
       const Index from = r.sums() ? tape.graph_of(v) : v;
       std::copy_n(call.dy + from * outputs, outputs, to);
-      if (r.sums()) outer_tanh<T>().backward(from_row(tape.y, from).base, to, to, outputs);
+      if (r.sums()) tanh_kernels<T>().backward(from_row(tape.y, from).base, to, to, outputs);
       std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
     r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
@@ -198,9 +198,15 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
     crew.barrier(rank);
     if (call.dweights.empty()) return;
     const auto sums = [&](Index first, int weight, int bias) {
-      const Outer<T> o{tape.nodes,  {da.base + first, da.stride},       {tape.z.base, tape.z.stride},
-                       r.columns(), gradient_of(call.dweights, weight), gradient_of(call.dweights, bias)};
-      outer(o, share_of(outputs, outer_granule, rank, crew.size()), scratch[rank], [](Index column) { return column; });
+      const Matrix<const T> d{da.base + first, da.stride};
+      const WeightGradients<T> g{tape.nodes,
+                                 d,
+                                 outputs,
+                                 rows_from(tape.z, 0),
+                                 r.columns(),
+                                 gradient_of(call.dweights, weight),
+                                 gradient_of(call.dweights, bias)};
+      sum_weight_gradients(g, scratch[rank], rank, crew.size());
     };
     sums(0, r.f, r.bias_f);
     sums(packed.units, r.g, r.bias_g);

@@ -1,7 +1,6 @@
 #include "engine/grconv/grconv.h"
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include "engine/matrix/matrices.h"
@@ -10,6 +9,7 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
+#include "spec/limits.h"
 
 namespace gru_native {
 namespace {
@@ -19,39 +19,15 @@ constexpr Index gate_count = 3;
 template <class T>
 void check_call(std::int64_t hidden, const GrConvCall<T>& call) {
   const double levels = static_cast<double>(call.seq_len), batch = static_cast<double>(call.batch);
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   if (call.seq_len < 1 || call.batch < 1)
     throw std::invalid_argument("x has " + std::to_string(call.seq_len) + " steps of " + std::to_string(call.batch) +
                                 " sequences; expected at least one step and one sequence");
-  if (levels * levels * batch * static_cast<double>(3 * hidden + 1024) > most)
+  if (levels * levels * batch * static_cast<double>(3 * hidden + 1024) > most_elements)
     throw std::invalid_argument("x has " + std::to_string(call.seq_len) +
                                 " steps: its pyramid would be larger than memory can be; expected shorter sequences");
 }
 
 }  // namespace
-
-Pyramid::Pyramid(Index seq_len, Index batch, const std::int64_t* lengths)
-    : seq_len(seq_len), batch(batch), length(static_cast<std::size_t>(batch), seq_len) {
-  if (lengths) std::copy_n(lengths, batch, length.begin());
-  levels = *std::max_element(length.begin(), length.end());
-  first.assign(static_cast<std::size_t>(levels + 1), 0);
-  left.resize(static_cast<std::size_t>(levels));
-  for (Index level = 0; level < levels; ++level) {
-    Index below = 0, rows = 0;
-    for (const Index n : length) {
-      if (level > 0)
-        for (Index j = 0; j < n - level; ++j) left[level].push_back(below + j);
-      below += std::max<Index>(0, n - level + 1);
-      rows += std::max<Index>(0, n - level);
-    }
-    first[level + 1] = first[level] + rows;
-  }
-#if defined(GRU_NATIVE_COUNT)
-  begins_pair.assign(static_cast<std::size_t>(first[levels]), 0);
-  for (Index level = 1; level < levels; ++level)
-    for (const Index row : left[level]) begins_pair[first[level - 1] + row] = 1;
-#endif
-}
 
 template <class T>
 GatedRecursiveConv<T>::Impl::Impl(const GrConvSpec& s) : spec(s) {
@@ -66,16 +42,16 @@ GatedRecursiveConv<T>::Impl::Impl(const GrConvSpec& s) : spec(s) {
 }
 
 template <class T>
-const PairKernels<T>& GatedRecursiveConv<T>::Impl::kernels() const {
-  return kernels_for<T>().pair[static_cast<int>(spec.activation)];
+const GrConvKernels<T>& GatedRecursiveConv<T>::Impl::kernels() const {
+  return kernels_for<T>().grconv[static_cast<int>(spec.activation)];
 }
 
 template <class T>
-int GatedRecursiveConv<T>::Impl::threads(const Pyramid& pyramid) const {
-  if (pyramid.levels == 0) return 1;
+int GatedRecursiveConv<T>::Impl::threads(const GrConvLevels& levels) const {
+  if (levels.count == 0) return 1;
   const double pair = 2 * double(spec.hidden_size) * double(spec.hidden_size);
-  const double macs = double(pyramid.first.back()) * pair;
-  return useful_threads(macs, macs / double(pyramid.levels));
+  const double macs = double(levels.first.back()) * pair;
+  return useful_threads(macs, macs / double(levels.count));
 }
 
 template <class T>
@@ -131,25 +107,25 @@ void GatedRecursiveConv<T>::commit() {
 }
 
 template <class T>
-void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyramid& pyramid,
+void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const GrConvLevels& levels,
                                           const PackedGrConv<T>& packed, ImplOf<GrConvTape<T>>* tape) const {
   const auto lease = store.lease();
   Arena& scratch = *lease;
-  const Index hidden = spec.hidden_size, levels = pyramid.levels;
-  const Index rows = levels == 0 ? 0 : pyramid.rows(0), all = pyramid.first[levels];
-  // Of all levels for a tape, else of two in turn and of one. One more row: the last row of a level is no pair, but
-  // rows that no pair needs are computed all the same, where they lie between others.
+  const Index hidden = spec.hidden_size;
+  const Index rows = levels.count == 0 ? 0 : levels.rows(0), all = levels.first[levels.count];
+  // Of all levels for a tape, else of two in turn and of one. One more row: the last row of a level is no pair,
+  // but rows that no pair needs are computed all the same, where they lie between others.
   const Index h_stride = packed.right_at, a_stride = panel_stride<T>(packed.units + gate_count);
   Arena& kept = tape ? *tape->arena : scratch;
   const Matrix<T> h{kept.take_zeroed<T>(((tape ? all : 2 * rows) + 1) * h_stride), h_stride};
   const Matrix<T> a{kept.take<T>((tape ? all : rows) * a_stride), a_stride};
   if (tape) tape->h = h, tape->a = a;
-  const auto h_of = [&](Index level) { return from_row(h, tape ? pyramid.first[level] : level % 2 * rows); };
-  const auto a_of = [&](Index level) { return from_row(a, tape ? pyramid.first[level] : 0); };
+  const auto h_of = [&](Index level) { return from_row(h, tape ? levels.first[level] : level % 2 * rows); };
+  const auto a_of = [&](Index level) { return from_row(a, tape ? levels.first[level] : 0); };
 
   Index* const offset = scratch.take<Index>(rows);
-  pyramid.each(0, [&](Index b, Index row) {
-    for (Index t = 0; t < pyramid.length[b]; ++t) offset[row + t] = t * call.x.step_stride + b * call.x.batch_stride;
+  levels.each(0, [&](Index b, Index row) {
+    for (Index t = 0; t < levels.length[b]; ++t) offset[row + t] = t * call.x.step_stride + b * call.x.batch_stride;
   });
   Rows<const T> x{call.x.data, 0, offset};
   if (tape) {
@@ -158,16 +134,16 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
     x = {tape->x.base, tape->x.stride, nullptr};
   }
   const T* const zeros = scratch.take_zeroed<T>(h_stride);
-  for (Index level = 1; level < pyramid.seq_len && !call.gates.empty(); ++level)
-    std::fill_n(call.gates[level - 1], (pyramid.seq_len - level) * pyramid.batch * gate_count, T(0));
-  std::fill_n(call.y, pyramid.batch * hidden, T(0));
+  for (Index level = 1; level < levels.seq_len && !call.gates.empty(); ++level)
+    std::fill_n(call.gates[level - 1], (levels.seq_len - level) * levels.batch * gate_count, T(0));
+  std::fill_n(call.y, levels.batch * hidden, T(0));
 
-  TeamLease team(threads(pyramid));
+  TeamLease team(threads(levels));
   Crew crew(team.size());
   team.run([&](int rank) {
     const FlushDenormals flush;
-    for (Index level = 0; level < levels; ++level) {
-      const Share mine = share_of(pyramid.rows(level), whole_tiles, rank, crew.size());
+    for (Index level = 0; level < levels.count; ++level) {
+      const Share mine = share_of(levels.rows(level), whole_tiles, rank, crew.size());
       if (level == 0) {
         multiply(packed.input, x, {zeros, 0, nullptr}, h_of(0), mine);
         for (Index row = mine.begin; row < mine.end; ++row) {  // NaN * 0 may stand in the padding, which is summed over
@@ -175,23 +151,23 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const Pyram
           std::fill(at + hidden, at + h_stride, T(0));
         }
       } else if (mine.begin < mine.end) {
-        const std::vector<Index>& left = pyramid.left[level];
+        const std::vector<Index>& left = levels.left[level];
         const Matrix<T> below = h_of(level - 1);
         Product<T> p = product_of_rows(packed.pair, rows_from(below, 0), {packed.start.data(), 0, nullptr},
                                        a_of(level - 1), {left[mine.begin], left[mine.end - 1] + 1});
-        GRU_NATIVE_COUNTING(p.needed.rows = pyramid.begins_pair.data() + pyramid.first[level - 1]);
+        GRU_NATIVE_COUNTING(p.needed.rows = levels.begins_pair.data() + levels.first[level - 1]);
         kernels_for<T>().product(p);
         kernels().forward(
             {mine.begin, mine.end, left.data(), hidden, packed.units, a_of(level - 1), read_only(below), h_of(level)});
       }
       crew.barrier(rank);
       if (rank == 0)  // nobody writes to this level or its gates before the next barrier
-        pyramid.each(level, [&](Index b, Index row) {
-          const Index positions = pyramid.length[b] - level;
+        levels.each(level, [&](Index b, Index row) {
+          const Index positions = levels.length[b] - level;
           if (positions == 1) std::copy_n(from_row(h_of(level), row).base, hidden, call.y + b * hidden);
           for (Index j = 0; level > 0 && !call.gates.empty() && j < positions; ++j)
-            std::copy_n(from_row(a_of(level - 1), pyramid.left[level][row + j]).base + packed.units, gate_count,
-                        call.gates[level - 1] + (j * pyramid.batch + b) * gate_count);
+            std::copy_n(from_row(a_of(level - 1), levels.left[level][row + j]).base + packed.units, gate_count,
+                        call.gates[level - 1] + (j * levels.batch + b) * gate_count);
         });
       if (!call.gates.empty()) crew.barrier(rank);  // without a tape the next level's gates take this one's place
     }
@@ -202,18 +178,18 @@ template <class T>
 void GatedRecursiveConv<T>::forward(const GrConvCall<T>& call) const {
   check_call(impl_->spec.hidden_size, call);
   const auto packed = impl_->store.packed();
-  impl_->forward(call, Pyramid(call.seq_len, call.batch, call.lengths), *packed, nullptr);
+  impl_->forward(call, GrConvLevels(call.seq_len, call.batch, call.lengths), *packed, nullptr);
 }
 
 template <class T>
 std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(const GrConvCall<T>& call) const {
   check_call(impl_->spec.hidden_size, call);
   auto tape = std::make_unique<ImplOf<GrConvTape<T>>>(impl_->store.begin_tape(),
-                                                      Pyramid(call.seq_len, call.batch, call.lengths));
+                                                      GrConvLevels(call.seq_len, call.batch, call.lengths));
   const Index stride = padded_stride(impl_->spec.input_size, sizeof(T));
-  const Index rows = tape->pyramid.levels == 0 ? 0 : tape->pyramid.rows(0);
+  const Index rows = tape->levels.count == 0 ? 0 : tape->levels.rows(0);
   tape->x = {tape->arena->template take<T>(rows * stride), stride};
-  impl_->forward(call, tape->pyramid, *tape->packed, tape.get());
+  impl_->forward(call, tape->levels, *tape->packed, tape.get());
   return make_handle<GrConvTape<T>>(std::move(tape));
 }
 
@@ -227,36 +203,36 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   check(tape_);
   const Impl& l = *impl_;
   const auto& tape = impl_of(tape_);
-  const Pyramid& pyramid = tape.pyramid;
+  const GrConvLevels& levels = tape.levels;
   const PackedGrConv<T>& packed = *tape.packed;
   const auto lease = l.store.lease();
   Arena& arena = *lease;
-  const Index hidden = l.spec.hidden_size, input = l.spec.input_size, levels = pyramid.levels;
-  const Index rows = levels == 0 ? 0 : pyramid.rows(0), all = pyramid.first[levels];
-  const Index pairs = levels == 0 ? 0 : pyramid.first[levels - 1];  // rows that may be a left neighbour
+  const Index hidden = l.spec.hidden_size, input = l.spec.input_size;
+  const Index rows = levels.count == 0 ? 0 : levels.rows(0), all = levels.first[levels.count];
+  const Index pairs = levels.count == 0 ? 0 : levels.first[levels.count - 1];  // rows that may be a left neighbour
   const Matrix<T> dh = take_zeroed_matrix<T>(arena, all, hidden);  // right_at is its stride, too
   const Matrix<T> da = take_zeroed_matrix<T>(arena, pairs, packed.units + gate_count);  // rows that are no pair stay 0
   const Matrix<T> dneighbours = take_zeroed_matrix<T>(arena, rows, packed.right_at + hidden);
   const Matrix<T> dx = take_matrix<T>(arena, rows, input);
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, input).base;
-  for (Index level = 0; level < levels; ++level)
-    pyramid.each(level, [&](Index b, Index row) {
-      if (pyramid.length[b] == level + 1)
-        std::copy_n(call.dy + b * hidden, hidden, from_row(dh, pyramid.first[level] + row).base);
+  for (Index level = 0; level < levels.count; ++level)
+    levels.each(level, [&](Index b, Index row) {
+      if (levels.length[b] == level + 1)
+        std::copy_n(call.dy + b * hidden, hidden, from_row(dh, levels.first[level] + row).base);
     });
 
-  TeamLease team(l.threads(pyramid));
+  TeamLease team(l.threads(levels));
   Crew crew(team.size());
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)
     scratch.push_back(
-        arena.take<T>(outer_scratch<T>(largest_share(hidden, team.size()) + gate_count, std::max(hidden, input))));
+        arena.take<T>(weight_gradients_scratch<T>(hidden + gate_count, std::max(hidden, input), team.size())));
 
   // What both neighbours' pairs give to a row: of the pair that it begins, then of the one that it ends.
   const auto gather = [&](Index level, Share mine) {
-    const std::vector<Index>& left = pyramid.left[level];
-    const Index count = pyramid.rows(level);
-    const Matrix<T> to = from_row(dh, pyramid.first[level - 1]);
+    const std::vector<Index>& left = levels.left[level];
+    const Index count = levels.rows(level);
+    const Matrix<T> to = from_row(dh, levels.first[level - 1]);
     for (Index pair = mine.begin; pair < mine.end; ++pair) {
       const Index row = left[pair];
       const T* const here = dneighbours.base + row * dneighbours.stride;
@@ -270,18 +246,18 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
 
   team.run([&](int rank) {
     const FlushDenormals flush;
-    for (Index level = levels - 1; level > 0; --level) {
-      const Share mine = share_of(pyramid.rows(level), whole_tiles, rank, crew.size());
-      const std::vector<Index>& left = pyramid.left[level];
-      const Index below = pyramid.first[level - 1];
+    for (Index level = levels.count - 1; level > 0; --level) {
+      const Share mine = share_of(levels.rows(level), whole_tiles, rank, crew.size());
+      const std::vector<Index>& left = levels.left[level];
+      const Index below = levels.first[level - 1];
       if (mine.begin < mine.end) {
         l.kernels().backward({mine.begin, mine.end, left.data(), hidden, packed.units,
                               read_only(from_row(tape.a, below)), read_only(from_row(tape.h, below)),
-                              read_only(from_row(dh, pyramid.first[level])), from_row(da, below), dneighbours,
+                              read_only(from_row(dh, levels.first[level])), from_row(da, below), dneighbours,
                               packed.right_at});
         Product<T> p = product_of_rows(packed.pair_transposed, rows_from(da, below), rows_from(dneighbours, 0),
                                        dneighbours, {left[mine.begin], left[mine.end - 1] + 1});
-        GRU_NATIVE_COUNTING(p.needed.rows = pyramid.begins_pair.data() + below);
+        GRU_NATIVE_COUNTING(p.needed.rows = levels.begins_pair.data() + below);
         kernels_for<T>().product(p);
       }
       crew.barrier(rank);
@@ -292,28 +268,26 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
              share_of(rows, whole_tiles, rank, crew.size()));
     if (call.dweights.empty()) return;
 
-    const auto sums = [&](Matrix<const T> d, Index columns, Index count, Matrix<T> x, Index x_columns, T* dw, T* db,
-                          const auto& row_of) {
-      Outer<T> o{count, d, read_only(x), x_columns, dw, db};
-      GRU_NATIVE_COUNTING(if (d.base != dh.base) o.needed = pyramid.begins_pair.data(), o.needed_row = 1);
-      outer(o, share_of(columns, outer_granule, rank, crew.size()), scratch[rank], row_of);
-    };
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
-    const auto same = [](Index column) { return column; };
-    sums(read_only(dh), hidden, rows, tape.x, input, gradient(l.ih), nullptr, same);
+    const auto sum = [&](WeightGradients<T> g) {
+      GRU_NATIVE_COUNTING(if (g.d.base != dh.base) g.needed = levels.begins_pair.data(), g.needed_row = 1);
+      sum_weight_gradients(g, scratch[rank], rank, crew.size());
+    };
+    sum({rows, read_only(dh), hidden, rows_from(tape.x, 0), input, gradient(l.ih), nullptr});
     const Matrix<const T> d = read_only(da), gates{da.base + packed.units, da.stride};
-    sums(d, hidden, pairs, tape.h, hidden, gradient(l.left), gradient(l.bias), same);
-    sums(d, hidden, pairs, from_row(tape.h, 1), hidden, gradient(l.right), nullptr, same);
-    sums(gates, gate_count, pairs, tape.h, hidden, gradient(l.gate_left), gradient(l.gate_bias), same);
-    sums(gates, gate_count, pairs, from_row(tape.h, 1), hidden, gradient(l.gate_right), nullptr, same);
+    const Rows<const T> left = rows_from(tape.h, 0), right = rows_from(tape.h, 1);
+    sum({pairs, d, hidden, left, hidden, gradient(l.left), gradient(l.bias)});
+    sum({pairs, d, hidden, right, hidden, gradient(l.right), nullptr});
+    sum({pairs, gates, gate_count, left, hidden, gradient(l.gate_left), gradient(l.gate_bias)});
+    sum({pairs, gates, gate_count, right, hidden, gradient(l.gate_right), nullptr});
   });
 
   if (!call.dx.data) return;
-  for (Index b = 0; b < pyramid.batch; ++b)
-    for (Index t = pyramid.length[b]; t < pyramid.seq_len; ++t)
+  for (Index b = 0; b < levels.batch; ++b)
+    for (Index t = levels.length[b]; t < levels.seq_len; ++t)
       std::fill_n(call.dx.data + t * call.dx.step_stride + b * call.dx.batch_stride, input, T(0));
-  pyramid.each(0, [&](Index b, Index row) {
-    for (Index t = 0; t < pyramid.length[b]; ++t)
+  levels.each(0, [&](Index b, Index row) {
+    for (Index t = 0; t < levels.length[b]; ++t)
       std::copy_n(from_row(dx, row + t).base, input, call.dx.data + t * call.dx.step_stride + b * call.dx.batch_stride);
   });
 }
@@ -328,11 +302,11 @@ template <class T>
 GrConvTape<T>& GrConvTape<T>::operator=(GrConvTape&&) noexcept = default;
 template <class T>
 std::int64_t GrConvTape<T>::seq_len() const {
-  return impl_->pyramid.seq_len;
+  return impl_->levels.seq_len;
 }
 template <class T>
 std::int64_t GrConvTape<T>::batch() const {
-  return impl_->pyramid.batch;
+  return impl_->levels.batch;
 }
 
 template class GatedRecursiveConv<float>;

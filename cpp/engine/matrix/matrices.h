@@ -78,4 +78,21 @@ void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Ma
   kernels_for<T>().product(product_of_rows(w, a, start, acc, rows));
 }
 
+// A product whose panels are `depth` rows of a matrix as they lie there, `columns` wide. They are read in whole panels.
+template <class T>
+Product<T> product_by(Matrix<const T> rows, Index depth, Index columns) {
+  const Index lanes = kernels_for<T>().lanes;
+  Product<T> p{};
+  p.panels = rows.base;
+  p.k_stride = rows.stride;
+  p.panel_stride = p.acc_panel_step = panel_columns<T>();
+  p.panel_end = divide_up(columns, p.panel_stride);
+  p.width = 4;
+  p.depth = depth;
+  p.a_k_stride = 1;
+  for (int v = 0; v < p.width; ++v) p.acc_vector[v] = v * lanes;
+  GRU_NATIVE_COUNTING(p.needed.columns_end = columns);
+  return p;
+}
+
 }  // namespace gru_native

@@ -1,4 +1,4 @@
-// Gradients of weights: sums of outer products over many rows.
+// Gradients of weights and biases: sums over many rows of outer products, gradients of outputs by inputs.
 #pragma once
 #include <algorithm>
 
@@ -7,10 +7,11 @@
 namespace gru_native {
 
 template <class T>
-struct Outer {
+struct WeightGradients {
   Index rows;         // that are summed over
-  Matrix<const T> d;  // gradients of outputs
-  Matrix<const T> x;  // inputs, `columns` wide
+  Matrix<const T> d;  // gradients of outputs, `outputs` wide
+  Index outputs;
+  Rows<const T> x;    // inputs, `columns` wide
   Index columns;
   T* dw;              // [row][columns], written; null: not wanted
   T* db;              // [row], written; null: not wanted
@@ -20,25 +21,21 @@ struct Outer {
 #endif
 };
 
-inline constexpr Index outer_granule = 48;  // of shares of d's columns: whole tiles of any instruction set
-
-// The most columns of d that share_of gives to one member.
-inline Index largest_share(Index columns, int members) {
-  return std::min(columns, columns / members + 2 * outer_granule);
-}
-// Elements that one thread needs for `share` columns of d and `columns` of x.
+// Elements that each member needs for the sums of so many outputs and columns.
 template <class T>
-Index outer_scratch(Index share, Index columns);
+Index weight_gradients_scratch(Index outputs, Index columns, int members);
+
+inline constexpr Index outputs_at_once = 48;  // of d, a slice: whole tiles of any instruction set
 
 // The sums of one thread, made from blocks of rows that fit its cache: rows outermost, then slices of d's columns.
 template <class T>
-class OuterSums {
+class WeightGradientSums {
  public:
-  OuterSums(const Outer<T>& o, Share share, T* scratch);
+  WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch);
   Index blocks() const;
-  void load(Index block);                  // packs its rows of x
-  void add(Index begin, Index end);        // adds them for columns [begin, end) of d, one slice
-  T* dw(Index column) const;               // row `column` of d^T x
+  void load(Index block);  // packs its rows of x
+  void add(Index begin, Index end);  // adds them for columns [begin, end) of d, one slice
+  T* dw(Index column) const;  // row `column` of d^T x
   T* db(Index column) const;
 #if defined(GRU_NATIVE_COUNT)
   template <class RowOf>
@@ -48,37 +45,42 @@ class OuterSums {
 #endif
 
  private:
-  const Outer<T>& o_;
+  const WeightGradients<T>& g_;
   const Share share_;
   Product<T> product_{};
   Matrix<T> sums_;
   T *zeros_, *x_panels_, *d_slice_, *d_sums_;
   Index row_ = 0;
-  GRU_NATIVE_COUNTING(unsigned char needed_[outer_granule];)  // columns of the slice that are no padding
+  GRU_NATIVE_COUNTING(unsigned char needed_[outputs_at_once];)  // columns of the slice that are no padding
 };
 
-// dw = d^T x and db = sum of d, for a share of d's columns: every sum is made by one thread, over rows 0, 1, .., never
-// in parts that are added up, so no bit depends on the number of threads. row_of: d's column -> row of dw, or -1
-// (padding).
+// dw = d^T x and db = sum of d, for a member's share of the outputs: every sum is made by one thread, over rows 0, 1,
+// .., never in parts that are added up, so no bit depends on the number of threads. row_of: d's column -> row of dw, or
+// -1 (padding).
 template <class T, class RowOf>
-void outer(const Outer<T>& o, Share share, T* scratch, const RowOf& row_of) {
+void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members, const RowOf& row_of) {
+  const Share share = share_of(g.outputs, outputs_at_once, member, members);
   if (share.begin >= share.end) return;
-  OuterSums<T> sums(o, share, scratch);
+  WeightGradientSums<T> sums(g, share, scratch);
   for (Index block = 0; block < sums.blocks(); ++block) {
     sums.load(block);
-    for (Index begin = share.begin; begin < share.end; begin += outer_granule) {
-      const Index end = std::min(begin + outer_granule, share.end);
+    for (Index begin = share.begin; begin < share.end; begin += outputs_at_once) {
+      const Index end = std::min(begin + outputs_at_once, share.end);
       GRU_NATIVE_COUNTING(sums.needs(begin, end, row_of));
       sums.add(begin, end);
       if (block + 1 < sums.blocks()) continue;
       for (Index column = begin; column < end; ++column) {
         const Index to = row_of(column);
         if (to < 0) continue;
-        if (o.dw) std::copy_n(sums.dw(column), o.columns, o.dw + to * o.columns);
-        if (o.db) o.db[to] = *sums.db(column);
+        if (g.dw) std::copy_n(sums.dw(column), g.columns, g.dw + to * g.columns);
+        if (g.db) g.db[to] = *sums.db(column);
       }
     }
   }
+}
+template <class T>
+void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members) {
+  sum_weight_gradients(g, scratch, member, members, [](Index column) { return column; });
 }
 
 }  // namespace gru_native

@@ -47,14 +47,14 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
   const Index inputs = w.spec.input_size, outputs = w.spec.output_size;
   const PackedMatrix<T>* const back = gradients.dx.data ? &w.transposed() : nullptr;
   const auto matrix = [&](Index rows, Index columns) { return take_zeroed_matrix<T>(arena, rows, columns); };
-  const Matrix<T> x = matrix(time.rows, inputs), dx = matrix(time.rows, inputs);
+  const Matrix<T> dx = matrix(time.rows, inputs);
   const Matrix<T> y = matrix(time.rows, outputs), d = matrix(time.rows, outputs);
   const T* const zeros = matrix(1, inputs).base;
+  const Rows<const T> x = user_rows(call.x, time, arena);
   TeamLease team(useful_threads(w.spec, time.rows));
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
-    scratch.push_back(arena.take<T>(outer_scratch<T>(largest_share(outputs, team.size()), inputs)));
-  gather(call.x, inputs, time, x);
+    scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));
   gather<T>({call.y.data, call.y.step_stride, call.y.batch_stride}, outputs, time, y);
   gather(gradients.dy, outputs, time, d);
 
@@ -65,9 +65,8 @@ void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const Den
     activate_backward(w.spec.activation, y, d, outputs, rows);  // of W x + b; its padding is 0
     if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
     all.barrier(rank);  // the sums below run over all rows
-    const Outer<T> o{time.rows, {d.base, d.stride}, {x.base, x.stride}, inputs, gradients.dweight, gradients.dbias};
-    outer(o, share_of(outputs, outer_granule, rank, team.size()), scratch[static_cast<std::size_t>(rank)],
-          [](Index column) { return column; });
+    const WeightGradients<T> sums{time.rows, read_only(d), outputs, x, inputs, gradients.dweight, gradients.dbias};
+    sum_weight_gradients(sums, scratch[static_cast<std::size_t>(rank)], rank, team.size());
   });
   if (gradients.dx.data) scatter<T>({dx.base, dx.stride}, inputs, time, gradients.dx);
 }

@@ -230,8 +230,8 @@ template <class T>
 void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db,
                                           T* scratch, int member, int members) const {
   const Index d_columns = blocks_ * slots.count * lanes_;
-  const Outer<T> o{time_.rows, read_only(d), read_only(x), columns, dw, db};
-  outer(o, share_of(d_columns, outer_granule, member, members), scratch, [&](Index column) -> Index {
+  const WeightGradients<T> g{time_.rows, read_only(d), d_columns, rows_from(x, 0), columns, dw, db};
+  sum_weight_gradients(g, scratch, member, members, [&](Index column) -> Index {
     const Index vector = column / lanes_, unit = vector / slots.count * lanes_ + column % lanes_;
     if (unit >= spec_.hidden_size) return -1;
     return cell_.torch_gate[slots.first + vector % slots.count] * spec_.hidden_size + unit;
@@ -241,8 +241,9 @@ void DirectionBackward<T>::gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x,
 template <class T>
 Index DirectionBackward<T>::gradient_scratch(Index columns, int members) const {
   const Index gates = blocks_ * std::max(cell_.input.count, cell_.recurrent.count) * lanes_;
-  return outer_scratch<T>(largest_share(std::max(gates, outputs_), members),
-                          std::max({columns, outputs_, Index(spec_.hidden_size), Index(spec_.recurrent_gates())}));
+  return weight_gradients_scratch<T>(
+      std::max(gates, outputs_),
+      std::max({columns, outputs_, Index(spec_.hidden_size), Index(spec_.recurrent_gates())}), members);
 }
 
 template <class T>
@@ -260,9 +261,14 @@ void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const Di
   if (cell_.candidate.count > 0)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
   if (g.rr) {
-    const Outer<T> o{
-        time_.rows, read_only(dgates_r_), read_only(tape_.gates_prev), Index(spec_.recurrent_gates()), g.rr, nullptr};
-    outer(o, share_of(blocks_ * 3 * lanes_, outer_granule, member, members), scratch, [&](Index column) -> Index {
+    const WeightGradients<T> rr{time_.rows,
+                                read_only(dgates_r_),
+                                blocks_ * 3 * lanes_,
+                                rows_from(tape_.gates_prev, 0),
+                                Index(spec_.recurrent_gates()),
+                                g.rr,
+                                nullptr};
+    sum_weight_gradients(rr, scratch, member, members, [&](Index column) -> Index {
       const Index vector = column / lanes_, unit = vector / 3 * lanes_ + column % lanes_;
       return unit < spec_.hidden_size ? vector % 3 * spec_.hidden_size + unit : -1;
     });
@@ -273,8 +279,8 @@ void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const Di
         g.peephole[gate][unit] = dpeephole_[((unit / lanes_) * 3 + gate) * lanes_ + unit % lanes_];
   const auto projection = [&](Index begin, Index end, T* dw) {
     const Matrix<const T> dr{dr_.base + begin, dr_.stride};
-    const Outer<T> o{time_.rows, dr, read_only(tape_.u), spec_.hidden_size, dw, nullptr};
-    outer(o, share_of(end - begin, outer_granule, member, members), scratch, [](Index column) { return column; });
+    const WeightGradients<T> r{time_.rows, dr, end - begin, rows_from(tape_.u, 0), spec_.hidden_size, dw, nullptr};
+    sum_weight_gradients(r, scratch, member, members);
   };
   if (g.hr) projection(0, state_, g.hr);
   if (g.hp) projection(state_, outputs_, g.hp);

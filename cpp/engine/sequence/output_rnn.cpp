@@ -222,7 +222,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
     scratch.push_back(arena->template take<T>(
-        outer_scratch<T>(largest_share(std::max(hidden, outputs), team.size()), std::max({inputs, hidden, outputs}))));
+        weight_gradients_scratch<T>(std::max(hidden, outputs), std::max({inputs, hidden, outputs}), team.size())));
 
   if (call.dy.data) gather(call.dy, outputs, time, d.y);
   if (call.dfinal && !tape.forced)
@@ -254,9 +254,9 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
       multiply(w.ih_transposed, rows_from(d.h, 0), none, d.x, share_of(time.rows, whole_tiles, rank, crew.size()));
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const auto sums = [&](Matrix<T> from, Index columns, Matrix<T> x, Index x_columns, int weight, int bias) {
-      const Outer<T> o{time.rows, read_only(from), read_only(x), x_columns, gradient(weight), gradient(bias)};
-      outer(o, share_of(columns, outer_granule, rank, crew.size()), scratch[static_cast<std::size_t>(rank)],
-            [](Index column) { return column; });
+      const WeightGradients<T> g{time.rows, read_only(from),  columns,       rows_from(x, 0),
+                                 x_columns, gradient(weight), gradient(bias)};
+      sum_weight_gradients(g, scratch[static_cast<std::size_t>(rank)], rank, crew.size());
     };
     if (call.dweights.empty()) return;
     sums(d.h, hidden, v.x, inputs, l.ih, l.bias_h);

@@ -39,7 +39,8 @@ struct Rtrl<T>::Impl {
 
   Index row_size() const { return rows * stride; }
   Matrix<T> influence_of(int which, Index b) const { return {influence[which].data() + b * row_size(), stride}; }
-  Product<T> product(Matrix<T> p, Index depth) const;
+  // Something times the first `depth` rows of a P.
+  Product<T> product(Matrix<T> p, Index depth) const { return product_by(read_only(p), depth, place.back()); }
   void step(const T* x, T* y);
   void gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights);
   void reset(const bool* mask);
@@ -74,21 +75,6 @@ Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
   for (std::vector<T>* v : {&h, &h_next}) v->resize(static_cast<std::size_t>(batch * h_size));
   for (std::vector<T>* v : {&c, &c_next}) v->resize(static_cast<std::size_t>(batch * c_size));
   fresh.assign(static_cast<std::size_t>(batch), 1);
-}
-
-// Something times the first rows of a P.
-template <class T>
-Product<T> Rtrl<T>::Impl::product(Matrix<T> p, Index depth) const {
-  const Index lanes = kernels_for<T>().lanes, width = panel_columns<T>();
-  Product<T> r{};
-  r.panels = p.base;
-  r.panel_stride = r.acc_panel_step = width;
-  r.k_stride = p.stride;
-  r.width = 4;
-  r.depth = depth;
-  r.a_k_stride = 1;
-  for (int v = 0; v < 4; ++v) r.acc_vector[v] = v * lanes;
-  return r;
 }
 
 template <class T>

@@ -124,7 +124,7 @@ class ForestBackward {
   Matrix<T> dforget_, dforget_sum_;  // as forget; [inner node]
   Matrix<T> ds_;                // [inner node], and one of zeros
   Rows<T> dh_;                  // [row], from its parent
-  Matrix<T> h_child_;           // child_sum: [edge]
+  Rows<const T> h_child_{};     // child_sum: h of each edge's child
   Matrix<T> dx_;                // [row]
   T* scratch_;                  // for sums over rows, scratch_size_ elements for each member
   Index scratch_size_;

@@ -34,8 +34,7 @@ ForestBackward<T>::ForestBackward(const TreeSpec& spec, const PackedTree<T>& wei
   clear(ds_, inner);
   dx_ = matrix(rows, round_up(spec.input_size, panel));
   const Index columns = nary ? weights.slots * weights.padded : weights.blocks * 3 * weights.lanes;
-  scratch_size_ =
-      outer_scratch<T>(largest_share(std::max(columns, weights.blocks * 3 * weights.lanes), members), widest);
+  scratch_size_ = weight_gradients_scratch<T>(std::max(columns, weights.blocks * 3 * weights.lanes), widest, members);
   scratch_ = arena.take<T>(members * scratch_size_);
   zeros_ = arena.take_zeroed<T>(widest);
   Index* const user_at = arena.take<Index>(rows);
@@ -56,16 +55,18 @@ ForestBackward<T>::ForestBackward(const TreeSpec& spec, const PackedTree<T>& wei
     dh_ = {ds_.base, 0, at};
     ds_at_ = dh_at_ = nullptr;
   } else {
-    h_child_ = matrix(edges, round_up(spec.hidden_size, panel));
     const Matrix<T> dh = matrix(rows, weights.padded);
     for (const Index root : forest.roots) clear(dh, root);
     Index *const from = arena.take<Index>(edges), *const to = arena.take<Index>(edges);
+    Index* const h_at = arena.take<Index>(edges);
     for (Index e = 0; e < edges; ++e) {
+      h_at[e] = forest.child[e] * values.h.stride;
       from[e] = (forest.parent[e] - forest.leaves) * ds_.stride;
       to[e] = forest.child[e] * dh.stride;
     }
     dh_ = {dh.base, dh.stride, nullptr};
     ds_at_ = from, dh_at_ = to;
+    h_child_ = {values.h.base, 0, h_at};
   }
 }
 
@@ -149,14 +150,11 @@ void ForestBackward<T>::weight_gradients(const TreeGradients<T>& g, int member, 
   T* const scratch = scratch_ + member * scratch_size_;
   const TreeGates gates = tree_gates(spec_.cell);
   const bool nary = spec_.cell == TreeCell::nary;
-  const auto sum = [&](Index n, Matrix<T> d, Index first, Index d_columns, Matrix<const T> x, Index columns, T* dw,
-                       T* db, const auto& row_of) {
-    const Matrix<const T> from{d.base + first * d.stride, d.stride};
-    Outer<T> o{n, from, x, columns, dw, db};
+  const auto sum = [&](WeightGradients<T> w, const auto& row_of) {
 #if defined(GRU_NATIVE_COUNT)
-    if (nary && d.base == dforget_.base) o.needed = exists_.data(), o.needed_row = d_columns, o.needed_column = 1;
+    if (nary && w.d.base == dforget_.base) w.needed = exists_.data(), w.needed_row = w.outputs, w.needed_column = 1;
 #endif
-    outer(o, share_of(d_columns, outer_granule, member, members), scratch, row_of);
+    sum_weight_gradients(w, scratch, member, members, row_of);
   };
   const auto igo = [&](const int* gate_of) {
     return [=](Index column) -> Index {
@@ -166,17 +164,19 @@ void ForestBackward<T>::weight_gradients(const TreeGradients<T>& g, int member, 
   };
   const auto forget = [&](Index column) -> Index { return column < hidden ? tree_forget_gate * hidden + column : -1; };
   const Index inputs = spec_.input_size, igo_columns = weights_.blocks * 3 * lanes;
-  const Matrix<const T> x{v_.x.base, v_.x.stride}, s = read_only(v_.s);
-  sum(rows, dgates_, 0, igo_columns, x, inputs, g.ih, g.bias, igo(gates.input));
-  sum(rows - leaves, dforget_sum_, 0, hidden, {x.base + leaves * x.stride, x.stride}, inputs, g.ih, g.bias, forget);
-  sum(rows - leaves, dgates_, leaves, igo_columns, s, weights_.inner, g.hh, nullptr, igo(gates.recurrent));
+  const Rows<const T> x = v_.x, inner_x{x.base + leaves * x.stride, x.stride, nullptr}, s = rows_from(v_.s, 0);
+  const Matrix<const T> d = read_only(dgates_), inner_d = read_only(from_row(dgates_, leaves));
+  const Matrix<const T> d_forget = read_only(dforget_), d_forget_sum = read_only(dforget_sum_);
+  sum({rows, d, igo_columns, x, inputs, g.ih, g.bias}, igo(gates.input));
+  sum({rows - leaves, d_forget_sum, hidden, inner_x, inputs, g.ih, g.bias}, forget);
+  sum({rows - leaves, inner_d, igo_columns, s, weights_.inner, g.hh, nullptr}, igo(gates.recurrent));
   if (nary)
-    sum(rows - leaves, dforget_, 0, weights_.slots * weights_.padded, s, weights_.inner, g.hh_f, nullptr,
+    sum({rows - leaves, d_forget, weights_.slots * weights_.padded, s, weights_.inner, g.hh_f, nullptr},
         [&](Index column) -> Index {
           const Index k = column / weights_.padded, unit = column % weights_.padded;
           return unit < hidden ? k * hidden + unit : -1;
         });
-  else sum(forest_.edges(), dforget_, 0, hidden, read_only(h_child_), hidden, g.hh, nullptr, forget);
+  else sum({forest_.edges(), d_forget, hidden, h_child_, hidden, g.hh, nullptr}, forget);
 }
 
 template <class T>
@@ -194,14 +194,7 @@ void ForestBackward<T>::run(const T* dh, const T* dc, T* dx, const TreeGradients
     crew.barrier(member);
   }
   if (dx) input_gradient(dx, member, members);
-  if (!dweights.ih) return;
-  if (spec_.cell == TreeCell::child_sum) {  // the sums read rows that lie evenly
-    const Share mine = share_of(forest_.edges(), 1, member, members);
-    for (Index e = mine.begin; e < mine.end; ++e)
-      std::copy_n(v_.h.base + forest_.child[e] * v_.h.stride, spec_.hidden_size, h_child_.base + e * h_child_.stride);
-    crew.barrier(member);
-  }
-  weight_gradients(dweights, member, members);
+  if (dweights.ih) weight_gradients(dweights, member, members);
 }
 
 template class ForestBackward<float>;

@@ -1,4 +1,4 @@
-// Graphs, their readouts and pyramids through the C++ API: gradients by central differences, the same bits on any
+// Graphs, their readouts and grConvs through the C++ API: gradients by central differences, the same bits on any
 // number of threads, errors.
 #include <functional>
 #include <stdexcept>
@@ -133,12 +133,12 @@ struct GraphProblem : Problem<T> {
 };
 
 template <class T>
-struct PyramidProblem : Problem<T> {
+struct GrConvProblem : Problem<T> {
   GatedRecursiveConv<T> layer;
   std::vector<std::int64_t> lengths;
   std::vector<std::vector<T>> gates;
 
-  PyramidProblem(const GrConvSpec& spec, std::int64_t seq_len, std::int64_t batch, unsigned seed) : layer(spec) {
+  GrConvProblem(const GrConvSpec& spec, std::int64_t seq_len, std::int64_t batch, unsigned seed) : layer(spec) {
     randomise<T>(layer, seed);
     for (std::int64_t b = 0; b < batch; ++b) lengths.push_back((b * 7 + seed) % (seq_len + 1));
     GrConvCall<T> c;
@@ -237,8 +237,8 @@ int main() {
           }
   for (const std::int64_t hidden : {1, 5, 17})
     for (const auto activation : {Activation::identity, Activation::tanh, Activation::sigmoid, Activation::relu}) {
-      PyramidProblem<double> p({3, hidden, activation}, 5, 4, seed++);
-      check_gradients(p.layer, p, "pyramid");
+      GrConvProblem<double> p({3, hidden, activation}, 5, 4, seed++);
+      check_gradients(p.layer, p, "grconv");
     }
   for (const auto kind : {ReadoutKind::node_scores, ReadoutKind::graph_sum})
     for (const std::int64_t outputs : {1, 9}) {
@@ -250,8 +250,8 @@ int main() {
     GraphProblem<float> p({100, 3, 2}, 90, 200, graphs, seed++);
     check_threads(p, "graph");
   }
-  PyramidProblem<float> pyramid({20, 100}, 9, 11, seed++);
-  check_threads(pyramid, "pyramid");
+  GrConvProblem<float> grconv({20, 100}, 9, 11, seed++);
+  check_threads(grconv, "grconv");
   ReadoutProblem<float> readout({ReadoutKind::graph_sum, 60, 10, 70}, 200, seed++);
   check_threads(readout, "readout");
   check_errors();
