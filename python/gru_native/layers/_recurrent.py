@@ -27,7 +27,17 @@ S = TypeVar("S")  # the state of one kind of layer
 
 
 class Gradients(NamedTuple):
-    """What ``backward`` returns: gradients of a loss, each in the shape of what it belongs to."""
+    """What ``backward`` returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    x : ndarray
+        The gradient of x, in its shape; 0 at steps that are masked or past the end.
+    state : ndarray or tuple of two
+        The gradient of the initial state: h, or for the LSTM (h, c).
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     x: Array
     state: State
@@ -121,26 +131,42 @@ class Recurrent(Weighted, Generic[S]):
         mask: ArrayLike | None = None,
         masked_output: str = "zero",
     ) -> tuple[Array, S]:
-        """Inference: ``y, state = layer(x, state=None, lengths=None)``.
+        """Compute the outputs and the final state.
 
-        x is (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or unbatched
-        (seq, input_size), of the layer's dtype; lists, integers and float16 are converted. state is
-        h, or (h, c) for the LSTM, each (num_layers * directions, batch, size), without batch when x
-        has none; None means zeros. lengths is (batch,), each 0 to seq, in any order: outputs past a
-        sequence's end are 0, its final state is that of its own end, the reverse direction begins
-        there, and length 0 hands the state through.
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or without a
+            batch (seq, input_size); of the layer's dtype. Lists, integers and float16 are
+            converted.
+        state : array_like or tuple of two, optional
+            The initial h, or for the LSTM (h, c), each (num_layers * directions, batch, size),
+            without batch if x has none. None means zeros.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order. The final state of a sequence is that of its
+            own end, and the reverse direction begins there; a length of 0 hands the state through.
+        mask : array_like of bool, optional
+            One for each step: (seq, batch), with ``batch_first`` (batch, seq), or (seq,). Where it
+            is False the step is masked: its x is not read and the state stays as it is. All layers
+            and directions compute the other steps as if these were the whole sequence, bit for bit.
+        masked_output : {"zero", "hold"}, optional
+            What y is at a masked step: 0, or the last output once more, in the order in which its
+            direction goes (0 before the first one).
 
-        mask is bool, one for each step as x has them: (seq, batch), with ``batch_first`` (batch,
-        seq), unbatched (seq,). Where it is False the step is masked: its x is not read, the state
-        stays as it is, and all layers and directions compute the other steps as if these were the
-        whole sequence, bit for bit. What comes out at a masked step is 0, or with
-        ``masked_output="hold"`` the last output once more, in the order in which that direction
-        goes (0 before its first). With lengths too, steps past the end count as masked, but their
-        output is 0 always.
+        Returns
+        -------
+        y : ndarray
+            Shaped as x, with directions * H columns, where H is hidden_size, or for an LSTM with
+            projections their sizes together. It is 0 past the end of a sequence.
+        state : ndarray or tuple of two
+            The final state, in the shape of the initial one.
 
-        Returns y, shaped as x with directions * (proj_size or hidden_size) columns, and the final
-        state. Raises ValueError for wrong shapes or values and TypeError for wrong dtypes or kinds,
-        naming the argument.
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
         return self._core(x, state, lengths, mask, text("masked_output", masked_output))
 
@@ -154,12 +180,48 @@ class Recurrent(Weighted, Generic[S]):
         masked_output: str = "zero",
         training: bool = True,
     ) -> tuple[Array, S, Tape]:
-        """As calling the layer, and also a tape for ``backward``: ``y, state, tape = ...``.
+        """Compute the outputs and the final state, and a tape for ``backward``.
 
-        Dropout acts between layers, and zoneout at random, if ``training``; what dropout drops does
-        not depend on how many masked steps lie between the others. The tape keeps its own copies:
-        the arrays and the weights may change before ``backward``. Any number of tapes may be alive
-        at once.
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or without a
+            batch (seq, input_size); of the layer's dtype. Lists, integers and float16 are
+            converted.
+        state : array_like or tuple of two, optional
+            The initial h, or for the LSTM (h, c), each (num_layers * directions, batch, size),
+            without batch if x has none. None means zeros.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order. The final state of a sequence is that of its
+            own end, and the reverse direction begins there; a length of 0 hands the state through.
+        mask : array_like of bool, optional
+            One for each step: (seq, batch), with ``batch_first`` (batch, seq), or (seq,). Where it
+            is False the step is masked: its x is not read and the state stays as it is. All layers
+            and directions compute the other steps as if these were the whole sequence, bit for bit.
+        masked_output : {"zero", "hold"}, optional
+            What y is at a masked step: 0, or the last output once more, in the order in which its
+            direction goes (0 before the first one).
+        training : bool, optional
+            Whether dropout acts between the layers, and zoneout at random. What dropout drops does
+            not depend on how many masked steps lie between the others.
+
+        Returns
+        -------
+        y : ndarray
+            Shaped as x, with directions * H columns, where H is hidden_size, or for an LSTM with
+            projections their sizes together. It is 0 past the end of a sequence.
+        state : ndarray or tuple of two
+            The final state, in the shape of the initial one.
+        tape : Tape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``. Any number of tapes may be alive at once.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
         random = self.dropout > 0 or self.zoneout > 0 or getattr(self, "zoneout_cell", 0) > 0
         seed = int(self._random.integers(2**63)) if training and random else 0
@@ -177,23 +239,54 @@ class Recurrent(Weighted, Generic[S]):
     def backward(
         self, tape: Tape, dy: ArrayLike | None = None, dstate: StateLike | None = None
     ) -> Gradients:
-        """Gradients of a loss from dy, its gradient of y, and/or dstate, of the final state.
+        """Compute the gradients of a loss from those of the outputs and of the final state.
 
-        dy has y's shape, dstate the state's; None means zeros, but not both may be None. With a
-        mask and "zero", dy of masked steps is not read; with "hold" it belongs to the step held.
+        Parameters
+        ----------
+        tape : Tape
+            What ``forward`` returned. It may be used again.
+        dy : array_like, optional
+            The gradient of y, in its shape; None means zeros. Of masked steps it is not read if
+            their output is zero, and belongs to the step that is held otherwise.
+        dstate : array_like or tuple of two, optional
+            The gradient of the final state, in its shape; None means zeros. Not both may be None.
+
         Returns
-        ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used again.
-        Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong kinds.
+        -------
+        Gradients
+            ``x``, ``state`` (the initial one's) and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another layer or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.Tape32, _core.Tape64)
         return Gradients(*self._core.backward(tape, dy, dstate))
 
     def stream(self, batch_size: int = 1) -> Stream:
-        """A stream over this layer: one step or one chunk after the other, the state kept.
+        """Make a stream over this layer: one step or one chunk at a time, the state kept.
 
-        ``s = layer.stream(); y_t = s(x_t)``; see the stream's own documentation. A stream needs no
-        mask: a masked step is one that it is not given. Raises ValueError
-        for a bidirectional layer, which needs the end of the sequence.
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side.
+
+        Returns
+        -------
+        Stream
+            It begins in the zero state and keeps the weights of this moment. It needs no masks: a
+            masked step is one that it is not given.
+
+        Raises
+        ------
+        ValueError
+            For a batch_size below 1, and for a bidirectional layer, which needs the end of the
+            sequence.
+        TypeError
+            For a batch_size that is no whole number.
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         return stream_type(self._core, size("batch_size", batch_size))

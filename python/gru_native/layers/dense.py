@@ -43,8 +43,8 @@ class Dense(Weighted):
     bias : bool, optional
         Whether there is a b.
     activation : str, optional
-        f: ``"identity"``, ``"tanh"``, ``"sigmoid"`` or ``"relu"``; or, of all output_size numbers
-        of a step together, ``"softmax"`` or ``"log_softmax"``. These two are defined as in
+        The function f: ``"identity"``, ``"tanh"``, ``"sigmoid"`` or ``"relu"``; or, of all
+        output_size numbers of a step together, ``"softmax"`` or ``"log_softmax"``, defined as in
         ``torch.nn.functional``, also for infinities, and a NaN stays within its step.
     batch_first : bool, optional
         Whether x and y are (batch, seq, size) instead of (seq, batch, size). This layer computes

@@ -161,7 +161,7 @@ class GatedGraph(Weighted):
         Returns
         -------
         ndarray
-            h, (nodes, hidden_size), or with ``adjacency`` (batch, nodes, hidden_size).
+            The states h, (nodes, hidden_size), or with ``adjacency`` (batch, nodes, hidden_size).
 
         Raises
         ------

@@ -13,30 +13,75 @@ from ._weights import Array
 
 @public
 class RNN(Recurrent[Array]):
-    """The Elman network: h = f(W x + b + U h-).
+    """The Elman network: h = f(W x + b + U h- + b').
 
-    nonlinearity is f: "tanh", "relu", or another function of a that ONNX's operators have, those
-    with numbers alpha and beta alone or as a tuple such as ("leaky_relu", 0.02): "identity",
-    "sigmoid", "softsign" (a / (1 + |a|)), "softplus" (log(1 + e^a)), "leaky_relu" (alpha a below 0;
-    alpha is 0.01 if not given), "thresholded_relu" (0 below alpha; 1), "elu" (alpha (e^a - 1) below
-    0; 1), "affine" (alpha a + beta; 1, 0), "hard_sigmoid" (that within [0, 1]; 0.2, 0.5) and
-    "scaled_tanh" (alpha tanh(beta a), both to be given).
+    Parameters
+    ----------
+    input_size : int
+        Numbers in each x.
+    hidden_size : int
+        H, the numbers in each h.
+    num_layers : int, optional
+        Layers on top of one another; each reads the outputs of the one below it.
+    nonlinearity : str or tuple, optional
+        The function f, one of the activation functions in the notes.
+    activation_clip : float, optional
+        A limit above 0: what goes into f is held within [-activation_clip, activation_clip]. No
+        gradient passes where it was cut. None means no limit.
+    bias : bool, optional
+        Whether there are biases.
+    batch_first : bool, optional
+        Whether x and y are (batch, seq, size) instead of (seq, batch, size). A state is (num_layers
+        * directions, batch, size) in either case.
+    dropout : float, optional
+        The probability with which, in training, an output of a layer is dropped on its way to the
+        layer above it.
+    zoneout : float, optional
+        Zoneout of h [1]_: in training, the probability with which a number of h keeps its value of
+        the step before. In inference h becomes the expectation, zoneout h- + (1 - zoneout) h.
+        Outputs and the final state are what comes out of it.
+    bidirectional : bool, optional
+        Whether a second direction reads each sequence from its end. Its outputs stand behind those
+        of the first.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What weights, dropout and zoneout are drawn from; None draws them at random.
 
-    activation_clip: what goes into f is held within [-activation_clip, activation_clip]; no
-    gradient passes where it was cut.
+    Raises
+    ------
+    ValueError
+        For sizes below 1, a dropout or zoneout outside [0, 1], an unknown nonlinearity or another
+        dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
 
-    Weights as torch.nn.RNN: weight_ih_l{k} (hidden_size, input), weight_hh_l{k}, bias_ih_l{k},
-    bias_hh_l{k}, with suffix _reverse for the second direction. They start uniform in
-    +-1/sqrt(hidden_size), drawn from ``seed``.
+    Notes
+    -----
+    The options are attributes of the same names. The weights are those of ``torch.nn.RNN``:
+    ``weight_ih_l{k}`` (H, input), ``weight_hh_l{k}`` (H, H), ``bias_ih_l{k}`` and ``bias_hh_l{k}``
+    (H,), with the suffix ``_reverse`` for the second direction. They start uniform in +-1/sqrt(H).
 
-    zoneout (Krueger et al. 2017; all cells): in training each number of h keeps its value of the
-    step before with this probability, drawn from ``seed`` as dropout is; in inference h becomes the
-    expectation, zoneout h- + (1 - zoneout) h. Outputs and the final state are what comes out of it.
+    The activation functions of a are
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, a dropout or zoneout
-    outside [0, 1], an unknown nonlinearity or a dtype other than float32 and float64. Gradients are
-    made from outputs, so ``forward`` (not calling the layer) refuses a "leaky_relu" or "elu" with a
-    negative alpha, which has two inputs for one output.
+    - ``"identity"``, ``"tanh"``, ``"relu"``, ``"sigmoid"`` 1 / (1 + e^-a), ``"softsign"``
+      a / (1 + abs(a)) and ``"softplus"`` log(1 + e^a);
+    - ``"leaky_relu"`` alpha a below 0, else a; ``"elu"`` alpha (e^a - 1) below 0, else a;
+      ``"thresholded_relu"`` 0 up to alpha, else a; with alpha 0.01, 1 and 1 if not given;
+    - ``"affine"`` alpha a + beta, with 1 and 0 if not given; ``"hard_sigmoid"``, the same within
+      [0, 1], with 0.2 and 0.5; ``"scaled_tanh"`` alpha tanh(beta a), for which both must be given.
+
+    Numbers are given in a tuple behind the name, such as ``("leaky_relu", 0.02)``.
+
+    ``forward``, but not calling the layer, refuses ``"leaky_relu"`` and ``"elu"`` with a negative
+    alpha: gradients are computed from outputs, and these functions then have two inputs for one
+    output.
+
+    References
+    ----------
+    .. [1] D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+    Activations",
+       ICLR 2017, arXiv:1606.01305.
     """
 
     def __init__(
