@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types"]
+nox.options.sessions = ["lint", "types", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 # Another version of clang-format would format otherwise.
@@ -40,6 +40,17 @@ def types(session: nox.Session) -> None:
         session.install(".[cli]", "mypy==2.4.1")
     session.run("mypy")
     session.run("stubtest", "--mypy-config-file=pyproject.toml", "gru_native._core")
+
+
+@nox.session(venv_backend="none" if INSTALLED else None)
+def docs(session: nox.Session) -> None:
+    """The documentation in build/docs; warnings are errors. Doxygen, where it is, adds C++."""
+    if INSTALLED:
+        extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+        session.run("python", "-m", "pip", "install", *extras["docs"])
+    else:
+        session.install(".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "docs", "build/docs")
 
 
 @nox.session

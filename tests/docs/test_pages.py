@@ -40,11 +40,10 @@ def test_hacking_answers(question, answer):
         assert re.search(rf"\b{re.escape(word)}\b", texts[0]), f"{word} is not in {paths[0]}"
 
 
-def page(path):
-    return pytest.param(path, id=str(path.relative_to(ROOT)))
+EACH = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in PAGES]
 
 
-@pytest.mark.parametrize("path", map(page, PAGES))
+@pytest.mark.parametrize("path", EACH)
 def test_paths(path):
     """Whatever looks like one of our files or folders is one."""
     text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -55,7 +54,7 @@ def test_paths(path):
     assert lost == []
 
 
-@pytest.mark.parametrize("path", map(page, PAGES))
+@pytest.mark.parametrize("path", EACH)
 def test_links(path):
     text = re.sub(r"^```\w*\n.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     links = [link for link in LINK.findall(text) if "://" not in link]

@@ -47,7 +47,9 @@ class GRU_NATIVE_API Stream {
   std::unique_ptr<Impl> impl_;
 };
 
+/// \cond
 template <class T>
 Stream(const std::shared_ptr<BasicModel<T>>&, std::int64_t = 1, int = 1) -> Stream<T>;
+/// \endcond
 
 }  // namespace gru_native

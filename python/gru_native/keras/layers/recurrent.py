@@ -54,7 +54,7 @@ class Recurrent(Layer):
         *,
         mask: ArrayLike | None = None,
     ) -> Any:
-        """y, or with ``return_state`` (y, *states), as the Keras layer gives them.
+        """y, or with ``return_state`` ``(y, *states)``, as the Keras layer gives them.
 
         x is (batch, seq, input), mask (batch, seq) of bool. y is (batch, seq, units), in the order
         of processing, or without ``return_sequences`` (batch, units). initial_state and states are
