@@ -1,7 +1,6 @@
 """How Sphinx builds these pages: `nox -s docs`, or `sphinx-build -W docs build/docs`."""
 
 import importlib.util
-import inspect
 import shutil
 import subprocess
 from pathlib import Path
