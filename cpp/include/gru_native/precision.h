@@ -1,3 +1,4 @@
+/// \file
 /// How many bits a layer's weights have.
 #pragma once
 
