@@ -39,11 +39,10 @@ int main(int argc, char** argv) try {
   std::mt19937 random(7);
   std::uniform_real_distribution<float> weight(-0.04f, 0.04f);
   std::size_t bytes = 0;
-  for (const auto& w : layer->weights()) {
-    std::generate_n(w.data, w.size(), [&] { return weight(random); });
+  for (const auto& w : layer->edit()) {
+    std::generate(w.begin(), w.end(), [&] { return weight(random); });
     bytes += static_cast<std::size_t>(w.size()) * sizeof(float);
   }
-  layer->commit();
   Model({std::shared_ptr<const Layer<float>>(layer)}).save(argv[1]);
   const double load = median_ms([&] { Model::load(argv[1]); });
   const auto model = Model::load(argv[1]);

@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/sequence/layer_impl.h"
 #include "engine/matrix/matrices.h"
+#include "engine/sequence/layer_impl.h"
 #include "gru_native/gru_native.h"
 #include "runtime/denormals.h"
 
@@ -64,9 +64,8 @@ class Parts {
   explicit Parts(const Shape& s) : shape_(s), layer_(spec_of(s)), cell_(kernels_.cell[cell_index(layer_.spec())]) {
     std::mt19937 random(7);
     std::uniform_real_distribution<float> number(-0.05F, 0.05F);
-    for (const auto& w : layer_.weights()) std::generate_n(w.data, w.size(), [&] { return number(random); });
-    layer_.commit();
-    packed_ = layer_.impl().current();
+    for (const auto& w : layer_.edit()) std::generate(w.begin(), w.end(), [&] { return number(random); });
+    packed_ = impl_of(layer_).current();
     const Index at_once = std::min(s.steps, std::max<Index>(1, (1 << 18) / (s.batch * gates())));
     x_.resize(static_cast<std::size_t>(s.steps * s.batch * s.inputs), 0.1F);
     y_.resize(static_cast<std::size_t>(s.steps * s.batch * s.hidden));

@@ -138,10 +138,9 @@ void add(std::vector<Work>& all, const char* what, const std::string& cell, std:
   std::mt19937 random(7);
   const float bound = 1 / std::sqrt(static_cast<float>(hidden));
   std::uniform_real_distribution<float> weight(-bound, bound), number(-1, 1);
-  for (const auto& w : layer->weights()) {
-    std::generate_n(w.data, w.size(), [&] { return weight(random); });
+  for (const auto& w : layer->edit()) {
+    std::generate(w.begin(), w.end(), [&] { return weight(random); });
   }
-  layer->commit();
   for (const int n : threads) {
     Work work{what, cell, input, hidden, n, layer, nullptr, {}, {}, {}, {}, {}};
     if (std::strcmp(what, "forward") != 0) work.stream = std::make_unique<Stream<float>>(*layer, 1, n);

@@ -111,7 +111,7 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
 // Whether the layer's weights were others. The arrays are those of weights(), in that order.
 template <class T>
 bool load(PyLayer<T>& l, const py::list& arrays) {
-  const std::vector<Weight<T>>& own = l.layer->weights();
+  const std::vector<Weight<const T>>& own = l.layer->weights();
   if (arrays.size() != own.size())
     throw py::value_error("weights has " + std::to_string(arrays.size()) + " arrays; expected " +
                           std::to_string(own.size()));

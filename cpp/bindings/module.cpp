@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled core of gru_native.";
   m.attr("__version__") = GRU_NATIVE_VERSION;
   gru_native::bindings::register_runtime(m);
+  gru_native::bindings::register_edits(m);
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_dense(m);
   gru_native::bindings::register_streams(m);

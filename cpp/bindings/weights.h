@@ -1,31 +1,36 @@
 // Weights and their gradients as dictionaries of arrays.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "bindings/arrays.h"
+#include "gru_native/edit.h"
 
 namespace gru_native::bindings {
 
-// Views of the layer's own memory, which they keep alive; the caller sets whether they may be written.
-template <class Layer>
-py::dict weight_views(const std::shared_ptr<Layer>& layer, bool writeable) {
+// An array of a layer's own memory, which it keeps alive.
+template <class T>
+py::array weight_view(const Weight<T>& w, const std::shared_ptr<const void>& layer) {
+  auto* const owner = new std::shared_ptr<const void>(layer);
+  const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<const void>*>(p); });
+  py::array view(py::dtype::of<std::remove_const_t<T>>(), std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()),
+                 w.data, base);
+  if (std::is_const_v<T>) view.attr("setflags")(py::arg("write") = false);
+  return view;
+}
+
+template <class T>
+py::dict weight_views(const std::vector<Weight<T>>& weights, const std::shared_ptr<const void>& layer) {
   py::dict views;
-  for (const auto& w : layer->weights()) {
-    auto* owner = new std::shared_ptr<Layer>(layer);
-    const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<Layer>*>(p); });
-    py::array view = py::array(py::dtype::of<std::remove_pointer_t<decltype(w.data)>>(),
-                               std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()), w.data, base);
-    if (!writeable) view.attr("setflags")(py::arg("write") = false);
-    views[py::str(w.name)] = view;
-  }
+  for (const Weight<T>& w : weights) views[py::str(w.name)] = weight_view(w, layer);
   return views;
 }
 
 // New arrays in the weights' shapes, for backward to fill, and the pointers to them.
 template <class T>
-py::dict weight_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>& pointers) {
+py::dict weight_gradients(const std::vector<Weight<const T>>& weights, std::vector<T*>& pointers) {
   py::dict gradients;
-  for (const Weight<T>& w : weights) {
+  for (const Weight<const T>& w : weights) {
     Array<T> dw = empty_array<T>(w.shape);
     pointers.push_back(dw.mutable_data());
     gradients[py::str(w.name)] = dw;
@@ -33,16 +38,41 @@ py::dict weight_gradients(const std::vector<Weight<T>>& weights, std::vector<T*>
   return gradients;
 }
 
+// An open edit, until it is closed; the caller then sets its arrays to be read only.
+template <class T>
+class PyEdit {
+ public:
+  PyEdit(const std::shared_ptr<const void>& layer, WeightEdit<T> edit) : layer_(layer), edit_(std::move(edit)) {}
+  py::dict weights() const {
+    if (!edit_) throw py::value_error("this edit is closed");
+    return weight_views(edit_->weights(), layer_);
+  }
+  void close() {
+    std::optional<WeightEdit<T>> ending = take();
+    const py::gil_scoped_release release;
+    ending.reset();
+  }
+
+ private:
+  // So that a second close(), from another thread meanwhile, finds nothing to do.
+  std::optional<WeightEdit<T>> take() {
+    if (!edit_) return std::nullopt;
+    std::optional<WeightEdit<T>> taken(std::move(*edit_));
+    edit_.reset();
+    return taken;
+  }
+
+  std::shared_ptr<const void> layer_;
+  std::optional<WeightEdit<T>> edit_;
+};
+
 // What every layer's class has for _weights.Weighted; it holds a shared_ptr `layer`.
 template <class Class>
 void def_weights(Class& c) {
   using L = typename Class::type;
-  c.def(
-       "weights", [](const L& l, bool writeable) { return weight_views(l.layer, writeable); }, py::arg("writeable"))
-      .def("commit", [](L& l) {
-        const py::gil_scoped_release release;
-        l.layer->commit();
-      });
+  c.def("weights", [](const L& l) { return weight_views(l.layer->weights(), l.layer); }).def("edit", [](L& l) {
+    return PyEdit(l.layer, l.layer->edit());
+  });
 }
 
 }  // namespace gru_native::bindings

@@ -17,7 +17,7 @@ namespace gru_native {
 namespace {
 
 template <class T>
-void copy_weights(const std::vector<Weight<T>>& weights, const std::string& prefix, const Safetensors& file) {
+void copy_weights(const WeightEdit<T>& weights, const std::string& prefix, const Safetensors& file) {
   for (const Weight<T>& w : weights) {
     const StoredTensor& from = file.tensors.at(prefix + w.name);
     std::memcpy(w.data, from.data, from.bytes);
@@ -36,8 +36,7 @@ void copy_weights(const std::vector<Weight<T>>& weights, const std::string& pref
 template <class T, class Block, class Spec>
 std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& prefix, const Safetensors& file) {
   auto block = std::make_shared<Block>(spec);
-  copy_weights<T>(block->weights(), prefix, file);
-  block->commit();
+  copy_weights<T>(block->edit(), prefix, file);
   return block;
 }
 
@@ -129,7 +128,7 @@ void BasicModel<T>::save(const std::string& path) const {
     std::visit(
         [&](const auto& block) {
           specs.push_back({blocks().size() == 1 ? "" : std::to_string(i) + ".", block->spec()});
-          for (const Weight<T>& w : block->weights()) {
+          for (const Weight<const T>& w : block->weights()) {
             StoredTensor tensor{w.shape, reinterpret_cast<const char*>(w.data), sizeof(T)};
             for (const std::int64_t n : w.shape) tensor.bytes *= static_cast<std::size_t>(n);
             file.tensors.emplace(specs.back().prefix + w.name, tensor);

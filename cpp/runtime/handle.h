@@ -18,6 +18,10 @@ struct Access {
     return *handle.impl_;
   }
   template <class Handle, class Impl>
+  static Handle open(std::unique_ptr<Impl> impl) {
+    return Handle(std::move(impl));
+  }
+  template <class Handle, class Impl>
   static std::shared_ptr<const Handle> make(std::unique_ptr<Impl> impl) {
     return std::shared_ptr<const Handle>(new Handle(std::move(impl)));
   }
@@ -30,6 +34,10 @@ using ImplOf = typename detail::Access::Behind<Handle>::Impl;
 template <class Handle>
 const auto& impl_of(const Handle& handle) {
   return detail::Access::impl(handle);
+}
+template <class Handle, class Impl>
+Handle open_handle(std::unique_ptr<Impl> impl) {
+  return detail::Access::open<Handle>(std::move(impl));
 }
 template <class Handle, class Impl>
 std::shared_ptr<const Handle> make_handle(std::unique_ptr<Impl> impl) {

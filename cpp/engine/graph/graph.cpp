@@ -57,17 +57,17 @@ GatedGraph<T>::Impl::Impl(const GraphSpec& s) : spec(s) {
   edge = store.add("weight_edge", {spec.kinds(), hidden, hidden});
   if (spec.bias == MessageBias::edge) bias = store.add("bias_edge", {spec.kinds(), hidden});
   if (spec.bias == MessageBias::node) bias = store.add("bias_node", {spec.inputs()});
-  gru_at.ih = store.add("weight_ih", {3 * hidden, spec.inputs()});
-  gru_at.hh = store.add("weight_hh", {3 * hidden, hidden});
-  gru_at.bias_ih = store.add("bias_ih", {3 * hidden});
-  gru_at.bias_hh = store.add("bias_hh", {3 * hidden});
+  gru_at[0].ih = store.add("weight_ih", {3 * hidden, spec.inputs()});
+  gru_at[0].hh = store.add("weight_hh", {3 * hidden, hidden});
+  gru_at[0].bias_ih = store.add("bias_ih", {3 * hidden});
+  gru_at[0].bias_hh = store.add("bias_hh", {3 * hidden});
 }
 
 template <class T>
 GatedGraph<T>::GatedGraph(const GraphSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 GatedGraph<T>::~GatedGraph() = default;
@@ -80,25 +80,41 @@ const GraphSpec& GatedGraph<T>::spec() const {
   return impl_->spec;
 }
 template <class T>
-const std::vector<Weight<T>>& GatedGraph<T>::weights() const {
+const std::vector<Weight<const T>>& GatedGraph<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void GatedGraph<T>::commit() {
-  const auto& store = impl_->store;
-  const GraphSpec& spec = impl_->spec;
-  const Index hidden = spec.hidden_size, lanes = kernels_for<T>().lanes, columns = spec.kinds() * hidden;
+WeightEdit<T> GatedGraph<T>::edit() {
+  return impl_->store.edit(*impl_);
+}
+
+template <class T>
+std::shared_ptr<PackedGraph<T>> GatedGraph<T>::Impl::reserve() const {
+  const Index columns = spec.kinds() * spec.hidden_size;
   auto packed = std::make_shared<PackedGraph<T>>();
-  packed->gru = pack(impl_->gru, store.list(), {impl_->gru_at});
-  packed->edge = pack_rows<T>(columns, 1, hidden, lanes,
-                              [&](int, Index column) { return store.data(impl_->edge) + column * hidden; });
-  packed->edge_transposed = transpose(packed->edge, lanes, divide_up(columns, lanes));
+  packed->columns = columns;
+  packed->gru = reserve_packed(gru, store.list(), gru_at);
+  packed->edge = empty_panels<T>(columns, 1, spec.hidden_size, kernels_for<T>().lanes);
   packed->message_start = Buffer<T>(columns + panel_columns<T>());
   packed->sum_start = Buffer<T>(spec.inputs() + panel_columns<T>());
-  if (spec.bias == MessageBias::edge) std::copy_n(store.data(impl_->bias), columns, packed->message_start.data());
-  if (spec.bias == MessageBias::node) std::copy_n(store.data(impl_->bias), spec.inputs(), packed->sum_start.data());
-  impl_->store.replace(packed);
+  return packed;
+}
+
+template <class T>
+void GatedGraph<T>::Impl::fill(PackedGraph<T>& packed) const {
+  const Index hidden = spec.hidden_size;
+  pack(*packed.gru, gru, store.list(), gru_at);
+  fill_panels(packed.edge, packed.columns, kernels_for<T>().lanes,
+              [&](int, Index column) { return store.data(edge) + column * hidden; });
+  if (spec.bias == MessageBias::edge) std::copy_n(store.data(bias), packed.columns, packed.message_start.data());
+  if (spec.bias == MessageBias::node) std::copy_n(store.data(bias), spec.inputs(), packed.sum_start.data());
+}
+
+template <class T>
+const PackedMatrix<T>& PackedGraph<T>::edge_transposed() const {
+  const Index lanes = kernels_for<T>().lanes;
+  return edge_transposed_.get([&] { return transpose(edge, lanes, divide_up(columns, lanes)); });
 }
 
 template <class T>
@@ -209,6 +225,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
   const Matrix<T> dm = matrix<T>(arena, time.rows, columns);
   const Matrix<T> dh = matrix<T>(arena, nodes, hidden);  // what reaches h(t-1) through messages
   const T* const zeros = arena.take_zeroed<T>(hidden + panel_columns<T>());
+  const PackedMatrix<T>& edge_transposed = packed.edge_transposed();
   DirectionBackward<T> back(impl_->gru, *packed.gru, 0, time, false, tape.direction, arena);
 
   TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len));
@@ -232,7 +249,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
       crew.barrier(rank);
       if (tape.dense.graphs() > 0) tape.dense.scatter(shape, read_only(da_t), dm_t, mine, zeros);
       else tape.edges.template scatter<T>(shape, read_only(da_t), dm_t, mine);
-      multiply(packed.edge_transposed, rows_from(dm_t, 0), {zeros, 0, nullptr}, dh, mine);
+      multiply(edge_transposed, rows_from(dm_t, 0), {zeros, 0, nullptr}, dh, mine);
       crew.barrier(rank);
       io.dy = dh.base;
       io.dy_batch = dh.stride;
@@ -245,7 +262,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
               back.dh().base[v * back.dh().stride + k] + dh.base[v * dh.stride + k];
 
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
-    const WeightIndex& at = impl_->gru_at;
+    const WeightIndex& at = impl_->gru_at[0];
     back.weight_gradients(tape.a, spec.inputs(),
                           {gradient(at.ih), gradient(at.hh), gradient(at.bias_ih), gradient(at.bias_hh)}, scratch[rank],
                           rank, crew.size());

@@ -1,6 +1,7 @@
 // What GatedGraph and its tape keep behind their public faces.
 #pragma once
 #include "engine/graph/edges.h"
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/weights.h"
 #include "engine/sequence/direction_backward.h"
 #include "gru_native/graph.h"
@@ -10,10 +11,16 @@ namespace gru_native {
 // The GRU is that of cells/gru.h, driven one step at a time with the nodes as its batch.
 template <class T>
 struct PackedGraph {
-  std::shared_ptr<const PackedWeights<T>> gru;
-  PackedMatrix<T> edge, edge_transposed;  // all kinds side by side
+  std::unique_ptr<PackedWeights<T>> gru;
+  PackedMatrix<T> edge;                   // all kinds side by side: kinds * hidden columns
+  Index columns = 0;
   Buffer<T> message_start;                // [kinds][hidden]: bias_edge or zeros
   Buffer<T> sum_start;                    // [inputs]: bias_node or zeros
+
+  const PackedMatrix<T>& edge_transposed() const;  // inference never needs it
+
+ private:
+  Lazily<PackedMatrix<T>> edge_transposed_;
 };
 
 template <class T>
@@ -23,9 +30,11 @@ struct GatedGraph<T>::Impl {
   GraphSpec spec;
   LayerSpec gru;
   WeightStore<T, PackedGraph<T>> store;
-  WeightIndex gru_at;
+  std::vector<WeightIndex> gru_at = std::vector<WeightIndex>(1);
   int edge, bias = -1;  // bias_edge or bias_node
 
+  std::shared_ptr<PackedGraph<T>> reserve() const;
+  void fill(PackedGraph<T>& packed) const;
   void forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>* tape) const;
 };
 

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/weight_gradients.h"
 #include "engine/matrix/weights.h"
@@ -22,9 +23,17 @@ const ActivationKernels<T>& tanh_kernels() {
 
 template <class T>
 struct PackedReadout {
-  PackedMatrix<T> both, transposed;  // columns: f, padded to whole vectors, then g
-  Buffer<T> start;                   // biases
-  Index units = 0;                   // of f
+  PackedMatrix<T> both;  // columns: f, padded to whole vectors, then g
+  Buffer<T> start;       // biases
+  Index units = 0;       // of f
+
+  const PackedMatrix<T>& transposed() const {  // inference never needs it
+    const Index lanes = kernels_for<T>().lanes;
+    return transposed_.get([&] { return transpose(both, lanes, 2 * units / lanes); });
+  }
+
+ private:
+  Lazily<PackedMatrix<T>> transposed_;
 };
 
 template <class T>
@@ -49,6 +58,8 @@ struct GraphReadout<T>::Impl {
   WeightStore<T, PackedReadout<T>> store;
   int f, g, bias_f, bias_g;
 
+  std::shared_ptr<PackedReadout<T>> reserve() const;
+  void fill(PackedReadout<T>& packed) const;
   const ReadoutKernels<T>& kernels() const { return kernels_for<T>().readout[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
@@ -74,7 +85,7 @@ GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
   impl_->g = impl_->store.add("weight_g", {spec.output_size, impl_->columns()});
   impl_->bias_f = impl_->store.add("bias_f", {spec.output_size});
   impl_->bias_g = impl_->store.add("bias_g", {spec.output_size});
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 GraphReadout<T>::~GraphReadout() = default;
@@ -87,25 +98,34 @@ const ReadoutSpec& GraphReadout<T>::spec() const {
   return impl_->spec;
 }
 template <class T>
-const std::vector<Weight<T>>& GraphReadout<T>::weights() const {
+const std::vector<Weight<const T>>& GraphReadout<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void GraphReadout<T>::commit() {
-  const Impl& r = *impl_;
-  const Index outputs = r.spec.output_size, depth = r.columns(), lanes = kernels_for<T>().lanes;
+WeightEdit<T> GraphReadout<T>::edit() {
+  return impl_->store.edit(*impl_);
+}
+
+template <class T>
+std::shared_ptr<PackedReadout<T>> GraphReadout<T>::Impl::reserve() const {
+  const Index lanes = kernels_for<T>().lanes;
   auto packed = std::make_shared<PackedReadout<T>>();
-  packed->units = round_up(outputs, lanes);
-  packed->both = pack_rows<T>(packed->units + outputs, 1, depth, lanes, [&](int, Index column) -> const T* {
-    if (column < outputs) return r.store.data(r.f) + column * depth;
-    return column < packed->units ? nullptr : r.store.data(r.g) + (column - packed->units) * depth;
-  });
-  packed->transposed = transpose(packed->both, lanes, 2 * packed->units / lanes);
+  packed->units = round_up(spec.output_size, lanes);
+  packed->both = empty_panels<T>(packed->units + spec.output_size, 1, columns(), lanes);
   packed->start = Buffer<T>(2 * packed->units + 4 * lanes);
-  std::copy_n(r.store.data(r.bias_f), outputs, packed->start.data());
-  std::copy_n(r.store.data(r.bias_g), outputs, packed->start.data() + packed->units);
-  impl_->store.replace(packed);
+  return packed;
+}
+
+template <class T>
+void GraphReadout<T>::Impl::fill(PackedReadout<T>& packed) const {
+  const Index outputs = spec.output_size, depth = columns();
+  fill_panels(packed.both, packed.units + outputs, kernels_for<T>().lanes, [&](int, Index column) -> const T* {
+    if (column < outputs) return store.data(f) + column * depth;
+    return column < packed.units ? nullptr : store.data(g) + (column - packed.units) * depth;
+  });
+  std::copy_n(store.data(bias_f), outputs, packed.start.data());
+  std::copy_n(store.data(bias_g), outputs, packed.start.data() + packed.units);
 }
 
 template <class T>
@@ -174,6 +194,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const Matrix<T> dp = take_zeroed_matrix<T>(arena, tape.nodes, packed.units);  // its padding stays 0
   const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
+  const PackedMatrix<T>& transposed = packed.transposed();
   TeamLease team(useful_threads(r.spec, tape.nodes));
   Crew crew(team.size());
   std::vector<T*> scratch;
@@ -190,7 +211,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
     r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
-    multiply(packed.transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
+    multiply(transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
     for (Index v = mine.begin; v < mine.end; ++v) {
       if (call.dh) std::copy_n(from_row(dz, v).base, hidden, call.dh + v * hidden);
       if (call.dannotations) std::copy_n(from_row(dz, v).base + hidden, annotation, call.dannotations + v * annotation);

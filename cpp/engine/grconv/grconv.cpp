@@ -58,7 +58,7 @@ template <class T>
 GatedRecursiveConv<T>::GatedRecursiveConv(const GrConvSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 GatedRecursiveConv<T>::~GatedRecursiveConv() = default;
@@ -71,39 +71,54 @@ const GrConvSpec& GatedRecursiveConv<T>::spec() const {
   return impl_->spec;
 }
 template <class T>
-const std::vector<Weight<T>>& GatedRecursiveConv<T>::weights() const {
+const std::vector<Weight<const T>>& GatedRecursiveConv<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void GatedRecursiveConv<T>::commit() {
-  const Impl& l = *impl_;
-  const Index hidden = l.spec.hidden_size, input = l.spec.input_size, lanes = kernels_for<T>().lanes;
+WeightEdit<T> GatedRecursiveConv<T>::edit() {
+  return impl_->store.edit(*impl_);
+}
+
+template <class T>
+std::shared_ptr<PackedGrConv<T>> GatedRecursiveConv<T>::Impl::reserve() const {
+  const Index hidden = spec.hidden_size, lanes = kernels_for<T>().lanes;
   auto packed = std::make_shared<PackedGrConv<T>>();
+  packed->hidden = hidden;
   packed->units = round_up(hidden, lanes);
   packed->right_at = panel_stride<T>(hidden);
-  packed->input =
-      pack_rows<T>(hidden, 1, input, lanes, [&](int, Index unit) { return l.store.data(l.ih) + unit * input; });
-  packed->input_transposed = transpose(packed->input, lanes, divide_up(hidden, lanes));
-
-  const Index columns = packed->units + gate_count, depth = packed->right_at + hidden;
-  Buffer<T> both(columns * depth);  // [column][k], zero between the units and the gates and between left and right
-  packed->start = Buffer<T>(panel_stride<T>(columns));
-  const auto put = [&](Index column, int left, int right, int bias, Index row) {
-    std::copy_n(l.store.data(left) + row * hidden, hidden, both.data() + column * depth);
-    std::copy_n(l.store.data(right) + row * hidden, hidden, both.data() + column * depth + packed->right_at);
-    packed->start.data()[column] = l.store.data(bias)[row];
-  };
-  for (Index unit = 0; unit < hidden; ++unit) put(unit, l.left, l.right, l.bias, unit);
-  for (Index gate = 0; gate < gate_count; ++gate)
-    put(packed->units + gate, l.gate_left, l.gate_right, l.gate_bias, gate);
-  packed->pair = pack_rows<T>(columns, 1, depth, lanes, [&](int, Index column) {
-    return column < hidden || column >= packed->units ? both.data() + column * depth : nullptr;
-  });
+  packed->input = empty_panels<T>(hidden, 1, spec.input_size, lanes);
+  packed->pair = empty_panels<T>(packed->units + gate_count, 1, packed->right_at + hidden, lanes);
   GRU_NATIVE_COUNTING(
       std::fill(packed->pair.needed_k.begin() + hidden, packed->pair.needed_k.begin() + packed->right_at, 0));
-  packed->pair_transposed = transpose(packed->pair, lanes, divide_up(columns, lanes));
-  impl_->store.replace(packed);
+  packed->start = Buffer<T>(panel_stride<T>(packed->units + gate_count));
+  return packed;
+}
+
+template <class T>
+void GatedRecursiveConv<T>::Impl::fill(PackedGrConv<T>& packed) const {
+  const Index hidden = spec.hidden_size, lanes = kernels_for<T>().lanes;
+  fill_panels(packed.input, hidden, lanes, [&](int, Index unit) { return store.data(ih) + unit * spec.input_size; });
+  const auto rows_of = [&](int of_units, int of_gates) {
+    return [&, of_units, of_gates](int, Index column) -> const T* {
+      if (column < hidden) return store.data(of_units) + column * hidden;
+      return column < packed.units ? nullptr : store.data(of_gates) + (column - packed.units) * hidden;
+    };
+  };
+  const Index columns = packed.units + gate_count;
+  fill_panels(packed.pair, columns, lanes, rows_of(left, gate_left), {0, hidden});
+  fill_panels(packed.pair, columns, lanes, rows_of(right, gate_right), {packed.right_at, hidden});
+  std::copy_n(store.data(bias), hidden, packed.start.data());
+  std::copy_n(store.data(gate_bias), gate_count, packed.start.data() + packed.units);
+}
+
+template <class T>
+const GrConvPanels<T>& PackedGrConv<T>::transposed() const {
+  const Index lanes = kernels_for<T>().lanes;
+  return transposed_.get([&] {
+    return GrConvPanels<T>{transpose(this->input, lanes, divide_up(hidden, lanes)),
+                           transpose(this->pair, lanes, divide_up(units + gate_count, lanes))};
+  });
 }
 
 template <class T>
@@ -205,6 +220,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   const auto& tape = impl_of(tape_);
   const GrConvLevels& levels = tape.levels;
   const PackedGrConv<T>& packed = *tape.packed;
+  const GrConvPanels<T>& transposed = packed.transposed();
   const auto lease = l.store.lease();
   Arena& arena = *lease;
   const Index hidden = l.spec.hidden_size, input = l.spec.input_size;
@@ -255,8 +271,8 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
                               read_only(from_row(tape.a, below)), read_only(from_row(tape.h, below)),
                               read_only(from_row(dh, levels.first[level])), from_row(da, below), dneighbours,
                               packed.right_at});
-        Product<T> p = product_of_rows(packed.pair_transposed, rows_from(da, below), rows_from(dneighbours, 0),
-                                       dneighbours, {left[mine.begin], left[mine.end - 1] + 1});
+        Product<T> p = product_of_rows(transposed.pair, rows_from(da, below), rows_from(dneighbours, 0), dneighbours,
+                                       {left[mine.begin], left[mine.end - 1] + 1});
         GRU_NATIVE_COUNTING(p.needed.rows = levels.begins_pair.data() + below);
         kernels_for<T>().product(p);
       }
@@ -264,7 +280,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
       gather(level, mine);
       crew.barrier(rank);
     }
-    multiply(packed.input_transposed, rows_from(dh, 0), {zeros, 0, nullptr}, dx,
+    multiply(transposed.input, rows_from(dh, 0), {zeros, 0, nullptr}, dx,
              share_of(rows, whole_tiles, rank, crew.size()));
     if (call.dweights.empty()) return;
 

@@ -1,6 +1,7 @@
 // What GatedRecursiveConv and its tape keep behind their public faces.
 #pragma once
 #include "engine/grconv/levels.h"
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/panels.h"
 #include "engine/matrix/weights.h"
 #include "gru_native/grconv.h"
@@ -8,11 +9,20 @@
 namespace gru_native {
 
 template <class T>
-struct PackedGrConv {
-  PackedMatrix<T> input, input_transposed;
-  PackedMatrix<T> pair, pair_transposed;  // k: left units, from right_at on right units; columns: units, then gates
+struct GrConvPanels {
+  PackedMatrix<T> input;
+  PackedMatrix<T> pair;  // k: left units, from right_at on right units; columns: units, then gates
+};
+
+template <class T>
+struct PackedGrConv : GrConvPanels<T> {
   Buffer<T> start;  // biases of the same columns
-  Index units, right_at;  // right_at: also the stride of rows
+  Index hidden, units, right_at;  // units: hidden, in whole vectors; right_at: also the stride of rows
+
+  const GrConvPanels<T>& transposed() const;  // inference never needs it
+
+ private:
+  Lazily<GrConvPanels<T>> transposed_;
 };
 
 template <class T>
@@ -23,6 +33,8 @@ struct GatedRecursiveConv<T>::Impl {
   WeightStore<T, PackedGrConv<T>> store;
   int ih, left, right, bias, gate_left, gate_right, gate_bias;
 
+  std::shared_ptr<PackedGrConv<T>> reserve() const;
+  void fill(PackedGrConv<T>& packed) const;
   const GrConvKernels<T>& kernels() const;
   int threads(const GrConvLevels& levels) const;
   void forward(const GrConvCall<T>& call, const GrConvLevels& levels, const PackedGrConv<T>& packed,

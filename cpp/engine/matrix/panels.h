@@ -36,13 +36,19 @@ inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 
-// row(gate, unit): where that row of a torch matrix begins; null: a column of zeros.
+// A range of k.
+struct Depths {
+  Index first, count;
+};
+
+// row(gate, unit): where that row of a torch matrix begins, of which only those k are filled; null: it has none.
 template <class T, class RowOf>
-void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row, Depths k_of_rows) {
   constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
   const Index columns = m.width * lanes;
-  for (Index begin = 0; begin < m.depth; begin += steps) {
-    const Index end = begin + steps < m.depth ? begin + steps : m.depth;
+  const Index first = k_of_rows.first, last = first + k_of_rows.count;
+  for (Index begin = first; begin < last; begin += steps) {
+    const Index end = begin + steps < last ? begin + steps : last;
     T* const to = m.data.data() + panel * m.depth * columns;
     for (int v = 0; v < m.width; ++v)
       for (Index lane = 0; lane < lanes; ++lane) {
@@ -52,16 +58,22 @@ void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const
         if (!from) continue;
         GRU_NATIVE_COUNTING(m.needed_columns[panel * columns + v * lanes + lane] = 1);
         T* const column = to + v * lanes + lane;
-        for (Index k = begin; k < end; ++k) column[k * columns] = from[k];
+        for (Index k = begin; k < end; ++k) column[k * columns] = from[k - first];
       }
   }
 }
 
 template <class T, class RowOf>
-PackedMatrix<T> pack_rows(Index units, int gates, Index depth, Index lanes, const RowOf& row) {
-  PackedMatrix<T> m = empty_panels<T>(units, gates, depth, lanes);
-  for (Index panel = 0; panel < m.panels; ++panel) fill_panel(m, panel, units, lanes, row);
-  return m;
+void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+  fill_panel(m, panel, units, lanes, row, {0, m.depth});
+}
+template <class T, class RowOf>
+void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row, Depths k_of_rows) {
+  for (Index panel = 0; panel < m.panels; ++panel) fill_panel(m, panel, units, lanes, row, k_of_rows);
+}
+template <class T, class RowOf>
+void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row) {
+  fill_panels(m, units, lanes, row, {0, m.depth});
 }
 
 // k of the result: the columns of m in storage order (block, gate, lane), padding of the last panel left out.

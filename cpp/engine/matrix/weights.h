@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/matrix/weight_edit.h"
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
@@ -31,18 +32,35 @@ class WeightStore {
     active_kernels();  // an impossible GRU_NATIVE_ISA is reported here, before a layer has any weights
   }
 
-  // A tensor of zeros; returns its place in the list.
+  // A tensor of zeros; returns its place in the list. All are added before the first commit.
   int add(const std::string& name, std::vector<std::int64_t> shape) {
     std::int64_t n = 1;
     for (const std::int64_t size : shape) n *= size;
     storage_.emplace_back(n);
-    weights_.push_back({name, std::move(shape), storage_.back().data()});
-    return static_cast<int>(weights_.size()) - 1;
+    list_.push_back({name, shape, storage_.back().data()});
+    writable_.push_back({name, std::move(shape), storage_.back().data()});
+    return static_cast<int>(list_.size()) - 1;
   }
-  const std::vector<Weight<T>>& list() const { return weights_; }
-  const T* data(int weight) const { return weights_[static_cast<std::size_t>(weight)].data; }
+  const std::vector<Weight<const T>>& list() const { return list_; }
+  const std::vector<Weight<T>>& writable() { return writable_; }
+  const T* data(int weight) const { return list_[static_cast<std::size_t>(weight)].data; }
 
-  // What calls compute with: replaced by commit and never changed.
+  // Both by a layer that says how its weights are packed:
+  //   std::shared_ptr<Packed> reserve() const;     all the memory that they take
+  //   void fill(Packed& packed) const;             the numbers of now; must neither throw nor ask for memory
+  template <class Layer>
+  void commit(const Layer& layer) {
+    const std::shared_ptr<Packed> packed = layer.reserve();
+    layer.fill(*packed);
+    replace(packed);
+  }
+  template <class Layer>
+  WeightEdit<T> edit(const Layer& layer) {
+    using Edit = OpenEdit<T, WeightStore, Layer, Packed>;
+    return open_handle<WeightEdit<T>>(std::make_unique<Edit>(*this, layer, layer.reserve()));
+  }
+
+  // What calls compute with: replaced by commits and never changed.
   std::shared_ptr<const Packed> packed() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return packed_;
@@ -71,7 +89,8 @@ class WeightStore {
   std::uint64_t id_;
   std::shared_ptr<ArenaPool> arenas_;
   std::vector<Buffer<T>> storage_;
-  std::vector<Weight<T>> weights_;
+  std::vector<Weight<const T>> list_;
+  std::vector<Weight<T>> writable_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Packed> packed_;
 };

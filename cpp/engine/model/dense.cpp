@@ -14,19 +14,15 @@
 
 namespace gru_native {
 template <class T>
-PackedDense<T>::PackedDense(const DenseSpec& spec, const T* weight_, const T* bias_)
-    : spec(spec), lanes(kernels_for<T>().lanes) {
-  weight = pack_rows<T>(spec.output_size, 1, spec.input_size, lanes,
-                        [&](int, Index row) { return weight_ + row * spec.input_size; });
-  bias = Buffer<T>(columns());
-  if (bias_) std::copy_n(bias_, spec.output_size, bias.data());
-}
+PackedDense<T>::PackedDense(const DenseSpec& spec)
+    : spec(spec),
+      lanes(kernels_for<T>().lanes),
+      weight(empty_panels<T>(spec.output_size, 1, spec.input_size, lanes)),
+      bias(columns()) {}
 
 template <class T>
 const PackedMatrix<T>& PackedDense<T>::transposed() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (transposed_.panels == 0) transposed_ = transpose(weight, lanes, divide_up(spec.output_size, lanes));
-  return transposed_;
+  return transposed_.get([&] { return transpose(weight, lanes, divide_up(spec.output_size, lanes)); });
 }
 
 template <class T>
@@ -80,7 +76,7 @@ template <class T>
 Dense<T>::Dense(const DenseSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 Dense<T>::~Dense() = default;
@@ -93,15 +89,26 @@ const DenseSpec& Dense<T>::spec() const {
   return impl_->spec;
 }
 template <class T>
-const std::vector<Weight<T>>& Dense<T>::weights() const {
+const std::vector<Weight<const T>>& Dense<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void Dense<T>::commit() {
-  const auto& store = impl_->store;  // "weight", and perhaps "bias"
-  impl_->store.replace(
-      std::make_shared<PackedDense<T>>(impl_->spec, store.data(0), impl_->spec.bias ? store.data(1) : nullptr));
+WeightEdit<T> Dense<T>::edit() {
+  return impl_->store.edit(*impl_);
+}
+
+template <class T>
+std::shared_ptr<PackedDense<T>> Dense<T>::Impl::reserve() const {
+  return std::make_shared<PackedDense<T>>(spec);
+}
+
+template <class T>
+void Dense<T>::Impl::fill(PackedDense<T>& packed) const {
+  const T* const weight = store.data(0);
+  fill_panels(packed.weight, spec.output_size, packed.lanes,
+              [&](int, Index row) { return weight + row * spec.input_size; });
+  if (spec.bias) std::copy_n(store.data(1), spec.output_size, packed.bias.data());
 }
 
 template <class T>

@@ -1,8 +1,8 @@
 // Dense layers over rows, and what Dense keeps behind its public face.
 #pragma once
 #include <memory>
-#include <mutex>
 
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/panels.h"
 #include "engine/matrix/weights.h"
 #include "engine/sequence/timeline.h"
@@ -11,22 +11,21 @@
 
 namespace gru_native {
 
-// The weights as the kernels want them, never changed once made.
+// The weights as the kernels want them, never changed once filled.
 template <class T>
 class PackedDense {
  public:
-  PackedDense(const DenseSpec& spec, const T* weight, const T* bias);  // bias: or nullptr
+  explicit PackedDense(const DenseSpec& spec);  // zeros, to be filled
   DenseSpec spec;
   int lanes;
   PackedMatrix<T> weight;
   Buffer<T> bias;             // zeros where there is none
 
   Index columns() const { return weight.panels * weight.width * lanes; }  // of a row of outputs, padded
-  const PackedMatrix<T>& transposed() const;  // made when first asked for: inference never needs it
+  const PackedMatrix<T>& transposed() const;  // inference never needs it
 
  private:
-  mutable std::mutex mutex_;
-  mutable PackedMatrix<T> transposed_;
+  Lazily<PackedMatrix<T>> transposed_;
 };
 
 // y = f(W x + b) for some rows; y has w.columns() columns. The rows are shared out among the team.
@@ -43,6 +42,8 @@ struct Dense<T>::Impl {
 
   DenseSpec spec;
   WeightStore<T, PackedDense<T>> store;
+  std::shared_ptr<PackedDense<T>> reserve() const;
+  void fill(PackedDense<T>& packed) const;
   std::shared_ptr<const PackedDense<T>> current() const { return store.packed(); }
 };
 

@@ -22,7 +22,7 @@ template <class T>
 Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 Layer<T>::~Layer() = default;
@@ -45,18 +45,18 @@ const LayerSpec& Layer<T>::spec() const {
 }
 
 template <class T>
-const std::vector<Weight<T>>& Layer<T>::weights() const {
+const std::vector<Weight<const T>>& Layer<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void Layer<T>::commit() {
-  impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
+WeightEdit<T> Layer<T>::edit() {
+  return impl_->store.edit(*impl_);
 }
 
 template <class T>
 bool Layer<T>::load(const std::vector<const T*>& weights) {
-  const std::vector<Weight<T>>& own = impl_->store.list();
+  const std::vector<Weight<T>>& own = impl_->store.writable();
   if (weights.size() != own.size())
     throw std::invalid_argument("weights has " + std::to_string(weights.size()) + " pointers; expected " +
                                 std::to_string(own.size()));
@@ -80,8 +80,8 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
   });
   if (others) {
     auto packed = impl_->spare->take();
-    if (packed) pack_again(*packed, impl_->spec, own, impl_->index, &team);
-    else packed = pack(impl_->spec, own, impl_->index, &team);
+    if (!packed) packed = impl_->reserve();
+    pack(*packed, impl_->spec, impl_->store.list(), impl_->index, &team);
     impl_->store.replace(SpareWeights<T>::share(std::move(packed), impl_->spare));
   }
   impl_->half_loaded = false;

@@ -43,6 +43,8 @@ struct Layer<T>::Impl {
   bool half_loaded = false;            // copied, but not committed
   std::shared_ptr<SpareWeights<T>> spare = std::make_shared<SpareWeights<T>>();
 
+  std::unique_ptr<PackedWeights<T>> reserve() const { return reserve_packed(spec, store.list(), index); }
+  void fill(PackedWeights<T>& packed) const { pack(packed, spec, store.list(), index); }
   std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
   DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;
 };

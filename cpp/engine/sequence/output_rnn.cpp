@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/weight_gradients.h"
 #include "engine/matrix/weights.h"
@@ -17,9 +18,25 @@ namespace gru_native {
 namespace {
 
 template <class T>
-struct PackedOutputRnn {
-  PackedMatrix<T> ih, oh, ho, ih_transposed, oh_transposed, ho_transposed;
+struct OutputRnnPanels {
+  PackedMatrix<T> ih, oh, ho;
+};
+
+template <class T>
+struct PackedOutputRnn : OutputRnnPanels<T> {
   Buffer<T> bias_h, bias_o;    // zeros where there are none
+  Index hidden = 0, outputs = 0;
+
+  const OutputRnnPanels<T>& transposed() const {  // inference never needs it
+    const Index lanes = kernels_for<T>().lanes, of_h = divide_up(hidden, lanes), of_o = divide_up(outputs, lanes);
+    return transposed_.get([&] {
+      return OutputRnnPanels<T>{transpose(this->ih, lanes, of_h), transpose(this->oh, lanes, of_h),
+                                transpose(this->ho, lanes, of_o)};
+    });
+  }
+
+ private:
+  Lazily<OutputRnnPanels<T>> transposed_;
 };
 
 // Compact rows (engine/sequence/timeline.h): inputs, what is fed back, units, outputs.
@@ -60,7 +77,8 @@ struct OutputRnn<T>::Impl {
     if (spec.bias) bias_o = store.add("bias_o", {outputs});
   }
 
-  std::shared_ptr<const PackedOutputRnn<T>> pack() const;
+  std::shared_ptr<PackedOutputRnn<T>> reserve() const;
+  void fill(PackedOutputRnn<T>& packed) const;
   int threads(const Timeline& time, bool forced) const { return useful_threads(spec, time.rows, time.batch, forced); }
   void forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w, const Values<T>& v,
                TeamLease& team) const;
@@ -87,27 +105,30 @@ struct OutputRnnTape<T>::Impl : TapeOf<PackedOutputRnn<T>> {
 };
 
 template <class T>
-std::shared_ptr<const PackedOutputRnn<T>> OutputRnn<T>::Impl::pack() const {
+std::shared_ptr<PackedOutputRnn<T>> OutputRnn<T>::Impl::reserve() const {
   const Index lanes = kernels_for<T>().lanes;
-  const auto matrix = [&](int weight, Index rows, Index depth) {
-    return pack_rows<T>(rows, 1, depth, lanes, [&](int, Index row) { return store.data(weight) + row * depth; });
-  };
-  const auto bias = [&](int weight, Index n) {
-    Buffer<T> b(round_up(n, panel_columns<T>()));
-    if (weight >= 0) std::copy_n(store.data(weight), n, b.data());
-    return b;
-  };
-  const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
   auto p = std::make_shared<PackedOutputRnn<T>>();
-  p->ih = matrix(ih, hidden, inputs);
-  p->oh = matrix(oh, hidden, outputs);
-  p->ho = matrix(ho, outputs, hidden);
-  p->ih_transposed = transpose(p->ih, lanes, divide_up(hidden, lanes));
-  p->oh_transposed = transpose(p->oh, lanes, divide_up(hidden, lanes));
-  p->ho_transposed = transpose(p->ho, lanes, divide_up(outputs, lanes));
-  p->bias_h = bias(bias_h, hidden);
-  p->bias_o = bias(bias_o, outputs);
+  p->hidden = spec.hidden_size;
+  p->outputs = spec.output_size;
+  p->ih = empty_panels<T>(spec.hidden_size, 1, spec.input_size, lanes);
+  p->oh = empty_panels<T>(spec.hidden_size, 1, spec.output_size, lanes);
+  p->ho = empty_panels<T>(spec.output_size, 1, spec.hidden_size, lanes);
+  p->bias_h = Buffer<T>(round_up(spec.hidden_size, panel_columns<T>()));
+  p->bias_o = Buffer<T>(round_up(spec.output_size, panel_columns<T>()));
   return p;
+}
+
+template <class T>
+void OutputRnn<T>::Impl::fill(PackedOutputRnn<T>& p) const {
+  const auto matrix = [&](PackedMatrix<T>& m, int weight, Index rows) {
+    fill_panels(m, rows, kernels_for<T>().lanes, [&](int, Index row) { return store.data(weight) + row * m.depth; });
+  };
+  matrix(p.ih, ih, spec.hidden_size);
+  matrix(p.oh, oh, spec.hidden_size);
+  matrix(p.ho, ho, spec.output_size);
+  if (!spec.bias) return;
+  std::copy_n(store.data(bias_h), spec.hidden_size, p.bias_h.data());
+  std::copy_n(store.data(bias_o), spec.output_size, p.bias_o.data());
 }
 
 template <class T>
@@ -156,7 +177,7 @@ template <class T>
 OutputRnn<T>::OutputRnn(const OutputRnnSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 OutputRnn<T>::~OutputRnn() = default;
@@ -169,12 +190,12 @@ const OutputRnnSpec& OutputRnn<T>::spec() const {
   return impl_->spec;
 }
 template <class T>
-const std::vector<Weight<T>>& OutputRnn<T>::weights() const {
+const std::vector<Weight<const T>>& OutputRnn<T>::weights() const {
   return impl_->store.list();
 }
 template <class T>
-void OutputRnn<T>::commit() {
-  impl_->store.replace(impl_->pack());
+WeightEdit<T> OutputRnn<T>::edit() {
+  return impl_->store.edit(*impl_);
 }
 
 template <class T>
@@ -212,7 +233,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   const OutputRnnSpec& spec = l.spec;
   const Timeline& time = tape.time;
   const Values<T>& v = tape.values;
-  const PackedOutputRnn<T>& w = *tape.packed;
+  const OutputRnnPanels<T>& transposed = tape.packed->transposed();
   check_call(spec, call, time.seq_len, time.batch, l.store.list().size(), tape.forced);
   const auto arena = l.store.lease();
   const Values<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
@@ -245,13 +266,13 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
           GRU_NATIVE_EXECUTED(add, outputs);
         }
       activate_backward(spec.output_activation, v.y, d.y, outputs, rows);
-      multiply(w.ho_transposed, rows_from(d.y, 0), none, d.h, rows);
+      multiply(transposed.ho, rows_from(d.y, 0), none, d.h, rows);
       activate_backward(spec.activation, v.h, d.h, hidden, rows);
-      multiply(w.oh_transposed, rows_from(d.h, 0), none, d.fed, rows);
+      multiply(transposed.oh, rows_from(d.h, 0), none, d.fed, rows);
     });
     crew.barrier(rank);
     if (call.dx.data)
-      multiply(w.ih_transposed, rows_from(d.h, 0), none, d.x, share_of(time.rows, whole_tiles, rank, crew.size()));
+      multiply(transposed.ih, rows_from(d.h, 0), none, d.x, share_of(time.rows, whole_tiles, rank, crew.size()));
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const auto sums = [&](Matrix<T> from, Index columns, Matrix<T> x, Index x_columns, int weight, int bias) {
       const WeightGradients<T> g{time.rows, read_only(from),  columns,       rows_from(x, 0),

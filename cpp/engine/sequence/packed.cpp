@@ -10,12 +10,12 @@ namespace {
 
 // f(packed matrix, its units, gates and depth, row(gate, unit)) for each that there is.
 template <class T, class F>
-void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
                  const WeightIndex& at, const F& f) {
   const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
   const Index hidden = spec.hidden_size;
   const auto gates = [&](PackedMatrix<T>& m, int weight, Slots slots) {
-    const Weight<T>& w = weights[weight];
+    const Weight<const T>& w = weights[weight];
     const Index depth = w.shape[1];
     f(m, hidden, slots.count, depth, [&, depth, slots](int gate, Index unit) {
       return w.data + (cell.torch_gate[slots.first + gate] * hidden + unit) * depth;
@@ -25,7 +25,7 @@ void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector
   gates(p.recurrent, at.hh, cell.recurrent);
   if (cell.candidate.count > 0) gates(p.second, at.hh, cell.candidate);
   if (at.rr >= 0) {
-    const Weight<T>& rr = weights[at.rr];
+    const Weight<const T>& rr = weights[at.rr];
     f(p.gates, hidden, 3, rr.shape[1],
       [&](int gate, Index unit) { return rr.data + (gate * hidden + unit) * rr.shape[1]; });
   }
@@ -37,7 +37,7 @@ void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector
 }
 
 template <class T>
-void allocate(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+void allocate(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
               const WeightIndex& at) {
   const Kernels<T>& kernels = kernels_for<T>();
   const Index lanes = kernels.lanes, blocks = divide_up(spec.hidden_size, lanes);
@@ -64,12 +64,12 @@ bool all_finite(const T* data, Index n) {
 
 // What is no matrix.
 template <class T>
-void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
                   const WeightIndex& at) {
   const Kernels<T>& kernels = kernels_for<T>();
   const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
-  const Weight<T>& hh = weights[at.hh];
+  const Weight<const T>& hh = weights[at.hh];
   p.finite = all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
 
   // A slot that both products fill begins at the sum of both biases.
@@ -189,8 +189,20 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
 }
 
 template <class T>
-void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
-                const std::vector<WeightIndex>& index, TeamLease* team) {
+std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+                                                 const std::vector<WeightIndex>& index) {
+  auto packed = std::make_unique<PackedWeights<T>>();
+  packed->lanes = kernels_for<T>().lanes;
+  packed->blocks = divide_up(spec.hidden_size, packed->lanes);
+  packed->outputs = spec.output_size();
+  packed->forward.resize(index.size());
+  for (std::size_t i = 0; i < index.size(); ++i) allocate(packed->forward[i], spec, weights, index[i]);
+  return packed;
+}
+
+template <class T>
+void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+          const std::vector<WeightIndex>& index, TeamLease* team) {
   packed.forget_transposed();
   run_on(team, [&](int rank, int members) {
     Index turn = 0;
@@ -205,30 +217,14 @@ void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vect
   });
 }
 
-template <class T>
-std::unique_ptr<PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
-                                       const std::vector<WeightIndex>& index, TeamLease* team) {
-  auto packed = std::make_unique<PackedWeights<T>>();
-  packed->lanes = kernels_for<T>().lanes;
-  packed->blocks = divide_up(spec.hidden_size, packed->lanes);
-  packed->outputs = spec.output_size();
-  packed->forward.resize(index.size());
-  for (std::size_t i = 0; i < index.size(); ++i) allocate(packed->forward[i], spec, weights, index[i]);
-  pack_again(*packed, spec, weights, index, team);
-  return packed;
-}
-
-template CellOptions<float> cell_options(const LayerSpec&, const PackedDirection<float>&);
-template CellOptions<double> cell_options(const LayerSpec&, const PackedDirection<double>&);
-template struct PackedWeights<float>;
-template struct PackedWeights<double>;
-template std::unique_ptr<PackedWeights<float>> pack(const LayerSpec&, const std::vector<Weight<float>>&,
-                                                    const std::vector<WeightIndex>&, TeamLease*);
-template std::unique_ptr<PackedWeights<double>> pack(const LayerSpec&, const std::vector<Weight<double>>&,
-                                                     const std::vector<WeightIndex>&, TeamLease*);
-template void pack_again(PackedWeights<float>&, const LayerSpec&, const std::vector<Weight<float>>&,
-                         const std::vector<WeightIndex>&, TeamLease*);
-template void pack_again(PackedWeights<double>&, const LayerSpec&, const std::vector<Weight<double>>&,
-                         const std::vector<WeightIndex>&, TeamLease*);
+#define GRU_NATIVE_PACKED(T)                                                                                       \
+  template CellOptions<T> cell_options(const LayerSpec&, const PackedDirection<T>&);                               \
+  template struct PackedWeights<T>;                                                                                \
+  template std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec&, const std::vector<Weight<const T>>&, \
+                                                            const std::vector<WeightIndex>&);                      \
+  template void pack(PackedWeights<T>&, const LayerSpec&, const std::vector<Weight<const T>>&,                     \
+                     const std::vector<WeightIndex>&, TeamLease*);
+GRU_NATIVE_PACKED(float)
+GRU_NATIVE_PACKED(double)
 
 }  // namespace gru_native

@@ -48,14 +48,15 @@ struct PackedWeights {
   mutable std::vector<TransposedDirection<T>> transposed_;  // kept for the next weights
 };
 
+// Memory for weights of these shapes.
 template <class T>
-std::unique_ptr<PackedWeights<T>> pack(const LayerSpec& spec, const std::vector<Weight<T>>& weights,
-                                       const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
+std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+                                                 const std::vector<WeightIndex>& index);
 
-// Writes weights of the same shapes over those that `packed` was made of.
+// Writes the weights into it, by the threads of the team, if there is one. Asks for no memory.
 template <class T>
-void pack_again(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
-                const std::vector<WeightIndex>& index, TeamLease* team);
+void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+          const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
 
 // Which of the kernels' cells computes it: Kernels::cell[..].
 int cell_index(const LayerSpec& spec);

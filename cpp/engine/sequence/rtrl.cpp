@@ -64,7 +64,7 @@ Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
   recurrent = h_size + c_size;
   rows = spec.output_size() + c_size;
   place.push_back(0);
-  for (const Weight<T>& w : layer->weights()) place.push_back(place.back() + w.size());
+  for (const Weight<const T>& w : layer->weights()) place.push_back(place.back() + w.size());
   stride = panel_stride<T>(place.back());
   const double numbers = static_cast<double>(batch) * static_cast<double>(rows) * static_cast<double>(stride);
   if (numbers > most_elements)

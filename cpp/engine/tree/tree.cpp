@@ -19,8 +19,7 @@ TreeGates tree_gates(TreeCell cell) {
 }
 
 template <class T>
-std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vector<Weight<T>>& weights,
-                                          const TreeWeightIndex& at) {
+std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec) {
   auto packed = std::make_shared<PackedTree<T>>();
   PackedTree<T>& p = *packed;
   const bool nary = spec.cell == TreeCell::nary;
@@ -30,52 +29,54 @@ std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vecto
   p.slots = nary ? spec.arity : 1;
   p.padded = round_up(p.blocks, granule) * p.lanes;
   p.inner = p.slots * hidden;
-
-  const TreeGates gates = tree_gates(spec.cell);
-  const auto rows_of = [&](int weight, const int* gate_of) {
-    const Weight<T>& w = weights[weight];
-    const Index depth = w.shape[1];
-    return
-        [&w, depth, gate_of, hidden](int gate, Index unit) { return w.data + (gate_of[gate] * hidden + unit) * depth; };
-  };
-  p.w.input = pack_rows<T>(hidden, 3, spec.input_size, p.lanes, rows_of(at.ih, gates.input));
-  p.w.input_forget = pack_rows<T>(hidden, 1, spec.input_size, p.lanes, rows_of(at.ih, &tree_forget_gate));
-  p.w.recurrent = pack_rows<T>(hidden, 3, p.inner, p.lanes, rows_of(at.hh, gates.recurrent));
-  if (nary) {
-    const T* const from = weights[at.hh_f].data;
-    p.w.recurrent_forget = pack_rows<T>(p.slots * p.padded, 1, p.inner, p.lanes, [&](int, Index column) {
-      const Index k = column / p.padded, unit = column % p.padded;
-      return unit < hidden ? from + (k * hidden + unit) * p.inner : nullptr;
-    });
-  } else {
-    p.w.recurrent_forget = pack_rows<T>(hidden, 1, hidden, p.lanes, rows_of(at.hh, &tree_forget_gate));
-  }
-
+  p.w.input = empty_panels<T>(hidden, 3, spec.input_size, p.lanes);
+  p.w.input_forget = empty_panels<T>(hidden, 1, spec.input_size, p.lanes);
+  p.w.recurrent = empty_panels<T>(hidden, 3, p.inner, p.lanes);
+  p.w.recurrent_forget = empty_panels<T>(nary ? p.slots * p.padded : hidden, 1, p.inner, p.lanes);
   p.bias = Buffer<T>(p.blocks * 3 * p.lanes);
   p.bias_forget = Buffer<T>(p.padded);
-  if (at.bias >= 0)
-    for (Index unit = 0; unit < hidden; ++unit) {
-      const T* const b = weights[at.bias].data + unit;
-      for (int slot = 0; slot < 3; ++slot)
-        p.bias.data()[(unit / p.lanes * 3 + slot) * p.lanes + unit % p.lanes] = b[gates.input[slot] * hidden];
-      p.bias_forget.data()[unit] = b[tree_forget_gate * hidden];
-    }
   return packed;
 }
 
 template <class T>
-const TreePanels<T>& PackedTree<T>::transposed() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (!transposed_) {
-    auto t = std::make_unique<TreePanels<T>>();
-    const Index forget_blocks = slots > 1 ? slots * padded / lanes : blocks;
-    t->input = transpose(w.input, lanes, blocks);
-    t->input_forget = transpose(w.input_forget, lanes, blocks);
-    t->recurrent = transpose(w.recurrent, lanes, blocks);
-    t->recurrent_forget = transpose(w.recurrent_forget, lanes, forget_blocks);
-    transposed_ = std::move(t);
+void pack(PackedTree<T>& p, const TreeSpec& spec, const std::vector<Weight<const T>>& weights,
+          const TreeWeightIndex& at) {
+  const Index hidden = spec.hidden_size;
+  const TreeGates gates = tree_gates(spec.cell);
+  const auto rows_of = [&](int weight, const int* gate_of) {
+    const Weight<const T>& w = weights[weight];
+    const Index depth = w.shape[1];
+    return
+        [&w, depth, gate_of, hidden](int gate, Index unit) { return w.data + (gate_of[gate] * hidden + unit) * depth; };
+  };
+  fill_panels(p.w.input, hidden, p.lanes, rows_of(at.ih, gates.input));
+  fill_panels(p.w.input_forget, hidden, p.lanes, rows_of(at.ih, &tree_forget_gate));
+  fill_panels(p.w.recurrent, hidden, p.lanes, rows_of(at.hh, gates.recurrent));
+  if (spec.cell == TreeCell::nary) {
+    const T* const from = weights[at.hh_f].data;
+    fill_panels(p.w.recurrent_forget, p.slots * p.padded, p.lanes, [&](int, Index column) {
+      const Index k = column / p.padded, unit = column % p.padded;
+      return unit < hidden ? from + (k * hidden + unit) * p.inner : nullptr;
+    });
+  } else {
+    fill_panels(p.w.recurrent_forget, hidden, p.lanes, rows_of(at.hh, &tree_forget_gate));
   }
-  return *transposed_;
+
+  for (Index unit = 0; at.bias >= 0 && unit < hidden; ++unit) {
+    const T* const b = weights[at.bias].data + unit;
+    for (int slot = 0; slot < 3; ++slot)
+      p.bias.data()[(unit / p.lanes * 3 + slot) * p.lanes + unit % p.lanes] = b[gates.input[slot] * hidden];
+    p.bias_forget.data()[unit] = b[tree_forget_gate * hidden];
+  }
+}
+
+template <class T>
+const TreePanels<T>& PackedTree<T>::transposed() const {
+  return transposed_.get([&] {
+    const Index forget_blocks = slots > 1 ? slots * padded / lanes : blocks;
+    return TreePanels<T>{transpose(w.input, lanes, blocks), transpose(w.input_forget, lanes, blocks),
+                         transpose(w.recurrent, lanes, blocks), transpose(w.recurrent_forget, lanes, forget_blocks)};
+  });
 }
 
 Region region_of(Index begin, Index end, Index blocks, int member, int members) {
@@ -86,11 +87,11 @@ Region region_of(Index begin, Index end, Index blocks, int member, int members) 
   return {begin + mine.begin, begin + mine.end, {0, blocks}, true};
 }
 
-template std::shared_ptr<const PackedTree<float>> pack(const TreeSpec&, const std::vector<Weight<float>>&,
-                                                       const TreeWeightIndex&);
-template std::shared_ptr<const PackedTree<double>> pack(const TreeSpec&, const std::vector<Weight<double>>&,
-                                                        const TreeWeightIndex&);
-template struct PackedTree<float>;
-template struct PackedTree<double>;
+#define GRU_NATIVE_PACKED(T)                                               \
+  template struct PackedTree<T>;                                           \
+  template std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec&); \
+  template void pack(PackedTree<T>&, const TreeSpec&, const std::vector<Weight<const T>>&, const TreeWeightIndex&);
+GRU_NATIVE_PACKED(float)
+GRU_NATIVE_PACKED(double)
 
 }  // namespace gru_native

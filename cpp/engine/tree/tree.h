@@ -1,9 +1,9 @@
 // Tree-LSTM over a forest: height after height from the leaves up, and back down for the gradients.
 #pragma once
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/panels.h"
 #include "engine/tree/forest.h"
 #include "gru_native/tree.h"
@@ -27,12 +27,10 @@ struct PackedTree {
   Index padded = 0;             // units in whole panels of four blocks
   Index inner = 0;              // what a node reads of its children: hidden or arity * hidden
 
-  // Made when first asked for: inference never needs it.
-  const TreePanels<T>& transposed() const;
+  const TreePanels<T>& transposed() const;  // inference never needs it
 
  private:
-  mutable std::mutex mutex_;
-  mutable std::unique_ptr<const TreePanels<T>> transposed_;
+  Lazily<TreePanels<T>> transposed_;
 };
 
 // Where the tensors lie in the layer's list; -1: not there. nary: hh is weight_hh_iog, and hh_f the other one.
@@ -47,9 +45,12 @@ struct TreeGates {
 TreeGates tree_gates(TreeCell cell);
 inline constexpr int tree_forget_gate = 1;
 
+// Memory for the weights of such a layer, and the weights into it.
 template <class T>
-std::shared_ptr<const PackedTree<T>> pack(const TreeSpec& spec, const std::vector<Weight<T>>& weights,
-                                          const TreeWeightIndex& index);
+std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec);
+template <class T>
+void pack(PackedTree<T>& packed, const TreeSpec& spec, const std::vector<Weight<const T>>& weights,
+          const TreeWeightIndex& index);
 
 // What one member does of some rows: a share of them, or, where they are few, all of them for a share of the units.
 struct Region {

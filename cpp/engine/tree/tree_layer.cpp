@@ -22,6 +22,9 @@ struct TreeLayer<T>::Impl {
     if (spec.bias) index.bias = store.add("bias", {4 * hidden});
   }
 
+  std::shared_ptr<PackedTree<T>> reserve() const { return reserve_packed<T>(spec); }
+  void fill(PackedTree<T>& packed) const { pack(packed, spec, store.list(), index); }
+
   Forest forest_of(const TreeForwardCall<T>& call) const {
     const bool nary = spec.cell == TreeCell::nary;
     if (nary && !call.slots) throw std::invalid_argument("slots is null; expected one number for each node");
@@ -45,7 +48,7 @@ template <class T>
 TreeLayer<T>::TreeLayer(const TreeSpec& spec) {
   spec.validate();
   impl_ = std::make_unique<Impl>(spec);
-  commit();
+  impl_->store.commit(*impl_);
 }
 template <class T>
 TreeLayer<T>::~TreeLayer() = default;
@@ -60,13 +63,13 @@ const TreeSpec& TreeLayer<T>::spec() const {
 }
 
 template <class T>
-const std::vector<Weight<T>>& TreeLayer<T>::weights() const {
+const std::vector<Weight<const T>>& TreeLayer<T>::weights() const {
   return impl_->store.list();
 }
 
 template <class T>
-void TreeLayer<T>::commit() {
-  impl_->store.replace(pack(impl_->spec, impl_->store.list(), impl_->index));
+WeightEdit<T> TreeLayer<T>::edit() {
+  return impl_->store.edit(*impl_);
 }
 
 namespace {

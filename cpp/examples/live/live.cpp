@@ -60,11 +60,10 @@ std::shared_ptr<const Model> some_model() {
   const auto lstm = std::make_shared<gru_native::Layer<float>>(spec);
   const auto dense = std::make_shared<gru_native::Dense<float>>(gru_native::DenseSpec{20, 1});
   const auto randomize = [](auto& layer) {
-    for (const auto& weight : layer.weights()) {
+    for (const auto& weight : layer.edit()) {
       const std::vector<float> values = noise(weight.size());
-      std::copy(values.begin(), values.end(), weight.data);
+      std::copy(values.begin(), values.end(), weight.begin());
     }
-    layer.commit();
   };
   randomize(*lstm);
   randomize(*dense);

@@ -35,22 +35,21 @@ struct Trained {
 
   template <class Spec>
   explicit Trained(const Spec& spec) : layer(std::make_shared<L>(spec)) {
-    for (const auto& w : layer->weights()) {
-      for (std::int64_t i = 0; i < w.size(); ++i) w.data[i] = 0.2f * (2 * (random_bits() * 0x1p-32f) - 1);
+    for (const auto& w : layer->edit()) {
+      for (float& number : w) number = 0.2f * (2 * (random_bits() * 0x1p-32f) - 1);
       for (auto* numbers : {&gradients, &m, &v}) numbers->emplace_back(w.size());
     }
-    layer->commit();
   }
 
   void adam(float rate, int step) {
     const float scale = rate * std::sqrt(1 - std::pow(0.999f, step)) / (1 - std::pow(0.9f, step));
+    auto edit = layer->edit();
     for (std::size_t k = 0; k < gradients.size(); ++k)
       for (std::size_t i = 0; i < gradients[k].size(); ++i) {
         m[k][i] += 0.1f * (gradients[k][i] - m[k][i]);
         v[k][i] += 0.001f * (gradients[k][i] * gradients[k][i] - v[k][i]);
-        layer->weights()[k].data[i] -= scale * m[k][i] / (std::sqrt(v[k][i]) + 1e-8f);
+        edit[k][i] -= scale * m[k][i] / (std::sqrt(v[k][i]) + 1e-8f);
       }
-    layer->commit();
   }
 };
 

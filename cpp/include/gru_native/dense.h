@@ -53,8 +53,8 @@ class GRU_NATIVE_API Dense {
   const DenseSpec& spec() const;
 
   // "weight" (output_size, input_size) and "bias" (output_size,), as torch.nn.Linear; see Layer::weights.
-  const std::vector<Weight<T>>& weights() const;
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   void forward(const DenseCall<T>& call) const;
 

@@ -64,8 +64,8 @@ class GRU_NATIVE_API GatedGraph {
   GatedGraph& operator=(GatedGraph&& other) noexcept;
 
   const GraphSpec& spec() const;
-  const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   // Throws std::invalid_argument naming the edge that is wrong; nothing is then written.
   void forward(const GraphCall<T>& call) const;

@@ -46,8 +46,8 @@ class GRU_NATIVE_API GatedRecursiveConv {
   GatedRecursiveConv& operator=(GatedRecursiveConv&& other) noexcept;
 
   const GrConvSpec& spec() const;
-  const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   void forward(const GrConvCall<T>& call) const;
   std::shared_ptr<const GrConvTape<T>> forward_with_tape(const GrConvCall<T>& call) const;

@@ -1,6 +1,7 @@
 // The whole public API.
 #pragma once
 #include "gru_native/dense.h"
+#include "gru_native/edit.h"
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/layer.h"

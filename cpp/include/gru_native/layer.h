@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gru_native/activation.h"
+#include "gru_native/edit.h"
 #include "gru_native/export.h"
 #include "gru_native/views.h"
 
@@ -108,14 +109,14 @@ class GRU_NATIVE_API Layer {
 
   const LayerSpec& spec() const;
 
-  // The weights as the user sees them. Write through `data`, then call commit(): until then calls go on with
-  // the old values. Writing and committing are not safe from two threads at once; calls meanwhile are.
-  const std::vector<Weight<T>>& weights() const;
-  void commit();
+  /// All weights, to be read.
+  const std::vector<Weight<const T>>& weights() const;
+  /// All weights, to be written: see WeightEdit. Throws std::bad_alloc.
+  [[nodiscard]] WeightEdit<T> edit();
 
   // For weights that live elsewhere and may change at any time: copies those (as many and as large as weights()) in
   // and commits, unless they are, to the bit, what the layer has. Returns whether they were others. Safe from several
-  // threads at once, but not beside writing and commit().
+  // threads at once, but not beside an edit.
   bool load(const std::vector<const T*>& weights);
 
   // Inference.

@@ -57,8 +57,8 @@ class GRU_NATIVE_API OutputRnn {
   OutputRnn& operator=(OutputRnn&& other) noexcept;
 
   const OutputRnnSpec& spec() const;
-  const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   void forward(const OutputRnnCall<T>& call) const;
   std::shared_ptr<const OutputRnnTape<T>> forward_with_tape(const OutputRnnCall<T>& call) const;

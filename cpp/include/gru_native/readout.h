@@ -49,8 +49,8 @@ class GRU_NATIVE_API GraphReadout {
   GraphReadout& operator=(GraphReadout&& other) noexcept;
 
   const ReadoutSpec& spec() const;
-  const std::vector<Weight<T>>& weights() const;  // write through `data`, then commit(), as with Layer
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   std::shared_ptr<const ReadoutTape<T>> forward(const ReadoutCall<T>& call) const;
 

@@ -59,8 +59,8 @@ class GRU_NATIVE_API TreeLayer {
   // weight_ih (4 H, input), bias (4 H), rows in the order i f g o; child_sum: weight_hh (4 H, H); nary: weight_hh_iog
   // (3 H, arity H), rows i o g, and weight_hh_f (arity H, arity H), row block k the forget gate of child k.
   // Written and committed as those of Layer.
-  const std::vector<Weight<T>>& weights() const;
-  void commit();
+  const std::vector<Weight<const T>>& weights() const;
+  [[nodiscard]] WeightEdit<T> edit();
 
   // Inference. Throws std::invalid_argument, naming the node, unless parents and slots describe trees.
   void forward(const TreeForwardCall<T>& call) const;

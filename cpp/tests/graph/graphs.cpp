@@ -5,9 +5,10 @@
 #include <string>
 
 #include "gru_native/gru_native.h"
-#include "tests/support/check.h"
+#include "tests/support/weights.h"
 
 using namespace gru_native;
+using namespace gru_native::testing;
 
 namespace {
 
@@ -15,15 +16,6 @@ std::size_t size_of(const std::vector<std::int64_t>& shape) {
   std::size_t n = 1;
   for (const std::int64_t size : shape) n *= static_cast<std::size_t>(size);
   return n;
-}
-
-template <class T, class L>
-void randomise(L& layer, unsigned seed) {
-  for (const Weight<T>& w : layer.weights()) {
-    const auto values = random_numbers<T>(size_of(w.shape), seed++, 0.4);
-    std::copy(values.begin(), values.end(), w.data);
-  }
-  layer.commit();
 }
 
 // A layer with inputs, its outputs y, and what backward makes of dy = weights of the loss.
@@ -37,7 +29,7 @@ struct Problem {
   std::vector<T*> gradients(const L& layer) {
     std::vector<T*> pointers;
     dweights.clear();
-    for (const Weight<T>& w : layer.weights()) dweights.emplace_back(size_of(w.shape));
+    for (const auto& w : layer.weights()) dweights.emplace_back(size_of(w.shape));
     for (auto& d : dweights) pointers.push_back(d.data());
     return pointers;
   }
@@ -58,12 +50,11 @@ void check_gradients(L& layer, Problem<double>& p, const char* what) {
     for (std::size_t i = 0; i < p.y.size(); ++i) sum += p.y[i] * p.dy[i];
     return sum;
   };
-  const auto compare = [&](const std::string& name, double* values, const std::vector<double>& gradient) {
+  const auto compare = [&](const std::string& name, const auto& set, const std::vector<double>& gradient) {
     for (std::size_t i = 0; i < gradient.size(); i += 1 + gradient.size() / 9) {
-      const double kept = values[i], step = 1e-5;
+      const double kept = set(i, 0.), step = 1e-5;
       const auto at = [&](double value) {
-        values[i] = value;
-        layer.commit();
+        set(i, value);
         return loss();
       };
       const double numeric = (at(kept + step) - at(kept - step)) / (2 * step);
@@ -74,9 +65,11 @@ void check_gradients(L& layer, Problem<double>& p, const char* what) {
   };
   const auto dx = p.dx;
   const auto dweights = p.dweights;
-  compare("x", p.x.data(), dx);
+  compare("x", [&](std::size_t i, double value) { return std::exchange(p.x[i], value); }, dx);
   for (std::size_t w = 0; w < dweights.size(); ++w)
-    compare(layer.weights()[w].name, layer.weights()[w].data, dweights[w]);
+    compare(
+        layer.weights()[w].name, [&](std::size_t i, double value) { return set_weight(layer, w, i, value); },
+        dweights[w]);
 }
 
 template <class T>
@@ -98,7 +91,7 @@ struct GraphProblem : Problem<T> {
 
   GraphProblem(const GraphSpec& spec, std::int64_t nodes, std::int64_t edges, std::int64_t graphs, unsigned seed)
       : layer(spec) {
-    randomise<T>(layer, seed);
+    randomize(layer, seed);
     std::mt19937 random(seed);
     for (std::int64_t e = 0; e < edges; ++e) {
       source.push_back(random() % nodes);
@@ -139,7 +132,7 @@ struct GrConvProblem : Problem<T> {
   std::vector<std::vector<T>> gates;
 
   GrConvProblem(const GrConvSpec& spec, std::int64_t seq_len, std::int64_t batch, unsigned seed) : layer(spec) {
-    randomise<T>(layer, seed);
+    randomize(layer, seed);
     for (std::int64_t b = 0; b < batch; ++b) lengths.push_back((b * 7 + seed) % (seq_len + 1));
     GrConvCall<T> c;
     c.seq_len = seq_len;
@@ -169,7 +162,7 @@ struct ReadoutProblem : Problem<T> {
   std::vector<std::int64_t> graph;
 
   ReadoutProblem(const ReadoutSpec& spec, std::int64_t nodes, unsigned seed) : layer(spec) {
-    randomise<T>(layer, seed);
+    randomize(layer, seed);
     const std::int64_t graphs = 3;
     for (std::int64_t v = 0; v < nodes; ++v) graph.push_back((v * 5 + seed) % graphs);
     ReadoutCall<T> c;

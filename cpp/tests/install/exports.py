@@ -17,7 +17,7 @@ CLASS = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-FUNCTION = re.compile(r"(operator=|~?\w+)\((?!\*)[^;{]*?\)[^;{()]*(;|\{|:)")
+FUNCTION = re.compile(r"(operator=|operator\[\]|~?\w+)\((?!\*)[^;{]*?\)([^;{()]*)(;|\{|:)")
 
 
 def public_part(body):
@@ -30,14 +30,17 @@ def declared(header):
     for template, exported, name, body in CLASS.findall(text):
         forms = [f"{name}<{t}>" for t in ("float", "double")] if template else [name]
         functions = FUNCTION.finditer(public_part(body))
-        for member, end in ((m[1], m[2]) for m in functions):
+        for member, after, end in (m.groups() for m in functions):
             marked = exported or f"GRU_NATIVE_API void {member}(" in body
-            if marked and member not in ("static_cast", "if", "return"):
+            if marked and "= delete" not in after and member not in ("static_cast", "if", "return"):
                 for form in forms:
                     yield f"gru_native::{form}::{member}", end == ";"
     outside = CLASS.sub("", text)
-    for name in re.findall(r"^GRU_NATIVE_API [^;]*?(\w+)\(", outside, re.MULTILINE):
-        yield f"gru_native::{name}", True
+    for template, name in re.findall(
+        r"^(template <class T>\n)?GRU_NATIVE_API [^;]*?(\w+)\(", outside, re.MULTILINE
+    ):
+        for form in ("<float>", "<double>") if template else ("",):
+            yield f"gru_native::{name}{form}", True
     for name in re.findall(r"^GRU_NATIVE_C_API [^;]*?(\w+)\(", outside, re.MULTILINE):
         yield name, True
 
@@ -49,8 +52,9 @@ def exported(nm, library):
     for line in listing.splitlines():
         symbol = line.split(maxsplit=2)[2]
         symbol = re.sub(r"^(vtable|typeinfo( name)?) for ", "", symbol)
+        symbol = re.sub(r"^\w+ (?=gru_native::)", "", symbol)  # what a function template returns
         symbol = re.sub(r"\[abi:\w+\]", "", symbol)
-        yield re.match(r"[\w:~=]+(<(float|double)>[\w:~=]*)?", symbol)[0]
+        yield re.match(r"[\w:~=]+(<(float|double)>[\w:~=\[\]]*)?", symbol)[0]
 
 
 nm, library, headers = sys.argv[1:]

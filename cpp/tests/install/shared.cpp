@@ -9,9 +9,8 @@ int main() {
   spec.input_size = 3;
   spec.hidden_size = 5;
   gru_native::Layer<float> layer(spec);
-  for (const auto& weight : layer.weights())
-    for (std::int64_t i = 0; i < weight.shape[0]; ++i) weight.data[i] = 0.1f * static_cast<float>(i % 7);
-  layer.commit();
+  for (const auto& weight : layer.edit())
+    for (std::int64_t i = 0; i < weight.shape[0]; ++i) weight[i] = 0.1f * static_cast<float>(i % 7);
   gru_native::Stream<float> stream(layer, 1);
   float x[3] = {1, -2, 3}, y[5] = {};
   stream.process({x, 3, 3}, {y, 5, 5}, 1);

@@ -109,14 +109,13 @@ void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
   g.dweight = dw.data();
   g.dbias = db.data();
   p.dense.backward(p.call(), g);
-  const auto compare = [&](const char* name, double* values, const std::vector<double>& gradient, bool weights) {
+  const auto compare = [&](const char* name, const auto& set, const std::vector<double>& gradient) {
     std::mt19937 pick(seed);
     for (int i = 0; i < 12; ++i) {
       const std::size_t at = pick() % gradient.size();
-      const double kept = values[at], step = 1e-6;
+      const double kept = set(at, 0.), step = 1e-6;
       const auto loss_at = [&](double value) {
-        values[at] = value;
-        if (weights) p.dense.commit();
+        set(at, value);
         return p.loss();
       };
       const double numeric = static_cast<double>((loss_at(kept + step) - loss_at(kept - step)) / (2 * step));
@@ -125,9 +124,12 @@ void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
             "%s[%zu]: %.12g by differences, %.12g backward", name, at, numeric, gradient[at]);
     }
   };
-  compare("x", p.x.data(), dx, false);
-  compare("weight", p.dense.weights()[0].data, dw, true);
-  if (spec.bias) compare("bias", p.dense.weights()[1].data, db, true);
+  const auto weight = [&](std::size_t w) {
+    return [&p, w](std::size_t at, double value) { return set_weight(p.dense, w, at, value); };
+  };
+  compare("x", [&](std::size_t at, double value) { return std::exchange(p.x[at], value); }, dx);
+  compare("weight", weight(0), dw);
+  if (spec.bias) compare("bias", weight(1), db);
 }
 
 template <class T>

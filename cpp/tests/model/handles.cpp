@@ -1,4 +1,4 @@
-// What owns something moves, and computes on where it was moved to.
+// What owns something moves, and computes on where it was moved to; and weights change by edits alone.
 #include <type_traits>
 
 #include "tests/support/chain.h"
@@ -37,9 +37,61 @@ void check_moves() {
   CHECK(home.blocks().size() == 1 && home.output_size() == 4, "the model has moved");
 }
 
+template <class L>
+constexpr bool gives_nothing_writable =
+    std::is_const_v<std::remove_reference_t<decltype(std::declval<L&>().weights()[0][0])>>;
+static_assert(gives_nothing_writable<Layer<float>> && gives_nothing_writable<Dense<float>> &&
+              gives_nothing_writable<TreeLayer<float>> && gives_nothing_writable<GatedGraph<float>> &&
+              gives_nothing_writable<GatedRecursiveConv<float>> && gives_nothing_writable<GraphReadout<float>> &&
+              gives_nothing_writable<OutputRnn<float>>);
+static_assert(std::is_nothrow_move_constructible_v<WeightEdit<float>> &&
+              !std::is_copy_constructible_v<WeightEdit<float>> && !std::is_move_assignable_v<WeightEdit<float>>);
+
+void check_edit() {
+  Dense<float> dense(dense_of(2, 1));
+  const float x[2] = {1, 10};
+  float y = 0;
+  const auto output = [&] {
+    DenseCall<float> call;
+    call.seq_len = call.batch = 1;
+    call.x = time_major(x, 1, 2);
+    call.y = time_major(&y, 1, 1);
+    dense.forward(call);
+    return y;
+  };
+  {
+    auto edit = dense.edit();
+    CHECK(edit.weights().size() == 2 && edit[0].name == "weight" && edit["bias"].size() == 1, "the weights");
+    edit["weight"][1] = 3;
+    edit["bias"].data[0] = 4;
+    CHECK(dense.weights()[1][0] == 4, "what was written is shown");
+    CHECK(output() == 0, "calls see no edit that is open");
+    const auto last = std::move(edit);
+    {
+      const auto ended = std::move(edit);
+    }  // has nothing to commit
+    CHECK(output() == 0, "calls see no edit that has moved and is open");
+    CHECK(throws<std::invalid_argument>([&] { last["weights"]; },
+                                        "weights is no weight of this layer; expected one of weight, bias"),
+          "no error");
+    Dense<float> other(dense_of(1, 1));
+    other = std::move(dense);  // the edit goes on
+    dense = std::move(other);
+  }
+  CHECK(output() == 34, "%g after the edit", static_cast<double>(y));
+  try {
+    const auto edit = dense.edit();
+    edit["bias"][0] = 5;
+    throw 1;
+  } catch (int) {
+  }
+  CHECK(output() == 35, "%g after an edit that an exception ended", static_cast<double>(y));
+}
+
 }  // namespace
 
 int main() {
   check_moves();
+  check_edit();
   return done("handles");
 }

@@ -1,4 +1,5 @@
-// Stream::process asks for no memory: every request of the process is counted, from the first call on.
+// Stream::process asks for no memory: every request of the process is counted, from the first call on. Nor does the end
+// of an edit, so that it cannot fail.
 //
 //   test_realtime          the test
 //   test_realtime FRAMES   streams so many frames and does nothing else, for strace (strace_stream.py)
@@ -9,7 +10,10 @@
 
 #include "tests/support/chain.h"
 
-namespace { std::atomic<long> requests{0}; }
+namespace {
+std::atomic<long> requests{0};  // frees, too
+std::atomic<bool> none_left{false};
+}  // namespace
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 constexpr bool counts_malloc = true;
@@ -20,10 +24,12 @@ void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 void __libc_free(void*);
 
-void* malloc(std::size_t n) { return ++requests, __libc_malloc(n); }
+void* malloc(std::size_t n) { return ++requests, none_left ? nullptr : __libc_malloc(n); }
 void* calloc(std::size_t n, std::size_t size) { return ++requests, __libc_calloc(n, size); }
 void* realloc(void* p, std::size_t n) { return ++requests, __libc_realloc(p, n); }
-void* aligned_alloc(std::size_t alignment, std::size_t n) { return ++requests, __libc_memalign(alignment, n); }
+void* aligned_alloc(std::size_t alignment, std::size_t n) {
+  return ++requests, none_left ? nullptr : __libc_memalign(alignment, n);
+}
 int posix_memalign(void** p, std::size_t alignment, std::size_t n) {
   return ++requests, (*p = __libc_memalign(alignment, n)) ? 0 : 12;
 }
@@ -69,6 +75,29 @@ void check(const std::vector<AnySpec>& specs, std::int64_t batch) {
   CHECK(std::any_of(out.begin(), out.end(), [](float v) { return v != 0; }), "nothing was computed");
 }
 
+template <class L, class Spec>
+void check_edit(const Spec& spec) {
+  L layer(spec);
+  {
+    const auto edit = layer.edit();
+    edit[0][0] = 1;
+    none_left = true;
+  }
+  none_left = false;
+  CHECK(layer.weights()[0][0] == 1, "no weight was written");
+}
+
+void check_edits() {
+  for (const LayerSpec& spec : all_cells(3, 20, 2, true)) check_edit<Layer<float>>(spec);
+  check_edit<Dense<float>>(dense_of(3, 20));
+  for (const TreeCell cell : {TreeCell::child_sum, TreeCell::nary})
+    check_edit<TreeLayer<float>>(TreeSpec{cell, 3, 20, cell == TreeCell::nary ? 2 : 1, true});
+  check_edit<GatedGraph<float>>(GraphSpec{20, 2});
+  check_edit<GatedRecursiveConv<float>>(GrConvSpec{3, 20});
+  check_edit<GraphReadout<float>>(ReadoutSpec{ReadoutKind::graph_sum, 20, 3, 5});
+  check_edit<OutputRnn<float>>(OutputRnnSpec{3, 20, 5});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -85,6 +114,7 @@ int main(int argc, char** argv) {
   std::free(bytes);
   const long counted = requests - before;
   CHECK(counted >= (counts_malloc ? 6 : 2), "only %ld requests are seen", counted);
+  check_edits();
   for (std::int64_t layers = 1; layers <= 4; ++layers)
     for (const LayerSpec& spec : all_cells(2, 12, layers, false)) {
       check({spec}, 1);

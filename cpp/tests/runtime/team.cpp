@@ -46,7 +46,7 @@ void many_callers() {
 void weights_change_meanwhile() {
   RandomCall<float> p(spec_of(Cell::gru, 8, 64), 5, 2, false, 4);
   std::thread writer([&] {
-    for (int n = 0; n < 20; ++n) p.layer.commit();
+    for (int n = 0; n < 20; ++n) pack_anew(p.layer);
   });
   for (int n = 0; n < 20; ++n) p.layer.forward(p.call());
   writer.join();

@@ -48,19 +48,17 @@ void check_gradients(const LayerSpec& spec, bool ragged, Holes with, unsigned se
   b.dfinal = {loss.dh.data(), loss.dc.data()};
   b.dx = {dx.data(), p.batch * spec.input_size, spec.input_size};
   b.dinitial = {dh0.data(), dc0.empty() ? nullptr : dc0.data()};
-  for (const Weight<double>& w : p.layer.weights())
-    dweights.emplace_back(static_cast<std::size_t>(w.shape[0] * (w.shape.size() > 1 ? w.shape[1] : 1)));
+  for (const auto& w : p.layer.weights()) dweights.emplace_back(static_cast<std::size_t>(w.size()));
   for (auto& dw : dweights) b.dweights.push_back(dw.data());
   p.layer.backward(*tape, b);
 
-  const auto compare = [&](const char* name, double* values, const std::vector<double>& gradient, bool weights) {
+  const auto compare = [&](const char* name, const auto& set, const std::vector<double>& gradient) {
     std::mt19937 pick(seed);
     for (int i = 0; i < 12 && !gradient.empty(); ++i) {
       const std::size_t at = pick() % gradient.size();
-      const double kept = values[at], step = 1e-5;
+      const double kept = set(at, 0.), step = 1e-5;
       const auto loss_at = [&](double value) {
-        values[at] = value;
-        if (weights) p.layer.commit();
+        set(at, value);
         return loss.of(p);
       };
       const double numeric = (loss_at(kept + step) - loss_at(kept - step)) / (2 * step);
@@ -69,11 +67,16 @@ void check_gradients(const LayerSpec& spec, bool ragged, Holes with, unsigned se
             "%s[%zu]: %.12g by differences, %.12g backward", name, at, numeric, gradient[at]);
     }
   };
-  compare("x", p.x.data(), dx, false);
-  compare("h0", p.h0.data(), dh0, false);
-  compare("c0", p.c0.data(), dc0, false);
+  const auto array = [](std::vector<double>& values) {
+    return [&values](std::size_t at, double value) { return std::exchange(values[at], value); };
+  };
+  compare("x", array(p.x), dx);
+  compare("h0", array(p.h0), dh0);
+  compare("c0", array(p.c0), dc0);
   for (std::size_t i = 0; i < dweights.size(); ++i)
-    compare(p.layer.weights()[i].name.c_str(), p.layer.weights()[i].data, dweights[i], true);
+    compare(
+        p.layer.weights()[i].name.c_str(),
+        [&](std::size_t at, double value) { return set_weight(p.layer, i, at, value); }, dweights[i]);
 }
 
 // Sequence 0 with holes is the sequence of its other steps: the same bits.
@@ -117,8 +120,7 @@ void check_threads(const LayerSpec& spec) {
     BackwardCall<float> b;
     b.dy = {p.y.data(), p.batch * p.outputs, p.outputs};
     b.dx = {dx.data(), p.batch * spec.input_size, spec.input_size};
-    for (const Weight<float>& w : p.layer.weights())
-      dweights.emplace_back(static_cast<std::size_t>(w.shape[0] * (w.shape.size() > 1 ? w.shape[1] : 1)));
+    for (const auto& w : p.layer.weights()) dweights.emplace_back(static_cast<std::size_t>(w.size()));
     for (auto& dw : dweights) b.dweights.push_back(dw.data());
     p.layer.backward(*tape, b);
     result.insert(result.end(), dx.begin(), dx.end());
@@ -212,7 +214,7 @@ void check_errors() {
   CHECK(throws<std::invalid_argument>([&] { a.layer.backward(*tape, b); }, "dx.batch_stride is -3"), "no error");
 }
 
-// load() is writing and commit(), whatever was there before, for forward and for tapes that go on.
+// load() is an edit, whatever was there before, for forward and for tapes that go on.
 template <class T>
 void check_load(const LayerSpec& spec) {
   RandomCall<T> p(spec, 6, 4, false, 1);
@@ -233,7 +235,7 @@ void check_load(const LayerSpec& spec) {
   const std::vector<T> y_kept = p.y, dx_kept = gradients(*kept);
   for (unsigned seed = 2; seed < 6; ++seed) {
     std::vector<std::vector<T>> values;
-    for (const Weight<T>& w : p.layer.weights()) {
+    for (const auto& w : p.layer.weights()) {
       values.push_back(
           random_numbers<T>(static_cast<std::size_t>(w.size()), 100 * seed + static_cast<unsigned>(values.size())));
       for (T& v : values.back()) v *= T(0.1);
@@ -242,7 +244,7 @@ void check_load(const LayerSpec& spec) {
     CHECK(!p.layer.load(pointers(values)), "the same weights");
     const auto tape = p.layer.forward(p.call(), 0, true);
     const std::vector<T> y = p.y, dx = gradients(*tape);
-    p.layer.commit();  // the same weights, packed from nothing
+    pack_anew(p.layer);  // the same weights, packed from nothing
     const auto fresh = p.layer.forward(p.call(), 0, true);
     CHECK(p.y == y && gradients(*fresh) == dx, "seed %u: other bits than after commit", seed);
     p.y = y_kept;

@@ -11,9 +11,9 @@ using namespace gru_native::testing;
 namespace {
 
 template <class T>
-std::vector<std::vector<T>> like_weights(const std::vector<Weight<T>>& weights) {
+std::vector<std::vector<T>> like_weights(const std::vector<Weight<const T>>& weights) {
   std::vector<std::vector<T>> arrays;
-  for (const Weight<T>& w : weights) arrays.emplace_back(static_cast<std::size_t>(w.size()));
+  for (const auto& w : weights) arrays.emplace_back(static_cast<std::size_t>(w.size()));
   return arrays;
 }
 template <class T>
@@ -66,11 +66,7 @@ template <class T>
 void check_output_rnn(unsigned seed) {
   constexpr std::int64_t seq_len = 7, batch = 3, inputs = 5, outputs = 19;
   OutputRnn<T> layer({inputs, 21, outputs, true, Activation::tanh, Activation::sigmoid});
-  for (const Weight<T>& w : layer.weights()) {
-    const auto values = random_numbers<T>(static_cast<std::size_t>(w.size()), seed++, 0.4);
-    std::copy(values.begin(), values.end(), w.data);
-  }
-  layer.commit();
+  seed = randomize(layer, seed);
   const auto x = random_numbers<T>(seq_len * batch * inputs, seed++),
              start = random_numbers<T>(batch * outputs, seed++);
   std::vector<T> y(seq_len * batch * outputs), taught(y.size());

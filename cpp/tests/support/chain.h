@@ -11,18 +11,6 @@ inline DenseSpec dense_of(std::int64_t inputs, std::int64_t outputs,
   return {inputs, outputs, bias, activation};
 }
 
-template <class B>
-void randomize(B& block, unsigned seed) {
-  using T = std::remove_pointer_t<decltype(block.weights()[0].data)>;
-  for (const auto& w : block.weights()) {
-    std::size_t n = 1;
-    for (const std::int64_t size : w.shape) n *= static_cast<std::size_t>(size);
-    const std::vector<T> values = random_numbers<T>(n, seed++, 0.4);
-    std::copy(values.begin(), values.end(), w.data);
-  }
-  block.commit();
-}
-
 template <class T>
 std::shared_ptr<const BasicModel<T>> chain_of(const std::vector<AnySpec>& specs, unsigned seed) {
   std::vector<ModelBlock<T>> blocks;

@@ -4,6 +4,7 @@
 
 #include "gru_native/gru_native.h"
 #include "tests/support/check.h"
+#include "tests/support/weights.h"
 
 namespace gru_native::testing {
 
@@ -22,13 +23,7 @@ struct RandomCall {
         batch(batch),
         outputs(spec.directions() * spec.output_size()),
         states(spec.num_layers * spec.directions() * batch) {
-    for (const Weight<T>& w : layer.weights()) {
-      std::size_t n = 1;
-      for (std::int64_t size : w.shape) n *= static_cast<std::size_t>(size);
-      const auto values = random_numbers<T>(n, seed++, 0.4);
-      std::copy(values.begin(), values.end(), w.data);
-    }
-    layer.commit();
+    seed = randomize(layer, seed);
     const auto numbers = [&](std::int64_t n) { return random_numbers<T>(static_cast<std::size_t>(n), seed++); };
     x = numbers(seq_len * batch * spec.input_size);
     h0 = numbers(states * spec.state_size());

@@ -4,9 +4,10 @@
 #include <string>
 
 #include "gru_native/gru_native.h"
-#include "tests/support/check.h"
+#include "tests/support/weights.h"
 
 using namespace gru_native;
+using namespace gru_native::testing;
 
 namespace {
 
@@ -19,11 +20,7 @@ struct RandomForest {
 
   // Every `tree` nodes begin a tree; the others hang under random nodes before them that have room.
   RandomForest(const TreeSpec& spec, std::int64_t nodes, std::int64_t tree, unsigned seed) : layer(spec), nodes(nodes) {
-    for (const Weight<T>& w : layer.weights()) {
-      const auto values = random_numbers<T>(size_of(w), seed++, 0.4);
-      std::copy(values.begin(), values.end(), w.data);
-    }
-    layer.commit();
+    seed = randomize(layer, seed);
     const auto numbers = [&](std::int64_t columns) {
       return random_numbers<T>(static_cast<std::size_t>(nodes * columns), seed++);
     };
@@ -40,15 +37,12 @@ struct RandomForest {
       slots.push_back(parent < 0 ? 0 : most - ++count[parent]);  // from the last slot on
     }
   }
-  static std::size_t size_of(const Weight<T>& w) {
-    return static_cast<std::size_t>(w.shape[0] * (w.shape.size() > 1 ? w.shape[1] : 1));
-  }
   TreeForwardCall<T> call() { return {nodes, x.data(), parents.data(), slots.data(), h.data(), c.data()}; }
 
   // dx, then the weights'.
   std::vector<std::vector<T>> gradients(const TreeTape<T>& tape) const {
     std::vector<std::vector<T>> g{std::vector<T>(x.size())};
-    for (const Weight<T>& w : layer.weights()) g.emplace_back(size_of(w));
+    for (const auto& w : layer.weights()) g.emplace_back(static_cast<std::size_t>(w.size()));
     TreeBackwardCall<T> b{dh.data(), dc.data(), g[0].data(), {}};
     for (std::size_t i = 1; i < g.size(); ++i) b.dweights.push_back(g[i].data());
     layer.backward(tape, b);
@@ -79,11 +73,12 @@ void check_gradients(const TreeSpec& spec, std::int64_t nodes, std::int64_t tree
   for (std::size_t g = 0; g < gradients.size(); ++g)
     for (int i = 0; i < 12; ++i) {
       const std::size_t at = pick() % gradients[g].size();
-      double& value = g == 0 ? f.x[at] : f.layer.weights()[g - 1].data[at];
-      const double kept = value, step = 1e-5;
-      const auto loss_at = [&](double v) {
-        value = v;
-        f.layer.commit();
+      const auto set = [&](double value) {
+        return g == 0 ? std::exchange(f.x[at], value) : set_weight(f.layer, g - 1, at, value);
+      };
+      const double kept = set(0), step = 1e-5;
+      const auto loss_at = [&](double value) {
+        set(value);
         return loss();
       };
       const double numeric = (loss_at(kept + step) - loss_at(kept - step)) / (2 * step);

@@ -9,16 +9,24 @@ from .. import _core, layers
 from ._parts import tensors_of
 
 
+class _NoEdit:
+    """Of no weights: none are drawn."""
+
+    def weights(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
 class _NoCore:
     """In the place of the core's layer."""
 
-    def weights(self, writeable: bool) -> dict[str, Any]:
-        if writeable:  # to be drawn
-            return {}
+    def weights(self) -> dict[str, Any]:
         raise TypeError("a description has no weights; expected a layer")
 
-    def commit(self) -> None:
-        pass
+    def edit(self) -> _NoEdit:
+        return _NoEdit()
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # asked by Python itself

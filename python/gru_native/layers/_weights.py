@@ -85,9 +85,14 @@ def check_state_dict(
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
 
 
+class _Edit(Protocol):
+    def weights(self) -> dict[str, Array]: ...
+    def close(self) -> None: ...
+
+
 class _Core(Protocol):
-    def weights(self, writeable: bool) -> dict[str, Array]: ...
-    def commit(self) -> None: ...
+    def weights(self) -> dict[str, Array]: ...
+    def edit(self) -> _Edit: ...
 
 
 class Weighted(Fixed):
@@ -114,7 +119,7 @@ class Weighted(Fixed):
     @property
     def weights(self) -> Mapping[str, Array]:
         """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
-        return MappingProxyType(self._core.weights(writeable=False))
+        return MappingProxyType(self._core.weights())
 
     @contextmanager
     def editing(self) -> Iterator[EditableWeights]:
@@ -122,12 +127,13 @@ class Weighted(Fixed):
 
         The layer computes with the new weights from the end of the block on.
         """
-        weights = EditableWeights(self._core.weights(writeable=True))
+        edit = self._core.edit()
+        weights = EditableWeights(edit.weights())
         try:
             yield weights
         finally:
             weights.close()
-            self._core.commit()
+            edit.close()
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the weights by torch's names."""

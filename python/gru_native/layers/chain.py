@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import of_dtype, size
@@ -40,16 +40,29 @@ class _Parts:
     def __init__(self, blocks: tuple[Block, ...]) -> None:
         self._blocks = blocks
 
-    def weights(self, writeable: bool) -> dict[str, NDArray[Any]]:
-        return {
-            f"{i}.{name}": w
-            for i, block in enumerate(self._blocks)
-            for name, w in block._core.weights(writeable=writeable).items()
-        }
+    def weights(self) -> dict[str, Array]:
+        return _numbered(block._core.weights() for block in self._blocks)
 
-    def commit(self) -> None:
-        for block in self._blocks:
-            block._core.commit()
+    def edit(self) -> _PartsEdit:
+        return _PartsEdit([block._core.edit() for block in self._blocks])
+
+
+class _PartsEdit:
+    """An edit of all blocks."""
+
+    def __init__(self, edits: list[Any]) -> None:
+        self._edits = edits
+
+    def weights(self) -> dict[str, Array]:
+        return _numbered(edit.weights() for edit in self._edits)
+
+    def close(self) -> None:
+        for edit in self._edits:
+            edit.close()
+
+
+def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
+    return {f"{i}.{name}": w for i, part in enumerate(weights) for name, w in part.items()}
 
 
 class Chain(Weighted):

@@ -24,6 +24,10 @@ class Numbers {
       values[i] = static_cast<T>(static_cast<int>(word_ >> 49) - 16384) / static_cast<T>(32768);
     }
   }
+  template <class L>
+  void fill_weights(L& layer) {
+    for (const auto& weight : layer.edit()) fill(weight.data, static_cast<std::size_t>(weight.size()));
+  }
   template <class T>
   std::vector<T> of(std::int64_t n) {
     std::vector<T> values(static_cast<std::size_t>(n));
@@ -53,10 +57,7 @@ void run(const char* name, gru_native::LayerSpec spec) {
   const std::int64_t steps = 23, batch = 3, inputs = spec.input_size, outputs = spec.directions() * spec.output_size();
   Numbers numbers;
   gru_native::Layer<T> layer(spec);
-  for (const gru_native::Weight<T>& weight : layer.weights()) {
-    numbers.fill(weight.data, static_cast<std::size_t>(weight.size()));
-  }
-  layer.commit();
+  numbers.fill_weights(layer);
   const std::vector<T> x = numbers.of<T>(steps * batch * inputs), dy = numbers.of<T>(steps * batch * outputs);
   std::vector<T> y(dy.size()), dx(x.size());
 
@@ -97,10 +98,8 @@ void run_model() {
   const auto dense =
       std::make_shared<gru_native::Dense<T>>(gru_native::DenseSpec{21, 3, true, gru_native::DenseActivation::softmax});
   Numbers numbers;
-  for (const auto& weight : lstm->weights()) numbers.fill(weight.data, static_cast<std::size_t>(weight.size()));
-  for (const auto& weight : dense->weights()) numbers.fill(weight.data, static_cast<std::size_t>(weight.size()));
-  lstm->commit();
-  dense->commit();
+  numbers.fill_weights(*lstm);
+  numbers.fill_weights(*dense);
   const auto model =
       std::make_shared<const gru_native::BasicModel<T>>(std::vector<gru_native::ModelBlock<T>>{lstm, dense});
 
