@@ -7,16 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import reference
+from checks import check, random_lengths, run
 from helpers import (
     CELLS_AND_OPTIONS,
-    assert_all_close,
-    assert_close,
     assert_same_bits,
     assert_same_state,
     assert_slopes,
     each,
-    gradient_arrays,
     make_layer,
     named_gradients,
     parts,
@@ -42,34 +39,6 @@ def random_spec(cell, rng):
     return replace(
         spec_of(cell, input_size, hidden_size, layers, bidirectional, proj_size), bias=bias
     )
-
-
-def random_lengths(seq_len, batch, rng):
-    """In any order, and at least one of them 0."""
-    lengths = rng.integers(0, seq_len + 1, batch)
-    lengths[rng.integers(batch)] = 0
-    return lengths
-
-
-def run(layer, case):
-    y, final, tape = layer.forward(case.x, case.state, lengths=case.lengths)
-    return y, final, gradient_arrays(layer.backward(tape, case.dy, case.dstate))
-
-
-def check(case, dtype, tolerance):
-    case = case.cast(dtype)
-    y, final, gradients = run(make_layer(case.spec, case.weights, dtype=dtype), case)
-
-    exact = case.cast(np.float64)
-    spec = case.spec
-    wanted_y, wanted_final, tape = reference.forward(
-        spec, exact.weights, exact.x, exact.state, exact.lengths
-    )
-    wanted = named_gradients(*reference.backward(spec, tape, exact.dy, exact.dstate))
-    assert_close(y, wanted_y, tolerance)
-    for part, wanted_part in zip(parts(final), parts(wanted_final), strict=True):
-        assert_close(part, wanted_part, tolerance, "final state")
-    assert_all_close(gradients, wanted, tolerance)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -9,6 +9,7 @@ import pytest
 
 import gru_native
 import reference
+from checks import run
 from helpers import (
     FUNCTIONS,
     assert_close,
@@ -21,8 +22,7 @@ from helpers import (
 )
 from reference import Spec, Variant
 from reference.functions import chosen
-from test_against_reference import run
-from test_variants import check_in_both_dtypes, random_call, random_network
+from variants import check_in_both_dtypes, random_call, random_network
 
 PLACES = {
     "rnn": lambda f: {"cell": "rnn", "nonlinearity": f},

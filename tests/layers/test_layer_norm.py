@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gru_native
+from checks import run
 from helpers import (
     EVERY_GATE_SET,
     assert_close,
@@ -19,8 +20,7 @@ from helpers import (
     spec_of,
 )
 from reference import Spec
-from test_against_reference import run
-from test_variants import check_in_both_dtypes, random_call, random_variant
+from variants import check_in_both_dtypes, random_call, random_variant
 
 CELLS = ["lstm_layer_norm", "gru_layer_norm"]
 LENGTHS = [5, 2, 0, 4]

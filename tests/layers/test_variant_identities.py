@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import gru_native
+from checks import run
 from helpers import assert_close, assert_same_bits, make_layer, parts, random_case
 from reference import Spec, Variant
-from test_against_reference import run
 
 FULL = Variant(peephole=True, input_activation="sigmoid", cell_clip=0.75)
 LENGTHS = [5, 2, 0, 4]

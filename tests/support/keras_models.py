@@ -1,6 +1,5 @@
 """Keras on its PyTorch back end, if both are there, and random layers of it."""
 
-import importlib
 import os
 
 import numpy as np
@@ -15,23 +14,6 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear", "softsign", "elu", "softplus", "leaky_relu")
 GATES = ("sigmoid", "sigmoid", "hard_sigmoid", "tanh", "softsign")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def double():
-    """Keras computes in float64 where a layer says so, or says nothing.
-
-    Except on TensorFlow its products of float64 are float32 otherwise.
-    """
-    table = importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE
-    before = table["float64"], keras.config.floatx(), keras.config.dtype_policy()
-    table["float64"] = "float64"
-    keras.config.set_floatx("float64")  # also the dtype of StackedRNNCells made from a list
-    keras.config.set_dtype_policy("float64")
-    yield
-    table["float64"] = before[0]
-    keras.config.set_floatx(before[1])
-    keras.config.set_dtype_policy(before[2])
 
 
 def one_of(rng, values):

@@ -56,6 +56,13 @@ class Builder:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
+def gru_tensors(b, rng, inputs, hidden, directions=1):
+    """The names of W and R of a GRU, put into the builder's model."""
+    w = rng.standard_normal((directions, 3 * hidden, inputs)).astype(np.float32)
+    r = rng.standard_normal((directions, 3 * hidden, hidden)).astype(np.float32)
+    return b.tensor(w), b.tensor(r)
+
+
 def keras_like(cell, kernels, dense, *, sequences, dtype=np.float32):
     """The pattern of tf2onnx for a Keras model: an LSTM or GRU layer, then Dense with softmax.
 

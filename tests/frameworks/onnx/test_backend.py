@@ -9,10 +9,10 @@ onnx = pytest.importorskip("onnx")
 from onnx import helper  # noqa: E402
 from onnx.backend.test.case import node as node_cases  # noqa: E402
 from onnx.backend.test.runner import Runner  # noqa: E402
-from test_recurrent_operators import OPS, Case, random_case  # noqa: E402
 
 import gru_native.onnx  # noqa: E402
 from helpers import assert_same_bits, run_python  # noqa: E402
+from onnx_cases import OPS, Case, random_case  # noqa: E402
 
 
 def own_cases():

@@ -22,8 +22,6 @@ MORE = [*ACTIVATION_NAMES, "softsign", "softplus", "leaky_relu", "thresholded_re
 MORE += ["hard_sigmoid", ("leaky_relu", 0.125), ("thresholded_relu", 0.5), ("elu", 0.75)]
 MORE += [("affine", 0.5, 0.25), ("hard_sigmoid", 0.25, 0.375), ("scaled_tanh", 1.5, 0.75)]
 SEEDS = range(60)
-
-
 SINGLE = ["leaky_relu", "hard_sigmoid"]  # whose usual numbers are none of float32
 TAME = ["tanh", "sigmoid", "softsign", "hard_sigmoid", ("scaled_tanh", 1.5, 0.75)]  # no explosion
 

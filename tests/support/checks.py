@@ -1,0 +1,41 @@
+"""Layers against the reference: outputs, final states and all gradients of one case."""
+
+import numpy as np
+
+import reference
+from helpers import (
+    assert_all_close,
+    assert_close,
+    gradient_arrays,
+    make_layer,
+    named_gradients,
+    parts,
+)
+
+
+def random_lengths(seq_len, batch, rng):
+    """In any order, and at least one of them 0."""
+    lengths = rng.integers(0, seq_len + 1, batch)
+    lengths[rng.integers(batch)] = 0
+    return lengths
+
+
+def run(layer, case):
+    y, final, tape = layer.forward(case.x, case.state, lengths=case.lengths)
+    return y, final, gradient_arrays(layer.backward(tape, case.dy, case.dstate))
+
+
+def check(case, dtype, tolerance):
+    case = case.cast(dtype)
+    y, final, gradients = run(make_layer(case.spec, case.weights, dtype=dtype), case)
+
+    exact = case.cast(np.float64)
+    spec = case.spec
+    wanted_y, wanted_final, tape = reference.forward(
+        spec, exact.weights, exact.x, exact.state, exact.lengths
+    )
+    wanted = named_gradients(*reference.backward(spec, tape, exact.dy, exact.dstate))
+    assert_close(y, wanted_y, tolerance)
+    for part, wanted_part in zip(parts(final), parts(wanted_final), strict=True):
+        assert_close(part, wanted_part, tolerance, "final state")
+    assert_all_close(gradients, wanted, tolerance)
