@@ -18,7 +18,15 @@ GrConvTape: TypeAlias = _core.GrConvTape32 | _core.GrConvTape64
 
 
 class GrConvGradients(NamedTuple):
-    """What ``GatedRecursiveConv.backward`` returns, each in the shape of what it belongs to."""
+    """What ``GatedRecursiveConv.backward`` returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    x : ndarray
+        The gradient of x, in its shape; 0 past the end of a sequence.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     x: Array
     weights: dict[str, Array]
@@ -26,23 +34,51 @@ class GrConvGradients(NamedTuple):
 
 @public
 class GatedRecursiveConv(Weighted):
-    """Gated recursive convolution, grConv (Cho, van Merrienboer, Bahdanau and Bengio 2014).
+    """Gated recursive convolution (grConv): a pyramid over a sequence, with one vector at its top.
 
     The lowest level is weight_ih x_t. Each further level makes one vector of every two neighbours,
-    until one is left, which stands for the whole sequence::
+    until one is left, which stands for the whole sequence [1]_::
 
         (c, l, r) = softmax(gate_left h_left + gate_right h_right + gate_bias)
         h = c phi(weight_left h_left + weight_right h_right + bias) + l h_left + r h_right
 
-    The gates tell how a sentence was put together: ``draw_gates`` shows them.
+    The gates tell how the sequence was put together: ``draw_gates`` shows them.
 
-    ``activation`` is phi: "tanh", "sigmoid", "relu" or "identity". Weights: weight_ih
-    (H, input_size), weight_left, weight_right (H, H), bias (H,), gate_left, gate_right (3, H),
-    gate_bias (3,), gates in the order c, l, r (new, left, right). They start uniform in
-    +-1/sqrt(H), drawn from ``seed``.
+    Parameters
+    ----------
+    input_size : int
+        Numbers in each x.
+    hidden_size : int
+        H, the numbers in each h.
+    activation : {"tanh", "sigmoid", "relu", "identity"}, optional
+        The function phi.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1, an unknown activation or
-    a dtype other than float32 and float64.
+    Raises
+    ------
+    ValueError
+        For sizes below 1, an unknown activation or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    See Also
+    --------
+    draw_gates : Draw the pyramid of one sequence.
+
+    Notes
+    -----
+    The options are attributes of the same names. The weights are ``weight_ih`` (H, input_size),
+    ``weight_left`` and ``weight_right`` (H, H), ``bias`` (H,), ``gate_left`` and ``gate_right``
+    (3, H) and ``gate_bias`` (3,), gates in the order c, l, r: new, left, right. They start uniform
+    in +-1/sqrt(H).
+
+    References
+    ----------
+    .. [1] K. Cho, B. van Merrienboer, D. Bahdanau and Y. Bengio, "On the Properties of Neural
+       Machine Translation: Encoder-Decoder Approaches", SSST-8, 2014, arXiv:1409.1259.
     """
 
     def __init__(
@@ -79,30 +115,85 @@ class GatedRecursiveConv(Weighted):
     def __call__(
         self, x: ArrayLike, lengths: ArrayLike | None = None, *, return_gates: bool = False
     ) -> Array | tuple[Array, list[Array]]:
-        """One vector per sequence: ``y = layer(x, lengths=None)``.
+        """Compute one vector for each sequence.
 
-        x is (seq, batch, input_size) of the layer's dtype; lengths is (batch,), each 0 to seq, in
-        any order. The y of length 1 is weight_ih x itself, that of length 0 is zeros. Returns y,
-        (batch, hidden_size), and with ``return_gates`` also a list of seq - 1 arrays, one for each
-        level from the second on, (seq - level, batch, 3): c, l, r of each pair, 0 past the end of a
-        sequence.
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), of the layer's dtype.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+        return_gates : bool, optional
+            Whether the gates are returned, too.
 
-        Raises ValueError for wrong shapes or lengths and TypeError for wrong dtypes or kinds.
+        Returns
+        -------
+        y : ndarray
+            (batch, hidden_size). That of a sequence of length 1 is weight_ih x, that of length 0 is
+            zeros.
+        gates : list of ndarray
+            Only with ``return_gates``: seq - 1 arrays, one for each level from the second on, (seq
+            - level, batch, 3): c, l and r of each pair, 0 past the end of a sequence.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or lengths; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
         result: Any = self._core(x, lengths, flag("return_gates", return_gates))
         return result  # type: ignore[no-any-return]
 
     def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> tuple[Array, GrConvTape]:
-        """As calling the layer, and also a tape for ``backward``: ``y, tape = ...``."""
+        """Compute one vector for each sequence, and a tape for ``backward``.
+
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), of the layer's dtype.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+
+        Returns
+        -------
+        y : ndarray
+            (batch, hidden_size).
+        tape : GrConvTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or lengths; the text names the argument.
+        TypeError
+            For another dtype or kind.
+        """
         result: tuple[Array, Any] = self._core.forward(x, lengths)
         return result
 
     def backward(self, tape: GrConvTape, dy: ArrayLike) -> GrConvGradients:
-        """Gradients of a loss from dy, its gradient of y and of y's shape.
+        """Compute the gradients of a loss from its gradient of y.
 
-        Returns ``x`` (0 past the end of a sequence) and ``weights`` by name. A tape may be used
-        again. Raises ValueError for a tape of another layer or a wrong shape, TypeError for wrong
-        kinds.
+        Parameters
+        ----------
+        tape : GrConvTape
+            What ``forward`` returned. It may be used again.
+        dy : array_like
+            The gradient of y, in its shape.
+
+        Returns
+        -------
+        GrConvGradients
+            ``x`` and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another layer or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.GrConvTape32, _core.GrConvTape64)
         return GrConvGradients(*self._core.backward(tape, dy))
@@ -120,15 +211,37 @@ def draw_gates(
     sequence: int = 0,
     path: str | PathLike[str] | None = None,
 ) -> str:
-    """Draw the pyramid of one sequence from the gates that ``layer(x, return_gates=True)`` gave.
+    """Draw the pyramid of one sequence from the gates of a ``GatedRecursiveConv``.
 
-    Each pair shows its strongest gate: ``^`` for a new unit, ``/`` where the left neighbour is
-    passed on and ``\\`` where the right one is. ``words`` stand below the pyramid; their number is
-    the sequence's length, which without them is the longest one. With ``path`` the pyramid is also
-    drawn to that file, lines as dark as their gates (needs matplotlib).
+    Each pair shows its strongest gate: ``^`` where a new unit was made, ``/`` where the left
+    neighbour was passed on, and ``\\`` where the right one was.
 
-    Returns the drawing as text. Raises ValueError for a sequence or words that do not fit, and
-    ImportError for a path without matplotlib.
+    Parameters
+    ----------
+    gates : sequence of array_like
+        What ``layer(x, return_gates=True)`` returned second.
+    words : sequence of str, optional
+        What stands below the pyramid. Their number is the sequence's length; without them it is the
+        longest one.
+    sequence : int, optional
+        Which one of the batch.
+    path : str or path_like, optional
+        A file to draw the pyramid to as well, with lines as dark as their gates. It needs
+        matplotlib.
+
+    Returns
+    -------
+    str
+        The drawing as text.
+
+    Raises
+    ------
+    ValueError
+        For gates of wrong shapes, and for a sequence or words that do not fit.
+    ImportError
+        For a path where matplotlib is missing.
+    OSError
+        For a path that cannot be written.
     """
     levels = [np.asarray(level) for level in gates]
     for k, level in enumerate(levels):

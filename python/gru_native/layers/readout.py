@@ -16,7 +16,17 @@ ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
 
 
 class ReadoutGradients(NamedTuple):
-    """What a readout's ``backward`` returns, each in the shape of what it belongs to."""
+    """What the ``backward`` of a readout returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    h : ndarray
+        The gradient of h, in its shape.
+    annotations : ndarray
+        The gradient of the annotations, in their shape.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     h: Array
     annotations: Array
@@ -49,10 +59,26 @@ class _Readout(Weighted):
         super().__init__(seed, (self.hidden_size + self.annotation_size) ** -0.5)
 
     def backward(self, tape: ReadoutTape, dy: ArrayLike) -> ReadoutGradients:
-        """Gradients of a loss from dy, its gradient of the result and of its shape.
+        """Compute the gradients of a loss from its gradient of y.
 
-        Returns ``h``, ``annotations`` and ``weights`` by name. A tape may be used again. Raises
-        ValueError for a tape of another readout or a wrong shape, TypeError for wrong kinds.
+        Parameters
+        ----------
+        tape : ReadoutTape
+            What ``forward`` returned. It may be used again.
+        dy : array_like
+            The gradient of y, in its shape.
+
+        Returns
+        -------
+        ReadoutGradients
+            ``h``, ``annotations`` and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another readout or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.ReadoutTape32, _core.ReadoutTape64)
         return ReadoutGradients(*self._core.backward(tape, dy))
@@ -66,11 +92,44 @@ class _Readout(Weighted):
 
 @public
 class NodeScores(_Readout):
-    """Scores of nodes (Li, Tarlow, Brockschmidt and Zemel 2016): f(z) sigmoid(g(z)), z = [h; x].
+    """Scores of the nodes of a graph: f(z) sigmoid(g(z)), with z = [h; x] and linear f and g [1]_.
 
-    f and g are linear: weight_f, weight_g (output_size, hidden_size + annotation_size), bias_f,
-    bias_g (output_size,), uniform in +-1/sqrt(columns), drawn from ``seed``. To select a node, put
-    a softmax over a graph's scores.
+    To select a node, put a softmax over the scores of a graph.
+
+    Parameters
+    ----------
+    hidden_size : int
+        Numbers in each h.
+    annotation_size : int
+        A, the numbers in each annotation.
+    output_size : int, optional
+        Scores for each node.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
+
+    Raises
+    ------
+    ValueError
+        For sizes below 1 or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    See Also
+    --------
+    GatedGraph : Where h comes from.
+
+    Notes
+    -----
+    The options are attributes of the same names. The weights are ``weight_f`` and ``weight_g``
+    (output_size, hidden_size + A), ``bias_f`` and ``bias_g`` (output_size,). They start uniform in
+    +-1/sqrt(hidden_size + A).
+
+    References
+    ----------
+    .. [1] Y. Li, D. Tarlow, M. Brockschmidt and R. Zemel, "Gated Graph Sequence Neural Networks",
+       ICLR 2016, arXiv:1511.05493.
     """
 
     _sums = False
@@ -87,21 +146,98 @@ class NodeScores(_Readout):
         super().__init__(hidden_size, annotation_size, output_size, dtype=dtype, seed=seed)
 
     def __call__(self, h: ArrayLike, annotations: ArrayLike) -> Array:
-        """(nodes, output_size) from h, (nodes, hidden_size), and annotations, (nodes, A)."""
+        """Compute the scores of the nodes.
+
+        Parameters
+        ----------
+        h : array_like
+            (nodes, hidden_size), of the layer's dtype: the states of a ``GatedGraph``.
+        annotations : array_like
+            (nodes, A), of the same dtype.
+
+        Returns
+        -------
+        ndarray
+            The scores, (nodes, output_size).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
+        """
         return self.forward(h, annotations)[0]
 
     def forward(self, h: ArrayLike, annotations: ArrayLike) -> tuple[Array, ReadoutTape]:
-        """As calling it, and also a tape for ``backward``: ``scores, tape = ...``."""
+        """Compute the scores of the nodes, and a tape for ``backward``.
+
+        Parameters
+        ----------
+        h : array_like
+            (nodes, hidden_size), of the layer's dtype: the states of a ``GatedGraph``.
+        annotations : array_like
+            (nodes, A), of the same dtype.
+
+        Returns
+        -------
+        y : ndarray
+            The scores, (nodes, output_size).
+        tape : ReadoutTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
+        """
         result: tuple[Array, Any] = self._core.forward(h, annotations, None, None)
         return result
 
 
 @public
 class GraphSum(_Readout):
-    """A vector for each graph (Li, Tarlow, Brockschmidt and Zemel 2016).
+    """A vector for each graph: tanh of a sum over its nodes of tanh(f(z)) sigmoid(g(z)) [1]_.
 
-    y = tanh(sum over the graph's nodes of tanh(f(z)) sigmoid(g(z))), z = [h; x]; weights as
-    NodeScores (the paper's j and i are f and g).
+    z is [h; x], and f and g are linear (i and j in the paper are g and f).
+
+    Parameters
+    ----------
+    hidden_size : int
+        Numbers in each h.
+    annotation_size : int
+        A, the numbers in each annotation.
+    output_size : int
+        Numbers in each graph's vector.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
+
+    Raises
+    ------
+    ValueError
+        For sizes below 1 or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    See Also
+    --------
+    GatedGraph : Where h comes from.
+
+    Notes
+    -----
+    The options are attributes of the same names. The weights are ``weight_f`` and ``weight_g``
+    (output_size, hidden_size + A), ``bias_f`` and ``bias_g`` (output_size,). They start uniform in
+    +-1/sqrt(hidden_size + A).
+
+    References
+    ----------
+    .. [1] Y. Li, D. Tarlow, M. Brockschmidt and R. Zemel, "Gated Graph Sequence Neural Networks",
+       ICLR 2016, arXiv:1511.05493.
     """
 
     _sums = True
@@ -113,11 +249,31 @@ class GraphSum(_Readout):
         graph: ArrayLike | None = None,
         num_graphs: int | None = None,
     ) -> Array:
-        """(num_graphs, output_size) from h, (nodes, hidden_size), and annotations, (nodes, A).
+        """Compute a vector for each graph.
 
-        graph is (nodes,), integers: which graph each node belongs to, in any order; None means one
-        graph. num_graphs is by default one more than the largest of them; a graph without nodes
-        has zeros.
+        Parameters
+        ----------
+        h : array_like
+            (nodes, hidden_size), of the layer's dtype: the states of a ``GatedGraph``.
+        annotations : array_like
+            (nodes, A), of the same dtype.
+        graph : array_like of int, optional
+            (nodes,): which graph each node belongs to, in any order; None means that there is one.
+        num_graphs : int, optional
+            How many graphs there are; by default one more than the largest number in ``graph``. A
+            graph without nodes has zeros.
+
+        Returns
+        -------
+        ndarray
+            The vectors, (num_graphs, output_size).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
         """
         return self.forward(h, annotations, graph, num_graphs)[0]
 
@@ -128,7 +284,35 @@ class GraphSum(_Readout):
         graph: ArrayLike | None = None,
         num_graphs: int | None = None,
     ) -> tuple[Array, ReadoutTape]:
-        """As calling it, and also a tape for ``backward``: ``y, tape = ...``."""
+        """Compute a vector for each graph, and a tape for ``backward``.
+
+        Parameters
+        ----------
+        h : array_like
+            (nodes, hidden_size), of the layer's dtype: the states of a ``GatedGraph``.
+        annotations : array_like
+            (nodes, A), of the same dtype.
+        graph : array_like of int, optional
+            (nodes,): which graph each node belongs to, in any order; None means that there is one.
+        num_graphs : int, optional
+            How many graphs there are; by default one more than the largest number in ``graph``. A
+            graph without nodes has zeros.
+
+        Returns
+        -------
+        y : ndarray
+            The vectors, (num_graphs, output_size).
+        tape : ReadoutTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the argument.
+        TypeError
+            For another dtype or kind.
+        """
         count = None if num_graphs is None else size("num_graphs", num_graphs)
         result: tuple[Array, Any] = self._core.forward(h, annotations, graph, count)
         return result

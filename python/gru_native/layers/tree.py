@@ -16,7 +16,15 @@ TreeTape: TypeAlias = _core.TreeTape32 | _core.TreeTape64
 
 
 class TreeGradients(NamedTuple):
-    """What ``backward`` returns: gradients of a loss, each in the shape of what it belongs to."""
+    """What the ``backward`` of a Tree-LSTM returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    x : ndarray
+        The gradient of x, in its shape.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     x: Array
     weights: dict[str, Array]
@@ -47,11 +55,28 @@ class _TreeLSTM(Weighted):
     def backward(
         self, tape: TreeTape, dh: ArrayLike | None = None, dc: ArrayLike | None = None
     ) -> TreeGradients:
-        """Gradients of a loss from dh and dc, its gradients of the nodes' h and c.
+        """Compute the gradients of a loss from those of the nodes' h and c.
 
-        Both are (nodes, hidden_size); None means zeros, but not both may be None. Returns ``x``
-        (nodes, input_size) and ``weights`` by name. A tape may be used again. Raises ValueError for
-        a tape of another layer or a wrong shape, TypeError for wrong kinds.
+        Parameters
+        ----------
+        tape : TreeTape
+            What ``forward`` returned. It may be used again.
+        dh : array_like, optional
+            The gradient of h, (nodes, hidden_size); None means zeros.
+        dc : array_like, optional
+            The gradient of c, (nodes, hidden_size); None means zeros. Not both may be None.
+
+        Returns
+        -------
+        TreeGradients
+            ``x`` and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another layer or a wrong shape.
+        TypeError
+            For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.TreeTape32, _core.TreeTape64)
         return TreeGradients(*self._core.backward(tape, dh, dc))
@@ -59,19 +84,45 @@ class _TreeLSTM(Weighted):
 
 @public
 class ChildSumTreeLSTM(_TreeLSTM):
-    """The child-sum Tree-LSTM of Tai, Socher and Manning (2015): any number of children, unordered.
+    """The child-sum Tree-LSTM, in which a node has any number of children, in no order.
 
-    A node with input x and children k = 1.. computes, with s = sum_k h_k,
+    A node with input x and children k = 1.. computes, with s = sum_k h_k [1]_::
 
         i, g, o = sigmoid, tanh, sigmoid(W x + U s + b)     f_k = sigmoid(W_f x + U_f h_k + b_f)
         c = i g + sum_k f_k c_k                             h = o tanh(c)
 
-    On a chain it is the LSTM. Weights: ``weight_ih`` (4 hidden_size, input_size), ``weight_hh``
-    (4 hidden_size, hidden_size) and, with ``bias``, ``bias`` (4 hidden_size), rows in the order
-    i, f, g, o. They start uniform in +-1/sqrt(hidden_size), drawn from ``seed``.
+    On a chain it is the LSTM.
 
-    Raises ValueError or TypeError, naming the argument, for sizes below 1 or a dtype other than
-    float32 and float64.
+    Parameters
+    ----------
+    input_size : int
+        Numbers in each x.
+    hidden_size : int
+        H, the numbers in each h and c.
+    bias : bool, optional
+        Whether there are biases.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
+
+    Raises
+    ------
+    ValueError
+        For sizes below 1 or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    Notes
+    -----
+    The options are attributes of the same names. The weights are ``weight_ih`` (4 H, input_size),
+    ``weight_hh`` (4 H, H) and ``bias`` (4 H,), with rows in the order i, f, g, o. They start
+    uniform in +-1/sqrt(H).
+
+    References
+    ----------
+    .. [1] K. S. Tai, R. Socher and C. D. Manning, "Improved Semantic Representations From
+       Tree-Structured Long Short-Term Memory Networks", ACL 2015, arXiv:1503.00075.
     """
 
     def __init__(
@@ -86,22 +137,59 @@ class ChildSumTreeLSTM(_TreeLSTM):
         super().__init__(input_size, hidden_size, None, bias, dtype, seed)
 
     def __call__(self, x: ArrayLike, parents: ArrayLike) -> tuple[Array, Array]:
-        """Inference: ``h, c = layer(x, parents)``, each (nodes, hidden_size), of every node.
+        """Compute h and c of every node.
 
-        x is (nodes, input_size), of the layer's dtype; lists, integers and float16 are converted.
-        parents is (nodes,), whole numbers: each node's parent, or -1 for a root. Nodes come in any
-        order and may make up any number of trees. A node's h and c do not depend on the other
-        trees, to the bit.
+        Parameters
+        ----------
+        x : array_like
+            (nodes, input_size), of the layer's dtype; lists, integers and float16 are converted.
+        parents : array_like of int
+            (nodes,): each node's parent, or -1 for a root. The nodes may come in any order and make
+            up any number of trees. The bits of a node do not depend on the other trees.
 
-        Raises ValueError for wrong shapes and, naming the node, for parents that are no trees;
-        TypeError for wrong dtypes or kinds.
+        Returns
+        -------
+        h : ndarray
+            (nodes, hidden_size).
+        c : ndarray
+            (nodes, hidden_size).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and, naming the node, for parents that make no trees.
+        TypeError
+            For another dtype or kind.
         """
         return self._core(x, parents)
 
     def forward(self, x: ArrayLike, parents: ArrayLike) -> tuple[Array, Array, TreeTape]:
-        """As calling the layer, and also a tape for ``backward``: ``h, c, tape = ...``.
+        """Compute h and c of every node, and a tape for ``backward``.
 
-        The tape keeps its own copies: the arrays and the weights may change before ``backward``.
+        Parameters
+        ----------
+        x : array_like
+            (nodes, input_size), of the layer's dtype; lists, integers and float16 are converted.
+        parents : array_like of int
+            (nodes,): each node's parent, or -1 for a root. The nodes may come in any order and make
+            up any number of trees. The bits of a node do not depend on the other trees.
+
+        Returns
+        -------
+        h : ndarray
+            (nodes, hidden_size).
+        c : ndarray
+            (nodes, hidden_size).
+        tape : TreeTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and, naming the node, for parents that make no trees.
+        TypeError
+            For another dtype or kind.
         """
         result: tuple[Array, Array, Any] = self._core.forward(x, parents)
         return result
@@ -113,21 +201,54 @@ class ChildSumTreeLSTM(_TreeLSTM):
 
 @public
 class NaryTreeLSTM(_TreeLSTM):
-    """The N-ary Tree-LSTM of Tai, Socher and Manning (2015): up to ``arity`` children, in slots.
+    """The N-ary Tree-LSTM, in which a node has up to ``arity`` children, each in a slot of its own.
 
     A node with input x and children in slots k = 0.. computes, with s = [h_0, h_1, ..] and zeros
-    for a child that is not there,
+    for a child that is not there [1]_::
 
         i, g, o = sigmoid, tanh, sigmoid(W x + U s + b)     f_k = sigmoid(W_f x + U_fk s + b_f)
         c = i g + sum_k f_k c_k                             h = o tanh(c)
 
-    Weights: ``weight_ih`` (4 hidden_size, input_size), rows in the order i, f, g, o;
-    ``weight_hh_iog`` (3 hidden_size, arity * hidden_size), rows in the order i, o, g, a block of
-    columns for each child; ``weight_hh_f`` (arity * hidden_size, arity * hidden_size), row block k
-    the forget gate of child k; and, with ``bias``, ``bias`` (4 hidden_size), i, f, g, o. They start
-    uniform in +-1/sqrt(hidden_size), drawn from ``seed``.
+    Parameters
+    ----------
+    input_size : int
+        Numbers in each x.
+    hidden_size : int
+        H, the numbers in each h and c.
+    arity : int
+        The most children that a node may have.
+    bias : bool, optional
+        Whether there are biases.
+    dtype : dtype_like, optional
+        ``np.float32`` or ``np.float64``.
+    seed : int, optional
+        What the weights are drawn from; None draws them at random.
 
-    Raises as ChildSumTreeLSTM, for ``arity``, too.
+    Raises
+    ------
+    ValueError
+        For sizes below 1 or another dtype; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    Notes
+    -----
+    The options are attributes of the same names. The weights are
+
+    - ``weight_ih`` (4 H, input_size), with rows in the order i, f, g, o;
+    - ``weight_hh_iog`` (3 H, arity H), with rows in the order i, o, g and a block of columns for
+    each
+      child;
+    - ``weight_hh_f`` (arity H, arity H), in which block k of the rows is the forget gate of child
+    k;
+    - ``bias`` (4 H,), in the order i, f, g, o.
+
+    They start uniform in +-1/sqrt(H).
+
+    References
+    ----------
+    .. [1] K. S. Tai, R. Socher and C. D. Manning, "Improved Semantic Representations From
+       Tree-Structured Long Short-Term Memory Networks", ACL 2015, arXiv:1503.00075.
     """
 
     def __init__(
@@ -144,21 +265,69 @@ class NaryTreeLSTM(_TreeLSTM):
         super().__init__(input_size, hidden_size, self.arity, bias, dtype, seed)
 
     def __call__(self, x: ArrayLike, parents: ArrayLike, slots: ArrayLike) -> tuple[Array, Array]:
-        """Inference: ``h, c = layer(x, parents, slots)``, each (nodes, hidden_size).
+        """Compute h and c of every node.
 
-        x and parents are as for ChildSumTreeLSTM. slots is (nodes,), whole numbers from 0 to
-        arity - 1: which child of its parent a node is. That of a root is ignored.
+        Parameters
+        ----------
+        x : array_like
+            (nodes, input_size), of the layer's dtype; lists, integers and float16 are converted.
+        parents : array_like of int
+            (nodes,): each node's parent, or -1 for a root. The nodes may come in any order and make
+            up any number of trees. The bits of a node do not depend on the other trees.
+        slots : array_like of int
+            (nodes,), each from 0 to arity - 1: which child of its parent a node is. That of a root
+            is ignored.
 
-        Raises as ChildSumTreeLSTM, and ValueError for a slot out of range or taken twice.
+        Returns
+        -------
+        h : ndarray
+            (nodes, hidden_size).
+        c : ndarray
+            (nodes, hidden_size).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and, naming the node, for parents that make no trees and for a slot
+            that is out of range or taken twice.
+        TypeError
+            For another dtype or kind.
         """
         return self._core(x, parents, slots)
 
     def forward(
         self, x: ArrayLike, parents: ArrayLike, slots: ArrayLike
     ) -> tuple[Array, Array, TreeTape]:
-        """As calling the layer, and also a tape for ``backward``: ``h, c, tape = ...``.
+        """Compute h and c of every node, and a tape for ``backward``.
 
-        The tape keeps its own copies: the arrays and the weights may change before ``backward``.
+        Parameters
+        ----------
+        x : array_like
+            (nodes, input_size), of the layer's dtype; lists, integers and float16 are converted.
+        parents : array_like of int
+            (nodes,): each node's parent, or -1 for a root. The nodes may come in any order and make
+            up any number of trees. The bits of a node do not depend on the other trees.
+        slots : array_like of int
+            (nodes,), each from 0 to arity - 1: which child of its parent a node is. That of a root
+            is ignored.
+
+        Returns
+        -------
+        h : ndarray
+            (nodes, hidden_size).
+        c : ndarray
+            (nodes, hidden_size).
+        tape : TreeTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and, naming the node, for parents that make no trees and for a slot
+            that is out of range or taken twice.
+        TypeError
+            For another dtype or kind.
         """
         result: tuple[Array, Array, Any] = self._core.forward(x, parents, slots)
         return result
