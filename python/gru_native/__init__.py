@@ -2,21 +2,18 @@
 
     >>> import numpy as np, gru_native
     >>> lstm = gru_native.LSTM(40, 256)
-    >>> y, (h, c) = lstm(np.zeros((100, 1, 40), np.float32))   # (seq, batch, input)
+    >>> y, (h, c) = lstm(np.zeros((100, 1, 40), np.float32))  # (seq, batch, input)
     >>> y.shape
     (100, 1, 256)
 
-Names, shapes and defaults follow ``torch.nn``. See the classes' own documentation.
+Names, shapes and defaults follow ``torch.nn``. Every layer is called for inference, has ``forward``
+and ``backward`` for training, and can be copied and pickled. ``gru_native.complexity`` counts what
+layers cost; ``gru_native.torch``, ``gru_native.onnx`` and ``gru_native.keras`` exchange them with
+other frameworks.
 """
 
 from . import losses
-from ._core import (
-    __version__,
-    active_isa,
-    available_isas,
-    get_num_threads,
-    set_num_threads,
-)
+from ._core import __version__
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (
@@ -25,56 +22,88 @@ from .layers import (
     RNN,
     RTRL,
     Chain,
+    ChainGradients,
+    ChainTape,
     ChildSumTreeLSTM,
     Dense,
+    DenseGradients,
+    DenseTape,
     GatedGraph,
     GatedRecursiveConv,
     Gradients,
     GraphGradients,
     GraphSum,
+    GraphTape,
     GrConvGradients,
+    GrConvTape,
     NaryTreeLSTM,
     NodeScores,
     OutputGradients,
     OutputRNN,
+    OutputTape,
     ReadoutGradients,
+    ReadoutTape,
+    Stream,
+    Tape,
     TreeGradients,
+    TreeTape,
     draw_gates,
 )
+from .runtime import active_isa, available_isas, get_num_threads, set_num_threads
 from .training import clip_gradients, reset_rows
 
-__all__ = [
-    "GRU",
-    "LSTM",
+__all__ = [  # noqa: RUF022  in groups
+    # layers over sequences, and chains of them
     "RNN",
-    "RTRL",
-    "Chain",
-    "ChildSumTreeLSTM",
-    "Dense",
-    "GatedGraph",
-    "GatedRecursiveConv",
-    "GrConvGradients",
-    "Gradients",
-    "GraphGradients",
-    "GraphSum",
-    "NaryTreeLSTM",
-    "NodeScores",
-    "OutputGradients",
+    "LSTM",
+    "GRU",
     "OutputRNN",
-    "ReadoutGradients",
+    "Dense",
+    "Chain",
+    # layers over trees, graphs and pyramids
+    "ChildSumTreeLSTM",
+    "NaryTreeLSTM",
+    "GatedGraph",
+    "NodeScores",
+    "GraphSum",
+    "GatedRecursiveConv",
+    "draw_gates",
+    # step by step: inference, and gradients online
+    "Stream",
+    "RTRL",
+    # training
+    "losses",
+    "clip_gradients",
+    "reset_rows",
+    # what forward returns for backward
+    "Tape",
+    "OutputTape",
+    "DenseTape",
+    "ChainTape",
+    "TreeTape",
+    "GraphTape",
+    "ReadoutTape",
+    "GrConvTape",
+    # what backward returns
+    "Gradients",
+    "OutputGradients",
+    "DenseGradients",
+    "ChainGradients",
     "TreeGradients",
-    "__version__",
+    "GraphGradients",
+    "ReadoutGradients",
+    "GrConvGradients",
+    # models in files
+    "load",
+    "save",
+    # threads and instruction sets
+    "set_num_threads",
+    "get_num_threads",
     "active_isa",
     "available_isas",
-    "clip_gradients",
-    "draw_gates",
-    "get_cmake_dir",
+    # the C++ library that comes with the package
     "get_include",
-    "get_num_threads",
+    "get_cmake_dir",
     "get_pkgconfig_dir",
-    "load",
-    "losses",
-    "reset_rows",
-    "save",
-    "set_num_threads",
+    "__version__",
 ]

@@ -11,7 +11,12 @@ _PREFIX = Path(_core.__file__).parent
 
 
 def get_include() -> str:
-    """Return the folder for ``-I``: C++ includes ``<gru_native/gru_native.h>`` from there.
+    """Return the folder for ``-I``: C++ then includes ``<gru_native/gru_native.h>``.
+
+    Returns
+    -------
+    str
+        An absolute path.
 
     Raises
     ------
@@ -24,6 +29,11 @@ def get_include() -> str:
 def get_cmake_dir() -> str:
     """Return the folder of ``gru_nativeConfig.cmake``, for CMake's ``-Dgru_native_DIR=``.
 
+    Returns
+    -------
+    str
+        An absolute path.
+
     Raises
     ------
     FileNotFoundError
@@ -34,6 +44,11 @@ def get_cmake_dir() -> str:
 
 def get_pkgconfig_dir() -> str:
     """Return the folder of ``gru_native.pc``, for ``PKG_CONFIG_PATH``.
+
+    Returns
+    -------
+    str
+        An absolute path.
 
     Raises
     ------

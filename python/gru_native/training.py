@@ -1,4 +1,4 @@
-"""What training needs beside forward and backward: gradients of limited norm, rows begun anew."""
+"""What training needs beside forward and backward: limited gradients, rows that begin anew."""
 
 from __future__ import annotations
 
@@ -16,16 +16,37 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def clip_gradients(grads: Mapping[str, Array] | Iterable[Array], max_norm: float) -> float:
-    """Scale gradients in place to a joint norm of at most max_norm; returns the norm before.
+    """Scale gradients in place so that their joint norm is at most ``max_norm``.
 
-    grads is ``weights`` of what ``backward`` returned, or any mapping or sequence of distinct
-    float32 or float64 arrays of any shapes. Their joint Euclidean norm is summed in float64; if it
-    is above max_norm, each g becomes g max_norm / norm (Pascanu, Mikolov and Bengio 2013), to
-    rounding. If the norm is infinite or NaN, nothing is changed: such a step is better left out.
-    max_norm may be infinite, to measure only.
+    If their joint Euclidean norm, summed in float64, is above ``max_norm``, each g becomes
+    g max_norm / norm, to rounding [1]_. If it is infinite or NaN, nothing is changed: such a step
+    is better left out.
 
-    Raises TypeError or ValueError, naming the argument and before any change, for what is no
-    writeable floating array and for a max_norm that is no number above 0.
+    Parameters
+    ----------
+    grads : mapping or iterable of ndarray
+        The ``weights`` that ``backward`` returned, or any distinct float32 or float64 arrays of any
+        shapes.
+    max_norm : float
+        The largest norm, above 0. It may be infinite, to measure only.
+
+    Returns
+    -------
+    float
+        The norm before.
+
+    Raises
+    ------
+    ValueError
+        For a max_norm that is not above 0, and for an array that is read-only; nothing has then
+        been changed.
+    TypeError
+        For what is no floating array, and for a max_norm that is no number; likewise.
+
+    References
+    ----------
+    .. [1] R. Pascanu, T. Mikolov and Y. Bengio, "On the Difficulty of Training Recurrent Neural
+       Networks", ICML 2013, arXiv:1211.5063.
     """
     limit = number("max_norm", max_norm)
     if not limit > 0:
@@ -71,14 +92,33 @@ def _nan_first(x: float) -> tuple[bool, float]:
 
 
 def reset_rows(state: S, mask: ArrayLike) -> S:
-    """A copy of the state in which the rows of the batch that mask marks are zero.
+    """Return a copy of a state in which some rows of the batch are zero.
 
-    state is what a layer or a chain returned for a batch: h, (h, c), or a chain's tuple of those,
-    each array (num_layers * directions, batch, size); mask is (batch,), bool. So a new sequence
-    takes over the slot of one that has ended while the others go on:
-    ``y, state = layer(x, gru_native.reset_rows(state, ended))``.
+    So a new sequence takes over the place of one that has ended, while the others go on.
 
-    Raises TypeError or ValueError, naming the argument, for other shapes and kinds.
+    Parameters
+    ----------
+    state : ndarray or tuple
+        What a layer or a chain returned for a batch: h, (h, c), or a chain's tuple of those, each
+        array (num_layers * directions, batch, size).
+    mask : array_like of bool
+        (batch,): which rows begin anew.
+
+    Returns
+    -------
+    ndarray or tuple
+        The copy, of the same structure.
+
+    Raises
+    ------
+    ValueError
+        For wrong shapes; the text names the argument.
+    TypeError
+        For arguments of the wrong kind.
+
+    Examples
+    --------
+    >>> y, state = layer(x, gru_native.reset_rows(state, ended))  # doctest: +SKIP
     """
     result: S = _reset("state", state, row_mask(mask))
     return result

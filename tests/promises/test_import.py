@@ -24,8 +24,28 @@ print(*sys.modules)
     assert not loaded.intersection(STRANGERS)
 
 
-def test_the_public_names_are_there():
-    for name in ("RNN", "LSTM", "GRU", "set_num_threads", "get_num_threads", "active_isa"):
-        assert name in gru_native.__all__
-        assert callable(getattr(gru_native, name))
+def test_every_public_name_is_there_once():
+    assert len(set(gru_native.__all__)) == len(gru_native.__all__)
+    for name in gru_native.__all__:
+        assert hasattr(gru_native, name), name
     assert isinstance(gru_native.__version__, str)
+
+
+def test_what_users_name_in_type_hints_is_public():
+    """Layers, and what their forward, backward and stream return."""
+    for name in gru_native.layers.__all__:
+        if not isinstance(getattr(gru_native.layers, name), type) and not name.endswith("Tape"):
+            continue  # aliases of arrays and unions of layers
+        assert name in gru_native.__all__
+    layer = gru_native.GRU(3, 4)
+    y, _, tape = layer.forward([[0, 1, 2]])
+    assert isinstance(tape, gru_native.Tape)
+    assert isinstance(layer.backward(tape, y), gru_native.Gradients)
+    assert isinstance(layer.stream(), gru_native.Stream)
+    chain = gru_native.Chain([layer, gru_native.Dense(4, 2)])
+    y, _, tape = chain.forward([[0, 1, 2]])
+    assert isinstance(tape, gru_native.ChainTape)
+    assert isinstance(tape.tapes[1], gru_native.DenseTape)
+    gradients = chain.backward(tape, y)
+    assert isinstance(gradients, gru_native.ChainGradients)
+    assert isinstance(chain.blocks[1].backward(tape.tapes[1], y), gru_native.DenseGradients)
