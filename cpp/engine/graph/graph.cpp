@@ -146,12 +146,6 @@ void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>
   DirectionForward<T> direction(gru, *packed->gru, packed->gru->forward[0], time, false, 1,
                                 tape ? &tape->direction : nullptr, kept);
   direction.load_state(initial, nullptr);
-  typename DirectionForward<T>::Io io{};
-  io.x = {a.base, a.stride, nullptr};
-  io.x_window = !tape;
-  io.y = h.base;
-  io.y_compact = io.y_window = true;
-  io.y_batch = h.stride;
 
   const Messages shape = shape_of(spec);
   Product<T> messages = product_of(packed->edge, kernels_for<T>().lanes, 1, 0);
@@ -175,7 +169,7 @@ void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>
       if (call.adjacency) dense.gather(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
       else edges.gather<T>(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
       crew.barrier(rank);
-      direction.run(io, t, t + 1, rank, crew);
+      direction.run({rows_from(a, 0), tape ? 0 : time.first(t), StepRows<T>::always(h)}, t, t + 1, rank, crew);
     }
   });
   direction.advance(time.seq_len);
@@ -241,8 +235,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     const FlushDenormals flush;
     const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
     typename DirectionBackward<T>::Io io{};
-    io.dy = call.dh;
-    io.dy_batch = hidden;
+    io.dy = StepRows<const T>::always({call.dh, hidden});
     for (Index t = time.seq_len - 1; t >= 0; --t) {
       const Matrix<T> da_t = from_row(da, time.first(t)), dm_t = from_row(dm, time.first(t));
       back.step_back(io, t, da_t, rank, crew);
@@ -251,8 +244,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
       else tape.edges.template scatter<T>(shape, read_only(da_t), dm_t, mine);
       multiply(edge_transposed, rows_from(dm_t, 0), {zeros, 0, nullptr}, dh, mine);
       crew.barrier(rank);
-      io.dy = dh.base;
-      io.dy_batch = dh.stride;
+      io.dy = StepRows<const T>::always(read_only(dh));
     }
     if (call.dannotations) GRU_NATIVE_EXECUTED(add, (mine.end - mine.begin) * tape.annotation_size);
     if (call.dannotations)

@@ -7,6 +7,7 @@
 
 #include "engine/model/dense.h"
 #include "engine/sequence/layer_impl.h"
+#include "engine/sequence/rows.h"
 #include "engine/sequence/stack_forward.h"
 #include "engine/threads.h"
 #include "gru_native/runtime.h"
@@ -108,7 +109,7 @@ void Stream<T>::Impl::run(Rows<const T> x, Sequences<T> y, Index steps, TeamLeas
   for (Stage<T>& s : stages) {
     const bool last = &s == &stages.back();
     if (s.stack) {
-      s.stack->run(x, last ? y : Sequences<T>{s.out.base, batch * s.out.stride, s.out.stride}, nullptr, team);
+      s.stack->run(x, last ? user_steps(y, time, arena) : StepRows<T>::compact(s.out), team);
     } else {
       dense_forward(*s.dense, x, time.rows, s.out, team);
       for (Index row = 0; last && y.data && row < time.rows; ++row)

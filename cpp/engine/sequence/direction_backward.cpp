@@ -29,6 +29,8 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
       state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
+      has_candidate_(cell_.candidate.count > 0),
+      zones_(zoneout.h.active() || zoneout.c.active()),
       zoneout_(zoneout) {
   const Index units = round_up(blocks_, granule) * lanes_;
   const auto stride = [](Index columns) { return padded_stride(columns, sizeof(T)); };
@@ -38,10 +40,9 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
   const auto of_batch = [&](Index columns) {
     return Matrix<T>{arena.take_zeroed<T>(time.batch * stride(columns)), stride(columns)};
   };
-  const bool two_parts = cell_.candidate.count > 0;
   dgates_x_ = compact(blocks_ * cell_.input.count * lanes_);
   dgates_h_ = cell_.split_gradients ? compact(blocks_ * cell_.recurrent.count * lanes_) : dgates_x_;
-  if (two_parts) dgates_u_ = compact(blocks_ * lanes_);
+  if (has_candidate_) dgates_u_ = compact(blocks_ * lanes_);
   if (spec.layer_norm)
     norm_.emplace(spec, weights.forward[static_cast<std::size_t>(index)], time, blocks_, tape_.norm, arena);
   if (projects_) {
@@ -54,7 +55,7 @@ DirectionBackward<T>::DirectionBackward(const LayerSpec& spec, const PackedWeigh
     dgates_r_ = compact(blocks_ * cell_.recurrent_gates * lanes_);
     dgates_next_ = of_batch(round_up(n, granule * lanes_));
   }
-  if (projects_ || two_parts) q_ = of_batch(units);
+  if (projects_ || has_candidate_) q_ = of_batch(units);
   if (spec.lstm.peephole) dpeephole_ = arena.take<T>(blocks_ * 3 * lanes_);
   const Index widest = std::max(
       {Index(spec.hidden_size), Index(spec.input_size), spec.directions() * outputs_, Index(spec.recurrent_gates())});
@@ -79,9 +80,60 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
   kernels_.product(p);
 }
 
+// Where the rows of time t lie.
+template <class T>
+BackStep<T> DirectionBackward<T>::place(const Io& io, Index t, Share blocks) const {
+  const Index row = time_.first(t);
+  BackStep<T> b{};
+  b.block_begin = blocks.begin;
+  b.block_end = blocks.end;
+  b.hidden = spec_.hidden_size;
+  b.rows = time_.alive(t);
+  b.gates = read_only(from_row(tape_.gates, row));
+  b.h_prev = read_only(from_row(tape_.h_prev, row));
+  if (cell_.has_c) b.c_prev = read_only(from_row(tape_.c_prev, row));
+  b.dy = io.dy.at(time_, t);
+  b.dh = dh_;
+  b.dc = dc_;
+  b.options = options_;
+  b.dpeephole = dpeephole_;
+  b.dgates_next = read_only(dgates_next_);
+  b.dgates_x = from_row(dgates_x_, row);
+  b.dgates_h = from_row(dgates_h_, row);
+  if (has_candidate_) b.dgates_u = from_row(dgates_u_, row);
+  if (cell_.recurrent_gates > 0) b.dgates_r = from_row(dgates_r_, row);
+  return b;
+}
+
+// dr = dy + what comes back in time; dm = W_hr^T dr is then the cell's dh.
+template <class T>
+void DirectionBackward<T>::projection(BackStep<T>& b, Index t, const Part& mine, Crew& crew) const {
+  const Matrix<T> dr = from_row(dr_, time_.first(t));
+  const auto gather = [&](Index begin, Index end) {
+    for (Index r = 0; r < b.rows; ++r) {
+      const T* const dy = b.dy.base ? row_at(b.dy, r) : nullptr;
+      const T* const dh = dh_.base + r * dh_.stride;
+      if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
+      for (Index k = begin; k < end; ++k) {
+        const T back = k < state_ ? dh[k] : T(0);
+        dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
+      }
+    }
+  };
+  const Share recurring = units_of(mine.state_blocks, lanes_, state_);
+  gather(recurring.begin, recurring.end);  // the dh that this member wrote
+  if (zoneout_.h.active()) zoneout_.h.backward(dr, dh_, b.rows, recurring, time_, t);  // dh: what is kept
+  const Share others = share_of(outputs_ - state_, lanes_, mine.member, crew.size());
+  gather(state_ + others.begin, state_ + others.end);
+  crew.barrier(mine.member);
+  transposed_product(weights_.second, dr, q_, false, b.rows, mine.blocks, t);
+  b.dh = q_;
+  b.dy = {};
+}
+
 // The gradients of what the cell made, before zoneout.
 template <class T>
-void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
+void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) const {
   if (zoneout_.c.active()) zoneout_.c.backward(dc_, kept_c_, b.rows, units, time_, t);
   if (!kept_h_.base) return;
   for (Index row = 0; b.dy.base && row < b.rows; ++row) {
@@ -94,7 +146,7 @@ void DirectionBackward<T>::zone(BackStep<T>& b, Share units, Index t) {
 }
 
 template <class T>
-void DirectionBackward<T>::add_kept(Index rows, Share units) {
+void DirectionBackward<T>::add_kept(Index rows, Share units) const {
   const auto add = [&](Matrix<T> kept, Matrix<T> d) {
     if (kept.base) GRU_NATIVE_EXECUTED(add, rows * (units.end - units.begin));
     for (Index row = 0; kept.base && row < rows; ++row)
@@ -104,81 +156,51 @@ void DirectionBackward<T>::add_kept(Index rows, Share units) {
   add(kept_c_, dc_);
 }
 
+// q = U_n^T dn is the gradient of u = r h-; what follows from it.
+template <class T>
+void DirectionBackward<T>::candidate(BackStep<T>& b, Index t, Share blocks) const {
+  transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, blocks, t);
+  b.q = read_only(q_);
+  cell_.candidate_backward(b);
+}
+
+// dh- += U^T da, and with gate recurrence the gradients of i- f- o- by R^T.
+template <class T>
+void DirectionBackward<T>::recurrent_products(const BackStep<T>& b, Index t, const Part& mine, Crew& crew) const {
+  const bool add = !projects_ || zoneout_.h.active();  // else nothing is there yet
+  transposed_product(weights_.recurrent, from_row(dproduct_h(), time_.first(t)), dh_, add, b.rows, mine.state_blocks,
+                     t);
+  if (cell_.recurrent_gates == 0) return;
+  const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, mine.member, crew.size());
+  transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
+  crew.barrier(mine.member);  // a unit's three columns may be another member's
+}
+
+// The recurrence backward, in the reverse order of DirectionForward::steps. What a product reads of others' units lies
+// behind a barrier.
 template <class T>
 void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
-  const Share mine = share_of(blocks_, granule, member, crew.size());
-  const Share mine_state = projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : mine;
+  const Share blocks = share_of(blocks_, granule, member, crew.size());
+  const Part mine{blocks, units_of(blocks, lanes_, spec_.hidden_size),
+                  projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : blocks, member};
   const Index row = time_.first(t);
-  BackStep<T> b{};
-  b.block_begin = mine.begin;
-  b.block_end = mine.end;
-  b.hidden = spec_.hidden_size;
-  b.rows = time_.alive(t);
-  b.gates = read_only(from_row(tape_.gates, row));
-  b.h_prev = read_only(from_row(tape_.h_prev, row));
-  if (cell_.has_c) b.c_prev = read_only(from_row(tape_.c_prev, row));
-  b.dh = dh_;
-  b.dc = dc_;
-  b.options = options_;
-  b.dpeephole = dpeephole_;
-  b.dgates_next = read_only(dgates_next_);
-  b.dgates_x = from_row(dgates_x_, row);
-  b.dgates_h = from_row(dgates_h_, row);
-  if (io.dy && io.dy_compact) b.dy = {io.dy + row * io.dy_batch, io.dy_batch, nullptr};
-  else if (io.dy && time_.masked()) b.dy = {io.dy, 0, io.dy_offset + row};
-  else if (io.dy) b.dy = {io.dy + t * io.dy_step, io.dy_batch, io.dy_offset};
+  BackStep<T> b = place(io, t, mine.blocks);
 
-  if (projects_) {  // dr = dy + what comes back in time; dm = W_hr^T dr
-    const Matrix<T> dr = from_row(dr_, row);
-    const auto gather = [&](Index begin, Index end) {
-      for (Index r = 0; r < b.rows; ++r) {
-        const T* const dy = b.dy.base ? row_at(b.dy, r) : nullptr;
-        const T* const dh = dh_.base + r * dh_.stride;
-        if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
-        for (Index k = begin; k < end; ++k) {
-          const T back = k < state_ ? dh[k] : T(0);
-          dr.base[r * dr.stride + k] = dy ? dy[k] + back : back;
-        }
-      }
-    };
-    const Share recurring = units_of(mine_state, lanes_, state_);
-    gather(recurring.begin, recurring.end);  // the dh that this member wrote
-    if (zoneout_.h.active()) zoneout_.h.backward(dr, dh_, b.rows, recurring, time_, t);  // dh: what is kept
-    const Share mine_p = share_of(outputs_ - state_, lanes_, member, crew.size());
-    gather(state_ + mine_p.begin, state_ + mine_p.end);
-    crew.barrier(member);
-    transposed_product(weights_.second, dr, q_, false, b.rows, mine, t);
-    b.dh = q_;
-    b.dy = {};
-  }
-  const bool zones = zoneout_.h.active() || zoneout_.c.active();
-  const Share units = units_of(mine, lanes_, spec_.hidden_size);
-  if (zones) zone(b, units, t);
-  const bool two_parts = cell_.candidate.count > 0;
-  const bool gates_recur = cell_.recurrent_gates > 0;
-  if (two_parts) b.dgates_u = from_row(dgates_u_, row);
-  if (gates_recur) b.dgates_r = from_row(dgates_r_, row);
-  if (norm_) norm_->output(b, row, mine, member, crew);
+  if (projects_) projection(b, t, mine, crew);
+  if (zones_) zone(b, mine.units, t);
+  if (norm_) norm_->output(b, row, mine.blocks, member, crew);
   cell_.backward(b);
   crew.barrier(member);
-  if (two_parts) {
-    transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, mine, t);
-    b.q = read_only(q_);
-    cell_.candidate_backward(b);
+  if (has_candidate_) {
+    candidate(b, t, mine.blocks);
     crew.barrier(member);
   }
   if (norm_) {
-    norm_->products(b, row, mine);
+    norm_->products(b, row, mine.blocks);
     crew.barrier(member);
   }
-  if (zones) add_kept(b.rows, units);
-  const bool add = !projects_ || zoneout_.h.active();
-  transposed_product(weights_.recurrent, from_row(dproduct_h(), row), dh_, add, b.rows, mine_state, t);
-  if (gates_recur) {
-    const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, member, crew.size());
-    transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
-    crew.barrier(member);  // a unit's three columns may be another member's
-  }
+  if (zones_) add_kept(b.rows, mine.units);
+  recurrent_products(b, t, mine, crew);
 }
 
 template <class T>
@@ -258,7 +280,7 @@ void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const Di
   gradients(dproduct_x(), dgates_x_, cell_.input, x, columns, g.ih, g.bias_ih);
   gradients(dproduct_h(), dgates_h_, cell_.recurrent, tape_.h_prev, state_, g.hh, g.bias_hh);
   if (norm_ && member == 0) norm_->store(g.norm);
-  if (cell_.candidate.count > 0)
+  if (has_candidate_)
     gate_gradients(dgates_u_, cell_.candidate, tape_.u, state_, g.hh, g.bias_hh, scratch, member, members);
   if (g.rr) {
     const WeightGradients<T> rr{time_.rows,

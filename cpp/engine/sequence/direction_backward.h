@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/sequence/norm.h"
+#include "engine/sequence/step_rows.h"
 #include "engine/sequence/tape.h"
 #include "engine/sequence/zoneout.h"
 
@@ -21,10 +22,7 @@ template <class T>
 class DirectionBackward {
  public:
   struct Io {
-    const T* dy;               // or nullptr
-    bool dy_compact;           // row at dy + row * dy_batch
-    Index dy_step, dy_batch;   // else as DirectionForward::Io's y
-    const Index* dy_offset;
+    StepRows<const T> dy;      // gradients of outputs, if there are any
     const T *dh_final, *dc_final;  // the user's, or nullptr
     T *dh_initial, *dc_initial;
   };
@@ -54,10 +52,19 @@ class DirectionBackward {
   // Gradients of W x and of U h-, where they are not those of the pre-activations.
   Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
   Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
+  // What a member does of every step: blocks of units and the units in them; blocks of what recurs of h.
+  struct Part {
+    Share blocks, units, state_blocks;
+    int member;
+  };
   void step(const Io& io, Index t, int member, Crew& crew);
+  BackStep<T> place(const Io& io, Index t, Share blocks) const;
+  void projection(BackStep<T>& b, Index t, const Part& mine, Crew& crew) const;
+  void candidate(BackStep<T>& b, Index t, Share blocks) const;
+  void recurrent_products(const BackStep<T>& b, Index t, const Part& mine, Crew& crew) const;
   void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
-  void zone(BackStep<T>& b, Share units, Index t);
-  void add_kept(Index rows, Share units);
+  void zone(BackStep<T>& b, Share units, Index t) const;
+  void add_kept(Index rows, Share units) const;
   void transposed_product(const PackedMatrix<T>& w, Matrix<T> a, Matrix<T> acc, bool add, Index rows, Share blocks,
                           Index turn) const;  // turns alternate the order of panels
   void gate_gradients(Matrix<T> d, Slots slots, Matrix<T> x, Index columns, T* dw, T* db, T* scratch, int member,
@@ -72,7 +79,7 @@ class DirectionBackward {
   const DirectionTape<T>& tape_;
   const CellOptions<T> options_;
   Index lanes_, blocks_, state_, outputs_;  // state_: columns of h that recur
-  bool projects_;
+  bool projects_, has_candidate_, zones_;
   Matrix<T> dgates_x_, dgates_h_, dgates_u_;  // compact
   Matrix<T> dr_{};             // projection: gradient of its output, compact
   Matrix<T> dh_, dc_{};        // of the state, going back in time

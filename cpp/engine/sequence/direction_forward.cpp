@@ -34,10 +34,12 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
       state_(spec.recurrent_size()),
       outputs_(spec.output_size()),
       projects_(spec.proj_size > 0),
+      has_candidate_(cell_.candidate.count > 0),
       input_(product_of(weights_.input, lanes_, cell_.slots, cell_.input.first)),
-      zoneout_(zoneout) {
+      zoneout_(zoneout),
+      cell_hands_out_(!projects_ && !zoneout.h.active()) {
   if (projects_) second_ = product_of(weights_.second, lanes_, 1, 0);
-  else if (cell_.candidate.count > 0) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
+  else if (has_candidate_) second_ = product_of(weights_.second, lanes_, cell_.slots, cell_.candidate.first);
   granule_ = std::max(weights_.input.blocks_in_panel(), weights_.recurrent.blocks_in_panel());
   if (weights_.second.panels > 0) granule_ = std::max(granule_, weights_.second.blocks_in_panel());
 
@@ -53,7 +55,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   if (cell_.has_c) c_ = zeroed(time.batch, unit_stride);
   if (zoneout_.c.active()) c_before_ = zeroed(time.batch, unit_stride);
   zeros_ = zeroed(1, state_stride).base;
-  const bool has_u = projects_ || cell_.candidate.count > 0;
+  const bool has_u = projects_ || has_candidate_;
   if (tape_) {
     tape_->gates = gates_ = matrix(time.rows, gates_stride);
     tape_->h_prev = matrix(time.rows, state_stride);
@@ -113,7 +115,25 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
   }
 }
 
-// gates = bias + W x for some rows.
+template <class T>
+typename DirectionForward<T>::Part DirectionForward<T>::part_of(int member, int members) const {
+  const Share blocks = share_of(blocks_, granule_, member, members);
+  return {blocks, units_of(blocks, lanes_, spec_.hidden_size),
+          projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, members) : blocks, member, members};
+}
+
+// The input products of a chunk of steps at once: their compact rows lie side by side.
+template <class T>
+void DirectionForward<T>::input_products(const Io& io, Index chunk, Index rows, const Part& mine, Crew& crew) {
+  const Index first = chunk - io.x_first, to = tape_ ? chunk : 0;
+  Rows<const T> x = io.x;
+  if (x.offset) x.offset += first;
+  else x.base += first * x.stride;
+  if (norm_) norm_->input(x, to, rows, mine.blocks, mine.member, crew);
+  else input_product(x, rows, from_row(gates_, to), mine.blocks);
+}
+
+// a = b + W x for some rows.
 template <class T>
 void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const {
   Product<T> p = input_;
@@ -134,152 +154,147 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
       }
 }
 
-// h = W_hr m
+// Where the rows of this step lie.
 template <class T>
-void DirectionForward<T>::project(Index rows, Matrix<const T> m, Matrix<T> h, Share blocks) const {
-  Product<T> p = second_;
-  p.panel_begin = weights_.second.panel_begin(blocks.begin);
-  p.panel_end = weights_.second.panel_end(blocks.end);
-  p.row_end = rows;
-  p.a = {m.base, m.stride, nullptr};
-  p.start = {zeros_, 0, nullptr};
-  p.acc = {h.base, h.stride, nullptr};
-  kernels_.product(p);
+void DirectionForward<T>::place(Step<T>& s, const Now& now) const {
+  s.rows = time_.alive(now.t);
+  s.gates = from_row(gates_, now.gates_row);
+  s.h_prev = read_only(now.h_prev);
+  s.u = tape_ && u_.base ? from_row(u_, now.row) : u_;
+  s.h = projects_ ? s.u : now.h;
+  s.y = cell_hands_out_ ? now.y : Rows<T>{};
+  if (!tape_) return;
+  s.h_prev_saved = from_row(tape_->h_prev, now.row);
+  if (cell_.has_c) s.c_prev_saved = from_row(tape_->c_prev, now.row);
 }
 
-// Zoneout of what recurs of h, and only then a copy to y: for steps that leave both to the engine.
+// a += U h-, and with gate recurrence a += R [i-, f-, o-], which the cell's kernel begins with.
 template <class T>
-void DirectionForward<T>::finish(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share columns) const {
-  if (zoneout_.h.active()) {
-    const Share recurring{std::min(columns.begin, state_), std::min(columns.end, state_)};
-    zoneout_.h.forward({h_prev.base, h_prev.stride}, h, time_.alive(t), recurring, time_, t);
-  }
-  for (Index row = 0; y.base && row < time_.alive(t); ++row)
-    std::copy(h.base + row * h.stride + columns.begin, h.base + row * h.stride + columns.end,
-              row_at(y, row) + columns.begin);
+void DirectionForward<T>::recurrent_products(Step<T>& s, const Now& now) const {
+  // U h- is zero where h- is; but NaN or infinite weights must show. (The second product reads r h-, and r may be NaN.)
+  const bool nothing = now.step == 0 && zero_state_ && weights_.finite;
+  s.product.depth = nothing ? 0 : step_.product.depth;
+  s.product.last_panel_first = (phase_ + now.step) % 2;
+  s.product.a = rows_from(now.h_prev, 0);
+  s.product.acc = {s.gates.base, s.gates.stride, nullptr};
+  s.product.start = {s.gates.base, s.gates.stride, nullptr};
+  if (cell_.recurrent_gates == 0) return;
+  s.gates_prev = {now.h_prev.base + gates_at_, now.h_prev.stride};
+  s.gates_next = {now.h.base + gates_at_, now.h.stride};
+  if (tape_) s.gates_prev_saved = from_row(tape_->gates_prev, now.row);
+  s.gates_product.depth = nothing ? 0 : step_.gates_product.depth;
+  s.gates_product.last_panel_first = s.product.last_panel_first;
+  s.gates_product.a = rows_from(s.gates_prev, 0);
+  s.gates_product.acc = s.product.acc;
+  s.gates_product.start = s.product.start;
 }
 
 // h is written by one core and read by the others. Asked for when its turn comes, each line would be waited for by
 // itself: so the lines to be written are fetched from their last readers, and those to be read from their writers,
 // ahead.
 template <class T>
-void DirectionForward<T>::exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine,
-                                         Share mine_out) const {
+void DirectionForward<T>::exchange_early(const Step<T>& s, const Part& mine) const {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T));
-  for (Index row = 0; row < rows; ++row) {
-    T* const to = write.base + row * write.stride;
-    for (Index k = mine.begin * lanes_; k < mine.end * lanes_; k += line) prefetch_to_write(to + k);
-    const T* const from = read.base + row * read.stride;
+  for (Index row = 0; row < s.rows; ++row) {
+    T* const to = s.h.base + row * s.h.stride;
+    for (Index k = mine.blocks.begin * lanes_; k < mine.blocks.end * lanes_; k += line) prefetch_to_write(to + k);
+    const T* const from = s.h_prev.base + row * s.h_prev.stride;
     for (Index k = 0; k < state_; k += line)
-      if (k < mine_out.begin * lanes_ || k >= mine_out.end * lanes_) __builtin_prefetch(from + k);
+      if (k < mine.output_blocks.begin * lanes_ || k >= mine.output_blocks.end * lanes_) __builtin_prefetch(from + k);
   }
 }
 
 template <class T>
-void DirectionForward<T>::steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew) {
-  const Share mine = share_of(blocks_, granule_, member, crew.size());
-  const Share mine_out = projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, crew.size()) : mine;
-  const Share mine_units = units_of(mine, lanes_, spec_.hidden_size);
-  const bool cell_finishes = !projects_ && !zoneout_.h.active();  // else finish() does
+void DirectionForward<T>::keep_c(Index rows, Share units) const {
+  for (Index row = 0; row < rows; ++row)
+    std::copy(c_.base + row * c_.stride + units.begin, c_.base + row * c_.stride + units.end,
+              c_before_.base + row * c_before_.stride + units.begin);
+}
 
-  // The input product of all these steps at once: their compact rows lie side by side.
+// n = tanh(W_n x + b_n + U_n u) and h, for a GRU with reset before: u = r h-.
+template <class T>
+void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
+  Step<T> s = first;
+  s.product = second_;
+  s.product.panel_begin = weights_.second.panel_begin(blocks.begin);
+  s.product.panel_end = weights_.second.panel_end(blocks.end);
+  s.blocks_in_panel = weights_.second.blocks_in_panel();
+  s.product.last_panel_first = first.product.last_panel_first;
+  s.product.a = rows_from(s.u, 0);
+  s.product.acc = first.product.acc;
+  s.product.start = first.product.start;
+  cell_.candidate_forward(s);
+}
+
+// h = W_hr m
+template <class T>
+void DirectionForward<T>::projection(const Step<T>& s, Matrix<T> h, Share output_blocks) const {
+  Product<T> p = second_;
+  p.panel_begin = weights_.second.panel_begin(output_blocks.begin);
+  p.panel_end = weights_.second.panel_end(output_blocks.end);
+  p.row_end = s.rows;
+  p.a = rows_from(s.u, 0);
+  p.start = {zeros_, 0, nullptr};
+  p.acc = {h.base, h.stride, nullptr};
+  kernels_.product(p);
+}
+
+// Zoneout of what recurs of h, and only then a copy to y: where the cell does not hand out its h itself.
+template <class T>
+void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
+  const Index rows = time_.alive(now.t);
+  if (zoneout_.h.active()) {
+    const Share recurring{std::min(columns.begin, state_), std::min(columns.end, state_)};
+    zoneout_.h.forward(read_only(now.h_prev), now.h, rows, recurring, time_, now.t);
+  }
+  for (Index row = 0; now.y.base && row < rows; ++row)
+    std::copy(now.h.base + row * now.h.stride + columns.begin, now.h.base + row * now.h.stride + columns.end,
+              row_at(now.y, row) + columns.begin);
+}
+
+// The recurrence, for steps whose input products fit into gates_. Whatever a member reads of others' units lies behind
+// a barrier.
+template <class T>
+void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member, Crew& crew) {
+  const Part mine = part_of(member, crew.size());
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
-  const Index chunk = time_.first(early), rows = time_.first(early + end - begin) - chunk;
-  const Index gates_first = tape_ ? 0 : chunk;  // the compact row that gates_ begins with
-  const auto at_row = [](Matrix<T> m, Index row) { return Matrix<T>{m.base + row * m.stride, m.stride}; };
-  const Index x_row = io.x_window ? chunk - window : chunk;
-  const Rows<const T> x{io.x.offset ? io.x.base : io.x.base + x_row * io.x.stride, io.x.stride,
-                        io.x.offset ? io.x.offset + x_row : nullptr};
-  if (norm_) norm_->input(x, chunk - gates_first, rows, mine, member, crew);
-  else input_product(x, rows, at_row(gates_, chunk - gates_first), mine);
+  const Index chunk = time_.first(early), gates_first = tape_ ? 0 : chunk;
+  input_products(io, chunk, time_.first(early + end - begin) - chunk, mine, crew);
 
   Step<T> s = step_;
-  s.product.panel_begin = weights_.recurrent.panel_begin(mine.begin);
-  s.product.panel_end = weights_.recurrent.panel_end(mine.end);
-  s.block_end = mine.end;
+  s.product.panel_begin = weights_.recurrent.panel_begin(mine.blocks.begin);
+  s.product.panel_end = weights_.recurrent.panel_end(mine.blocks.end);
+  s.block_end = mine.blocks.end;
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
-    const Matrix<T> h_prev = h_[(phase_ + step) % 2], h = h_[(phase_ + step + 1) % 2];
-    Rows<T> y{};
-    if (io.y_compact) y = {io.y + (io.y_window ? row - window : row) * io.y_batch, io.y_batch, nullptr};
-    else if (io.y && time_.masked()) y = {io.y, 0, io.y_offset + row};
-    else if (io.y) y = {io.y + t * io.y_step, io.y_batch, io.y_offset};
-    s.rows = time_.alive(t);
-    s.gates = at_row(gates_, row - gates_first);
-    s.h_prev = {h_prev.base, h_prev.stride};
-    s.u = tape_ && u_.base ? at_row(u_, row) : u_;
-    s.h = projects_ ? s.u : h;
-    s.y = cell_finishes ? y : Rows<T>{};
-    if (tape_) {
-      s.h_prev_saved = at_row(tape_->h_prev, row);
-      if (cell_.has_c) s.c_prev_saved = at_row(tape_->c_prev, row);
-    }
-    // U h- is zero where h- is; but NaN or infinite weights must show. (The second product reads r h-, and r may be
-    // NaN.)
-    s.product.depth = step == 0 && zero_state_ && weights_.finite ? 0 : step_.product.depth;
-    s.product.last_panel_first = (phase_ + step) % 2;
-    s.product.a = {h_prev.base, h_prev.stride, nullptr};
-    s.product.acc = {s.gates.base, s.gates.stride, nullptr};
-    s.product.start = {s.gates.base, s.gates.stride, nullptr};
-    if (cell_.recurrent_gates > 0) {
-      s.gates_prev = {h_prev.base + gates_at_, h_prev.stride};
-      s.gates_next = {h.base + gates_at_, h.stride};
-      if (tape_) s.gates_prev_saved = at_row(tape_->gates_prev, row);
-      s.gates_product.depth = s.product.depth > 0 ? step_.gates_product.depth : 0;
-      s.gates_product.last_panel_first = s.product.last_panel_first;
-      s.gates_product.a = {s.gates_prev.base, s.gates_prev.stride, nullptr};
-      s.gates_product.acc = s.product.acc;
-      s.gates_product.start = s.product.start;
-    }
-    if (crew.size() > 1) exchange_early(h_prev, s.h, s.rows, mine, mine_out);
-    if (norm_) {
-      norm_->gates(s, row - gates_first, mine, member, crew);
-      s.product.depth = 0;
-    }
-    if (zoneout_.c.active())
-      for (Index r = 0; r < s.rows; ++r)
-        std::copy(c_.base + r * c_.stride + mine_units.begin, c_.base + r * c_.stride + mine_units.end,
-                  c_before_.base + r * c_before_.stride + mine_units.begin);
+    const Index turn = (phase_ + step) % 2;
+    const Now now{step, t, row, row - gates_first, h_[turn], h_[1 - turn], io.y.at(time_, t)};
+    place(s, now);
+    recurrent_products(s, now);
+    if (crew.size() > 1) exchange_early(s, mine);
+    if (norm_) norm_->gates(s, now.gates_row, mine.blocks, member, crew);  // the products, normalised
+    if (zoneout_.c.active()) keep_c(s.rows, mine.units);
+
     cell_.forward(s);
-    const auto zone_c = [&] {
-      if (zoneout_.c.active()) zoneout_.c.forward({c_before_.base, c_before_.stride}, c_, s.rows, mine_units, time_, t);
-    };
-    if (!cell_.output_forward) zone_c();
-    const bool makes_h = cell_.candidate.count == 0 && !cell_.output_forward;
-    if (makes_h && !cell_finishes && !projects_) finish(h_prev, h, y, t, mine_units);
-    crew.barrier(member);
     if (cell_.output_forward) {
-      norm_->output(s, row - gates_first, mine);
-      if (!cell_finishes && !projects_) finish(h_prev, h, y, t, mine_units);
       crew.barrier(member);
-      zone_c();  // all members have read all of c
+      norm_->output(s, now.gates_row, mine.blocks);  // h from c, normalised
     }
-    if (projects_) {
-      project(s.rows, {s.u.base, s.u.stride}, h, mine_out);
-      finish(h_prev, h, y, t, units_of(mine_out, lanes_, outputs_));
-      crew.barrier(member);
-    } else if (cell_.candidate.count > 0) {
-      Step<T> second = s;
-      second.product = second_;
-      second.product.panel_begin = weights_.second.panel_begin(mine.begin);
-      second.product.panel_end = weights_.second.panel_end(mine.end);
-      second.blocks_in_panel = weights_.second.blocks_in_panel();
-      second.product.last_panel_first = s.product.last_panel_first;
-      second.product.a = {s.u.base, s.u.stride, nullptr};
-      second.product.acc = s.product.acc;
-      second.product.start = s.product.start;
-      cell_.candidate_forward(second);
-      if (zoneout_.h.active()) finish(h_prev, h, y, t, mine_units);
-      crew.barrier(member);
-    }
+    if (!projects_ && !has_candidate_ && !cell_hands_out_) hand_out(now, mine.units);
+    crew.barrier(member);
+    if (zoneout_.c.active()) zoneout_.c.forward(read_only(c_before_), c_, s.rows, mine.units, time_, t);
+
+    if (has_candidate_) candidate(s, mine.blocks);
+    else if (projects_) projection(s, now.h, mine.output_blocks);
+    else continue;
+    if (!cell_hands_out_) hand_out(now, projects_ ? units_of(mine.output_blocks, lanes_, outputs_) : mine.units);
+    crew.barrier(member);
   }
 }
 
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
-  const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
-  for (Index at = begin; at < end; at += chunk_steps_)
-    steps(io, time_.first(early), at, std::min(at + chunk_steps_, end), member, crew);
+  for (Index at = begin; at < end; at += chunk_steps_) steps(io, at, std::min(at + chunk_steps_, end), member, crew);
 }
 
 template class DirectionForward<float>;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/sequence/norm.h"
+#include "engine/sequence/step_rows.h"
 #include "engine/sequence/tape.h"
 #include "engine/sequence/zoneout.h"
 
@@ -11,15 +12,10 @@ namespace gru_native {
 template <class T>
 class DirectionForward {
  public:
-  // Where inputs come from and outputs go. A window is a buffer that holds only the steps of the current run().
   struct Io {
-    Rows<const T> x;           // compact row -> input
-    bool x_window;
-    T* y;                      // or nullptr
-    bool y_compact, y_window;  // compact: row at y + row * y_batch
-    Index y_step, y_batch;     // else time t, row b: y + t * y_step + (y_offset ? y_offset[b] : b * y_batch);
-                               // masked: y + y_offset[row], by compact row
-    const Index* y_offset;
+    Rows<const T> x;           // inputs: compact rows, from row x_first on
+    Index x_first;
+    StepRows<T> y;             // where outputs go, if anywhere
   };
 
   // Zero state. `longest`: the most steps that one run() will be given; tape: or nullptr.
@@ -39,11 +35,29 @@ class DirectionForward {
   Index chunk_steps() const { return chunk_steps_; }
 
  private:
-  void steps(const Io& io, Index window, Index begin, Index end, int member, Crew& crew);
+  // What a member does of every step: blocks of units and the units in them; of a projected h, blocks of outputs.
+  struct Part {
+    Share blocks, units, output_blocks;
+    int member, members;
+  };
+  Part part_of(int member, int members) const;
+  // One step: its time, that time's first row in compact buffers and in gates_, and where h goes.
+  struct Now {
+    Index step, t, row, gates_row;
+    Matrix<T> h_prev, h;
+    Rows<T> y;
+  };
+
+  void steps(const Io& io, Index begin, Index end, int member, Crew& crew);
+  void input_products(const Io& io, Index chunk, Index rows, const Part& mine, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
-  void exchange_early(Matrix<T> read, Matrix<T> write, Index rows, Share mine, Share mine_out) const;
-  void project(Index rows, Matrix<const T> m, Matrix<T> h, Share blocks) const;
-  void finish(Matrix<T> h_prev, Matrix<T> h, Rows<T> y, Index t, Share columns) const;
+  void place(Step<T>& s, const Now& now) const;
+  void recurrent_products(Step<T>& s, const Now& now) const;
+  void exchange_early(const Step<T>& s, const Part& mine) const;
+  void keep_c(Index rows, Share units) const;
+  void candidate(const Step<T>& s, Share blocks) const;
+  void projection(const Step<T>& s, Matrix<T> h, Share output_blocks) const;
+  void hand_out(const Now& now, Share columns) const;
 
   const LayerSpec& spec_;
   const Kernels<T>& kernels_;
@@ -54,7 +68,7 @@ class DirectionForward {
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
   Index gates_at_;             // gate recurrence: where i f o begin in a row of h_
-  bool projects_;
+  bool projects_, has_candidate_;
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
   std::optional<NormForward<T>> norm_;
@@ -64,6 +78,7 @@ class DirectionForward {
   Matrix<T> c_{}, u_{};
   const DirectionZoneout zoneout_;
   Matrix<T> c_before_{};       // zoneout of c
+  bool cell_hands_out_;        // what it makes of h is h, so it may write y as well
   const T* zeros_;
   bool zero_state_ = true;     // before the next step 0
   Index phase_ = 0;            // steps done in earlier calls: which of h_ is current

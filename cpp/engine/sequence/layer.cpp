@@ -101,8 +101,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
-  stack.run(user_rows(call.x, time, *arena), call.y, row_offsets(call.y.step_stride, call.y.batch_stride, time, *arena),
-            team);
+  stack.run(user_rows(call.x, time, *arena), user_steps(call.y, time, *arena), team);
   if (call.masked_output == MaskedOutput::hold) hold(call.y, spec.output_size(), spec.directions(), time);
   stack.store_state(call.final);
 }
@@ -130,8 +129,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
-  stack.run({x.base, stride, nullptr}, call.y, row_offsets(call.y.step_stride, call.y.batch_stride, time, *arena),
-            team);
+  stack.run(rows_from(x, 0), user_steps(call.y, time, *arena), team);
   if (tape->hold) hold(call.y, spec.output_size(), spec.directions(), time);
   stack.store_state(call.final);
   return make_handle<Tape<T>>(std::move(tape));
@@ -154,12 +152,13 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   tape.packed->transposed(&team);
   StackBackward<T> stack(spec, *tape.packed, time, tape.layers, tape.dropout, tape.draw, *arena);
 
-  typename StackBackward<T>::Outputs dy{{}, call.dy};
+  StepRows<const T> dy;
   if (tape.hold && time.masked() && call.dy.data) {
-    dy.compact = take_matrix<T>(*arena, time.rows, spec.directions() * spec.output_size());
-    gather_held(call.dy, spec.output_size(), spec.directions(), time, dy.compact);
+    const Matrix<T> held = take_matrix<T>(*arena, time.rows, spec.directions() * spec.output_size());
+    gather_held(call.dy, spec.output_size(), spec.directions(), time, held);
+    dy = StepRows<const T>::compact(read_only(held));
   } else {
-    dy.user_offset = row_offsets(call.dy.step_stride, call.dy.batch_stride, time, *arena);
+    dy = user_steps(call.dy, time, *arena);
   }
   typename StackBackward<T>::Wanted wanted{call.dx.data != nullptr, {}, call.dinitial};
   for (Index i = 0; !call.dweights.empty() && i < static_cast<Index>(impl_->index.size()); ++i)

@@ -46,7 +46,7 @@ void NormForward<T>::input(Rows<const T> x, Index first, Index rows, Share mine,
 }
 
 template <class T>
-void NormForward<T>::gates(const Step<T>& s, Index first, Share mine, int member, Crew& crew) {
+void NormForward<T>::gates(Step<T>& s, Index first, Share mine, int member, Crew& crew) {
   Product<T> p = s.product;
   p.row_end = s.rows;
   p.start = {zeros_, 0, nullptr};
@@ -73,6 +73,7 @@ void NormForward<T>::gates(const Step<T>& s, Index first, Share mine, int member
   if (tapes_) n.h_saved = from_row(kept_.h, first), n.scale_saved = kept_.h_scale + first;
   n.gates = s.gates;
   kernels_for<T>().norm_gates(n);
+  s.product.depth = 0;
 }
 
 template <class T>

@@ -18,8 +18,8 @@ class NormForward {
 
   // W x, normalised, for rows [first, first + rows) of a chunk (with a tape: of all).
   void input(Rows<const T> x, Index first, Index rows, Share mine, int member, Crew& crew);
-  // The pre-activations of a step, instead of its product. first: as above, of its rows.
-  void gates(const Step<T>& s, Index first, Share mine, int member, Crew& crew);
+  // The pre-activations of a step, in place of its product, which is left empty. first: as above, of its rows.
+  void gates(Step<T>& s, Index first, Share mine, int member, Crew& crew);
   // After the step, for a cell that does not make h itself.
   void output(const Step<T>& s, Index first, Share mine);
 

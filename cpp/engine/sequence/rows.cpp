@@ -14,13 +14,23 @@ const Index* compact_offsets(Index step_stride, Index batch_stride, const Timeli
 
 }  // namespace
 
-const Index* row_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena) {
-  if (time.masked()) return compact_offsets(step_stride, batch_stride, time, arena);
-  if (time.order.empty()) return nullptr;
-  Index* const offset = arena.take<Index>(time.batch);
-  for (Index row = 0; row < time.batch; ++row) offset[row] = time.user_row(row) * batch_stride;
-  return offset;
+template <class T>
+StepRows<T> user_steps(const Sequences<T>& s, const Timeline& time, Arena& arena) {
+  if (!s.data) return {};
+  const Index* table = nullptr;
+  if (time.masked()) {
+    table = compact_offsets(s.step_stride, s.batch_stride, time, arena);
+  } else if (!time.order.empty()) {
+    Index* const offset = arena.take<Index>(time.batch);
+    for (Index row = 0; row < time.batch; ++row) offset[row] = time.user_row(row) * s.batch_stride;
+    table = offset;
+  }
+  return StepRows<T>::as_user_has_them(s, table);
 }
+template StepRows<float> user_steps(const Sequences<float>&, const Timeline&, Arena&);
+template StepRows<double> user_steps(const Sequences<double>&, const Timeline&, Arena&);
+template StepRows<const float> user_steps(const Sequences<const float>&, const Timeline&, Arena&);
+template StepRows<const double> user_steps(const Sequences<const double>&, const Timeline&, Arena&);
 
 template <class T>
 Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena) {

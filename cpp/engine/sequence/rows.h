@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "engine/sequence/step_rows.h"
 #include "engine/sequence/timeline.h"
 #include "runtime/memory.h"
 
@@ -10,8 +11,9 @@ namespace gru_native {
 // Compact row -> the user's row, for inputs that lie as the user has them.
 template <class T>
 Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena);
-// Sorted row -> offset of the user's row within a step; nullptr if they lie evenly. Masked: compact row -> offset.
-const Index* row_offsets(Index step_stride, Index batch_stride, const Timeline& time, Arena& arena);
+// Outputs, or their gradients, that lie as the user has them. Takes memory only if rows have lengths or masks.
+template <class T>
+StepRows<T> user_steps(const Sequences<T>& s, const Timeline& time, Arena& arena);
 
 template <class T>
 void gather(const Sequences<const T>& from, Index columns, const Timeline& time, Matrix<T> to) {

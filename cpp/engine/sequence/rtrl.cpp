@@ -105,13 +105,9 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
 
   const auto forward_of = [&](Index b, Crew& alone) {
     std::copy_n(x + b * inputs, inputs, x_rows.base + b * x_rows.stride);
-    typename DirectionForward<T>::Io io{};
-    io.x = rows_from(x_rows, b);
-    io.y = y + b * outputs;
-    io.y_batch = outputs;
     DirectionForward<T>& f = forward[static_cast<std::size_t>(b)];
     f.load_state(h.data() + b * h_size, c_size ? c.data() + b * c_size : nullptr);
-    f.run(io, 0, 1, 0, alone);
+    f.run({rows_from(x_rows, b), 0, StepRows<T>::compact({y + b * outputs, outputs})}, 0, 1, 0, alone);
     f.advance(1);
     f.store_state(h_next.data() + b * h_size, c_size ? c_next.data() + b * c_size : nullptr);
   };
@@ -122,7 +118,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
     one = T(1);
     T* const j = jacobian.base + (b * rows + k) * jacobian.stride;
     typename DirectionBackward<T>::Io io{};
-    io.dy = own.doutput;
+    io.dy = StepRows<const T>::compact({own.doutput, outputs});
     io.dh_final = zeros;
     io.dc_final = c_size ? own.dc : nullptr;
     io.dh_initial = j;

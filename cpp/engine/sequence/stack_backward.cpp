@@ -29,22 +29,16 @@ Index StackBackward<T>::input_size(Index layer) const {
 
 // Back through all steps of a layer. Two directions on two or more threads are two crews, as forward.
 template <class T>
-void StackBackward<T>::through_time(Index layer, const Outputs& dy, const States<const T>& dfinal,
+void StackBackward<T>::through_time(Index layer, StepRows<const T> dy, const States<const T>& dfinal,
                                     const States<T>& dinitial, int rank, Crews& crews) {
-  const bool top = layer + 1 == spec_.num_layers;
-  const Matrix<T> compact = top ? dy.compact : dx_of(layer + 1);
-  const T* const base = compact.base ? compact.base : dy.user.data;
+  if (layer + 1 < spec_.num_layers) dy = StepRows<const T>::compact(read_only(dx_of(layer + 1)));
   for (int d = 0; d < spec_.directions(); ++d) {
     const Index i = layer * spec_.directions() + d;
     const auto state = [&](auto* of_all, Index columns) {
       return of_all ? of_all + i * time_.batch * columns : nullptr;
     };
     typename DirectionBackward<T>::Io io{};
-    io.dy = base ? base + d * spec_.output_size() : nullptr;
-    io.dy_compact = compact.base;
-    io.dy_step = dy.user.step_stride;
-    io.dy_batch = compact.base ? compact.stride : dy.user.batch_stride;
-    io.dy_offset = dy.user_offset;
+    io.dy = dy.from_column(d * spec_.output_size());
     io.dh_final = state(dfinal.h, spec_.state_size());
     io.dc_final = state(dfinal.c, spec_.hidden_size);
     io.dh_initial = state(dinitial.h, spec_.state_size());
@@ -67,7 +61,7 @@ void StackBackward<T>::through_products(Index layer, const Wanted& wanted, T* sc
 }
 
 template <class T>
-void StackBackward<T>::run(const Outputs& dy, const States<const T>& dfinal, const Wanted& wanted, TeamLease& team) {
+void StackBackward<T>::run(StepRows<const T> dy, const States<const T>& dfinal, const Wanted& wanted, TeamLease& team) {
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   if (!wanted.weights.empty()) {
     const Index widest = std::max(input_size(0), spec_.num_layers > 1 ? input_size(1) : 0);

@@ -15,19 +15,13 @@ class StackBackward {
   StackBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
                 const std::vector<LayerTape<T>>& tape, Dropout dropout, Draw draw, Arena& arena);
 
-  // Gradients of the outputs, each row all directions: compact, or as the user has them. Null: zeros.
-  struct Outputs {
-    Matrix<T> compact{};
-    Sequences<const T> user{};
-    const Index* user_offset = nullptr;  // row_offsets of it
-  };
   // What is asked for. gradients: [layer * directions + direction]; empty: none.
   struct Wanted {
     bool dx = false;
     std::vector<DirectionGradients<T>> weights;
     States<T> initial{};
   };
-  void run(const Outputs& dy, const States<const T>& dfinal, const Wanted& wanted, TeamLease& team);
+  void run(StepRows<const T> dy, const States<const T>& dfinal, const Wanted& wanted, TeamLease& team);
 
   // After run(): the gradient of the inputs, compact.
   Matrix<const T> dx() const { return {dx_[0].base, dx_[0].stride}; }
@@ -36,8 +30,8 @@ class StackBackward {
   struct Crews {
     Crew all, halves[2];
   };
-  void through_time(Index layer, const Outputs& dy, const States<const T>& dfinal, const States<T>& dinitial, int rank,
-                    Crews& crews);
+  void through_time(Index layer, StepRows<const T> dy, const States<const T>& dfinal, const States<T>& dinitial,
+                    int rank, Crews& crews);
   void through_products(Index layer, const Wanted& wanted, T* scratch, int rank, int members);
   Index input_size(Index layer) const;
   Matrix<T> dx_of(Index layer) const { return dx_[layer % 2]; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/matrix/matrices.h"
 #include "runtime/denormals.h"
 
 namespace gru_native {
@@ -50,22 +51,22 @@ void StackForward<T>::store_state(const States<T>& s) const {
 
 // Two directions on two or more threads are two crews that never wait for each other within a layer.
 template <class T>
-void StackForward<T>::layer(Index layer, typename DirectionForward<T>::Io io, Index begin, Index end, int rank,
+void StackForward<T>::layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank,
                             Crew& all, Crew* halves) {
   const Index first = layer * spec_.directions();
-  T* const y = io.y;
   for (int d = 0; d < spec_.directions(); ++d) {
-    io.y = y + d * spec_.output_size();
+    typename DirectionForward<T>::Io own = io;
+    own.y = io.y.from_column(d * spec_.output_size());
     if (spec_.directions() == 1 || all.size() == 1) {
-      directions_[first + d].run(io, begin, end, rank, all);
+      directions_[first + d].run(own, begin, end, rank, all);
     } else if ((rank >= halves[0].size()) == (d == 1)) {
-      directions_[first + d].run(io, begin, end, d == 1 ? rank - halves[0].size() : rank, halves[d]);
+      directions_[first + d].run(own, begin, end, d == 1 ? rank - halves[0].size() : rank, halves[d]);
     }
   }
 }
 
 template <class T>
-void StackForward<T>::run(Rows<const T> x, const Sequences<T>& y, const Index* y_offset, TeamLease& team) {
+void StackForward<T>::run(Rows<const T> x, StepRows<T> y, TeamLease& team) {
   Crew all(team.size());
   Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
   const Index columns = spec_.directions() * spec_.output_size();
@@ -73,18 +74,14 @@ void StackForward<T>::run(Rows<const T> x, const Sequences<T>& y, const Index* y
     const FlushDenormals flush;
     for (Index begin = 0; begin < time_.seq_len; begin += window_) {
       const Index end = std::min(begin + window_, time_.seq_len);
+      const Index first = windows_ ? time_.first(begin) : 0;  // that buffers between layers begin with
       for (Index l = 0; l < spec_.num_layers; ++l) {
-        typename DirectionForward<T>::Io io{};
-        io.x = x;
-        if (l > 0) io.x = {between_[l - 1].base, between_[l - 1].stride, nullptr}, io.x_window = windows_;
-        if (l + 1 < spec_.num_layers) {
-          io.y = between_[l].base, io.y_batch = between_[l].stride;
-          io.y_compact = true, io.y_window = windows_;
-        } else {
-          io.y = y.data, io.y_step = y.step_stride, io.y_batch = y.batch_stride, io.y_offset = y_offset;
-        }
-        layer(l, io, begin, end, rank, all, halves);
-        if (l + 1 == spec_.num_layers) break;
+        const bool bottom = l == 0, top = l + 1 == spec_.num_layers;
+        layer(l,
+              {bottom ? x : rows_from(between_[l - 1], 0), bottom ? 0 : first,
+               top ? y : StepRows<T>::compact(between_[l], first)},
+              begin, end, rank, all, halves);
+        if (top) break;
         all.barrier(rank);
         if (tape_ && dropout_.active()) {
           const Share mine = share_of(time_.rows, 1, rank, all.size());

@@ -16,10 +16,11 @@ class StackForward {
 
   void load_state(const States<const T>& s);
   void store_state(const States<T>& s) const;
-  void run(Rows<const T> x, const Sequences<T>& y, const Index* y_offset, TeamLease& team);
+  // x: by compact row.
+  void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
 
  private:
-  void layer(Index layer, typename DirectionForward<T>::Io io, Index begin, Index end, int rank, Crew& all,
+  void layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank, Crew& all,
              Crew* halves);
 
   const LayerSpec& spec_;
