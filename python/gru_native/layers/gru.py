@@ -97,8 +97,7 @@ class GRU(Recurrent[Array]):
        Bengio, "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
        Translation", EMNLP 2014, arXiv:1406.1078.
     .. [2] D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-    Activations",
-       ICLR 2017, arXiv:1606.01305.
+       Activations", ICLR 2017, arXiv:1606.01305.
     .. [3] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
     """
 

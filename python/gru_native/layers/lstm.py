@@ -135,8 +135,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
        Search Space Odyssey", IEEE Transactions on Neural Networks and Learning Systems 28, 2017,
        arXiv:1503.04069.
     .. [2] D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-    Activations",
-       ICLR 2017, arXiv:1606.01305.
+       Activations", ICLR 2017, arXiv:1606.01305.
     .. [3] H. Sak, A. Senior and F. Beaufays, "Long Short-Term Memory Based Recurrent Neural Network
        Architectures for Large Vocabulary Speech Recognition", 2014, arXiv:1402.1128.
     .. [4] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer Normalization", 2016, arXiv:1607.06450.

@@ -80,8 +80,7 @@ class RNN(Recurrent[Array]):
     References
     ----------
     .. [1] D. Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-    Activations",
-       ICLR 2017, arXiv:1606.01305.
+       Activations", ICLR 2017, arXiv:1606.01305.
     """
 
     def __init__(
