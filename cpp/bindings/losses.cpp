@@ -36,6 +36,67 @@ py::tuple cross_entropy_of(const py::object& logits, const py::object& targets, 
   return py::make_tuple(loss, da);
 }
 
+// Lengths of the sequences of a batch: (batch,), or one number where there is no batch; None: all.
+std::vector<std::int64_t> lengths_of(const char* name, const py::object& value, bool batched, std::int64_t batch,
+                                     std::int64_t all) {
+  if (value.is_none()) return std::vector<std::int64_t>(static_cast<std::size_t>(batch), all);
+  const Array<std::int64_t> a = integers_argument(name, value);
+  if (batched || a.ndim() > 0) check_shape(name, a, {{"batch", batch}});
+  return {a.data(), a.data() + a.size()};
+}
+
+// What ctc and transducer return: losses (batch,), a single number where there is no batch, and dlogits.
+template <class T>
+py::tuple losses_and_gradient(Array<T> losses, const Array<T>& dlogits, bool batched) {
+  return py::make_tuple(batched ? losses : Array<T>(losses.reshape(std::vector<py::ssize_t>{})), dlogits);
+}
+
+template <class T>
+py::tuple ctc_of(const py::object& logits, const py::object& targets, const py::object& input_lengths,
+                 const py::object& target_lengths, std::int64_t blank) {
+  const Array<T> a = as_array<T>("logits", logits);
+  const bool batched = a.ndim() != 2;
+  if (batched) check_shape("logits", a, {{"seq_len", -1}, {"batch", -1}, {"classes", -1}});
+  if (a.size() == 0) throw py::value_error("logits has shape " + shape_text(a) + "; expected at least one step");
+  const std::int64_t seq_len = a.shape(0), batch = batched ? a.shape(1) : 1, classes = a.shape(a.ndim() - 1);
+  const Array<std::int64_t> t = integers_argument("targets", targets);
+  if (t.ndim() != 1) check_shape("targets", t, {{"batch", batch}, {"labels", -1}});
+  const bool one_after_the_other = t.ndim() == 1 && batch > 1;
+  const std::int64_t width = t.ndim() == 1 ? t.size() : t.shape(1);
+  if (one_after_the_other && target_lengths.is_none())
+    throw py::type_error("target_lengths is None; expected (batch,) whole numbers with targets of one dimension");
+  const std::vector<std::int64_t> steps = lengths_of("input_lengths", input_lengths, batched, batch, seq_len);
+  const std::vector<std::int64_t> labels = lengths_of("target_lengths", target_lengths, batched, batch, width);
+  std::int64_t sum = 0;
+  for (std::size_t b = 0; b < labels.size(); ++b) {
+    if (labels[b] < 0 || labels[b] > width)
+      throw py::value_error("target_lengths[" + std::to_string(b) + "] is " + std::to_string(labels[b]) +
+                            "; expected 0 to " + std::to_string(width) + ": targets has shape " + shape_text(t));
+    sum += labels[b];
+  }
+  if (one_after_the_other && sum != width)
+    throw py::value_error("target_lengths has the sum " + std::to_string(sum) + "; expected " + std::to_string(width) +
+                          ", as many as there are labels in targets");
+  Array<T> losses = empty_array<T>({batch}), da = empty_array<T>(Shape(a.shape(), a.shape() + a.ndim()));
+  CtcCall<T> call;
+  call.seq_len = seq_len;
+  call.batch = batch;
+  call.classes = classes;
+  call.logits = time_major(a.data(), batch, classes);
+  call.targets = t.data();
+  call.target_stride = one_after_the_other ? 0 : width;
+  call.input_lengths = steps.data();
+  call.target_lengths = labels.data();
+  call.blank = blank;
+  call.losses = losses.mutable_data();
+  call.dlogits = time_major(da.mutable_data(), batch, classes);
+  {
+    const py::gil_scoped_release release;
+    ctc(call);
+  }
+  return losses_and_gradient(losses, da, batched);
+}
+
 }  // namespace
 
 void register_losses(py::module_& m) {
@@ -48,6 +109,15 @@ void register_losses(py::module_& m) {
         });
       },
       py::arg("logits"), py::arg("targets"), py::arg("ignore"), py::arg("label_smoothing"));
+  m.def(
+      "ctc",
+      [](const py::object& logits, const py::object& targets, const py::object& input_lengths,
+         const py::object& target_lengths, std::int64_t blank) {
+        return with_dtype_of(logits, [&](auto type) {
+          return ctc_of<decltype(type)>(logits, targets, input_lengths, target_lengths, blank);
+        });
+      },
+      py::arg("logits"), py::arg("targets"), py::arg("input_lengths"), py::arg("target_lengths"), py::arg("blank"));
 }
 
 }  // namespace gru_native::bindings

@@ -299,6 +299,7 @@ struct IsaKernels {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
+  LatticeKernels lattice;
   // The forms that any CPU of this ISA has, and those that some of them have besides; null: there are none.
   QuantizedKernels int8, bf16;
   const QuantizedKernels *int8_dot, *bf16_dot;

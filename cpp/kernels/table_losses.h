@@ -29,4 +29,30 @@ struct LossKernels {
   void (*scaled_softmax)(const SoftmaxRow<T>&);
 };
 
+// One step of CTC for all labels of a sequence, u = 0 .. labels (cells/ctc.h). Arrays are whole vectors of u, with a
+// number before them and a number behind them, and what belongs to no state is -infinity.
+struct CtcStep {
+  Index labels;
+  const double *b, *l;          // at the step before; backward: at the step after
+  double blank;                 // log probabilities of that step's symbols
+  const double *label, *skip;
+  double *b_out, *l_out;
+};
+
+// e^(forward + backward - log_p), state by state.
+struct CtcOccupancy {
+  Index labels;
+  const double *b_forward, *l_forward, *b_backward, *l_backward;
+  double log_p;
+  double* l;  // out
+};
+
+// Log probabilities of whole sequences are large numbers whose differences count: they are float64 for any dtype.
+struct LatticeKernels {
+  int lanes;
+  void (*ctc_forward)(const CtcStep&);
+  void (*ctc_backward)(const CtcStep&);
+  double (*ctc_occupancy)(const CtcOccupancy&);  // returns the sum of all blanks
+};
+
 }  // namespace gru_native

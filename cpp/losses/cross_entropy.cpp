@@ -25,10 +25,10 @@ class Row {
   // NaN where there is no softmax.
   double loss(const T* a, Index target, const Normalizer<T>& z) const {
     if (std::isnan(z.log_sum)) return static_cast<double>(z.log_sum);
-    const double log_sum = static_cast<double>(z.log_sum);
-    const double of_target = log_sum - static_cast<double>(a[target] - z.top);
+    const double of_target = -log_probability(a, z, target);
     if (smooth_ == 0) return of_target;
-    const double of_all = log_sum - static_cast<double>(kernels_.sum_above(a, z.top, n_)) / static_cast<double>(n_);
+    const double of_all = static_cast<double>(z.log_sum) -
+                          static_cast<double>(kernels_.sum_above(a, z.top, n_)) / static_cast<double>(n_);
     return smooth_ * of_all + (smooth_ < 1 ? (1 - smooth_) * of_target : 0);  // 0 times infinity is no loss
   }
   void gradient(const T* a, Index target, const Normalizer<T>& z, T* da) const {

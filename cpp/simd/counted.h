@@ -61,6 +61,16 @@ CellLanes<T> where_less(CellLanes<T> a, CellLanes<T> b, CellLanes<T> x, CellLane
   CellLanes<T>::count(Work::select);
   return where_less(a.v, b.v, x.v, y.v);
 }
+template <class T>
+CellLanes<T> larger(CellLanes<T> a, CellLanes<T> b) {
+  CellLanes<T>::count(Work::select);
+  return larger(a.v, b.v);
+}
+template <class T>
+CellLanes<T> smaller(CellLanes<T> a, CellLanes<T> b) {
+  CellLanes<T>::count(Work::select);
+  return smaller(a.v, b.v);
+}
 // Without a limit nothing is clipped.
 template <class T>
 bool is_limit(CellLanes<T> limit) {

@@ -60,6 +60,16 @@ EIGEN_ALWAYS_INLINE Lanes<T> where_less(Lanes<T> a, Lanes<T> b, Lanes<T> x, Lane
   return packet::pselect(packet::pcmp_lt(a.p, b.p), x.p, y.p);
 }
 
+// Neither is for NaN.
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> larger(Lanes<T> a, Lanes<T> b) {
+  return packet::pmax(a.p, b.p);
+}
+template <class T>
+EIGEN_ALWAYS_INLINE Lanes<T> smaller(Lanes<T> a, Lanes<T> b) {
+  return packet::pmin(a.p, b.p);
+}
+
 template <class T>
 EIGEN_ALWAYS_INLINE Lanes<T> sum_of_lanes(Lanes<T> x) {
   return packet::predux(x.p);

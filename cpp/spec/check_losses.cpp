@@ -1,14 +1,11 @@
 #include "spec/check_losses.h"
 
-#include "spec/limits.h"
-#include "spec/refuse.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 namespace {
 
-void check_there(const char* name, const void* data) {
-  if (!data) throw std::invalid_argument(std::string(name) + " is null; expected an array");
-}
+constexpr double most_lanes = 64;  // with which rows of states are padded
 
 std::string between(std::int64_t first, std::int64_t last) {
   return std::to_string(first) + " to " + std::to_string(last);
@@ -41,7 +38,39 @@ void check_call(const CrossEntropyCall<T>& call) {
   }
 }
 
+template <class T>
+void check_call(const CtcCall<T>& call) {
+  check_size("classes", call.classes, 1);
+  check_calls_size(call.seq_len, call.batch, call.classes);
+  check_rows("logits", call.logits, call.seq_len, call.batch, call.classes);
+  if (call.dlogits.data) check_rows("dlogits", call.dlogits, call.seq_len, call.batch, call.classes);
+  check_there("losses", call.losses);
+  check_there("targets", call.targets);
+  check_there("target_lengths", call.target_lengths);
+  check_lengths("input_lengths", call.input_lengths, call.batch, call.seq_len);
+  check_size("target_stride", call.target_stride, 0);
+  if (call.blank < 0 || call.blank >= call.classes)
+    refuse("blank", std::to_string(call.blank), between(0, call.classes - 1));
+  const std::int64_t* label = call.targets;
+  for (std::int64_t b = 0; b < call.batch; ++b) {
+    const std::int64_t labels = call.target_lengths[b];
+    const std::string which = "[" + std::to_string(b) + "]";
+    if (labels < 0 || (call.target_stride && labels > call.target_stride))
+      refuse("target_lengths" + which, std::to_string(labels),
+             call.target_stride ? between(0, call.target_stride) + ", the width of targets" : "at least 0");
+    if (static_cast<double>(call.seq_len) * (static_cast<double>(labels) + most_lanes) * 8 > most_elements)
+      refuse("target_lengths" + which, std::to_string(labels), "fewer labels: memory cannot hold their paths");
+    for (std::int64_t u = 0; u < labels; ++u)
+      if (label[u] < 0 || label[u] >= call.classes || label[u] == call.blank)
+        refuse("targets: label " + std::to_string(u) + " of sequence " + std::to_string(b), std::to_string(label[u]),
+               between(0, call.classes - 1) + " without blank=" + std::to_string(call.blank));
+    label += call.target_stride ? call.target_stride : labels;
+  }
+}
+
 template void check_call(const CrossEntropyCall<float>&);
 template void check_call(const CrossEntropyCall<double>&);
+template void check_call(const CtcCall<float>&);
+template void check_call(const CtcCall<double>&);
 
 }  // namespace gru_native

@@ -9,6 +9,8 @@ namespace gru_native {
 
 template <class T>
 void check_call(const CrossEntropyCall<T>& call);
+template <class T>
+void check_call(const CtcCall<T>& call);
 
 // The error for logits whose softmax is not defined. `where`: the row that is to blame.
 [[noreturn]] void refuse_logits(const std::string& where);

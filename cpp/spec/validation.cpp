@@ -13,44 +13,11 @@
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
-#include "spec/limits.h"
+#include "spec/checks.h"
 #include "spec/names.h"
-#include "spec/refuse.h"
 
 namespace gru_native {
 namespace {
-
-void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
-  check_size("seq_len", seq_len, 1);
-  check_size("batch", batch, 1);
-  if (static_cast<double>(seq_len) * static_cast<double>(batch) * static_cast<double>(widest) > most_elements)
-    throw std::invalid_argument("seq_len=" + std::to_string(seq_len) + ", batch=" + std::to_string(batch) +
-                                ": the arrays would be larger than memory can be; expected smaller sizes");
-}
-
-// `apart`: rows that are written must not overlap.
-void check_rows(const char* name, const void* data, std::int64_t step_stride, std::int64_t batch_stride,
-                std::int64_t seq_len, std::int64_t batch, std::int64_t columns, bool apart) {
-  if (!data) throw std::invalid_argument(std::string(name) + ".data is null; expected an array");
-  const auto check = [&](const char* which, std::int64_t stride, std::int64_t n) {
-    if (n > 1) check_size((std::string(name) + which).c_str(), stride, apart ? columns : 0);
-  };
-  check(".step_stride", step_stride, seq_len);
-  check(".batch_stride", batch_stride, batch);
-}
-template <class T>
-void check_rows(const char* name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
-                std::int64_t columns) {
-  check_rows(name, s.data, s.step_stride, s.batch_stride, seq_len, batch, columns, !std::is_const_v<T>);
-}
-
-void check_lengths(const std::int64_t* lengths, std::int64_t seq_len, std::int64_t batch) {
-  if (!lengths) return;
-  for (std::int64_t b = 0; b < batch; ++b)
-    if (lengths[b] < 0 || lengths[b] > seq_len)
-      refuse("lengths[" + std::to_string(b) + "]", std::to_string(lengths[b]),
-             "0 to seq_len=" + std::to_string(seq_len));
-}
 
 void check_activation(const char* name, Activation f) {
   const int i = static_cast<int>(f);
@@ -262,7 +229,7 @@ void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
   if (call.mask.data) check_rows("mask", call.mask, call.seq_len, call.batch, 1);
   if (call.masked_output != MaskedOutput::zero && call.masked_output != MaskedOutput::hold)
     refuse("masked_output", std::to_string(static_cast<int>(call.masked_output)), "a MaskedOutput");
-  check_lengths(call.lengths, call.seq_len, call.batch);
+  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
 }
 
 template <class T>
@@ -279,7 +246,7 @@ void check_call(const DenseSpec& spec, const DenseCall<T>& call) {
   check_calls_size(call.seq_len, call.batch, spec.input_size + spec.output_size);
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   check_rows("y", call.y, call.seq_len, call.batch, spec.output_size);
-  check_lengths(call.lengths, call.seq_len, call.batch);
+  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
 }
 
 template <class T>
@@ -296,7 +263,7 @@ void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call) {
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   if (call.targets.data) check_rows("targets", call.targets, call.seq_len, call.batch, outputs);
   check_rows("y", call.y, call.seq_len, call.batch, outputs);
-  check_lengths(call.lengths, call.seq_len, call.batch);
+  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
 }
 
 template <class T>
@@ -313,7 +280,7 @@ void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call,
 template <class T>
 void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
   check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
-  check_lengths(call.lengths, call.seq_len, call.batch);
+  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
 }
 
 template <class T>

@@ -54,6 +54,13 @@ def describe_blocks(
 def cross_entropy(
     logits: ArrayLike, targets: ArrayLike, ignore: int | None, label_smoothing: float
 ) -> tuple[float, NDArray[Any]]: ...
+def ctc(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike | None,
+    target_lengths: ArrayLike | None,
+    blank: int,
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 class _Pybind11Type(type): ...
 

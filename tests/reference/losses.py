@@ -1,5 +1,7 @@
 """Losses of logits in float64 NumPy, by definition: nothing is shared between their parts."""
 
+from itertools import groupby, product
+
 import numpy as np
 
 from reference.functions import log_softmax, softmax
@@ -15,3 +17,21 @@ def cross_entropy(logits, targets, ignore=None, label_smoothing=0.0):
     n = max(counted.sum(), 1)
     loss = terms[counted].sum() / n
     return loss, np.where(counted[:, None], softmax(logits) - q, 0.0) / n
+
+
+def ctc(logits, labels, blank=0):
+    """Every path of one sequence (seq, classes), one by one: loss and gradient."""
+    log_p = log_softmax(logits)
+    paths = [
+        path
+        for path in product(range(logits.shape[1]), repeat=len(logits))
+        if [k for k, _ in groupby(path) if k != blank] == list(labels)
+    ]
+    if not paths:
+        return np.inf, np.zeros_like(logits)
+    scores = np.array([sum(log_p[t, k] for t, k in enumerate(path)) for path in paths])
+    loss = -np.logaddexp.reduce(scores)
+    gradient = softmax(logits)
+    for path, score in zip(paths, scores, strict=True):
+        gradient[np.arange(len(path)), path] -= np.exp(score + loss)
+    return loss, gradient

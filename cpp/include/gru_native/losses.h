@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "gru_native/export.h"
+#include "gru_native/views.h"
 
 namespace gru_native {
 
@@ -26,5 +27,28 @@ struct CrossEntropyCall {
 /// nothing of use.
 template <class T>
 GRU_NATIVE_API double cross_entropy(const CrossEntropyCall<T>& call);
+
+/// Connectionist temporal classification (Graves, Fernandez, Gomez and Schmidhuber 2006): -log of the probability that
+/// a softmax at every step gives the labels, when repeated symbols are taken as one and blanks left out.
+template <class T>
+struct CtcCall {
+  std::int64_t seq_len = 0;
+  std::int64_t batch = 0;
+  std::int64_t classes = 0;    ///< Symbols, the blank among them.
+  Sequences<const T> logits;   ///< `classes` numbers a step.
+  const std::int64_t* targets = nullptr;  ///< The labels, each a class other than `blank`.
+  std::int64_t target_stride =
+      0;  ///< Labels of sequence b begin at targets[b * target_stride]; 0: one after the other.
+  const std::int64_t* input_lengths = nullptr;   ///< [batch], 0 to seq_len; null: all seq_len.
+  const std::int64_t* target_lengths = nullptr;  ///< [batch]
+  std::int64_t blank = 0;
+  T* losses = nullptr;  ///< [batch], written; infinite where no path gives the labels.
+  Sequences<T> dlogits;  ///< Gradient of the sum of losses; 0 past a sequence's end and where the loss is infinite; may
+                         ///< be `logits`; null: not wanted.
+};
+
+/// Throws std::invalid_argument, naming the field; see cross_entropy for logits that have no softmax.
+template <class T>
+GRU_NATIVE_API void ctc(const CtcCall<T>& call);
 
 }  // namespace gru_native

@@ -60,6 +60,57 @@ void check_no_softmax(const LossKernels<T>& kernels, const char* isa, Index n) {
     }
 }
 
+// Steps of CTC over states of which some are impossible, against plain sums of probabilities.
+void check_ctc(const LatticeKernels& kernels, const char* isa, Index labels) {
+  const Index width = (labels + kernels.lanes) / kernels.lanes * kernels.lanes;
+  const double nothing = -std::numeric_limits<double>::infinity();
+  const auto states = [&](unsigned seed, bool first) {  // whole vectors, one number before and one behind
+    std::vector<double> s(static_cast<std::size_t>(width + 2), nothing);
+    const std::vector<double> numbers = random_numbers<double>(s.size(), seed, 20);
+    for (Index u = first ? 0 : 1; u <= labels; ++u)
+      if (u % 5 != 3) s[static_cast<std::size_t>(u + 1)] = numbers[static_cast<std::size_t>(u)];
+    return s;
+  };
+  const std::vector<double> b = states(1, true), l = states(2, false), label = states(3, false);
+  std::vector<double> skip(label.size(), nothing), b_out(label.size()), l_out(label.size());
+  for (Index u = 2; u <= labels; u += 2) skip[static_cast<std::size_t>(u + 1)] = 0;
+  const auto e = [](const std::vector<double>& v, Index u) { return std::exp(static_cast<long double>(v[u + 1])); };
+  const auto compare = [&](const char* name, Index u, double got, long double p) {
+    const long double expected = std::log(p);
+    CHECK(std::isinf(expected) ? got == expected : std::fabs(got - expected) <= 1e-13, "%s, %td labels: %s %td is %g",
+          isa, labels, name, u, got);
+  };
+  const double blank = -1.5;
+  const long double e_blank = std::exp(static_cast<long double>(blank));
+  const CtcStep step{labels,           b.data() + 1,    l.data() + 1,     blank,
+                     label.data() + 1, skip.data() + 1, b_out.data() + 1, l_out.data() + 1};
+  kernels.ctc_forward(step);
+  for (Index u = 0; u <= labels; ++u) {
+    compare("forward b", u, b_out[u + 1], (e(b, u) + e(l, u)) * e_blank);
+    const long double before = u == 0 ? 0 : e(b, u - 1) + e(l, u - 1) * e(skip, u);
+    compare("forward l", u, l_out[u + 1], (e(l, u) + before) * e(label, u));
+  }
+  for (Index u = labels + 1; u < width; ++u) CHECK(b_out[u + 1] == nothing && l_out[u + 1] == nothing, "%s", isa);
+  const std::vector<double> b_forward = b_out, l_forward = l_out;
+  kernels.ctc_backward(step);
+  for (Index u = 0; u <= labels; ++u) {
+    const long double next = u == labels ? 0 : e(l, u + 1) * e(label, u + 1);
+    const long double next_skip = u == labels ? 0 : e(skip, u + 1);
+    compare("backward b", u, b_out[u + 1], e(b, u) * e_blank + next);
+    if (u > 0) compare("backward l", u, l_out[u + 1], e(l, u) * e(label, u) + e(b, u) * e_blank + next * next_skip);
+  }
+  std::vector<double> occupancy(static_cast<std::size_t>(width));
+  const double blanks = kernels.ctc_occupancy(
+      {labels, b_forward.data() + 1, l_forward.data() + 1, b_out.data() + 1, l_out.data() + 1, 30., occupancy.data()});
+  long double sum = 0;
+  for (Index u = 0; u <= labels; ++u) {
+    sum += e(b_forward, u) * e(b_out, u) * std::exp(-30.L);
+    const long double expected = e(l_forward, u) * e(l_out, u) * std::exp(-30.L);
+    CHECK(std::fabs(occupancy[u] - expected) <= 1e-13 * (expected + 1e-200), "%s, %td labels: at %td", isa, labels, u);
+  }
+  CHECK(std::fabs(blanks - sum) <= 1e-13 * sum, "%s, %td labels: blanks", isa, labels);
+}
+
 template <class T>
 void check(const LossKernels<T>& kernels, const char* isa) {
   const FlushDenormals flush;  // as everywhere in the engine
@@ -75,6 +126,7 @@ int main() {
   for (const IsaKernels* isa : runnable_kernels()) {
     check(isa->f32.loss, isa->name);
     check(isa->f64.loss, isa->name);
+    for (Index labels = 0; labels <= 40; ++labels) check_ctc(isa->lattice, isa->name, labels);
   }
   return done("loss_kernels");
 }

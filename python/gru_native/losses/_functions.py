@@ -55,3 +55,58 @@ def cross_entropy(
     """
     skipped = None if ignore is None else size("ignore", ignore)
     return _core.cross_entropy(logits, targets, skipped, number("label_smoothing", label_smoothing))
+
+
+def ctc(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike | None,
+    target_lengths: ArrayLike | None,
+    *,
+    blank: int = 0,
+) -> tuple[Array, Array]:
+    """Connectionist temporal classification [1]_: losses of whole sequences, and their gradient.
+
+    The loss is -log of the probability that a softmax at every step, each step for itself, gives
+    the labels, when symbols that repeat are taken as one and blanks are left out. It is computed in
+    log space, and the softmax is part of it: ``losses`` are those of
+    ``torch.nn.functional.ctc_loss(log_softmax(logits), ..., reduction="none")``.
+
+    Parameters
+    ----------
+    logits : array, (seq, batch, classes), or (seq, classes) without a batch, float32 or float64
+        Numbers before the softmax.
+    targets : array of integers, (batch, labels), or (sum of target_lengths,)
+        The labels, from 0 to classes - 1 without ``blank``; padded, or one sequence's after the
+        other's.
+    input_lengths : array of integers, (batch,), or None
+        Steps of each sequence, 0 to seq. None: all.
+    target_lengths : array of integers, (batch,), or None
+        Labels of each sequence. None: as many as ``targets`` has columns.
+    blank : int, default 0
+        The class that stands for no label.
+
+    Returns
+    -------
+    losses : array, (batch,), or () without a batch
+        In nats. Infinite where no path gives the labels: they need a step each, and one more
+        between two that are equal.
+    dlogits : array, in the shape of ``logits``
+        The gradient of the sum of ``losses``, exactly 0 past a sequence's end and for a sequence
+        whose loss is infinite.
+
+    Raises
+    ------
+    ValueError
+        For a label that is no class or is the blank, for lengths beyond the arrays, for shapes that
+        do not fit, and for logits that have no softmax (NaN, +inf, or no finite number at a step).
+    TypeError
+        For arrays of other kinds.
+
+    References
+    ----------
+    .. [1] A. Graves, S. Fernandez, F. Gomez and J. Schmidhuber, "Connectionist Temporal
+       Classification: Labelling Unsegmented Sequence Data with Recurrent Neural Networks", ICML
+       2006.
+    """
+    return _core.ctc(logits, targets, input_lengths, target_lengths, size("blank", blank))

@@ -1,0 +1,53 @@
+// What the checks of specs and calls are made of. An error says what is wrong, what it is and what would be right.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "gru_native/views.h"
+#include "spec/limits.h"
+
+namespace gru_native {
+
+[[noreturn]] inline void refuse(const std::string& name, const std::string& value, const std::string& expected) {
+  throw std::invalid_argument(name + " is " + value + "; expected " + expected);
+}
+
+inline void check_size(const std::string& name, std::int64_t value, std::int64_t least) {
+  if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
+}
+
+inline void check_lengths(const std::string& name, const std::int64_t* lengths, std::int64_t batch,
+                          std::int64_t seq_len) {
+  if (!lengths) return;
+  for (std::int64_t b = 0; b < batch; ++b)
+    if (lengths[b] < 0 || lengths[b] > seq_len)
+      refuse(name + "[" + std::to_string(b) + "]", std::to_string(lengths[b]),
+             "0 to seq_len=" + std::to_string(seq_len));
+}
+
+inline void check_there(const std::string& name, const void* data) {
+  if (!data) throw std::invalid_argument(name + " is null; expected an array");
+}
+
+// `widest`: numbers a step.
+inline void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
+  check_size("seq_len", seq_len, 1);
+  check_size("batch", batch, 1);
+  if (static_cast<double>(seq_len) * static_cast<double>(batch) * static_cast<double>(widest) > most_elements)
+    throw std::invalid_argument("seq_len=" + std::to_string(seq_len) + ", batch=" + std::to_string(batch) +
+                                ": the arrays would be larger than memory can be; expected smaller sizes");
+}
+
+// Rows that are written must not overlap.
+template <class T>
+void check_rows(const std::string& name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
+                std::int64_t columns) {
+  check_there(name + ".data", s.data);
+  const std::int64_t least = std::is_const_v<T> ? 0 : columns;
+  if (seq_len > 1) check_size(name + ".step_stride", s.step_stride, least);
+  if (batch > 1) check_size(name + ".batch_stride", s.batch_stride, least);
+}
+
+}  // namespace gru_native
