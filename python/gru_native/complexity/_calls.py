@@ -53,16 +53,43 @@ def count(
     vocabulary: int | None = None,
     outputs: int | None = None,
 ) -> Count:
-    """Figures of one call of an RNN, LSTM, GRU, OutputRNN, Dense, Chain or GatedRecursiveConv.
+    """Count one call of a layer over sequences, and the backward that follows it.
 
-    layer may have weights or be a description (``complexity.LSTM(...)``), which has none. seq_len,
-    batch and lengths, (batch,), are those of x. state: whether the call is given an initial state;
-    without one the core leaves the recurrent product of the first step out. training: whether
-    dropout acts, and zoneout at random. dy: whether backward is given dy, or dstate alone (an
-    OutputRNN: dy alone). taught: whether an OutputRNN is given targets. vocabulary puts an
-    embedding of so many symbols before the layer, outputs a dense layer of so many units behind it.
+    Parameters
+    ----------
+    layer : RNN, LSTM, GRU, OutputRNN, Dense, Chain or GatedRecursiveConv
+        It may have weights, or be a description such as ``complexity.LSTM(...)``, which has none.
+    seq_len : int, optional
+        Steps of x.
+    batch : int, optional
+        Sequences of x.
+    lengths : array_like of int, optional
+        (batch,), each from 0 to seq_len; None means that all are seq_len.
+    state : bool, optional
+        Whether the call is given an initial state. Without one the core leaves out the recurrent
+        product of the first step.
+    training : bool, optional
+        Whether dropout acts, and zoneout at random.
+    dy : bool, optional
+        Whether backward is given dy, or else dstate alone. An OutputRNN is given dy alone.
+    taught : bool, optional
+        Whether an OutputRNN is given targets.
+    vocabulary : int, optional
+        Puts an embedding of so many symbols before the layer.
+    outputs : int, optional
+        Puts a dense layer of so many units behind the layer.
 
-    Raises ValueError and TypeError as the layer itself does for such arguments.
+    Returns
+    -------
+    Count
+        All figures.
+
+    Raises
+    ------
+    ValueError
+        For sizes or lengths that the layer itself would refuse.
+    TypeError
+        For another kind of layer or argument.
     """
     extent = Extent.of(seq_len, batch, lengths)
     o = Options(flag("state", state), flag("training", training), flag("dy", dy))
@@ -108,9 +135,32 @@ def count_tree(
     dh: bool = True,
     dc: bool = True,
 ) -> Count:
-    """Figures of one call of a Tree-LSTM over the forest that parents and slots describe.
+    """Count one call of a Tree-LSTM, and the backward that follows it.
 
-    dh and dc: whether backward is given these gradients. Raises as the layer does.
+    Parameters
+    ----------
+    layer : ChildSumTreeLSTM or NaryTreeLSTM
+        With or without weights.
+    parents : array_like of int
+        (nodes,): each node's parent, or -1 for a root.
+    slots : array_like of int, optional
+        (nodes,): which child of its parent a node is. A NaryTreeLSTM needs them.
+    dh : bool, optional
+        Whether backward is given dh.
+    dc : bool, optional
+        Whether backward is given dc.
+
+    Returns
+    -------
+    Count
+        All figures.
+
+    Raises
+    ------
+    ValueError
+        For parents that make no trees, and for slots that the layer would refuse.
+    TypeError
+        For another kind of layer or argument.
     """
     if not isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
         raise TypeError(f"layer is a {type(layer).__name__}; expected a Tree-LSTM")
@@ -137,10 +187,33 @@ def count_graph(
     graphs: int | None = None,
     annotation_size: int | None = None,
 ) -> Count:
-    """Figures of one call of a GatedGraph: with ``edges``, for lists of so many edges in all.
+    """Count one call of a GatedGraph, and the backward that follows it.
 
-    With ``graphs``, for ``dense``: so many matrices of graphs of ``nodes`` nodes each.
-    annotation_size is by default hidden_size. Raises ValueError and TypeError, naming the argument.
+    Parameters
+    ----------
+    layer : GatedGraph
+        With or without weights.
+    nodes : int
+        All nodes, or with ``graphs`` those of each graph.
+    edges : int, optional
+        The number of edges, for a call with lists of them.
+    graphs : int, optional
+        The number of graphs, for a call with ``adjacency``. Either this or ``edges`` must be given.
+    annotation_size : int, optional
+        Numbers in each annotation; by default hidden_size.
+
+    Returns
+    -------
+    Count
+        All figures.
+
+    Raises
+    ------
+    ValueError
+        For sizes that the layer would refuse.
+    TypeError
+        For another kind of layer or argument, and if not exactly one of ``edges`` and ``graphs`` is
+        given.
     """
     if not isinstance(layer, GatedGraph):
         raise TypeError(f"layer is a {type(layer).__name__}; expected a GatedGraph")
@@ -168,7 +241,29 @@ def count_graph(
 
 
 def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> Count:
-    """Figures of one call of NodeScores or GraphSum. Raises ValueError and TypeError."""
+    """Count one call of NodeScores or GraphSum, and the backward that follows it.
+
+    Parameters
+    ----------
+    layer : NodeScores or GraphSum
+        With or without weights.
+    nodes : int
+        Nodes of all graphs.
+    graphs : int, optional
+        The number of graphs.
+
+    Returns
+    -------
+    Count
+        All figures.
+
+    Raises
+    ------
+    ValueError
+        For sizes below 1.
+    TypeError
+        For another kind of layer or argument.
+    """
     if not isinstance(layer, (NodeScores, GraphSum)):
         raise TypeError(f"layer is a {type(layer).__name__}; expected NodeScores or GraphSum")
     readout, nodes = Readout.of(layer), at_least("nodes", nodes, 1)

@@ -18,8 +18,36 @@ from ._work import Passes, Tensor, Work
 class Count:
     """Exact figures of one call of one layer, and of the backward that follows it.
 
-    ``passes`` is what the core executes; ``textbook`` has the recurrent product at every step, the
-    first one included, where the core leaves it out if no initial state is given.
+    ``count`` and its like make it.
+
+    Attributes
+    ----------
+    layer : str
+        The layer, with what stands before and behind it.
+    extent : dict of str to int
+        The sizes of the call, such as ``seq_len``, ``batch`` and ``rows``, the steps of all
+        sequences.
+    tensors : tuple of Tensor
+        All weights.
+    passes : Passes
+        What the core executes.
+    textbook : Passes
+        The same with the recurrent product at every step, also at a first one without initial
+        state.
+    step : Passes or None
+        One step of one sequence that has a state; None for layers without steps.
+    kept : dict of str to int
+        Numbers that are kept for backward, by what they are.
+    state : int
+        Numbers that go from one step to the next, of all sequences.
+    steps : int
+        Steps that wait for one another.
+    reads : tuple of Weights
+        The numbers in each layer's matrices, by how often they are read.
+    spared : bool
+        Whether the first step needs no recurrent product.
+    moved : int
+        Numbers of x and y: in a step of all sequences, or, without steps, in the call.
     """
 
     layer: str
@@ -27,42 +55,42 @@ class Count:
     tensors: tuple[Tensor, ...]
     passes: Passes
     textbook: Passes
-    step: Passes | None = None  # of one step of one sequence that has a state; None: no steps
-    kept: dict[str, int] = field(default_factory=dict)  # numbers on the tape, by what they are
-    state: int = 0  # numbers that go from one step to the next, of all sequences
-    steps: int = 1  # one after the other, each of which needs the second part of ``reads``
-    reads: tuple[Weights, ...] = ()  # numbers of each layer's matrices, by how often they are read
-    spared: bool = False  # the first step needs no recurrent product
-    moved: int = 0  # numbers of x and y: of a step of all sequences, or without steps of the call
+    step: Passes | None = None
+    kept: dict[str, int] = field(default_factory=dict)
+    state: int = 0
+    steps: int = 1
+    reads: tuple[Weights, ...] = ()
+    spared: bool = False
+    moved: int = 0
 
     @property
     def forward(self) -> Work:
-        """Of the call."""
+        """The work of the call itself."""
         return self.passes.forward
 
     @property
     def to_inputs(self) -> Work:
-        """Of backward: gradients of pre-activations, states and inputs."""
+        """The part of backward that computes gradients of pre-activations, states and inputs."""
         return self.passes.to_inputs
 
     @property
     def to_weights(self) -> Work:
-        """Of backward: gradients of weights."""
+        """The part of backward that computes gradients of weights."""
         return self.passes.to_weights
 
     @property
     def backward(self) -> Work:
-        """All of backward."""
+        """The work of all of backward."""
         return self.passes.backward
 
     @property
     def parameters(self) -> int:
-        """Numbers in all weights."""
+        """How many numbers all weights have."""
         return sum(t.size for t in self.tensors)
 
     @property
     def parameters_by_role(self) -> dict[str, int]:
-        """The same by role: input, recurrent, projection, bias, peephole, output, ..."""
+        """How many numbers the weights of each role have; for roles see ``Tensor``."""
         sums: dict[str, int] = {}
         for t in self.tensors:
             sums[t.role] = sums.get(t.role, 0) + t.size
@@ -70,19 +98,37 @@ class Count:
 
     @property
     def parameters_without_biases(self) -> int:
-        """As Sak, Senior and Beaufays count."""
+        """How many numbers all weights but biases have, as Sak, Senior and Beaufays count."""
         return self.parameters - self.parameters_by_role.get("bias", 0)
 
     @property
     def parameters_with_one_bias(self) -> int:
-        """With one bias for each gate, as papers have it, not torch's two that are only added."""
+        """How many numbers the weights have with one bias a gate, as in papers, not torch's two."""
         second = sum(
             t.size for t in self.tensors if t.name.rsplit(".", 1)[-1].startswith("bias_hh")
         )
         return self.parameters - second
 
     def bytes(self, dtype: DTypeLike = np.float32) -> Bytes:
-        """Memory and traffic in float32 or float64."""
+        """Count memory and traffic in bytes.
+
+        Parameters
+        ----------
+        dtype : dtype_like, optional
+            ``np.float32`` or ``np.float64``.
+
+        Returns
+        -------
+        Bytes
+            What the call needs and moves.
+
+        Raises
+        ------
+        ValueError
+            For another dtype.
+        TypeError
+            For what is no dtype.
+        """
         return Bytes.of(self, float_dtype(dtype).itemsize)
 
     def roofline(
@@ -93,11 +139,37 @@ class Count:
         training: bool = False,
         dtype: DTypeLike = np.float32,
     ) -> Roofline:
-        """The least time of the call on a machine with these limits; see ``roofline``.
+        """Compute the least time of the call on a machine with these limits.
 
-        training: with the backward that follows. The limits are those of float32: for float64
-        arithmetic is taken as half as fast. Element-wise operations count nothing, and nor do x, y
-        and the state. Raises ValueError for threads below 1.
+        Element-wise operations, x, y and the state are taken to cost nothing. The limits are those
+        of float32; for float64 arithmetic is taken to be half as fast.
+
+        Parameters
+        ----------
+        limits : Limits
+            What the machine can do.
+        threads : int, optional
+            Threads that compute.
+        training : bool, optional
+            Whether the backward that follows is part of it.
+        dtype : dtype_like, optional
+            ``np.float32`` or ``np.float64``.
+
+        Returns
+        -------
+        Roofline
+            The time, and what sets it.
+
+        Raises
+        ------
+        ValueError
+            For threads below 1 or another dtype.
+        TypeError
+            For arguments of the wrong kind.
+
+        See Also
+        --------
+        roofline : How it is computed.
         """
         width = float_dtype(dtype).itemsize
         work = self.forward + self.backward if flag("training", training) else self.forward
@@ -112,7 +184,13 @@ class Count:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Everything as plain numbers, texts, lists and dictionaries, for JSON."""
+        """Return everything as plain numbers, texts, lists and dictionaries, for JSON.
+
+        Returns
+        -------
+        dict of str to object
+            The figures by name.
+        """
         step = None
         if self.step:
             step = {"forward": self.step.forward.to_dict()}
@@ -136,7 +214,13 @@ class Count:
         }
 
     def table(self) -> str:
-        """As lines of text."""
+        """Return a table of all figures, for a terminal.
+
+        Returns
+        -------
+        str
+            Lines of text.
+        """
         return of_counts([self])
 
     def __repr__(self) -> str:
@@ -150,21 +234,45 @@ class Count:
 
 @dataclass(frozen=True)
 class Bytes:
-    """Memory of a call, padding not counted, and what its arithmetic moves.
+    """Bytes that a call needs, padding not counted, and that its arithmetic moves.
 
-    ``traffic`` is that of one step of all sequences, if every step reads all weights once, its
-    inputs and the state, and writes its outputs and the state; without steps it is the call's.
-    ``intensity`` is the FLOPs for each of these bytes.
+    Attributes
+    ----------
+    weights : int
+        Bytes of all weights.
+    state : int
+        Bytes that go from one step to the next, of all sequences.
+    tape : int
+        Bytes that are kept for backward.
+    traffic : int
+        Bytes that one step of all sequences moves, if it reads all weights once, its inputs and the
+        state, and writes its outputs and the state. Without steps, those of the call.
+    intensity : float
+        FLOPs for each byte of traffic.
     """
 
     weights: int
     state: int
-    tape: int  # kept for backward
+    tape: int
     traffic: int
     intensity: float
 
     @classmethod
     def of(cls, c: Count, itemsize: int) -> Bytes:
+        """Count the bytes of a call.
+
+        Parameters
+        ----------
+        c : Count
+            The call.
+        itemsize : int
+            Bytes of each number.
+
+        Returns
+        -------
+        Bytes
+            What the call needs and moves.
+        """
         traffic = itemsize * (c.parameters + c.moved + 2 * c.state)
         flops = c.forward.flops if c.step is None else c.extent["batch"] * c.step.forward.flops
         return cls(
@@ -176,7 +284,13 @@ class Bytes:
         )
 
     def to_dict(self) -> dict[str, int | float]:
-        """Plain numbers."""
+        """Return plain numbers by name, for JSON.
+
+        Returns
+        -------
+        dict of str to int or float
+            The attributes.
+        """
         return dict(vars(self))
 
 

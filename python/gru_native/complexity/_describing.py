@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from .. import _core, layers
 from ._parts import tensors_of
@@ -70,58 +71,82 @@ class _Described:
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights that a layer of this description has, biases included."""
+        """The number of weights that a layer of this description has."""
         return sum(t.size for t in tensors_of(self))
 
 
+K = TypeVar("K", bound=type)
+
+
+def _documented(kind: K) -> K:
+    """The class with the parameters, errors and notes of the layer that it describes."""
+    own = inspect.getdoc(kind) or ""
+    layer = next(base for base in kind.__mro__[1:] if base.__module__.startswith(layers.__name__))
+    _, heading, rest = (inspect.getdoc(layer) or "").partition("Parameters\n")
+    kind.__doc__ = f"{own}\n\n{heading}{rest}"
+    return kind
+
+
+@_documented
 class Chain(layers.Chain):
-    """As gru_native.Chain; of descriptions, it has no weights."""
+    """Describe a ``gru_native.Chain`` of layers with or without weights, for ``count``."""
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights, biases included."""
+        """The number of weights that all blocks have."""
         return sum(block.num_parameters for block in self.blocks)
 
 
+@_documented
 class RNN(_Described, layers.RNN):
-    """As gru_native.RNN, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.RNN`` that has no weights, for ``count``."""
 
 
+@_documented
 class LSTM(_Described, layers.LSTM):
-    """As gru_native.LSTM, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.LSTM`` that has no weights, for ``count``."""
 
 
+@_documented
 class GRU(_Described, layers.GRU):
-    """As gru_native.GRU, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.GRU`` that has no weights, for ``count``."""
 
 
+@_documented
 class Dense(_Described, layers.Dense):
-    """As gru_native.Dense, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.Dense`` that has no weights, for ``count``."""
 
 
+@_documented
 class OutputRNN(_Described, layers.OutputRNN):
-    """As gru_native.OutputRNN, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.OutputRNN`` that has no weights, for ``count``."""
 
 
+@_documented
 class GatedRecursiveConv(_Described, layers.GatedRecursiveConv):
-    """As gru_native.GatedRecursiveConv, but without weights: for counting, see ``count``."""
+    """Describe a ``gru_native.GatedRecursiveConv`` that has no weights, for ``count``."""
 
 
+@_documented
 class ChildSumTreeLSTM(_Described, layers.ChildSumTreeLSTM):
-    """As gru_native.ChildSumTreeLSTM, but without weights: for counting, see ``count_tree``."""
+    """Describe a ``gru_native.ChildSumTreeLSTM`` that has no weights, for ``count_tree``."""
 
 
+@_documented
 class NaryTreeLSTM(_Described, layers.NaryTreeLSTM):
-    """As gru_native.NaryTreeLSTM, but without weights: for counting, see ``count_tree``."""
+    """Describe a ``gru_native.NaryTreeLSTM`` that has no weights, for ``count_tree``."""
 
 
+@_documented
 class GatedGraph(_Described, layers.GatedGraph):
-    """As gru_native.GatedGraph, but without weights: for counting, see ``count_graph``."""
+    """Describe a ``gru_native.GatedGraph`` that has no weights, for ``count_graph``."""
 
 
+@_documented
 class NodeScores(_Described, layers.NodeScores):
-    """As gru_native.NodeScores, but without weights: for counting, see ``count_readout``."""
+    """Describe a ``gru_native.NodeScores`` that has no weights, for ``count_readout``."""
 
 
+@_documented
 class GraphSum(_Described, layers.GraphSum):
-    """As gru_native.GraphSum, but without weights: for counting, see ``count_readout``."""
+    """Describe a ``gru_native.GraphSum`` that has no weights, for ``count_readout``."""

@@ -24,18 +24,38 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6}
 
 @dataclass(frozen=True)
 class Published:
-    """One row of a paper's table."""
+    """One row of a paper's table, counted again.
+
+    Attributes
+    ----------
+    paper : str
+        Authors and year.
+    network : str
+        The row.
+    printed : str
+        What the paper prints, such as "13M", "350K" or "203,400".
+    exact : int
+        What is counted here.
+    counted : str
+        What the paper counts, such as "without biases".
+    note : str
+        What is special about the row.
+    """
 
     paper: str
     network: str
-    printed: str  # "13M", "350K", "203,400"
+    printed: str
     exact: int
-    counted: str  # what the paper counts
+    counted: str
     note: str = ""
 
     @property
     def agrees(self) -> str:
-        """ "yes": rounds to the printed figure; "nearly": less than one off in its last digit."""
+        """Whether both agree: "yes", "nearly" or "NO".
+
+        "yes": the exact count rounds to the printed figure. "nearly": it is less than one off in
+        the figure's last digit.
+        """
         digits, decimals, unit = re.fullmatch(r"([\d,]+)(\.\d+)?([KM]?)", self.printed).groups()  # type: ignore[union-attr]
         last = UNITS[unit] / 10 ** max(len(decimals or "") - 1, 0)
         if unit == "K" and digits.endswith("0"):
@@ -44,7 +64,13 @@ class Published:
         return "yes" if off <= last / 2 and (unit or off == 0) else "nearly" if off < last else "NO"
 
     def to_dict(self) -> dict[str, str | int]:
-        """Plain numbers and texts."""
+        """Return plain numbers and texts by name, for JSON.
+
+        Returns
+        -------
+        dict of str to str or int
+            The attributes, and ``agrees``.
+        """
         return {**vars(self), "agrees": self.agrees}
 
 
@@ -209,5 +235,24 @@ def _tai() -> Iterator[Published]:
 
 
 def published() -> list[Published]:
-    """Every row, in the order of the papers."""
+    """Count the networks in tables of papers again.
+
+    The papers are those of Sak et al. [1]_ [2]_, Graves et al. [3]_ and Tai et al. [4]_.
+
+    Returns
+    -------
+    list of Published
+        Every row, in the order of the papers.
+
+    References
+    ----------
+    .. [1] H. Sak, A. Senior and F. Beaufays, "Long Short-Term Memory Based Recurrent Neural Network
+       Architectures for Large Vocabulary Speech Recognition", 2014, arXiv:1402.1128.
+    .. [2] H. Sak, A. Senior and F. Beaufays, "Long Short-Term Memory Recurrent Neural Network
+       Architectures for Large Scale Acoustic Modeling", Interspeech 2014.
+    .. [3] A. Graves, A. Mohamed and G. Hinton, "Speech Recognition with Deep Recurrent Neural
+       Networks", ICASSP 2013, arXiv:1303.5778.
+    .. [4] K. S. Tai, R. Socher and C. D. Manning, "Improved Semantic Representations From
+       Tree-Structured Long Short-Term Memory Networks", ACL 2015, arXiv:1503.00075.
+    """
     return [*_sak(), *_interspeech(), *_graves(), *_tai()]

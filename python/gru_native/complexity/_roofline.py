@@ -14,7 +14,19 @@ from ._arguments import at_least
 
 @dataclass(frozen=True)
 class Level:
-    """A cache, or the memory (capacity 0): bytes a second, read by one core and by all together."""
+    """A level of the memory, and how fast it is read.
+
+    Attributes
+    ----------
+    name : str
+        "L1", "L2", "L3" or "memory".
+    capacity : int
+        Bytes that fit; 0 for the memory.
+    one : float
+        Bytes a second that one core reads alone.
+    all : float
+        Bytes a second that all cores read together.
+    """
 
     name: str
     capacity: int
@@ -24,7 +36,21 @@ class Level:
 
 @dataclass(frozen=True)
 class Limits:
-    """Rates of one machine, in float32: FLOPs and bytes a second, for one core and for all."""
+    """What one machine can do in float32.
+
+    Attributes
+    ----------
+    isa : str
+        The instruction set that was measured.
+    cores : int
+        The number of cores.
+    flops_one : float
+        FLOPs a second of one core.
+    flops_all : float
+        FLOPs a second of all cores.
+    levels : tuple of Level
+        The caches, the nearest first, then the memory.
+    """
 
     isa: str
     cores: int
@@ -34,7 +60,23 @@ class Limits:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Limits:
-        """From the dictionary that ``to_dict`` gave. Raises ValueError."""
+        """Make limits from the dictionary that ``to_dict`` returned.
+
+        Parameters
+        ----------
+        values : mapping of str to object
+            The attributes by name.
+
+        Returns
+        -------
+        Limits
+            The same limits.
+
+        Raises
+        ------
+        ValueError
+            If one is missing, of another kind, or not above 0.
+        """
         try:
             levels = tuple(
                 Level(str(v["name"]), int(v["capacity"]), float(v["one"]), float(v["all"]))
@@ -51,9 +93,24 @@ class Limits:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Limits:
-        """From a JSON file: results.json of bench/compare.py, or limits alone.
+        """Read limits from a JSON file.
 
-        Raises ValueError for a file that has none, OSError for one that cannot be read.
+        Parameters
+        ----------
+        path : str or path_like
+            The results.json of bench/compare.py, or limits alone.
+
+        Returns
+        -------
+        Limits
+            What that machine can do.
+
+        Raises
+        ------
+        ValueError
+            For a file that has no limits.
+        OSError
+            For a file that cannot be read.
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -65,20 +122,63 @@ class Limits:
         return cls.of(own)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, texts and lists."""
+        """Return plain numbers, texts and lists by name, for JSON.
+
+        Returns
+        -------
+        dict of str to object
+            The attributes.
+        """
         return {**vars(self), "levels": [dict(vars(level)) for level in self.levels]}
 
     def used(self, threads: int) -> int:
-        """Cores."""
+        """Return how many cores so many threads use.
+
+        Parameters
+        ----------
+        threads : int
+            Threads that compute.
+
+        Returns
+        -------
+        int
+            At most ``cores``.
+        """
         return min(threads, self.cores)
 
     def flops(self, threads: int) -> float:
-        """Float operations a second of so many threads, each on a core of its own."""
+        """Return the FLOPs a second of so many threads, each on a core of its own.
+
+        Parameters
+        ----------
+        threads : int
+            Threads that compute.
+
+        Returns
+        -------
+        float
+            FLOPs a second.
+        """
         cores = self.used(threads)
         return self.flops_one if cores == 1 else self.flops_all * cores / self.cores
 
     def level(self, share: float, threads: int) -> Level:
-        """The level in which a core's share fits. The last cache is shared, the others are not."""
+        """Return the nearest level in which a core's share fits.
+
+        The last cache is shared by the cores, the others are not.
+
+        Parameters
+        ----------
+        share : float
+            Bytes that one core reads again and again.
+        threads : int
+            Threads that compute.
+
+        Returns
+        -------
+        Level
+            The level.
+        """
         caches = [level for level in self.levels if level.capacity]
         for level in caches:
             sharers = self.used(threads) if level is caches[-1] else 1
@@ -87,15 +187,35 @@ class Limits:
         return self.levels[-1]
 
     def read_rate(self, share: float, threads: int) -> float:
-        """Bytes a second that one core reads from there, while the others read as well."""
+        """Return how fast one core reads its share while the others read theirs.
+
+        Parameters
+        ----------
+        share : float
+            Bytes that one core reads again and again.
+        threads : int
+            Threads that compute.
+
+        Returns
+        -------
+        float
+            Bytes a second.
+        """
         level = self.level(share, threads)
         return level.one if self.used(threads) == 1 else level.all / self.cores
 
 
 class Weights(NamedTuple):
-    """Bytes of one layer's matrices: those that are read once a call, and those of every step.
+    """The matrices of one layer, by how often a call reads them.
 
-    ``directions`` share both and do not wait for each other.
+    Attributes
+    ----------
+    once : float
+        Bytes that are read once a call.
+    every_step : float
+        Bytes that are read at every step.
+    directions : int
+        Directions that share both and do not wait for each other.
     """
 
     once: float
@@ -105,7 +225,17 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Roofline:
-    """Seconds that arithmetic and weights ask for, and the level that the weights come from."""
+    """The least time of a call, in seconds.
+
+    Attributes
+    ----------
+    arithmetic : float
+        What the products need.
+    weights : float
+        What reading the weights needs.
+    level : str
+        The level that the weights come from.
+    """
 
     arithmetic: float
     weights: float
@@ -118,11 +248,17 @@ class Roofline:
 
     @property
     def bound(self) -> str:
-        """What sets it: "FMA", or the level that the weights come from."""
+        """What sets the time: "FMA", or the level that the weights come from."""
         return "FMA" if self.arithmetic >= self.weights else self.level
 
     def to_dict(self) -> dict[str, float | str]:
-        """Plain numbers and texts."""
+        """Return plain numbers and texts by name, for JSON.
+
+        Returns
+        -------
+        dict of str to float or str
+            The attributes, ``seconds`` and ``bound``.
+        """
         return {**vars(self), "seconds": self.seconds, "bound": self.bound}
 
 
@@ -136,14 +272,42 @@ def roofline(
     passes: int = 1,
     spared: bool = False,
 ) -> Roofline:
-    """The least time of a call of so many FLOPs over a stack of layers.
+    """Compute the least time of a call over a stack of layers.
 
-    A step needs all recurrent weights and cannot begin before the step before it has ended, so over
-    the call a core reads its share of them ``steps`` times, in each of ``passes`` (training has
-    two: forward, and back in dh = dG W); ``spared``: but for the first step. It reads at the rate
-    of the nearest level that holds the share. The layers of a stack come one after the other, each
-    cycling over its own share only, and so do two directions on one core. What is read once a call
-    comes from the level that holds all weights. With one step each call cycles over all of them.
+    A step needs all recurrent weights and cannot begin before the step before it has ended. So over
+    the call a core reads its share of them ``steps`` times in each pass, at the rate of the nearest
+    level that holds the share. The layers of a stack come one after the other, and each cycles over
+    its own share only; so do two directions on one core. What is read once a call comes from the
+    level that holds all weights. With one step each call cycles over all of them.
+
+    Parameters
+    ----------
+    flops : float
+        FLOPs of the call.
+    layers : sequence of Weights
+        The matrices of each layer, in bytes.
+    steps : int
+        Steps that wait for one another.
+    limits : Limits
+        What the machine can do.
+    threads : int
+        Threads that compute.
+    passes : int, optional
+        How often the steps are gone through: once for inference, twice for training.
+    spared : bool, optional
+        Whether the first step needs no recurrent weights.
+
+    Returns
+    -------
+    Roofline
+        The time, and what sets it.
+
+    Raises
+    ------
+    ValueError
+        For threads below 1.
+    TypeError
+        For threads that are no whole number.
     """
     at_least("threads", threads, 1)
     cores = limits.used(threads)

@@ -86,15 +86,36 @@ def _term(symbols: Monomial, n: int) -> str:
 class Statement:
     """What a layer costs, in symbols.
 
-    n_i inputs, n_c cells or units, n_r recurrent and n_p non-recurrent projected units, n_o
-    outputs, as in Sak, Senior and Beaufays (2014); further n_k children, n_e kinds of edges, n_a
-    columns of annotations. ``sizes`` are their values for this layer.
+    The symbols are those of Sak, Senior and Beaufays [1]_: n_i inputs, n_c cells or units, n_r
+    recurrent and n_p non-recurrent projected units, n_o outputs; and n_k children, n_e types of
+    edges, n_a columns of annotations.
+
+    Attributes
+    ----------
+    parameters : str
+        N, the numbers in all weights.
+    macs_per_step : str
+        Multiply-accumulates of a step of one sequence; of an inner node in trees; of a node without
+        edges in graphs.
+    dominating : str
+        The recurrent and output weights, which grow fastest.
+    reduction : str or None
+        What a projection multiplies the dominating factor with.
+    order : str
+        How the time grows.
+    sizes : dict of str to int
+        The values of the symbols for this layer.
+
+    References
+    ----------
+    .. [1] H. Sak, A. Senior and F. Beaufays, "Long Short-Term Memory Based Recurrent Neural Network
+       Architectures for Large Vocabulary Speech Recognition", 2014, arXiv:1402.1128.
     """
 
     parameters: str
-    macs_per_step: str  # of one sequence; trees: of an inner node; graphs: of a node without edges
-    dominating: str  # recurrent and output weights: what grows fastest
-    reduction: str | None  # what a projection multiplies the dominating factor with
+    macs_per_step: str
+    dominating: str
+    reduction: str | None
     order: str
     sizes: dict[str, int]
 
@@ -165,12 +186,30 @@ def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Tensor], dict[str, Any]
 
 
 def statement(layer: Layer, outputs: int | None = None) -> Statement:
-    """The cost of a layer in symbols; with ``outputs``, of a dense layer behind it as well.
+    """Write the cost of a layer in symbols.
 
-    For an LSTM with peepholes and biases: N = 4 n_c^2 + 4 n_c n_i + 11 n_c; with outputs dominated
-    by n_c (4 n_c + n_o), and with a projection by n_r (4 n_c + n_o), n_r / n_c of that. The
-    formulas are made by the code that makes the counts, and give the same numbers. Raises TypeError
-    and ValueError.
+    For an LSTM with peepholes and biases it is N = 4 n_c^2 + 4 n_c n_i + 11 n_c. With outputs it is
+    dominated by n_c (4 n_c + n_o), and with a projection by n_r (4 n_c + n_o), n_r / n_c of that.
+    The formulas are made by the code that counts, and give the same numbers.
+
+    Parameters
+    ----------
+    layer : RNN, LSTM, GRU or another layer, but no Chain
+        With or without weights.
+    outputs : int, optional
+        Puts a dense layer of so many units behind the layer.
+
+    Returns
+    -------
+    Statement
+        The formulas.
+
+    Raises
+    ------
+    ValueError
+        For outputs below 1.
+    TypeError
+        For another kind of layer, and for outputs behind a layer that has outputs of its own.
     """
     if outputs is not None:
         at_least("outputs", outputs, 1)

@@ -21,58 +21,102 @@ def times(n: int, operations: Mapping[str, int]) -> Operations:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One weight tensor: its name in ``layer.weights``, its shape, and what it is for."""
+    """One weight tensor.
+
+    Attributes
+    ----------
+    name : str
+        Its name in ``layer.weights``.
+    shape : tuple of int
+        Its shape.
+    role : str
+        What it is for: input, recurrent, projection, bias, peephole, output, message, gate or
+        embedding.
+    """
 
     name: str
     shape: tuple[int, ...]
-    role: str  # input, recurrent, projection, bias, peephole, output, message, gate, embedding
+    role: str
 
     @property
     def size(self) -> int:
-        """Numbers in it."""
+        """How many numbers it has."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product: ``times`` rows of ``depth`` numbers, each to ``columns`` sums."""
+    """Products of rows with one matrix: ``times`` rows of ``depth`` numbers to ``columns`` sums.
 
-    role: str  # that of the tensor in it; "adjacency" for a graph's matrix
+    Attributes
+    ----------
+    role : str
+        That of the tensor; "adjacency" for the matrix of a graph.
+    columns : int
+        Sums for each row.
+    depth : int
+        Multiply-accumulates for each sum.
+    times : int
+        Rows.
+    place : str
+        Which layer and direction it belongs to: "l0", "l1_reverse".
+    """
+
+    role: str
     columns: int
     depth: int
     times: int
-    place: str = ""  # which layer and direction: "l0", "l1_reverse"
+    place: str = ""
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """How many multiply-accumulates it has."""
         return self.columns * self.depth * self.times
 
 
 @dataclass(frozen=True)
 class Work:
-    """Matrix products and element-wise operations of one pass."""
+    """Matrix products and element-wise operations of one pass.
+
+    Attributes
+    ----------
+    products : tuple of Product
+        The products.
+    elementwise : Counter of str
+        How many element-wise operations of each kind there are.
+    """
 
     products: tuple[Product, ...] = ()
     elementwise: Operations = field(default_factory=Counter)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all products."""
+        """How many multiply-accumulates all products have."""
         return sum(p.macs for p in self.products)
 
     @property
     def flops(self) -> int:
-        """2 for each multiply-accumulate; element-wise operations are counted apart."""
+        """How many FLOPs the products have, 2 for each multiply-accumulate."""
         return 2 * self.macs
 
     @property
     def elementwise_total(self) -> int:
-        """Element-wise operations of all kinds, one each."""
+        """How many element-wise operations of all kinds there are."""
         return sum(self.elementwise.values())
 
     def macs_by(self, key: Callable[[Product], str] = lambda p: p.role) -> dict[str, int]:
-        """Multiply-accumulates by role, or by another property of the products."""
+        """Count multiply-accumulates by role, or by another property of the products.
+
+        Parameters
+        ----------
+        key : callable, optional
+            From a product to what it is counted under.
+
+        Returns
+        -------
+        dict of str to int
+            The sums that are not 0.
+        """
         sums: dict[str, int] = {}
         for p in self.products:
             sums[key(p)] = sums.get(key(p), 0) + p.macs
@@ -82,7 +126,13 @@ class Work:
         return Work(self.products + other.products, self.elementwise + other.elementwise)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers, for JSON."""
+        """Return plain numbers by name, for JSON.
+
+        Returns
+        -------
+        dict of str to object
+            Sums, and sums by role and kind.
+        """
         return {
             "macs": self.macs,
             "flops": self.flops,
@@ -93,15 +143,25 @@ class Work:
 
 @dataclass(frozen=True)
 class Passes:
-    """The work of one call, and of the backward that follows it."""
+    """The work of one call, and of the backward that follows it.
+
+    Attributes
+    ----------
+    forward : Work
+        The call.
+    to_inputs : Work
+        The part of backward that computes gradients of pre-activations, states and inputs.
+    to_weights : Work
+        The part of backward that computes gradients of weights.
+    """
 
     forward: Work = Work()
-    to_inputs: Work = Work()  # backward, to inputs and states
-    to_weights: Work = Work()  # backward, to weights
+    to_inputs: Work = Work()
+    to_weights: Work = Work()
 
     @property
     def backward(self) -> Work:
-        """All of backward."""
+        """The work of all of backward."""
         return self.to_inputs + self.to_weights
 
     def __add__(self, other: Passes) -> Passes:
