@@ -96,7 +96,7 @@ def test_graph_by_hand():
     assert readout.forward.elementwise["tanh"] == 5 * 4 + 2 * 4
 
 
-def test_pyramid_by_hand():
+def test_grconv_by_hand():
     layer = complexity.GatedRecursiveConv(4, 3)
     c = complexity.count(layer, 5, 3, [5, 1, 0])
     assert c.forward.macs == 6 * 3 * 4 + 10 * (3 + 3) * 6  # 5 steps have 4 + 3 + 2 + 1 pairs

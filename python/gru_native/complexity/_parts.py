@@ -22,21 +22,21 @@ from ..layers import (
 from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Network, Readout
+from ._grconv import GrConv
 from ._outputs import OutputRecurrence
-from ._pyramids import Pyramid
 from ._sequences import Recurrent
 from ._trees import Tree
 from ._work import Passes, Tensor, Work, total
 
 Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv | OutputRNN
-Part: TypeAlias = Recurrent | Linear | Embedding | Pyramid | OutputRecurrence
+Part: TypeAlias = Recurrent | Linear | Embedding | GrConv | OutputRecurrence
 
 
 def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv | OutputRNN) -> Part:
     if isinstance(layer, Dense):
         return Linear.of(layer)
     if isinstance(layer, GatedRecursiveConv):
-        return Pyramid.of(layer)
+        return GrConv.of(layer)
     if isinstance(layer, OutputRNN):
         return OutputRecurrence.of(layer)
     return Recurrent.of(layer)
@@ -85,13 +85,13 @@ def passes_of(part: Part, extent: Extent, o: Options) -> Passes:
         return part.passes(extent, state=o.state, textbook=o.textbook, dropped=o.dropped, dy=o.dy)
     if isinstance(part, OutputRecurrence):
         return part.passes(extent, taught=o.taught)
-    if isinstance(part, Pyramid):
+    if isinstance(part, GrConv):
         return part.passes(extent)
     return part.passes(extent.rows)
 
 
 def kept_by(part: Part, extent: Extent) -> dict[str, int]:
-    if isinstance(part, (Recurrent, Pyramid, OutputRecurrence)):
+    if isinstance(part, (Recurrent, GrConv, OutputRecurrence)):
         return part.kept(extent)
     return part.kept(extent.rows)
 

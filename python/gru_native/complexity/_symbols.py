@@ -24,8 +24,8 @@ from ..layers import (
 from ._arguments import at_least
 from ._dense import Linear
 from ._graphs import Network, Readout
+from ._grconv import GrConv
 from ._outputs import OutputRecurrence
-from ._pyramids import Pyramid
 from ._sequences import Recurrent
 from ._trees import Tree
 from ._work import Tensor
@@ -165,7 +165,7 @@ def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Tensor], dict[str, Any]
         part = OutputRecurrence.of(layer)
         names = {"input_size": "n_i", "hidden_size": "n_c", "output_size": "n_o"}
     elif isinstance(layer, GatedRecursiveConv):
-        part, names = Pyramid.of(layer), {"input_size": "n_i", "hidden_size": "n_c"}
+        part, names = GrConv.of(layer), {"input_size": "n_i", "hidden_size": "n_c"}
     elif isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
         part, names = Tree.of(layer), {"input_size": "n_i", "hidden_size": "n_c"}
         names |= {"arity": "n_k"} if part.arity is not None else {}

@@ -37,7 +37,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Pyramid:
+class GrConv:
     """A layer as it is counted."""
 
     input_size: int
@@ -45,7 +45,7 @@ class Pyramid:
     activation: str
 
     @classmethod
-    def of(cls, layer: GatedRecursiveConv) -> Pyramid:
+    def of(cls, layer: GatedRecursiveConv) -> GrConv:
         return cls(layer.input_size, layer.hidden_size, layer.activation)
 
     @property
