@@ -1,10 +1,11 @@
-#include "files/blocks.h"
+#include "bindings/blocks.h"
 
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"
 #include "bindings/functions.h"
 #include "bindings/module.h"
+#include "files/blocks.h"
 #include "spec/validation.h"
 
 namespace gru_native::bindings {
@@ -68,23 +69,33 @@ py::dict dict_of(BlockSpec block) {
   return to;
 }
 
+}  // namespace
+
 std::vector<BlockSpec> blocks_of(const py::list& list) {
   std::vector<BlockSpec> blocks;
+  std::vector<bool> says_layout;
   for (const py::handle entry : list) {
     const std::string place = "block " + std::to_string(blocks.size()) + ": ";
     if (!py::isinstance<py::dict>(entry)) refuse((place + "it").c_str(), entry, "a dictionary");
     try {
-      blocks.push_back(block_of(py::reinterpret_borrow<py::dict>(entry)));
+      const auto options = py::reinterpret_borrow<py::dict>(entry);
+      blocks.push_back(block_of(options));
+      says_layout.push_back(options.contains("batch_first"));
     } catch (const py::type_error& error) {
       throw py::type_error(place + error.what());
     } catch (const std::exception& error) {  // ValueError, std::invalid_argument
       throw py::value_error(place + error.what());
     }
   }
+  complete_layouts(blocks, says_layout);
   return blocks;
 }
 
-}  // namespace
+py::list list_of(const std::vector<BlockSpec>& blocks) {
+  py::list list;
+  for (const BlockSpec& block : blocks) list.append(dict_of(block));
+  return list;
+}
 
 void register_blocks(py::module_& m) {
   m.def(
@@ -99,22 +110,6 @@ void register_blocks(py::module_& m) {
       },
       py::arg("seq_len"), py::arg("batch"), py::arg("lengths"),
       "The lengths as a list, or None; raises what a call of a layer would.");
-  m.def(
-      "describe_blocks",
-      [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& tensors,
-         const std::optional<py::list>& blocks) {
-        std::vector<NamedShape> shapes;
-        for (const auto& [name, shape] : tensors) shapes.push_back({name, shape});
-        const std::vector<BlockSpec> specs = blocks ? blocks_of(*blocks) : infer_blocks(shapes);
-        match_blocks(specs, shapes);
-        py::list result;
-        for (const BlockSpec& spec : specs) result.append(dict_of(spec));
-        return result;
-      },
-      py::arg("tensors"), py::arg("blocks"),
-      "The blocks that tensors, (name, shape) each, belong to, with all their options.\n\n"
-      "They are inferred if blocks is None. Raises ValueError or TypeError if names and shapes are not exactly "
-      "theirs.");
 }
 
 }  // namespace gru_native::bindings

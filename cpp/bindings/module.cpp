@@ -20,5 +20,6 @@ PYBIND11_MODULE(_core, m) {
   gru_native::bindings::register_trees(m);
   gru_native::bindings::register_losses(m);
   gru_native::bindings::register_blocks(m);
+  gru_native::bindings::register_files(m);
   GRU_NATIVE_COUNTING(gru_native::bindings::register_executed(m));
 }

@@ -15,5 +15,6 @@ void register_dense(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
 void register_trees(pybind11::module_& m);
 void register_blocks(pybind11::module_& m);
+void register_files(pybind11::module_& m);
 void register_executed(pybind11::module_& m);  // the instrumented build only
 }  // namespace gru_native::bindings

@@ -178,6 +178,8 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedS
     if (i > 0 && input_of(block) != output_of(blocks[i - 1]))
       refuse(place + " has input_size " + std::to_string(input_of(block)) + "; expected " +
              std::to_string(output_of(blocks[i - 1])) + ", the output size of the block before it");
+    if (block.batch_first != blocks[0].batch_first)
+      refuse(place + " has another batch_first than block 0; expected the same in all");
     const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
       const auto found = left.find(block.prefix + name);
       if (found == left.end())
@@ -190,6 +192,13 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedS
     std::visit([&](const auto& s) { each_name(s, take); }, block.spec);
   }
   if (!left.empty()) refuse("tensor " + shown(left.begin()->first) + " belongs to no block");
+}
+
+void complete_layouts(std::vector<BlockSpec>& blocks, const std::vector<bool>& said) {
+  const bool batch_first =
+      std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.batch_first; });
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    if (is_dense(blocks[i]) && !said[i]) blocks[i].batch_first = batch_first;
 }
 
 const char* type_of(const BlockSpec& block) {

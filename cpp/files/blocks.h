@@ -22,6 +22,10 @@ std::vector<BlockSpec> infer_blocks(const std::vector<NamedShape>& tensors);
 // fit one another. Asks for no more memory than `tensors` has, whatever sizes the blocks claim.
 void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedShape>& tensors);
 
+// Dense blocks that do not say batch_first have that of the others, as in files from before they could say it.
+// said[i]: whether block i does.
+void complete_layouts(std::vector<BlockSpec>& blocks, const std::vector<bool>& said);
+
 // Every option of a block's class in Python, once: f(name, value), where value may be changed. Texts that stand for
 // a choice throw std::invalid_argument if f sets them to what is none.
 template <class F>

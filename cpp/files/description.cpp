@@ -83,13 +83,21 @@ BlockSpec read_block(const json& from) {
   return block;
 }
 
+json parse(const std::string& text) {
+  try {
+    return parse_json(text);
+  } catch (const FileError& error) {
+    throw FileError(std::string("description: ") + error.what());
+  }
+}
+
 }  // namespace
 
 std::vector<BlockSpec> parse_description(const std::string& text) {
-  const json root = parse_json(text);
+  const json root = parse(text);
   if (!root.is_object()) throw FileError("description: is no JSON object");
   const auto number = root.find("version");
-  if (number == root.end() || *number != version)
+  if (number == root.end() || !number->is_number_integer() || *number != version)
     throw FileError(
         "description: version is " +
         (number == root.end() ? "missing" : quoted(number->dump(-1, ' ', true, json::error_handler_t::replace))) +
@@ -99,13 +107,16 @@ std::vector<BlockSpec> parse_description(const std::string& text) {
   for (const auto& [key, unused] : root.items())
     if (key != "version" && key != "blocks") throw FileError("description: has an unknown entry " + quoted(key));
   std::vector<BlockSpec> blocks;
+  std::vector<bool> says_layout;
   for (const json& block : *list) {
     try {
       blocks.push_back(read_block(block));
+      says_layout.push_back(block.contains("batch_first"));
     } catch (const std::exception& error) {
       throw FileError("description: block " + std::to_string(blocks.size()) + ": " + error.what());
     }
   }
+  complete_layouts(blocks, says_layout);
   return blocks;
 }
 

@@ -30,6 +30,10 @@ json parse_json(std::string_view text) {
     }
     return true;
   };
+  // nlohmann_json takes a zero byte for the end, and skips a byte order mark.
+  if (const std::size_t zero = text.find('\0'); zero != text.npos)
+    throw FileError("no JSON: error at byte " + std::to_string(zero + 1));
+  if (text.substr(0, 1) == "\xef") throw FileError("no JSON: error at byte 1");
   try {
     return json::parse(text.begin(), text.end(), watch);
   } catch (const json::parse_error& error) {  // its own text quotes the file, at any length

@@ -1,23 +1,22 @@
-// A file's bytes, mapped and not copied.
+// A file's bytes, mapped and not copied: whoever shortens the file meanwhile stops the process (SIGBUS).
 #pragma once
-#include <cstddef>
-#include <string>
+#include "files/system_file.h"
 
 namespace gru_native {
 
-class MappedFile {
+class MappedFile : public Bytes {
  public:
-  // Throws FileError, without the path, for what cannot be opened or is no regular file.
+  // Throws FileFault.
   explicit MappedFile(const std::string& path);
-  ~MappedFile();
+  ~MappedFile() override;
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
-  const char* data() const { return data_; }
-  std::size_t size() const { return size_; }
+  std::size_t size() const override { return size_; }
+  void read(std::size_t at, void* to, std::size_t n) const override;
 
  private:
   const char* data_ = nullptr;
-  std::size_t size_ = 0;
+  std::size_t size_;
 };
 
 }  // namespace gru_native

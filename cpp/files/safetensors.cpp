@@ -16,9 +16,19 @@ using nlohmann::json;
 }
 
 std::string advice(const std::string& dtype, const std::string& wanted) {
+  if (wanted.empty()) return " or F64: convert it before saving, with tensor.float()";
   if (dtype == "F64" && wanted == "F32") return ": load it as float64 (Model64), or save float32 tensors";
   if (dtype == "F32" && wanted == "F64") return ": load it as float32 (Model), or save float64 tensors";
   return std::string(": convert it before saving, with tensor.") + (wanted == "F32" ? "float()" : "double()");
+}
+
+// `wanted`: "F32", "F64" or nullptr. Without it, the first tensor decides for all.
+void check_dtype(const std::string& tensor, const std::string& own, std::string& common, const char* wanted) {
+  if (wanted ? own != wanted : own != "F32" && own != "F64")
+    refuse(tensor,
+           "has dtype " + quoted(own) + "; expected " + (wanted ? wanted : "F32") + advice(own, wanted ? wanted : ""));
+  if (common.empty()) common = own;
+  if (own != common) refuse(tensor, "has dtype " + quoted(own) + ", others have " + common + "; expected one for all");
 }
 
 // A list of whole numbers from 0 to 2^63 - 1.
@@ -56,69 +66,91 @@ void check_ranges(std::vector<Range> ranges, std::size_t size) {
                     std::to_string(size));
 }
 
-}  // namespace
+// A tensor's entry in the header. `dtype` becomes its dtype if it is empty.
+StoredTensor read_entry(const std::string& name, const json& entry, std::string& dtype, const char* wanted,
+                        std::size_t data_size) {
+  if (!entry.is_object()) refuse(name, "is no JSON object in the header");
+  for (const auto& [key, unused] : entry.items())
+    if (key != "dtype" && key != "shape" && key != "data_offsets") refuse(name, "has an unknown entry " + quoted(key));
+  const auto type = entry.find("dtype");
+  if (type == entry.end() || !type->is_string()) refuse(name, "has no dtype");
+  const std::string own = type->get<std::string>();
+  check_dtype(name, own, dtype, wanted);
+  const std::size_t item = own == "F32" ? 4 : 8;
+  StoredTensor tensor{sizes(name, entry, "shape"), 0, item};
+  for (const std::int64_t n : tensor.shape)
+    if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
+      refuse(name, "has a shape larger than memory can be");
+  const auto offsets = sizes(name, entry, "data_offsets");
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || static_cast<std::size_t>(offsets[1]) > data_size)
+    refuse(name,
+           "has data_offsets that are no range within the file's " + std::to_string(data_size) + " bytes of data");
+  tensor.begin = static_cast<std::size_t>(offsets[0]);
+  const std::size_t bytes = static_cast<std::size_t>(offsets[1]) - tensor.begin;
+  if (bytes != tensor.bytes)
+    refuse(name, "has " + std::to_string(bytes) + " bytes of data; its shape needs " + std::to_string(tensor.bytes));
+  if (tensor.begin % item != 0)
+    refuse(name, "begins at byte " + std::to_string(tensor.begin) + " of the data; expected a multiple of " +
+                     std::to_string(item));
+  return tensor;
+}
 
-Safetensors read_safetensors(std::string_view bytes, const char* dtype) {
-  if (bytes.size() < 8) throw FileError("has " + std::to_string(bytes.size()) + " bytes: no safetensors file");
+void read_metadata(const json& entry, std::map<std::string, std::string>& metadata) {
+  if (entry.is_null()) return;  // as the format's own library has it
+  if (!entry.is_object()) throw FileError("has a __metadata__ that is no JSON object");
+  for (const auto& [key, text] : entry.items()) {
+    if (!text.is_string()) throw FileError("has " + quoted(key) + " in its __metadata__ that is no text");
+    metadata[key] = text.get<std::string>();
+  }
+}
+
+std::string read_header(const Bytes& file) {
+  const std::size_t size = file.size();
+  if (size < 8) throw FileError("has " + std::to_string(size) + " bytes: no safetensors file");
+  unsigned char prefix[8];
+  file.read(0, prefix, 8);
   std::uint64_t length = 0;
-  for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
-  if (length > bytes.size() - 8)
+  for (int i = 7; i >= 0; --i) length = length << 8 | prefix[i];
+  if (length > size - 8)
     throw FileError("has a header of " + std::to_string(length) + " bytes by its own account, but only " +
-                    std::to_string(bytes.size() - 8) + " follow: truncated, or no safetensors file");
+                    std::to_string(size - 8) + " follow: truncated, or no safetensors file");
   if (length > longest_header)
     throw FileError("has a header of " + std::to_string(length) + " bytes; expected at most " +
                     std::to_string(longest_header));
-  const std::string_view data = bytes.substr(8 + length);
-  const json header = parse_json(bytes.substr(8, length));
-  if (!header.is_object()) throw FileError("has a header that is no JSON object");
+  std::string header(static_cast<std::size_t>(length), '\0');
+  file.read(8, header.data(), header.size());
+  return header;
+}
 
+}  // namespace
+
+Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
+  const std::string text = read_header(bytes);
+  const json header = parse_json(text);
+  if (!header.is_object()) throw FileError("has a header that is no JSON object");
+  const std::size_t data = 8 + text.size(), data_size = bytes.size() - data;
   Safetensors file;
   std::vector<Range> ranges;
-  const std::size_t item = std::string(dtype) == "F32" ? 4 : 8;
   for (const auto& [name, entry] : header.items()) {
-    if (!entry.is_object()) refuse(name, "is no JSON object in the header");
     if (name == "__metadata__") {
-      for (const auto& [key, text] : entry.items()) {
-        if (!text.is_string()) throw FileError("has " + quoted(key) + " in its __metadata__ that is no text");
-        file.metadata[key] = text.get<std::string>();
-      }
+      read_metadata(entry, file.metadata);
       continue;
     }
-    for (const auto& [key, unused] : entry.items())
-      if (key != "dtype" && key != "shape" && key != "data_offsets")
-        refuse(name, "has an unknown entry " + quoted(key));
-    const auto type = entry.find("dtype");
-    if (type == entry.end() || !type->is_string()) refuse(name, "has no dtype");
-    if (*type != dtype)
-      refuse(name, "has dtype " + quoted(type->get<std::string>()) + "; expected " + dtype +
-                       advice(type->get<std::string>(), dtype));
-    StoredTensor tensor{sizes(name, entry, "shape"), nullptr, item};
-    for (const std::int64_t n : tensor.shape)
-      if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
-        refuse(name, "has a shape larger than memory can be");
-    const auto offsets = sizes(name, entry, "data_offsets");
-    if (offsets.size() != 2 || offsets[0] > offsets[1] || static_cast<std::size_t>(offsets[1]) > data.size())
-      refuse(name,
-             "has data_offsets that are no range within the file's " + std::to_string(data.size()) + " bytes of data");
-    const auto begin = static_cast<std::size_t>(offsets[0]), end = static_cast<std::size_t>(offsets[1]);
-    if (end - begin != tensor.bytes)
-      refuse(name,
-             "has " + std::to_string(end - begin) + " bytes of data; its shape needs " + std::to_string(tensor.bytes));
-    if (begin % item != 0)
-      refuse(name, "begins at byte " + std::to_string(begin) + " of the data; expected a multiple of " +
-                       std::to_string(item));
-    tensor.data = data.data() + begin;
-    ranges.push_back({begin, end, &file.tensors.emplace(name, tensor).first->first});
+    const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, data_size);
+    ranges.push_back({tensor.begin, tensor.begin + tensor.bytes, nullptr});
+    ranges.back().name =
+        &file.tensors.emplace(name, StoredTensor{tensor.shape, data + tensor.begin, tensor.bytes}).first->first;
   }
-  check_ranges(std::move(ranges), data.size());
+  check_ranges(std::move(ranges), data_size);
   return file;
 }
 
-std::string safetensors_header(const Safetensors& file, const char* dtype) {
+std::string safetensors_header(const std::map<std::string, GivenTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata, const char* dtype) {
   json header;
-  header["__metadata__"] = file.metadata;
+  header["__metadata__"] = metadata;
   std::size_t at = 0;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, tensor] : tensors) {
     header[name] = {{"dtype", dtype}, {"shape", tensor.shape}, {"data_offsets", {at, at + tensor.bytes}}};
     at += tensor.bytes;
   }

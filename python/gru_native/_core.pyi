@@ -1,5 +1,6 @@
 """The compiled core of gru_native: see cpp/bindings."""
 
+from os import PathLike
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -48,9 +49,18 @@ def check_readout(
 def forest_sizes(
     parents: ArrayLike, slots: ArrayLike | None, arity: int | None
 ) -> tuple[int, int, int]: ...
-def describe_blocks(
-    tensors: list[tuple[str, list[int]]], blocks: list[dict[str, Any]] | None
-) -> list[dict[str, Any]]: ...
+def read_model(
+    path: str | PathLike[str], description: list[dict[str, Any]] | None
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]: ...
+def write_model(
+    path: str | PathLike[str],
+    blocks: list[dict[str, Any]],
+    tensors: dict[str, NDArray[Any]],
+    single: bool,
+) -> None: ...
+def write_file(path: str | PathLike[str], content: bytes) -> None: ...
+def read_file(path: str | PathLike[str]) -> bytes: ...
+def check_regular(path: str | PathLike[str]) -> None: ...
 def cross_entropy(
     logits: ArrayLike, targets: ArrayLike, ignore: int | None, label_smoothing: float
 ) -> tuple[float, NDArray[Any]]: ...

@@ -51,7 +51,6 @@ def test_side_by_side_as_csv(run):
 
 
 def test_model_file(run, tmp_path):
-    pytest.importorskip("safetensors")
     chain = gru_native.Chain([gru_native.LSTM(4, 6, 2, peephole=True), gru_native.Dense(6, 3)])
     gru_native.save(chain, tmp_path / "a.safetensors")
     one, two = json.loads(run(f"{tmp_path}/a.safetensors --seq 5 --json --vs --input 4 --hidden 6"))

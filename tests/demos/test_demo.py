@@ -123,13 +123,6 @@ def test_works_without_rich(run, monkeypatch):
     assert len(progress_bits(progress)) == 10
 
 
-def test_says_what_to_install_before_the_training(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    code, output, errors = run()
-    assert (code, output) == (2, "")
-    assert 'gru-native[files]"' in errors
-
-
 def test_draws_a_bar_with_rich(run, monkeypatch):
     pytest.importorskip("rich")
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal

@@ -82,7 +82,6 @@ def test_without_cmake(installed, tmp_path):
 def test_model_and_stream(installed, tmp_path):
     if not shutil.which("pkg-config"):
         pytest.skip("pkg-config is not installed")
-    pytest.importorskip("safetensors")
     amp = gru_native.Chain(
         [gru_native.LSTM(1, 16, seed=0), gru_native.Dense(16, 1, activation="tanh", seed=1)]
     )

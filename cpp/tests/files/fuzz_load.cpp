@@ -1,7 +1,8 @@
 // Model files of any bytes: an error or a model that computes, nothing else.
 //
 // With clang, -DGRU_NATIVE_FUZZ=ON makes the libFuzzer program fuzz_load: `fuzz_load -max_total_time=60 FOLDER`, where
-// FOLDER holds a copy of cpp/tests/files/corpus (make_corpus.py wrote that). Without it, the test reads the corpus once.
+// FOLDER holds a copy of cpp/tests/files/corpus (make_corpus.py wrote that). Without it, the test reads the corpus
+// once.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -20,7 +21,7 @@ template <class T>
 bool load(std::string_view bytes) {
   std::shared_ptr<const BasicModel<T>> model;
   try {
-    model = read_model<T>(bytes, nullptr);
+    model = read_model<T>(BytesInMemory(bytes), nullptr);
   } catch (const FileError&) {
     return false;
   } catch (const std::invalid_argument&) {

@@ -13,7 +13,6 @@ from time import perf_counter
 import numpy as np
 
 from .. import Chain, active_isa, get_num_threads, load, save
-from ..files import safetensors
 from .errors import Failure, UnusableArgument
 from .model import CELLS, CharacterModel, new_chain
 from .progress import progress
@@ -160,10 +159,6 @@ def _engine() -> str:
 
 def _check_writable(path: Path) -> None:
     """UnusableArgument if the file could not be written, before long work is done for it."""
-    try:
-        safetensors()
-    except ImportError as error:
-        raise UnusableArgument(str(error)) from None
     if path.is_dir():
         raise UnusableArgument(f"--out {path}: is a folder; expected a file's name")
     if not path.parent.is_dir():

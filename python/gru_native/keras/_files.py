@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
+from .. import _core
 from ..layers._weights import Array
 from ._config import Entry
 from ._source import take
@@ -84,6 +85,7 @@ def _named(path: PathLike) -> Iterator[None]:
 def _opened(path: PathLike) -> Iterator[tuple[H5Source, bytes | None]]:
     """The tensors of a file, and its config if it has one."""
     h5py = _h5py()
+    _core.check_regular(path)
     with Path(path).open("rb") as file:
         start = file.read(8)
         file.seek(0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import onnx.checker
 import onnx.helper
 import onnx.numpy_helper
 
-from .. import __version__
+from .. import __version__, _core
 from ..layers import GRU, LSTM, RNN, Block, Chain, Dense
 from ..layers._arguments import Function, flag
 from ..layers._recurrent import USUAL
@@ -57,13 +55,7 @@ def export(
     model = _model(blocks, writer, flag("state", state), flag("lengths", lengths))
     if sum(t.ByteSize() for t in writer.tensors) >= 2**31 - 2**20:
         raise ValueError("layer has weights of 2 GiB or more; expected what fits in an ONNX file")
-    path = Path(path)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.write_bytes(model.SerializeToString())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    _core.write_file(path, model.SerializeToString())
 
 
 @dataclass

@@ -14,6 +14,7 @@ import onnx.inliner
 import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
+from .. import _core
 from ..layers._weights import Array
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -58,7 +59,7 @@ def read(source: PathLike | onnx.ModelProto) -> Graph:
         raise TypeError(f"model is a {type(source).__name__}; expected a path or a ModelProto")
     path = Path(source)
     try:
-        proto = onnx.ModelProto.FromString(path.read_bytes())
+        proto = onnx.ModelProto.FromString(_core.read_file(path))
     except DecodeError:
         raise ValueError(f"{path}: not an ONNX model, or a truncated one") from None
     try:

@@ -99,7 +99,6 @@ def test_a_functional_model_in_a_row():
 
 @pytest.mark.parametrize("head", ["tanh", "softmax", "log_softmax"])
 def test_a_model_as_a_chain_streams_and_saves(head, tmp_path):
-    pytest.importorskip("safetensors")
     rng = np.random.default_rng(30)
     model = keras.Sequential(
         [

@@ -7,7 +7,6 @@ from helpers import assert_close, assert_same_bits
 from reference import Spec, forward
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("safetensors")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 from onnx_models import from_torch, keras_like  # noqa: E402

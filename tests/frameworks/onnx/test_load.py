@@ -6,7 +6,6 @@ import pytest
 from helpers import assert_same_bits
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("safetensors")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 from onnx_models import Builder, gru_tensors  # noqa: E402

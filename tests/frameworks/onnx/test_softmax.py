@@ -7,7 +7,6 @@ from helpers import assert_close
 from reference.functions import ROW_ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("safetensors")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 from onnx_models import Builder, gru_tensors  # noqa: E402
