@@ -166,7 +166,7 @@ def lstm(o: LstmOptions) -> Cell:
     backward += c + clip + out.forward  # c and f(c) once more
     backward += times_o + out.backward + ops(add=1)  # dc, from dh o
     backward += clip_backward
-    backward += times_f + coupled  # dc- = dc f
+    backward += times_f  # dc- = dc f, which c has made already
     backward += times_i + g.backward  # dg, from dc i
     for _ in range(gates):  # do = dh f(c) o', df = dc c- f', di = dc g i'
         backward += ops(multiply=1) + gate.backward + peephole
