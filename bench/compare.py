@@ -13,7 +13,6 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 import checks
@@ -101,9 +100,7 @@ def _case(
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = _arguments(argv)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=180)  # a file: nothing is cut off
+    console = progress.console()
     notes: list[str] = []
     if given.too_many:
         notes.append(f"left out: {given.too_many} threads, more than the {machine.cores()} cores")
@@ -149,9 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             notes.append(said)
     console.print(tables.of_targets(run.targets()).rich())
     paths = report.write(run, given.out)
-    for note in notes:
-        console.print(f"- {note}", highlight=False, markup=False)
-    console.print(f"Written to {given.out}: {', '.join(p.name for p in paths)}", highlight=False)
+    progress.finish(console, notes, given.out, paths)
     return 0
 
 

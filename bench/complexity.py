@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 import gru_native
@@ -121,9 +120,7 @@ def _measure(
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = _arguments(argv)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=180)  # a file: nothing is cut off
+    console = progress.console()
     notes: list[str] = []
     with progress.bar(console) as bar:
         task = bar.add_task("limits of the machine", total=None)
@@ -136,9 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             notes.append("stopped before the end")
     run.machine["versions"].update(run.versions)
     paths = files.write(run, given.out)
-    for note in notes:
-        console.print(f"- {note}", highlight=False, markup=False)
-    console.print(f"Written to {given.out}: {', '.join(p.name for p in paths)}", highlight=False)
+    progress.finish(console, notes, given.out, paths)
     return 0
 
 

@@ -1,6 +1,9 @@
-"""The bar that shows how far a run has come."""
+"""What a run shows on the terminal: how far it has come, and how it ended."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +16,12 @@ from rich.progress import (
 )
 
 from measuring import timing
+
+
+def console() -> Console:
+    """The terminal, or a file, in which nothing is cut off."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=180)
 
 
 def bar(console: Console) -> Progress:
@@ -30,3 +39,10 @@ def bar(console: Console) -> Progress:
 
 def ticker(bar: Progress, task: TaskID, done: int) -> timing.Tick:
     return lambda part: bar.update(task, completed=done + part)
+
+
+def finish(console: Console, notes: Iterable[str], out: Path, paths: Iterable[Path]) -> None:
+    """The last lines of a run: its notes, and what it has written."""
+    for note in notes:
+        console.print(f"- {note}", highlight=False, markup=False)
+    console.print(f"Written to {out}: {', '.join(p.name for p in paths)}", highlight=False)

@@ -1,6 +1,5 @@
 """The C++ programs of the guide build and run, the first in each of the ways to link."""
 
-import re
 import shutil
 
 import numpy as np
@@ -8,24 +7,25 @@ import pytest
 
 import gru_native
 from builds import ROOT, run
+from snippets import blocks
 
-GUIDE = (ROOT / "docs/guide/cpp.md").read_text("utf-8")
-
-
-def snippets(language, section):
-    text = GUIDE.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+GUIDE = ROOT / "docs/guide/cpp.md"
 
 
-(PROGRAM,) = snippets("cpp", "A first program")
-(MODEL,) = snippets("cpp", "Models and streams")
-INSTALLED, PART = snippets("cmake", "Linking")
-WITH_CMAKE, WITH_PKG_CONFIG = snippets("sh", "Linking")
+def below(heading, language):
+    return [text for found, text in blocks(GUIDE, language) if found == heading]
+
+
+(PROGRAM,) = below("A first program", "cpp")
+(MODEL,) = below("Models and streams", "cpp")
+INSTALLED, PART = below("Linking", "cmake")
+WITH_CMAKE, WITH_PKG_CONFIG = below("Linking", "sh")
 
 
 def test_all_are_found():
-    assert GUIDE.count("```cpp") == 2
-    assert GUIDE.count("```cmake") == 2
+    text = GUIDE.read_text("utf-8")
+    assert text.count("```cpp") == 2
+    assert text.count("```cmake") == 2
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     assert [p.name for p in pages if "```cpp" in p.read_text("utf-8")] == ["cpp.md"]
 

@@ -116,16 +116,23 @@ def rows(case, chosen, seq_len=None):
     )
 
 
+def with_every_option(**arguments):
+    """Examples of a test with the options of layers that its random cases do not have."""
+
+    def add(test):
+        for case in (WIDE_VARIANT, PROJECTED_VARIANT, GATES_RECUR, NORMALISED, NORMALISED_GRU):
+            test = example(case=case, **arguments)(test)
+        return test
+
+    return add
+
+
 @given(case=cases())
 @example(case=WIDE)
 @example(case=WIDE_BOTH_WAYS)
 @example(case=LONG_AND_ALONE)
 @example(case=DOUBLE)
-@example(case=WIDE_VARIANT)
-@example(case=PROJECTED_VARIANT)
-@example(case=GATES_RECUR)
-@example(case=NORMALISED)
-@example(case=NORMALISED_GRU)
+@with_every_option()
 @bits_settings
 def test_any_number_of_threads(case):
     import gru_native
@@ -164,11 +171,7 @@ def test_any_number_of_threads_with_dropout(cell, threads):
 @example(case=WIDE, data=None)
 @example(case=WIDE_BOTH_WAYS, data=None)
 @example(case=DOUBLE, data=None)
-@example(case=WIDE_VARIANT, data=None)
-@example(case=PROJECTED_VARIANT, data=None)
-@example(case=GATES_RECUR, data=None)
-@example(case=NORMALISED, data=None)
-@example(case=NORMALISED_GRU, data=None)
+@with_every_option(data=None)
 @bits_settings
 def test_any_batch_composition(case, data):
     """Each sequence alone, cut to its own length, and among others in another order."""
@@ -196,11 +199,7 @@ def test_any_batch_composition(case, data):
 @example(case=WIDE)
 @example(case=WIDE_BOTH_WAYS)
 @example(case=DOUBLE)
-@example(case=WIDE_VARIANT)
-@example(case=PROJECTED_VARIANT)
-@example(case=GATES_RECUR)
-@example(case=NORMALISED)
-@example(case=NORMALISED_GRU)
+@with_every_option()
 @bits_settings
 def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
     """The weights' gradients are sums over the batch; these two belong to one sequence."""
@@ -220,11 +219,7 @@ def test_any_batch_composition_in_the_gradients_of_x_and_state(case):
 @example(case=WIDE, cuts={1, 2, 7})
 @example(case=LONG_AND_ALONE, cuts={1, 9, 25})
 @example(case=DOUBLE, cuts={3, 4})
-@example(case=WIDE_VARIANT, cuts={3, 4})
-@example(case=PROJECTED_VARIANT, cuts={3, 4})
-@example(case=GATES_RECUR, cuts={3, 4})
-@example(case=NORMALISED, cuts={3, 4})
-@example(case=NORMALISED_GRU, cuts={3, 4})
+@with_every_option(cuts={3, 4})
 @bits_settings
 def test_any_cut_of_the_sequence(case, cuts):
     """Calls that carry the state; the reverse direction cannot be cut. Lengths are cut along."""
@@ -247,11 +242,7 @@ def test_any_cut_of_the_sequence(case, cuts):
 @example(case=WIDE, cuts={1, 2, 7})
 @example(case=LONG_AND_ALONE, cuts=set(range(1, 40)))
 @example(case=DOUBLE, cuts={3, 4})
-@example(case=WIDE_VARIANT, cuts={3, 4})
-@example(case=PROJECTED_VARIANT, cuts={3, 4})
-@example(case=GATES_RECUR, cuts={3, 4})
-@example(case=NORMALISED, cuts={3, 4})
-@example(case=NORMALISED_GRU, cuts={3, 4})
+@with_every_option(cuts={3, 4})
 @bits_settings
 def test_stream(case, cuts):
     """Chunks, and where one is a single step then that step without its time axis."""
@@ -276,11 +267,7 @@ def test_stream(case, cuts):
 @given(case=cases(), training=st.booleans())
 @example(case=WIDE, training=True)
 @example(case=WIDE_BOTH_WAYS, training=False)
-@example(case=WIDE_VARIANT, training=False)
-@example(case=PROJECTED_VARIANT, training=False)
-@example(case=GATES_RECUR, training=False)
-@example(case=NORMALISED, training=False)
-@example(case=NORMALISED_GRU, training=False)
+@with_every_option(training=False)
 @bits_settings
 def test_forward_and_call(case, training):
     layer = layer_of(case)

@@ -6,6 +6,7 @@ import reference
 from helpers import (
     assert_all_close,
     assert_close,
+    assert_slopes,
     gradient_arrays,
     make_layer,
     named_gradients,
@@ -39,3 +40,14 @@ def check(case, dtype, tolerance):
     for part, wanted_part in zip(parts(final), parts(wanted_final), strict=True):
         assert_close(part, wanted_part, tolerance, "final state")
     assert_all_close(gradients, wanted, tolerance)
+
+
+def check_slopes(case, forward, gradients, rng):
+    """Gradients against finite differences of forward(), which returns y, the final state, ..."""
+
+    def loss():
+        y, final = forward()[:2]
+        pairs = zip(parts(case.dstate), parts(final), strict=True)
+        return np.sum(case.dy * y) + sum(np.sum(d * s) for d, s in pairs)
+
+    assert_slopes(loss, named_gradients(case.x, case.state, case.weights), gradients, rng)

@@ -44,22 +44,8 @@ def make(node: Node, values: Mapping[str, Array]) -> Recurrent:
     return recurrent(node.op, node.attributes, weights)
 
 
-@operator("RNN", "GRU", since=1)
-def _rnn_or_gru(
-    node: Node,
-    X: Array,
-    W: Array,
-    R: Array,
-    B: Array | None = None,
-    sequence_lens: Array | None = None,
-    initial_h: Array | None = None,
-) -> Sequence[Any]:
-    made = recurrent(node.op, node.attributes, {"W": W, "R": R, "B": B})
-    return made.run(X, sequence_lens, initial_h)[:2]
-
-
-@operator("LSTM", since=1)
-def _lstm(
+@operator("RNN", "LSTM", "GRU", since=1)
+def _recurrent(
     node: Node,
     X: Array,
     W: Array,
@@ -71,7 +57,8 @@ def _lstm(
     P: Array | None = None,
 ) -> Sequence[Any]:
     made = recurrent(node.op, node.attributes, {"W": W, "R": R, "B": B, "P": P})
-    return made.run(X, sequence_lens, initial_h, initial_c)
+    outputs = made.run(X, sequence_lens, initial_h, initial_c)
+    return [array for array in outputs if array is not None]
 
 
 def recurrent(
