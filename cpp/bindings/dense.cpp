@@ -5,19 +5,16 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
-#include "engine/model/dense.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
 
-// What backward needs of one forward call: copies, so that it stays right whatever becomes of arrays and weights.
 template <class T>
 struct PyDenseTape {
-  std::shared_ptr<TapeOf<PackedDense<T>>> base;
-  Array<T> x, y;
+  std::shared_ptr<const DenseTape<T>> tape;
   Layout layout;
-  std::optional<std::vector<std::int64_t>> lengths;
+  Shape shape;  // of x
 };
 
 template <class T>
@@ -27,6 +24,7 @@ struct Call {
   Layout layout;
   std::optional<std::vector<std::int64_t>> lengths;
   Array<T> y;
+  DenseForwardCall<T> arguments;
 
   // x is (..., input_size); with lengths it is (seq, batch, input_size), or batch first.
   Call(const PyDense<T>& d, const py::object& x_, const py::object& lengths_, bool batch_first)
@@ -46,70 +44,57 @@ struct Call {
     }
     if (x.size() == 0) throw py::value_error("x has shape " + shape_text(x) + "; expected at least one row");
     lengths = lengths_argument(lengths_, layout);
-    Shape shape(x.shape(), x.shape() + rank);
-    shape.back() = spec.output_size;
-    y = empty_array<T>(shape);
+    Shape outputs = shape();
+    outputs.back() = spec.output_size;
+    y = empty_array<T>(outputs);
+    arguments.seq_len = layout.seq_len;
+    arguments.batch = layout.batch;
+    arguments.x = layout.view(x.data(), spec.input_size);
+    arguments.lengths = lengths ? lengths->data() : nullptr;
+    arguments.y = layout.view(y.mutable_data(), spec.output_size);
   }
+  Shape shape() const { return Shape(x.shape(), x.shape() + x.ndim()); }
 };
 
 template <class T>
-DenseCall<T> arguments(const Layout& layout, const DenseSpec& spec, const Array<T>& x,
-                       const std::optional<std::vector<std::int64_t>>& lengths, T* y) {
-  DenseCall<T> call;
-  call.seq_len = layout.seq_len;
-  call.batch = layout.batch;
-  call.x = layout.view(x.data(), spec.input_size);
-  call.lengths = lengths ? lengths->data() : nullptr;
-  call.y = layout.view(y, spec.output_size);
-  return call;
-}
-
-template <class T>
 Array<T> call(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
-  Call<T> c(d, x, lengths, batch_first);
-  const DenseCall<T> a = arguments(c.layout, c.spec, c.x, c.lengths, c.y.mutable_data());
-  const py::gil_scoped_release release;
-  d.layer->forward(a);
+  const Call<T> c(d, x, lengths, batch_first);
+  {
+    const py::gil_scoped_release release;
+    d.layer->forward(c.arguments);
+  }
   return c.y;
 }
 
 template <class T>
 py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
-  Call<T> c(d, x, lengths, batch_first);
-  PyDenseTape<T> tape{std::make_shared<TapeOf<PackedDense<T>>>(impl_of(*d.layer).store.begin_tape()),
-                      c.x.attr("copy")(), Array<T>(), c.layout, c.lengths};
-  const DenseCall<T> a = arguments(c.layout, c.spec, c.x, c.lengths, c.y.mutable_data());
+  const Call<T> c(d, x, lengths, batch_first);
+  PyDenseTape<T> tape{nullptr, c.layout, c.shape()};
   {
     const py::gil_scoped_release release;
-    d.layer->forward(a);
+    tape.tape = d.layer->forward_with_tape(c.arguments);
   }
-  tape.y = c.y.attr("copy")();
   return py::make_tuple(c.y, tape);
 }
 
 template <class T>
 py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::object& dy_argument) {
-  impl_of(*d.layer).store.check(*tape.base);
+  d.layer->check(*tape.tape);
   const DenseSpec& spec = d.layer->spec();
   const Array<T> dy = as_array<T>("dy", dy_argument);
   std::vector<Dim> dims;
-  for (py::ssize_t i = 0; i < tape.y.ndim(); ++i) dims.push_back({"size", tape.y.shape(i)});
-  dims.back().name = "output_size";
+  for (const std::int64_t size : tape.shape) dims.push_back({"size", size});
+  dims.back() = {"output_size", spec.output_size};
   check_shape("dy", dy, dims);
-  Array<T> dx = empty_array<T>(Shape(tape.x.shape(), tape.x.shape() + tape.x.ndim()));
-  Array<T> dweight = empty_array<T>({spec.output_size, spec.input_size}), dbias = empty_array<T>({spec.output_size});
-  const DenseCall<T> a = arguments(tape.layout, spec, tape.x, tape.lengths, const_cast<T*>(tape.y.data()));
-  const DenseGradients<T> g{tape.layout.view(dy.data(), spec.output_size),
-                            tape.layout.view(dx.mutable_data(), spec.input_size), dweight.mutable_data(),
-                            spec.bias ? dbias.mutable_data() : nullptr};
+  Array<T> dx = empty_array<T>(tape.shape);
+  DenseBackwardCall<T> b;
+  b.dy = tape.layout.view(dy.data(), spec.output_size);
+  b.dx = tape.layout.view(dx.mutable_data(), spec.input_size);
+  const py::dict weights = weight_gradients(d.layer->weights(), b.dweights);
   {
     const py::gil_scoped_release release;
-    const auto arena = impl_of(*d.layer).store.lease();
-    dense_backward(*tape.base->packed, a, g, *arena);
+    d.layer->backward(*tape.tape, b);
   }
-  py::dict weights;
-  weights["weight"] = dweight;
-  if (spec.bias) weights["bias"] = dbias;
   return py::make_tuple(dx, weights);
 }
 

@@ -27,7 +27,7 @@ struct Call {
   ForwardCall<T> arguments;
 
   Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_,
-       const py::object& mask_, const std::string& masked_output)
+       const py::object& mask_, const std::string& masked_output, bool training, std::uint64_t seed)
       : spec(l.layer->spec()),
         x(as_array<T>("x", x_)),
         layout(layout_of("x", x, spec, l.batch_first)),
@@ -45,13 +45,15 @@ struct Call {
     arguments.final = final.view();
     if (mask) arguments.mask = layout.view(std::as_const(*mask).data(), 1);
     arguments.masked_output = named<MaskedOutput>("masked_output", masked_output, masked_output_names);
+    arguments.training = training;
+    arguments.seed = seed;
   }
 };
 
 template <class T>
 py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-               const py::object& mask, const std::string& masked_output) {
-  Call<T> c(l, x, state, lengths, mask, masked_output);
+               const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
+  Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
   {
     const py::gil_scoped_release release;
     l.layer->forward(c.arguments);
@@ -61,12 +63,12 @@ py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state
 
 template <class T>
 py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-                  bool training, std::uint64_t dropout_seed, const py::object& mask, const std::string& masked_output) {
-  Call<T> c(l, x, state, lengths, mask, masked_output);
+                  const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
+  Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
   PyTape<T> tape{nullptr, c.layout};
   {
     const py::gil_scoped_release release;
-    tape.tape = l.layer->forward(c.arguments, dropout_seed, training);
+    tape.tape = l.layer->forward_with_tape(c.arguments);
   }
   return py::make_tuple(c.y, c.final.object(), tape);
 }
@@ -180,9 +182,11 @@ void register_layer(py::module_& m) {
         py::arg("nonlinearity") = "tanh", py::arg("activation_clip") = 0.0, py::arg("gate_recurrence") = false,
         py::arg("layer_norm") = false, py::arg("zoneout") = 0.0, py::arg("zoneout_cell") = 0.0)
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
-           py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
-      .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("lengths"), py::arg("training"),
-           py::arg("dropout_seed"), py::arg("mask") = py::none(), py::arg("masked_output") = "zero")
+           py::arg("mask") = py::none(), py::arg("masked_output") = "zero", py::kw_only(), py::arg("training") = false,
+           py::arg("seed") = 0)
+      .def("forward", &forward<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
+           py::arg("mask") = py::none(), py::arg("masked_output") = "zero", py::kw_only(), py::arg("training") = false,
+           py::arg("seed") = 0)
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"), py::arg("want_x") = true,
            py::arg("want_state") = true, py::arg("want_weights") = true)
       .def("load", &load<T>, py::arg("weights"));

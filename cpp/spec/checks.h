@@ -27,6 +27,12 @@ inline void check_lengths(const std::string& name, const std::int64_t* lengths, 
              "0 to seq_len=" + std::to_string(seq_len));
 }
 
+// Gradients of weights: of all, or of none.
+inline void check_dweights(std::size_t count, std::size_t weights) {
+  if (count != 0 && count != weights)
+    refuse("dweights.size()", std::to_string(count), "0 or " + std::to_string(weights));
+}
+
 inline void check_there(const std::string& name, const void* data) {
   if (!data) throw std::invalid_argument(name + " is null; expected an array");
 }

@@ -237,12 +237,11 @@ void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t
                 std::size_t weights) {
   if (call.dy.data) check_rows("dy", call.dy, seq_len, batch, spec.directions() * spec.output_size());
   if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
-  if (!call.dweights.empty() && call.dweights.size() != weights)
-    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+  check_dweights(call.dweights.size(), weights);
 }
 
 template <class T>
-void check_call(const DenseSpec& spec, const DenseCall<T>& call) {
+void check_call(const DenseSpec& spec, const DenseForwardCall<T>& call) {
   check_calls_size(call.seq_len, call.batch, spec.input_size + spec.output_size);
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   check_rows("y", call.y, call.seq_len, call.batch, spec.output_size);
@@ -250,10 +249,11 @@ void check_call(const DenseSpec& spec, const DenseCall<T>& call) {
 }
 
 template <class T>
-void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients) {
-  check_call(spec, call);
-  check_rows("dy", gradients.dy, call.seq_len, call.batch, spec.output_size);
-  if (gradients.dx.data) check_rows("dx", gradients.dx, call.seq_len, call.batch, spec.input_size);
+void check_call(const DenseSpec& spec, const DenseBackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
+                std::size_t weights) {
+  check_rows("dy", call.dy, seq_len, batch, spec.output_size);
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
+  check_dweights(call.dweights.size(), weights);
 }
 
 template <class T>
@@ -273,8 +273,7 @@ void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call,
   if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, spec.input_size);
   if (call.dtargets.data && !forced) throw std::invalid_argument("dtargets.data is not null; there were no targets");
   if (call.dtargets.data) check_rows("dtargets", call.dtargets, seq_len, batch, spec.output_size);
-  if (!call.dweights.empty() && call.dweights.size() != weights)
-    refuse("dweights.size()", std::to_string(call.dweights.size()), "0 or " + std::to_string(weights));
+  check_dweights(call.dweights.size(), weights);
 }
 
 template <class T>
@@ -294,8 +293,8 @@ void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<con
 #define GRU_NATIVE_CHECKS(T)                                                                                           \
   template void check_call(const LayerSpec&, const ForwardCall<T>&);                                                   \
   template void check_call(const LayerSpec&, const BackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);         \
-  template void check_call(const DenseSpec&, const DenseCall<T>&);                                                     \
-  template void check_call(const DenseSpec&, const DenseCall<T>&, const DenseGradients<T>&);                           \
+  template void check_call(const DenseSpec&, const DenseForwardCall<T>&);                                              \
+  template void check_call(const DenseSpec&, const DenseBackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);    \
   template void check_call(const OutputRnnSpec&, const OutputRnnCall<T>&);                                             \
   template void check_call(const OutputRnnSpec&, const OutputRnnBackwardCall<T>&, std::int64_t, std::int64_t,          \
                            std::size_t, bool);                                                                         \

@@ -21,9 +21,10 @@ template <class T>
 void check_call(const LayerSpec& spec, const BackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
                 std::size_t weights);
 template <class T>
-void check_call(const DenseSpec& spec, const DenseCall<T>& call);
+void check_call(const DenseSpec& spec, const DenseForwardCall<T>& call);
 template <class T>
-void check_call(const DenseSpec& spec, const DenseCall<T>& call, const DenseGradients<T>& gradients);
+void check_call(const DenseSpec& spec, const DenseBackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
+                std::size_t weights);
 template <class T>
 void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call);
 template <class T>

@@ -122,16 +122,20 @@ class _Layer(Generic[_T], metaclass=_Pybind11Type):
         lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         masked_output: str = "zero",
+        *,
+        training: bool = False,
+        seed: int = 0,
     ) -> tuple[NDArray[_T], Any]: ...
     def forward(
         self,
         x: ArrayLike,
-        state: _StateLike | None,
-        lengths: ArrayLike | None,
-        training: bool,
-        dropout_seed: int,
+        state: _StateLike | None = None,
+        lengths: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         masked_output: str = "zero",
+        *,
+        training: bool = False,
+        seed: int = 0,
     ) -> tuple[NDArray[_T], Any, _Tape[_T]]: ...
     def backward(
         self,

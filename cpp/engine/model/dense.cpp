@@ -37,37 +37,6 @@ void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<
 }
 
 template <class T>
-void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const DenseGradients<T>& gradients,
-                    Arena& arena) {
-  const Timeline time(call.seq_len, call.batch, call.lengths);
-  const Index inputs = w.spec.input_size, outputs = w.spec.output_size;
-  const PackedMatrix<T>* const back = gradients.dx.data ? &w.transposed() : nullptr;
-  const auto matrix = [&](Index rows, Index columns) { return take_zeroed_matrix<T>(arena, rows, columns); };
-  const Matrix<T> dx = matrix(time.rows, inputs);
-  const Matrix<T> y = matrix(time.rows, outputs), d = matrix(time.rows, outputs);
-  const T* const zeros = matrix(1, inputs).base;
-  const Rows<const T> x = user_rows(call.x, time, arena);
-  TeamLease team(useful_threads(w.spec, time.rows));
-  std::vector<T*> scratch;
-  for (int m = 0; m < team.size(); ++m)
-    scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));
-  gather<T>({call.y.data, call.y.step_stride, call.y.batch_stride}, outputs, time, y);
-  gather(gradients.dy, outputs, time, d);
-
-  Crew all(team.size());
-  team.run([&](int rank) {
-    const FlushDenormals flush;
-    const Share rows = share_of(time.rows, whole_tiles, rank, team.size());
-    activate_backward(w.spec.activation, y, d, outputs, rows);  // of W x + b; its padding is 0
-    if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
-    all.barrier(rank);  // the sums below run over all rows
-    const WeightGradients<T> sums{time.rows, read_only(d), outputs, x, inputs, gradients.dweight, gradients.dbias};
-    sum_weight_gradients(sums, scratch[static_cast<std::size_t>(rank)], rank, team.size());
-  });
-  if (gradients.dx.data) scatter<T>({dx.base, dx.stride}, inputs, time, gradients.dx);
-}
-
-template <class T>
 Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec) {
   each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
 }
@@ -112,7 +81,7 @@ void Dense<T>::Impl::fill(PackedDense<T>& packed) const {
 }
 
 template <class T>
-void Dense<T>::forward(const DenseCall<T>& call) const {
+void Dense<T>::forward(const DenseForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->store.packed();
@@ -120,24 +89,94 @@ void Dense<T>::forward(const DenseCall<T>& call) const {
   const Matrix<T> y = take_zeroed_matrix<T>(*arena, time.rows, packed->columns());
   TeamLease team(useful_threads(impl_->spec, time.rows));
   dense_forward(*packed, user_rows(call.x, time, *arena), time.rows, y, team);
-  scatter<T>({y.base, y.stride}, impl_->spec.output_size, time, call.y);
+  scatter(read_only(y), impl_->spec.output_size, time, call.y);
 }
 
 template <class T>
-void Dense<T>::backward(const DenseCall<T>& call, const DenseGradients<T>& gradients) const {
-  check_call(impl_->spec, call, gradients);
-  const auto arena = impl_->store.lease();
-  dense_backward(*impl_->store.packed(), call, gradients, *arena);
+std::shared_ptr<const DenseTape<T>> Dense<T>::forward_with_tape(const DenseForwardCall<T>& call) const {
+  const DenseSpec& spec = impl_->spec;
+  check_call(spec, call);
+  auto tape = std::make_unique<ImplOf<DenseTape<T>>>(impl_->store.begin_tape(),
+                                                     Timeline(call.seq_len, call.batch, call.lengths));
+  const Timeline& time = tape->time;
+  tape->x = take_matrix<T>(*tape->arena, time.rows, spec.input_size);
+  tape->y = take_zeroed_matrix<T>(*tape->arena, time.rows, tape->packed->columns());
+  gather(call.x, spec.input_size, time, tape->x);
+  TeamLease team(useful_threads(spec, time.rows));
+  dense_forward(*tape->packed, rows_from(tape->x, 0), time.rows, tape->y, team);
+  scatter(read_only(tape->y), spec.output_size, time, call.y);
+  return make_handle<DenseTape<T>>(std::move(tape));
+}
+
+template <class T>
+void Dense<T>::check(const DenseTape<T>& tape) const {
+  impl_->store.check(impl_of(tape));
+}
+
+template <class T>
+void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& call) const {
+  check(tape_);
+  const auto& tape = impl_of(tape_);
+  const DenseSpec& spec = impl_->spec;
+  const Timeline& time = tape.time;
+  check_call(spec, call, time.user_len, time.batch, impl_->store.list().size());
+  const auto lease = impl_->store.lease();
+  Arena& arena = *lease;
+  const Index inputs = spec.input_size, outputs = spec.output_size;
+  const PackedMatrix<T>* const back = call.dx.data ? &tape.packed->transposed() : nullptr;
+  const Matrix<T> d = take_zeroed_matrix<T>(arena, time.rows, outputs);
+  const Matrix<T> dx = take_zeroed_matrix<T>(arena, back ? time.rows : 0, inputs);
+  const T* const zeros = take_zeroed_matrix<T>(arena, 1, inputs).base;
+  TeamLease team(useful_threads(spec, time.rows));
+  std::vector<T*> scratch;
+  for (int m = 0; m < team.size(); ++m)
+    scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));
+  gather(call.dy, outputs, time, d);
+
+  Crew all(team.size());
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share rows = share_of(time.rows, whole_tiles, rank, team.size());
+    activate_backward(spec.activation, tape.y, d, outputs, rows);  // of W x + b; its padding is 0
+    if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
+    if (call.dweights.empty()) return;
+    all.barrier(rank);  // the sums below run over all rows
+    const WeightGradients<T> sums{time.rows,
+                                  read_only(d),
+                                  outputs,
+                                  rows_from(tape.x, 0),
+                                  inputs,
+                                  gradient_of(call.dweights, 0),
+                                  gradient_of(call.dweights, spec.bias ? 1 : -1)};
+    sum_weight_gradients(sums, scratch[static_cast<std::size_t>(rank)], rank, team.size());
+  });
+  if (back) scatter(read_only(dx), inputs, time, call.dx);
+}
+
+template <class T>
+DenseTape<T>::DenseTape(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+DenseTape<T>::~DenseTape() = default;
+template <class T>
+DenseTape<T>::DenseTape(DenseTape&&) noexcept = default;
+template <class T>
+DenseTape<T>& DenseTape<T>::operator=(DenseTape&&) noexcept = default;
+template <class T>
+std::int64_t DenseTape<T>::seq_len() const {
+  return impl_->time.user_len;
+}
+template <class T>
+std::int64_t DenseTape<T>::batch() const {
+  return impl_->time.batch;
 }
 
 template class PackedDense<float>;
 template class PackedDense<double>;
 template class Dense<float>;
 template class Dense<double>;
+template class DenseTape<float>;
+template class DenseTape<double>;
 template void dense_forward(const PackedDense<float>&, Rows<const float>, Index, Matrix<float>, TeamLease&);
 template void dense_forward(const PackedDense<double>&, Rows<const double>, Index, Matrix<double>, TeamLease&);
-template void dense_backward(const PackedDense<float>&, const DenseCall<float>&, const DenseGradients<float>&, Arena&);
-template void dense_backward(const PackedDense<double>&, const DenseCall<double>&, const DenseGradients<double>&,
-                             Arena&);
 
 }  // namespace gru_native

@@ -33,10 +33,6 @@ template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team);
 
 template <class T>
-void dense_backward(const PackedDense<T>& w, const DenseCall<T>& call, const DenseGradients<T>& gradients,
-                    Arena& arena);
-
-template <class T>
 struct Dense<T>::Impl {
   explicit Impl(const DenseSpec& spec);
 
@@ -45,6 +41,14 @@ struct Dense<T>::Impl {
   std::shared_ptr<PackedDense<T>> reserve() const;
   void fill(PackedDense<T>& packed) const;
   std::shared_ptr<const PackedDense<T>> current() const { return store.packed(); }
+};
+
+template <class T>
+struct DenseTape<T>::Impl : TapeOf<PackedDense<T>> {
+  Impl(TapeOf<PackedDense<T>> base, Timeline time) : TapeOf<PackedDense<T>>(std::move(base)), time(std::move(time)) {}
+
+  Timeline time;
+  Matrix<T> x{}, y{};  // [compact row]; y has packed->columns()
 };
 
 }  // namespace gru_native

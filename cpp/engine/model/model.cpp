@@ -42,7 +42,13 @@ void run(const Layer<T>& layer, const ModelCall<T>& call) {
 }
 template <class T>
 void run(const Dense<T>& dense, const ModelCall<T>& call) {
-  dense.forward({call.seq_len, call.batch, call.x, call.lengths, call.y});
+  DenseForwardCall<T> f;
+  f.seq_len = call.seq_len;
+  f.batch = call.batch;
+  f.x = call.x;
+  f.lengths = call.lengths;
+  f.y = call.y;
+  dense.forward(f);
 }
 
 }  // namespace

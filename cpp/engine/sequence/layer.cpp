@@ -88,6 +88,19 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
   return others;
 }
 
+namespace {
+
+template <class T>
+Dropout dropout_of(const LayerSpec& spec, const ForwardCall<T>& call) {
+  return call.training ? Dropout(spec.dropout, call.seed) : Dropout();
+}
+template <class T>
+Draw draw_of(const ForwardCall<T>& call) {
+  return {call.training, call.seed};
+}
+
+}  // namespace
+
 template <class T>
 void Layer<T>::forward(const ForwardCall<T>& call) const {
   check_call(impl_->spec, call);
@@ -97,7 +110,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   const Timeline time(call.seq_len, call.batch, call.lengths, call.mask);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
-  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, Dropout(), {}, *arena);
+  StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, dropout_of(spec, call), draw_of(call), *arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
@@ -107,14 +120,13 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
 }
 
 template <class T>
-std::shared_ptr<const Tape<T>> Layer<T>::forward(const ForwardCall<T>& call, std::uint64_t dropout_seed,
-                                                 bool training) const {
+std::shared_ptr<const Tape<T>> Layer<T>::forward_with_tape(const ForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   check_trainable(impl_->spec);
   const LayerSpec& spec = impl_->spec;
-  auto tape = std::make_unique<ImplOf<Tape<T>>>(
-      impl_->store.begin_tape(), spec, Timeline(call.seq_len, call.batch, call.lengths, call.mask),
-      Dropout(training ? spec.dropout : 0, dropout_seed), Draw{training, dropout_seed});
+  auto tape = std::make_unique<ImplOf<Tape<T>>>(impl_->store.begin_tape(), spec,
+                                                Timeline(call.seq_len, call.batch, call.lengths, call.mask),
+                                                dropout_of(spec, call), draw_of(call));
   const Timeline& time = tape->time;
   tape->hold = call.masked_output == MaskedOutput::hold;
   const auto arena = impl_->store.lease();

@@ -10,10 +10,10 @@ namespace gru_native {
 template <class T>
 StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
                               Index longest, std::vector<LayerTape<T>>* tape, Dropout dropout, Draw draw, Arena& arena)
-    : spec_(spec), time_(time), tape_(tape), dropout_(dropout) {
-  // Forward in time only and without a tape, a window of steps passes through all layers before the next one does,
-  // so what lies between layers stays small.
-  windows_ = spec.directions() == 1 && !tape;
+    : spec_(spec), time_(time), dropout_(dropout) {
+  // Forward in time only, without a tape or dropout, a window of steps passes through all layers before the next one
+  // does, so what lies between layers stays small.
+  windows_ = spec.directions() == 1 && !tape && !dropout.active();
   window_ = longest;
   const Index columns = spec.directions() * spec.output_size();
   for (Index layer = 0; layer < spec.num_layers; ++layer) {
@@ -83,7 +83,7 @@ void StackForward<T>::run(Rows<const T> x, StepRows<T> y, TeamLease& team) {
               begin, end, rank, all, halves);
         if (top) break;
         all.barrier(rank);
-        if (tape_ && dropout_.active()) {
+        if (dropout_.active()) {
           const Share mine = share_of(time_.rows, 1, rank, all.size());
           dropout_.apply(between_[l], columns, time_, l, mine.begin, mine.end);
           all.barrier(rank);

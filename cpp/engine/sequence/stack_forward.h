@@ -25,7 +25,6 @@ class StackForward {
 
   const LayerSpec& spec_;
   const Timeline& time_;
-  std::vector<LayerTape<T>>* tape_;
   Dropout dropout_;
   std::deque<DirectionForward<T>> directions_;  // [layer * directions + direction]
   bool windows_;                                // whether the steps are cut into windows at all

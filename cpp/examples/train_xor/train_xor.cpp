@@ -27,28 +27,28 @@ struct Examples {
   }
 };
 
-// A layer's weights, its gradients and its moments (Kingma and Ba 2015).
+// A layer, the gradients of its weights, and Adam's moments of them (Kingma and Ba 2015).
 template <class L>
 struct Trained {
   std::shared_ptr<L> layer;
-  std::vector<std::vector<float>> gradients, m, v;
+  gru_native::WeightArrays<float> gradients, m, v;
 
   template <class Spec>
-  explicit Trained(const Spec& spec) : layer(std::make_shared<L>(spec)) {
-    for (const auto& w : layer->edit()) {
-      for (float& number : w) number = 0.2f * (2 * (random_bits() * 0x1p-32f) - 1);
-      for (auto* numbers : {&gradients, &m, &v}) numbers->emplace_back(w.size());
-    }
+  explicit Trained(const Spec& spec)
+      : layer(std::make_shared<L>(spec)), gradients(layer->weights()), m(gradients), v(gradients) {
+    for (const auto& weight : layer->edit())
+      for (float& w : weight) w = 0.2f * (2 * (random_bits() * 0x1p-32f) - 1);
   }
 
   void adam(float rate, int step) {
     const float scale = rate * std::sqrt(1 - std::pow(0.999f, step)) / (1 - std::pow(0.9f, step));
-    auto edit = layer->edit();
-    for (std::size_t k = 0; k < gradients.size(); ++k)
+    const auto weights = layer->edit();
+    for (std::int64_t k = 0; k < gradients.size(); ++k)
       for (std::size_t i = 0; i < gradients[k].size(); ++i) {
-        m[k][i] += 0.1f * (gradients[k][i] - m[k][i]);
-        v[k][i] += 0.001f * (gradients[k][i] * gradients[k][i] - v[k][i]);
-        edit[k][i] -= scale * m[k][i] / (std::sqrt(v[k][i]) + 1e-8f);
+        const float g = gradients[k][i];
+        m[k][i] += 0.1f * (g - m[k][i]);
+        v[k][i] += 0.001f * (g * g - v[k][i]);
+        weights[k][i] -= scale * m[k][i] / (std::sqrt(v[k][i]) + 1e-8f);
       }
   }
 };
@@ -63,27 +63,38 @@ int main(int argc, char** argv) try {
   Trained<gru_native::Dense<float>> head(gru_native::DenseSpec{hidden, 1});
 
   std::vector<float> h(batch * hidden), dh(h.size()), answer(batch), danswer(batch);
+  gru_native::ForwardCall<float> read;  // all of a sequence; only the final state is wanted
+  read.seq_len = steps;
+  read.batch = batch;
+  read.final.h = h.data();
+  gru_native::DenseForwardCall<float> tell;
+  tell.seq_len = 1;
+  tell.batch = batch;
+  tell.x = gru_native::time_major(h.data(), batch, hidden);
+  tell.y = gru_native::time_major(answer.data(), batch, 1);
+  gru_native::DenseBackwardCall<float> head_back;
+  head_back.dy = gru_native::time_major(danswer.data(), batch, 1);
+  head_back.dx = gru_native::time_major(dh.data(), batch, hidden);
+  head_back.dweights = head.gradients.pointers();
+  gru_native::BackwardCall<float> gru_back;
+  gru_back.dfinal.h = dh.data();
+  gru_back.dweights = gru.gradients.pointers();
+
   double loss = 0, right = 0;  // means of the last 100 steps
   for (int step = 1; step <= 3000 && (step % 100 != 1 || right < 0.995); ++step) {
     if (step % 100 == 1) loss = right = 0;
     const Examples examples;
-    const gru_native::ForwardCall<float> call{steps, batch,     {examples.x.data(), batch * 2, 2}, nullptr, {},
-                                              {},    {h.data()}};
-    const auto tape = gru.layer->forward(call, 0, true);
-    const gru_native::DenseCall<float> dense{1, batch, {h.data(), 0, hidden}, nullptr, {answer.data(), 0, 1}};
-    head.layer->forward(dense);
+    read.x = gru_native::time_major(examples.x.data(), batch, 2);
+    const auto gru_tape = gru.layer->forward_with_tape(read);
+    const auto head_tape = head.layer->forward_with_tape(tell);
     for (int b = 0; b < batch; ++b) {  // cross-entropy, and its gradient
       const float z = answer[b], target = examples.differ[b];
       loss += (std::log1p(std::exp(-std::fabs(z))) + std::fmax(z, 0) - z * target) / (100 * batch);
       right += ((z > 0) == (target > 0)) / (100. * batch);
       danswer[b] = (1 / (1 + std::exp(-z)) - target) / batch;
     }
-    float *dw = head.gradients[0].data(), *db = head.gradients[1].data();
-    head.layer->backward(dense, {{danswer.data(), 0, 1}, {dh.data(), 0, hidden}, dw, db});
-    gru_native::BackwardCall<float> back;
-    back.dfinal.h = dh.data();
-    for (auto& gradient : gru.gradients) back.dweights.push_back(gradient.data());
-    gru.layer->backward(*tape, back);
+    head.layer->backward(*head_tape, head_back);
+    gru.layer->backward(*gru_tape, gru_back);
     gru.adam(0.01f, step);
     head.adam(0.01f, step);
     if (step % 100 == 0) std::printf("step %4d: loss %.4f, %.2f %% right\n", step, loss, 100 * right);

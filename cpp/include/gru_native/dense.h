@@ -1,50 +1,80 @@
-// A dense layer: y = f(W x + b) at every step, the head of a recurrent network.
+/// \file
+/// A dense layer: y = f(W x + b) at every step, such as the head of a recurrent network.
 #pragma once
-#include "gru_native/layer.h"
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gru_native/edit.h"
+#include "gru_native/export.h"
+#include "gru_native/views.h"
 
 namespace gru_native {
 
+/// What follows the product. The last two are functions of all outputs of a step together, defined as in
+/// torch.nn.functional, also for infinities.
 enum class DenseActivation {
   identity,
   tanh,
   sigmoid,
   relu,
-  softmax,     // e^a / sum of e^a over a row of outputs
-  log_softmax  // its logarithm
+  softmax,     ///< e^a over the sum of all e^a of the step.
+  log_softmax  ///< Its logarithm.
 };
 
-// `validate` throws std::invalid_argument, naming the field, if it makes no sense.
+/// What a dense layer computes.
 struct DenseSpec {
   std::int64_t input_size = 0;
   std::int64_t output_size = 0;
   bool bias = true;
   DenseActivation activation = DenseActivation::identity;
 
+  /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
   GRU_NATIVE_API void validate() const;
 };
 
+/// One call of a dense layer.
 template <class T>
-struct DenseCall {
-  std::int64_t seq_len = 0, batch = 0;
-  Sequences<const T> x;                   // input_size columns
-  const std::int64_t* lengths = nullptr;  // [batch], each 0..seq_len; nullptr: all seq_len
-  Sequences<T> y;                         // output_size columns; 0 past a sequence's end
+struct DenseForwardCall {
+  std::int64_t seq_len = 0;               ///< Steps, at least 1.
+  std::int64_t batch = 0;                 ///< Sequences, at least 1.
+  Sequences<const T> x;                   ///< input_size columns.
+  const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
+  Sequences<T> y;                         ///< output_size columns, written; 0 past the end of a sequence.
 };
 
-// The gradients of a loss. Null pointers: not wanted (dy must be there).
+/// The gradients of a loss. Null: on the way out not wanted. Shapes are those of the forward call.
 template <class T>
-struct DenseGradients {
-  Sequences<const T> dy;
-  Sequences<T> dx;                        // 0 past a sequence's end
-  T* dweight = nullptr;                   // (output_size, input_size), written (not added to)
-  T* dbias = nullptr;                     // (output_size,)
+struct DenseBackwardCall {
+  Sequences<const T> dy;     ///< Of y; must be there.
+  Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence.
+  std::vector<T*> dweights;  ///< Of each of weights(), written (not added to). Empty: of none.
 };
 
-// Every function throws std::invalid_argument for null pointers, negative strides or sizes and the like.
+/// What one forward call keeps for backward; see Tape.
+template <class T>
+class GRU_NATIVE_API DenseTape {
+ public:
+  ~DenseTape();
+  DenseTape(DenseTape&& other) noexcept;
+  DenseTape& operator=(DenseTape&& other) noexcept;
+
+  std::int64_t seq_len() const;  ///< Of the call.
+  std::int64_t batch() const;    ///< Of the call.
+
+ private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit DenseTape(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A dense layer. Any number of threads may call it at once, also while it is edited. After a move it may only be
+/// assigned to or destroyed.
 template <class T>
 class GRU_NATIVE_API Dense {
  public:
-  // Weights are zero until set. Throws std::invalid_argument, std::bad_alloc.
+  /// A layer whose weights are 0. Throws std::invalid_argument, as DenseSpec::validate, and std::bad_alloc.
   explicit Dense(const DenseSpec& spec);
   ~Dense();
   Dense(Dense&& other) noexcept;
@@ -52,14 +82,26 @@ class GRU_NATIVE_API Dense {
 
   const DenseSpec& spec() const;
 
-  // "weight" (output_size, input_size) and "bias" (output_size,), as torch.nn.Linear; see Layer::weights.
+  /// All weights, to be read, as torch.nn.Linear has them: weight (output_size, input_size) and, with bias, bias
+  /// (output_size,).
   const std::vector<Weight<const T>>& weights() const;
+
+  /// All weights, to be written; the layer computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
-  void forward(const DenseCall<T>& call) const;
+  /// Inference. Throws std::invalid_argument, naming the field of the call that is wrong, and std::bad_alloc; nothing
+  /// is then written.
+  void forward(const DenseForwardCall<T>& call) const;
 
-  // Gradients at the x and y of a forward call, with the weights of now.
-  void backward(const DenseCall<T>& call, const DenseGradients<T>& gradients) const;
+  /// The same, and what backward needs of it.
+  std::shared_ptr<const DenseTape<T>> forward_with_tape(const DenseForwardCall<T>& call) const;
+
+  /// Throws std::invalid_argument for the tape of another layer.
+  void check(const DenseTape<T>& tape) const;
+
+  /// Gradients of the call that made the tape, with the weights of that call. A tape may be used again. Throws as
+  /// forward and check do.
+  void backward(const DenseTape<T>& tape, const DenseBackwardCall<T>& call) const;
 
  private:
   friend struct detail::Access;

@@ -48,9 +48,9 @@ struct Problem {
     return lengths.empty() || t < lengths[static_cast<std::size_t>(b)];
   }
   // Time first, or batch first.
-  DenseCall<T> call(bool batch_first = false) {
+  DenseForwardCall<T> call(bool batch_first = false) {
     const std::int64_t in = dense.spec().input_size, out = dense.spec().output_size;
-    DenseCall<T> c;
+    DenseForwardCall<T> c;
     c.seq_len = seq_len;
     c.batch = batch;
     c.x = {x.data(), in * (batch_first ? 1 : batch), in * (batch_first ? seq_len : 1)};
@@ -74,7 +74,7 @@ struct Problem {
 template <class T>
 void check_forward(const DenseSpec& spec, bool ragged, bool batch_first, unsigned seed) {
   Problem<T> p(spec, 5, 3, ragged, seed);
-  const DenseCall<T> call = p.call(batch_first);
+  const DenseForwardCall<T> call = p.call(batch_first);
   p.dense.forward(call);
   const T* const weight = p.dense.weights()[0].data;
   const T* const bias = spec.bias ? p.dense.weights()[1].data : nullptr;
@@ -99,16 +99,19 @@ void check_forward(const DenseSpec& spec, bool ragged, bool batch_first, unsigne
 
 void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
   Problem<double> p(spec, 4, 3, ragged, seed);
-  p.loss();
-  std::vector<double> dx(p.x.size(), 9), dw(static_cast<std::size_t>(spec.input_size * spec.output_size)),
-      db(static_cast<std::size_t>(spec.output_size));
-  const std::int64_t in = spec.input_size, out = spec.output_size;
-  DenseGradients<double> g;
-  g.dy = {p.dy.data(), p.batch * out, out};
-  g.dx = {dx.data(), p.batch * in, in};
-  g.dweight = dw.data();
-  g.dbias = db.data();
-  p.dense.backward(p.call(), g);
+  const auto tape = p.dense.forward_with_tape(p.call());
+  CHECK(tape->seq_len() == 4 && tape->batch() == 3, "the call's sizes");
+  const std::vector<double> kept_x = p.x;
+  std::fill(p.x.begin(), p.x.end(), 0.);  // the tape has its own
+  std::fill(p.y.begin(), p.y.end(), 0.);
+  std::vector<double> dx(p.x.size(), 9);
+  WeightArrays<double> gradients(p.dense.weights());
+  DenseBackwardCall<double> b;
+  b.dy = time_major(p.dy.data(), p.batch, spec.output_size);
+  b.dx = time_major(dx.data(), p.batch, spec.input_size);
+  b.dweights = gradients.pointers();
+  p.dense.backward(*tape, b);
+  p.x = kept_x;
   const auto compare = [&](const char* name, const auto& set, const std::vector<double>& gradient) {
     std::mt19937 pick(seed);
     for (int i = 0; i < 12; ++i) {
@@ -128,19 +131,26 @@ void check_gradients(const DenseSpec& spec, bool ragged, unsigned seed) {
     return [&p, w](std::size_t at, double value) { return set_weight(p.dense, w, at, value); };
   };
   compare("x", [&](std::size_t at, double value) { return std::exchange(p.x[at], value); }, dx);
-  compare("weight", weight(0), dw);
-  if (spec.bias) compare("bias", weight(1), db);
+  compare("weight", weight(0), gradients[0]);
+  if (spec.bias) compare("bias", weight(1), gradients[1]);
 }
 
 template <class T>
 std::vector<T> all_results(Problem<T>& p, int threads) {
   set_num_threads(threads);
-  const std::int64_t in = p.dense.spec().input_size, out = p.dense.spec().output_size;
   p.dense.forward(p.call());
-  std::vector<T> dx(p.x.size()), dw(static_cast<std::size_t>(in * out)), db(static_cast<std::size_t>(out));
-  p.dense.backward(p.call(), {{p.dy.data(), p.batch * out, out}, {dx.data(), p.batch * in, in}, dw.data(), db.data()});
-  std::vector<T> all = p.y;
-  for (const auto* part : {&dx, &dw, &db}) all.insert(all.end(), part->begin(), part->end());
+  const std::vector<T> y = p.y;
+  const auto tape = p.dense.forward_with_tape(p.call());
+  CHECK(p.y == y, "other bits with a tape");
+  std::vector<T> all = y, dx(p.x.size());
+  WeightArrays<T> gradients(p.dense.weights());
+  DenseBackwardCall<T> b;
+  b.dy = time_major(p.dy.data(), p.batch, p.dense.spec().output_size);
+  b.dx = time_major(dx.data(), p.batch, p.dense.spec().input_size);
+  b.dweights = gradients.pointers();
+  p.dense.backward(*tape, b);
+  all.insert(all.end(), dx.begin(), dx.end());
+  for (std::int64_t i = 0; i < gradients.size(); ++i) all.insert(all.end(), gradients[i].begin(), gradients[i].end());
   return all;
 }
 
@@ -153,7 +163,7 @@ void check_same_bits(DenseActivation f) {
   const std::vector<float> y = whole.y;
   whole.batch = 1;
   for (std::int64_t b = 0; b < 13; ++b) {
-    DenseCall<float> call = whole.call();
+    DenseForwardCall<float> call = whole.call();
     call.x.data += b * 33;
     call.y.data += b * 21;
     whole.dense.forward(call);
@@ -171,7 +181,7 @@ void check_errors() {
   CHECK(refused(dense_of(1, 1, static_cast<DenseActivation>(9)), "activation is 9"), "no error");
   Problem<float> p(dense_of(3, 4), 2, 2, true, 1);
   const auto bad = [&](auto change, const char* text) {
-    DenseCall<float> call = p.call();
+    DenseForwardCall<float> call = p.call();
     change(call);
     return throws<std::invalid_argument>([&] { p.dense.forward(call); }, text);
   };
@@ -184,7 +194,19 @@ void check_errors() {
   p.lengths[1] = 3;
   CHECK(bad([](auto&) {}, "lengths[1] is 3; expected 0 to seq_len=2"), "no error");
   p.lengths.clear();
-  CHECK(throws<std::invalid_argument>([&] { p.dense.backward(p.call(), {}); }, "dy.data is null"), "no error");
+  const auto tape = p.dense.forward_with_tape(p.call());
+  const auto refused_back = [&](auto change, const char* text) {
+    DenseBackwardCall<float> b;
+    b.dy = time_major(p.dy.data(), p.batch, std::int64_t(4));
+    change(b);
+    return throws<std::invalid_argument>([&] { p.dense.backward(*tape, b); }, text);
+  };
+  CHECK(refused_back([](auto& b) { b.dy.data = nullptr; }, "dy.data is null"), "no error");
+  CHECK(refused_back([](auto& b) { b.dweights.resize(1); }, "dweights.size() is 1; expected 0 or 2"), "no error");
+  CHECK(refused_back([&](auto& b) { b.dx = {p.x.data(), 6, -3}; }, "dx.batch_stride is -3"), "no error");
+  const Dense<float> other(p.dense.spec());
+  CHECK(throws<std::invalid_argument>([&] { other.backward(*tape, {}); }, "tape was made by another layer"),
+        "no error");
 }
 
 }  // namespace

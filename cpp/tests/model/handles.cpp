@@ -15,9 +15,17 @@ constexpr bool only_move =
      ...);
 static_assert(only_move<Layer<float>, Dense<float>, TreeLayer<float>, GatedGraph<float>, GatedRecursiveConv<float>,
                         GraphReadout<float>, OutputRnn<float>>);
-static_assert(only_move<Tape<float>, TreeTape<float>, GraphTape<float>, GrConvTape<float>, ReadoutTape<float>,
-                        OutputRnnTape<float>>);
+static_assert(only_move<Tape<float>, DenseTape<float>, TreeTape<float>, GraphTape<float>, GrConvTape<float>,
+                        ReadoutTape<float>, OutputRnnTape<float>>);
 static_assert(only_move<Model, Stream<float>, Rtrl<float>>);
+
+// No bool beside an integer that could be taken for one another: the call says both by name.
+template <class L, class... Arguments>
+auto takes(int) -> decltype(std::declval<const L&>().forward(std::declval<Arguments>()...), std::true_type());
+template <class L, class... Arguments>
+std::false_type takes(...);
+static_assert(decltype(takes<Layer<float>, ForwardCall<float>>(0))::value);
+static_assert(!decltype(takes<Layer<float>, ForwardCall<float>, bool, int>(0))::value);
 
 void check_moves() {
   RandomCall<float> p(spec_of(Cell::lstm, 3, 5), 4, 2, false, 1);
@@ -52,7 +60,7 @@ void check_edit() {
   const float x[2] = {1, 10};
   float y = 0;
   const auto output = [&] {
-    DenseCall<float> call;
+    DenseForwardCall<float> call;
     call.seq_len = call.batch = 1;
     call.x = time_major(x, 1, 2);
     call.y = time_major(&y, 1, 1);

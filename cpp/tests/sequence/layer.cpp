@@ -35,11 +35,12 @@ enum class Holes { none, zero, hold };
 
 void check_gradients(const LayerSpec& spec, bool ragged, Holes with, unsigned seed) {
   RandomCall<double> p(spec, 5, 3, ragged, seed);
+  p.training = true;
   if (with != Holes::none) p.mask = holes(p.seq_len, p.batch);
   if (with == Holes::hold) p.masked_output = MaskedOutput::hold;
   const Loss loss{random_numbers<double>(p.y.size(), seed + 1000), random_numbers<double>(p.h.size(), seed + 1001),
                   random_numbers<double>(p.c.size(), seed + 1002)};
-  const auto tape = p.layer.forward(p.call(), 0, true);
+  const auto tape = p.layer.forward_with_tape(p.call());
 
   std::vector<double> dx(p.x.size()), dh0(p.h0.size()), dc0(p.c0.size());
   std::vector<std::vector<double>> dweights;
@@ -111,9 +112,10 @@ void check_mask(const LayerSpec& spec) {
 
 void check_threads(const LayerSpec& spec) {
   RandomCall<float> p(spec, 7, 9, true, 77);
+  p.training = true;
   const auto run = [&](int threads) {
     set_num_threads(threads);
-    const auto tape = p.layer.forward(p.call(), 5, true);
+    const auto tape = p.layer.forward_with_tape(p.call());
     std::vector<float> result = p.y, dx(p.x.size());
     result.insert(result.end(), p.h.begin(), p.h.end());
     std::vector<std::vector<float>> dweights;
@@ -129,6 +131,23 @@ void check_threads(const LayerSpec& spec) {
   };
   const auto one = run(1);
   for (const int threads : {2, 3, 5}) CHECK(run(threads) == one, "other bits on %d threads", threads);
+}
+
+// Dropout and zoneout draw by the seed, with or without a tape, and only in training.
+void check_training(LayerSpec spec) {
+  RandomCall<float> p(spec, 7, 3, true, 17);
+  const auto outputs = [&](bool training, std::uint64_t seed) {
+    ForwardCall<float> call = p.call();
+    call.training = training;
+    call.seed = seed;
+    p.layer.forward(call);
+    const std::vector<float> y = p.y;
+    const auto tape = p.layer.forward_with_tape(call);
+    CHECK(p.y == y, "other bits with a tape");
+    return y;
+  };
+  CHECK(outputs(true, 1) == outputs(true, 1) && outputs(true, 1) != outputs(true, 2), "not by the seed");
+  CHECK(outputs(false, 1) == outputs(false, 2) && outputs(false, 1) != outputs(true, 1), "not in training only");
 }
 
 void check_errors() {
@@ -176,7 +195,8 @@ void check_errors() {
   spec.nonlinearity = {Activation::elu, -1};
   Layer<float>{spec};  // good for inference
   RandomCall<float> turning(spec, 2, 2, false, 1);
-  CHECK(throws<std::invalid_argument>([&] { turning.layer.forward(turning.call(), 0, true); }, "training"), "no error");
+  CHECK(throws<std::invalid_argument>([&] { turning.layer.forward_with_tape(turning.call()); }, "training"),
+        "no error");
   spec.activation_clip = -1;
   CHECK(refused(spec, "activation_clip is -1"), "no error");
   spec = spec_of(Cell::gru, 3, 4);
@@ -185,14 +205,14 @@ void check_errors() {
   CHECK(throws<std::invalid_argument>([] { set_num_threads(0); }, "n is 0"), "no error");
 
   RandomCall<float> a(spec_of(Cell::gru, 3, 4), 2, 2, false, 1), other(spec_of(Cell::gru, 3, 4), 2, 2, false, 1);
-  const auto tape = a.layer.forward(a.call(), 0, true);
+  const auto tape = a.layer.forward_with_tape(a.call());
   CHECK(throws<std::invalid_argument>([&] { other.layer.backward(*tape, {}); }, "tape"), "no error");
 
   const auto bad = [&](auto change, const char* text) {
     ForwardCall<float> call = a.call();
     change(call);
     return throws<std::invalid_argument>([&] { a.layer.forward(call); }, text) &&
-           (!call.y.data || throws<std::invalid_argument>([&] { a.layer.forward(call, 0, true); }, text));
+           (!call.y.data || throws<std::invalid_argument>([&] { a.layer.forward_with_tape(call); }, text));
   };
   const std::int64_t lengths[2] = {2, -1};
   CHECK(bad([](auto& c) { c.x.data = nullptr; }, "x.data is null"), "no error");
@@ -231,7 +251,7 @@ void check_load(const LayerSpec& spec) {
     for (const auto& w : from) to.push_back(w.data());
     return to;
   };
-  std::shared_ptr<const Tape<T>> kept = p.layer.forward(p.call(), 0, true);
+  std::shared_ptr<const Tape<T>> kept = p.layer.forward_with_tape(p.call());
   const std::vector<T> y_kept = p.y, dx_kept = gradients(*kept);
   for (unsigned seed = 2; seed < 6; ++seed) {
     std::vector<std::vector<T>> values;
@@ -242,10 +262,10 @@ void check_load(const LayerSpec& spec) {
     }
     CHECK(p.layer.load(pointers(values)), "other weights");
     CHECK(!p.layer.load(pointers(values)), "the same weights");
-    const auto tape = p.layer.forward(p.call(), 0, true);
+    const auto tape = p.layer.forward_with_tape(p.call());
     const std::vector<T> y = p.y, dx = gradients(*tape);
     pack_anew(p.layer);  // the same weights, packed from nothing
-    const auto fresh = p.layer.forward(p.call(), 0, true);
+    const auto fresh = p.layer.forward_with_tape(p.call());
     CHECK(p.y == y && gradients(*fresh) == dx, "seed %u: other bits than after commit", seed);
     p.y = y_kept;
     CHECK(gradients(*kept) == dx_kept, "seed %u: an older tape has changed", seed);
@@ -281,6 +301,18 @@ int main() {
     for (const LayerSpec& spec : all_cells(20, 70, 2, bidirectional)) {
       check_load<float>(spec);
       check_load<double>(spec);
+    }
+  for (const bool bidirectional : {false, true})
+    for (const double zoneout : {0., 0.25}) {
+      LayerSpec spec = spec_of(Cell::lstm, 3, 20, 3, bidirectional);
+      spec.dropout = zoneout > 0 ? 0 : 0.5;
+      spec.zoneout = zoneout;
+      spec.zoneout_cell = zoneout / 2;
+      check_training(spec);
+      check_gradients(spec, true, Holes::none, seed++);
+      spec.dropout = 0.5;
+      check_gradients(spec, true, Holes::zero, seed++);
+      check_threads(spec);
     }
   check_errors();
   return done("layer");

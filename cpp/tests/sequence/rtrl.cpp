@@ -33,7 +33,7 @@ void check_rtrl(const LayerSpec& spec, unsigned seed) {
   b.dy = {dy.data(), p.batch * p.outputs, p.outputs};
   b.dfinal = {dh.data(), dc.empty() ? no_c : dc.data()};
   b.dweights = pointers(expected);
-  p.layer.backward(*p.layer.forward(p.call(), 0, true), b);
+  p.layer.backward(*p.layer.forward_with_tape(p.call()), b);
 
   Rtrl<double> r(std::shared_ptr<const Layer<double>>(std::shared_ptr<void>(), &p.layer), p.batch);
   r.load_state({p.h0.data(), p.c0.empty() ? no_c : p.c0.data()});

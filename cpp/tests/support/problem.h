@@ -16,6 +16,7 @@ struct RandomCall {
   std::vector<T> x, h0, c0, y, h, c;
   std::vector<std::uint8_t> mask;  // [seq_len][batch]; empty: none
   MaskedOutput masked_output = MaskedOutput::zero;
+  bool training = false;
 
   RandomCall(const LayerSpec& spec, std::int64_t seq_len, std::int64_t batch, bool ragged, unsigned seed)
       : layer(spec),
@@ -40,13 +41,15 @@ struct RandomCall {
     ForwardCall<T> f;
     f.seq_len = seq_len;
     f.batch = batch;
-    f.x = {x.data(), batch * inputs, inputs};
+    f.x = time_major(x.data(), batch, inputs);
     f.lengths = lengths.empty() ? nullptr : lengths.data();
     f.initial = {h0.data(), c0.empty() ? nullptr : c0.data()};
-    f.y = {y.data(), batch * outputs, outputs};
+    f.y = time_major(y.data(), batch, outputs);
     f.final = {h.data(), c.empty() ? nullptr : c.data()};
-    if (!mask.empty()) f.mask = {mask.data(), batch, 1};
+    if (!mask.empty()) f.mask = time_major(mask.data(), batch, 1);
     f.masked_output = masked_output;
+    f.training = training;
+    f.seed = 5;
     return f;
   }
 };

@@ -229,10 +229,10 @@ class Recurrent(Weighted, Generic[S]):
             x,
             state,
             lengths,
-            flag("training", training),
-            seed,
             mask,
             text("masked_output", masked_output),
+            training=flag("training", training),
+            seed=seed,
         )
         return result
 

@@ -42,15 +42,15 @@ def with_torch_threads(function: Any, *arguments: Any) -> Any:
 
 
 def infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> Any:
-    """(y, h) or (y, h, c), without a tape unless dropout needs one."""
+    """(y, h) or (y, h, c), without a tape."""
     return _tensors(*with_torch_threads(_infer, call, x, state, weights))
 
 
 def _infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> Any:
     call.core.load([array_of(w) for w in weights])
-    if call.training:
-        return call.core.forward(array_of(x), _state_of(state), call.lengths, True, call.seed)[:2]
-    return call.core(array_of(x), _state_of(state), call.lengths)
+    return call.core(
+        array_of(x), _state_of(state), call.lengths, training=call.training, seed=call.seed
+    )
 
 
 class _Held(np.ndarray[Any, Any]):
@@ -107,7 +107,7 @@ def _forward(
 
 def _record(call: Call, x: Array, state: State | None, weights: tuple[Tensor, ...]) -> Any:
     call.core.load([array_of(w) for w in weights])
-    return call.core.forward(x, state, call.lengths, call.training, call.seed)
+    return call.core.forward(x, state, call.lengths, training=call.training, seed=call.seed)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -66,7 +66,7 @@ void run(const char* name, gru_native::LayerSpec spec) {
   forward.batch = batch;
   forward.x = {x.data(), batch * inputs, inputs};
   forward.y = {y.data(), batch * outputs, outputs};
-  const auto tape = layer.forward(forward, 0, true);
+  const auto tape = layer.forward_with_tape(forward);
   gru_native::BackwardCall<T> backward;
   backward.dy = {dy.data(), batch * outputs, outputs};
   backward.dx = {dx.data(), batch * inputs, inputs};
