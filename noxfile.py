@@ -1,11 +1,12 @@
 """All checks that are not tests: `nox`. To let the formatters write: `nox -s format`."""
 
+import json
 import os
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "docs"]
+nox.options.sessions = ["lint", "tidy", "types", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 # Another version of clang-format would format otherwise.
@@ -18,6 +19,9 @@ CPP = [
 ]
 
 
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting and linters."""
@@ -25,6 +29,19 @@ def lint(session: nox.Session) -> None:
     session.run("clang-format", "--dry-run", "-Werror", *CPP)
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
+
+
+@nox.session
+def tidy(session: nox.Session) -> None:
+    """clang-tidy over all sources in C++, with the checks of .clang-tidy."""
+    session.install("clang-tidy==23.1.4", "cmake", "ninja", *PROJECT["build-system"]["requires"])
+    build = "build/tidy"
+    options = ("-DGRU_NATIVE_PYTHON=ON", "-DGRU_NATIVE_TESTS=ON", "-DGRU_NATIVE_ISAS=")
+    session.run("cmake", "-S", ".", "-B", build, "-GNinja", *options, silent=True)
+    commands = json.loads(Path(build, "compile_commands.json").read_text())
+    files = sorted({command["file"] for command in commands})
+    # What other compilers' warnings are switched off or on by is none of clang-tidy's business.
+    session.run("clang-tidy", "-p", build, "--quiet", "--extra-arg=-Wno-everything", *files)
 
 
 # Set where the environment has the package already: building it again takes minutes.
@@ -46,8 +63,8 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation in build/docs; warnings are errors. Doxygen, where it is, adds C++."""
     if INSTALLED:
-        extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-        session.run("python", "-m", "pip", "install", *extras["docs"])
+        wanted = PROJECT["project"]["optional-dependencies"]["docs"]
+        session.run("python", "-m", "pip", "install", *wanted)
     else:
         session.install(".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-E", "docs", "build/docs")

@@ -24,7 +24,7 @@ Array<T> copy_of(const Array<T>& a) {
   return copy;
 }
 template <class T>
-Array<T> aligned(Array<T> a) {
+Array<T> aligned(const Array<T>& a) {
   return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0 ? a : copy_of(a);
 }
 

@@ -15,7 +15,7 @@ ActivationFunction function_argument(const char* name, const py::handle& value) 
   const auto type_of = [](const py::handle& h) { return std::string(py::str(py::type::of(h).attr("__name__"))); };
   if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value)) refuse("a " + type_of(value));
   const auto parts = py::reinterpret_borrow<py::sequence>(value);
-  if (parts.size() == 0 || !py::isinstance<py::str>(parts[0])) refuse("a " + type_of(value) + " without a name");
+  if (parts.empty() || !py::isinstance<py::str>(parts[0])) refuse("a " + type_of(value) + " without a name");
   std::vector<double> numbers;
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const py::object number = parts[i];
@@ -27,7 +27,7 @@ ActivationFunction function_argument(const char* name, const py::handle& value) 
 }
 
 py::object function_object(const ActivationFunction& f) {
-  const py::str name(function_names[static_cast<int>(f.kind)]);
+  py::str name(function_names[static_cast<int>(f.kind)]);
   const std::vector<double> numbers = unusual_numbers(f);
   if (numbers.empty()) return name;
   py::tuple result(1 + numbers.size());

@@ -95,7 +95,7 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
   if (want_x) {
     Array<T> array = empty_array<T>(layout.shape(spec.input_size));
     b.dx = layout.view(array.mutable_data(), spec.input_size);
-    dx = array;
+    dx = std::move(array);
   }
   if (want_state) {
     NewState<T> state(spec, layout);

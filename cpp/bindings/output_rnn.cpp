@@ -120,7 +120,7 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
   if (tape.tape->forced()) {
     Array<T> d = empty_array<T>(layout.shape(spec.output_size));
     b.dtargets = layout.view(d.mutable_data(), spec.output_size);
-    dtargets = d;
+    dtargets = std::move(d);
   }
   const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
   {

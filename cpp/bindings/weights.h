@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "bindings/arrays.h"
 #include "gru_native/edit.h"
@@ -55,12 +56,7 @@ class PyEdit {
 
  private:
   // So that a second close(), from another thread meanwhile, finds nothing to do.
-  std::optional<WeightEdit<T>> take() {
-    if (!edit_) return std::nullopt;
-    std::optional<WeightEdit<T>> taken(std::move(*edit_));
-    edit_.reset();
-    return taken;
-  }
+  std::optional<WeightEdit<T>> take() { return std::exchange(edit_, std::nullopt); }
 
   std::shared_ptr<const void> layer_;
   std::optional<WeightEdit<T>> edit_;

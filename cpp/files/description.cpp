@@ -49,7 +49,7 @@ json written(const T& value) {
   return value;
 }
 json written(const ActivationFunction& f) {
-  const std::string name = function_names[static_cast<int>(f.kind)];
+  std::string name = function_names[static_cast<int>(f.kind)];
   const std::vector<double> numbers = unusual_numbers(f);
   if (numbers.empty()) return name;
   json list = json::array({name});

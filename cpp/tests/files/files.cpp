@@ -216,7 +216,7 @@ void check_hostile() {
   check_refused([](Parts& p) { p.bias = entry("bias", "3", 28, 40), p.data += floats(1); }, "begins at byte 28");
   check_refused([](Parts& p) { p.bias = entry("bias", "3", 24, 40), p.data += floats(1); },
                 "has 16 bytes of data; its shape needs 12");
-  check_refused([](Parts& p) { p.bias = entry("bias", "3", 25, 37), p.data += "a"; }, "multiple of 4");
+  check_refused([](Parts& p) { p.bias = entry("bias", "3", 25, 37), p.data += 'a'; }, "multiple of 4");
   check_refused([](Parts& p) { p.bias = entry("bias", "3", 1 << 20, (1 << 20) + 12); }, "no range within");
   check_refused([](Parts& p) { p.bias = entry("bias", "3", 36, 24); }, "no range within");
   check_refused([](Parts& p) { p.bias = replaced(p.bias, "24,36", "24"); }, "no range within");

@@ -76,7 +76,7 @@ void check_edit() {
     CHECK(output() == 0, "calls see no edit that is open");
     const auto last = std::move(edit);
     {
-      const auto ended = std::move(edit);
+      const auto ended = std::move(edit);  // NOLINT(bugprone-use-after-move): what is tested
     }  // has nothing to commit
     CHECK(output() == 0, "calls see no edit that has moved and is open");
     CHECK(throws<std::invalid_argument>([&] { last["weights"]; },
