@@ -69,6 +69,12 @@ class _Described:
 
         return make
 
+    def _own_weights(self) -> dict[str, Any]:
+        return {}
+
+    def _take_weights(self, weights: dict[str, Any]) -> None:
+        pass
+
     @property
     def num_parameters(self) -> int:
         """The number of weights that a layer of this description has."""

@@ -14,6 +14,7 @@ class Fixed:
     """
 
     _options: ClassVar[tuple[str, ...]] = ()
+    _arguments: ClassVar[tuple[str, ...]] = ()  # those of the constructor, which makes it anew
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
@@ -35,5 +36,5 @@ F = TypeVar("F", bound=Fixed)
 
 def public(kind: type[F]) -> type[F]:
     """For a public class: the arguments of its constructor are its options."""
-    kind._options = tuple(inspect.signature(kind).parameters)
+    kind._options = kind._arguments = tuple(inspect.signature(kind).parameters)
     return kind

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import generator, of_dtype
 from ._options import Fixed
+from ._pickling import attributes_of, opened, reading, sealed, set_attributes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array: TypeAlias = NDArray[Any]
 A = TypeVar("A")
@@ -109,12 +113,61 @@ class Weighted(Fixed):
         return of_dtype(self.dtype, single, double)
 
     def __init__(self, seed: int | None, bound: float) -> None:
-        self._random = generator(seed)
         self.seed = seed
+        if (given := vars(self).get("_random")) is not None:  # by a pickle, which has weights, too
+            if not isinstance(given, np.random.Generator):
+                raise TypeError(f"its random numbers are a {type(given).__name__}")
+            return
+        self._random = generator(seed)
         with self.editing() as weights:
             for name, w in weights.items():
                 is_gain = name.startswith("gain_")  # of a normalisation
                 w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
+
+    # --- copies
+
+    def __copy__(self) -> Self:
+        """Another object with the same weights, not with copies of them: an edit changes both."""
+        twin = type(self).__new__(type(self))
+        set_attributes(twin, attributes_of(self))
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes = attributes_of(self)
+        for name in (*self._options, "_core"):  # these are made anew
+            attributes.pop(name, None)
+        options = {name: getattr(self, name) for name in self._arguments}
+        return sealed({"options": options, "weights": self._own_weights()}, attributes=attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading(type(self)):
+            if "_core" in vars(self):
+                raise ValueError("this one is made already")
+            try:
+                self._remake(*opened(state, "options", "weights", "attributes"))
+            except BaseException:
+                vars(self).clear()  # as if it had never been tried
+                raise
+
+    def _remake(
+        self, options: dict[str, Any], weights: dict[str, Array], attributes: dict[str, Any]
+    ) -> None:
+        """Through the constructor of the class of this package, which knows what options may be."""
+        kind: Any = next(base for base in type(self).__mro__ if "_arguments" in vars(base))
+        if sorted(options) != sorted(kind._arguments):
+            raise ValueError(f"its options are {[*options]}; expected {[*kind._arguments]}")
+        set_attributes(self, attributes)
+        kind.__init__(self, **options)
+        self._take_weights(weights)
+
+    def _own_weights(self) -> dict[str, Array]:
+        """What a pickle has to hold."""
+        return dict(self.weights)
+
+    def _take_weights(self, weights: dict[str, Array]) -> None:
+        self.load_state_dict(weights)
+
+    # --- weights
 
     @property
     def weights(self) -> Mapping[str, Array]:

@@ -76,6 +76,7 @@ class Chain(Weighted):
     """
 
     _options = ("blocks", "dtype", "input_size", "output_size", "batch_first")
+    _arguments = ("blocks",)
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = tuple(blocks)
@@ -105,6 +106,12 @@ class Chain(Weighted):
         self.output_size = _output_size(self.blocks[-1])
         self.batch_first = self.blocks[0].batch_first
         self._core = _Parts(self.blocks)
+
+    def _own_weights(self) -> dict[str, Array]:
+        return {}  # the blocks have them
+
+    def _take_weights(self, weights: dict[str, Array]) -> None:
+        pass
 
     def __call__(
         self,

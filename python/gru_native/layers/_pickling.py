@@ -1,0 +1,87 @@
+"""What a pickle of a layer or stream holds, and the checks of one that is read."""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+
+FORMAT = 1  # another number whenever what a state holds changes
+
+
+def sealed(state: dict[str, Any], **free: Any) -> dict[str, Any]:
+    """A state with its format and a checksum over all but what is free."""
+    seal = {"format": FORMAT, "version": _core.__version__, "checksum": checksum(state)}
+    return {**seal, **state, **free}
+
+
+def opened(state: object, *names: str) -> list[Any]:
+    """The entries of these names in a state that ``sealed`` made; only "attributes" are free.
+
+    Raises ValueError for what is no such state, also for one of another format.
+    """
+    if not isinstance(state, Mapping) or "format" not in state:
+        raise ValueError("it has no format")
+    if state["format"] != FORMAT:
+        raise ValueError(
+            f"it was made by gru_native {state.get('version')}, in format {state['format']}, and "
+            f"this is {_core.__version__}, which reads format {FORMAT}: to take models along, use "
+            "gru_native.save"
+        )
+    for name in (*names, "checksum"):
+        if name not in state:
+            raise ValueError(f"it has no {name}")
+    if checksum({n: state[n] for n in names if n != "attributes"}) != state["checksum"]:
+        raise ValueError("its checksum does not match what it holds")
+    return [state[name] for name in names]
+
+
+def checksum(value: Any, start: int = 0) -> int:
+    """Of numbers, texts and arrays, in any nesting; of anything else only of its kind."""
+    if isinstance(value, np.ndarray):
+        start = zlib.crc32(f"{value.dtype}{value.shape}".encode(), start)
+        return zlib.crc32(np.ascontiguousarray(value).data, start)
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            start = checksum(part, zlib.crc32(repr(name).encode(), start))
+        return start
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            start = checksum(part, start)
+        return start
+    plain = isinstance(value, (bool, int, float, str, np.dtype)) or value is None
+    return zlib.crc32((repr(value) if plain else type(value).__name__).encode(), start)
+
+
+def attributes_of(thing: object) -> dict[str, Any]:
+    """All attributes of an object, also those in slots of a subclass."""
+    slots = copyreg._slotnames(type(thing))  # type: ignore[attr-defined]  # as object.__getstate__
+    return {
+        **vars(thing),
+        **{name: getattr(thing, name) for name in slots if hasattr(thing, name)},
+    }
+
+
+def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
+    """Set them whether they are fixed or not."""
+    if not isinstance(attributes, Mapping):
+        raise TypeError(f"its attributes are a {type(attributes).__name__}; expected a mapping")
+    for name, value in attributes.items():
+        object.__setattr__(thing, name, value)
+
+
+@contextmanager
+def reading(kind: type) -> Iterator[None]:
+    """Turns what is wrong with a state into one kind of error."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        name = kind.__name__
+        raise pickle.UnpicklingError(f"this pickle of a {name} cannot be read: {error}") from error
