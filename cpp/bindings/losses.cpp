@@ -97,6 +97,54 @@ py::tuple ctc_of(const py::object& logits, const py::object& targets, const py::
   return losses_and_gradient(losses, da, batched);
 }
 
+template <class T>
+py::tuple transducer_of(const py::object& logits, const py::object& targets, const py::object& input_lengths,
+                        const py::object& target_lengths, std::int64_t blank) {
+  const Array<T> a = as_array<T>("logits", logits);
+  const bool batched = a.ndim() != 3;
+  if (batched) check_shape("logits", a, {{"batch", -1}, {"seq_len", -1}, {"labels + 1", -1}, {"classes", -1}});
+  if (a.size() == 0)
+    throw py::value_error("logits has shape " + shape_text(a) + "; expected at least one step and one class");
+  const std::int64_t batch = batched ? a.shape(0) : 1, seq_len = a.shape(a.ndim() - 3);
+  const std::int64_t most = a.shape(a.ndim() - 2) - 1;
+  const Array<std::int64_t> t = integers_argument("targets", targets);
+  std::vector<Dim> dims{{"labels", most}};
+  if (batched) dims.insert(dims.begin(), {"batch", batch});
+  check_shape("targets", t, dims);
+  const std::vector<std::int64_t> steps = lengths_of("input_lengths", input_lengths, batched, batch, seq_len);
+  const std::vector<std::int64_t> labels = lengths_of("target_lengths", target_lengths, batched, batch, most);
+  Array<T> losses = empty_array<T>({batch}), da = empty_array<T>(Shape(a.shape(), a.shape() + a.ndim()));
+  TransducerCall<T> call;
+  call.seq_len = seq_len;
+  call.batch = batch;
+  call.labels = most;
+  call.classes = a.shape(a.ndim() - 1);
+  call.logits = a.data();
+  call.targets = t.data();
+  call.input_lengths = steps.data();
+  call.target_lengths = labels.data();
+  call.blank = blank;
+  call.losses = losses.mutable_data();
+  call.dlogits = da.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    transducer(call);
+  }
+  return losses_and_gradient(losses, da, batched);
+}
+
+// m.NAME(logits, targets, input_lengths, target_lengths, blank)
+#define GRU_NATIVE_SEQUENCE_LOSS(name)                                                             \
+  m.def(                                                                                           \
+      #name,                                                                                       \
+      [](const py::object& logits, const py::object& targets, const py::object& input_lengths,     \
+         const py::object& target_lengths, std::int64_t blank) {                                   \
+        return with_dtype_of(logits, [&](auto type) {                                              \
+          return name##_of<decltype(type)>(logits, targets, input_lengths, target_lengths, blank); \
+        });                                                                                        \
+      },                                                                                           \
+      py::arg("logits"), py::arg("targets"), py::arg("input_lengths"), py::arg("target_lengths"), py::arg("blank"))
+
 }  // namespace
 
 void register_losses(py::module_& m) {
@@ -109,15 +157,8 @@ void register_losses(py::module_& m) {
         });
       },
       py::arg("logits"), py::arg("targets"), py::arg("ignore"), py::arg("label_smoothing"));
-  m.def(
-      "ctc",
-      [](const py::object& logits, const py::object& targets, const py::object& input_lengths,
-         const py::object& target_lengths, std::int64_t blank) {
-        return with_dtype_of(logits, [&](auto type) {
-          return ctc_of<decltype(type)>(logits, targets, input_lengths, target_lengths, blank);
-        });
-      },
-      py::arg("logits"), py::arg("targets"), py::arg("input_lengths"), py::arg("target_lengths"), py::arg("blank"));
+  GRU_NATIVE_SEQUENCE_LOSS(ctc);
+  GRU_NATIVE_SEQUENCE_LOSS(transducer);
 }
 
 }  // namespace gru_native::bindings

@@ -47,12 +47,28 @@ struct CtcOccupancy {
   double* l;  // out
 };
 
+// A diagonal of the transducer's lattice, from its neighbour (cells/transducer.h), in arrays as CtcStep's.
+struct TransducerStep {
+  Index nodes;
+  const double *x, *stay, *advance;
+  double* x_out;
+};
+struct TransducerBackStep {
+  Index nodes;
+  const double *forward, *x;
+  double log_p;
+  double *stay, *advance;  // in: log probabilities; out: the probabilities that these steps are taken
+  double* x_out;
+};
+
 // Log probabilities of whole sequences are large numbers whose differences count: they are float64 for any dtype.
 struct LatticeKernels {
   int lanes;
   void (*ctc_forward)(const CtcStep&);
   void (*ctc_backward)(const CtcStep&);
   double (*ctc_occupancy)(const CtcOccupancy&);  // returns the sum of all blanks
+  void (*transducer_forward)(const TransducerStep&);
+  void (*transducer_backward)(const TransducerBackStep&);
 };
 
 }  // namespace gru_native

@@ -15,9 +15,12 @@ double log_probability(const T* a, const Normalizer<T>& z, Index k) {
   return static_cast<double>(a[k]) - static_cast<double>(z.top) - static_cast<double>(z.log_sum);
 }
 
+// The first of n rows without a softmax, or -1.
 template <class T>
-bool has_softmax(const Normalizer<T>& z) {
-  return !std::isnan(z.log_sum);
+Index first_without_softmax(const Normalizer<T>* z, Index n) {
+  for (Index row = 0; row < n; ++row)
+    if (std::isnan(z[row].log_sum)) return row;
+  return -1;
 }
 
 }  // namespace gru_native

@@ -5,10 +5,23 @@
 namespace gru_native {
 namespace {
 
-constexpr double most_lanes = 64;  // with which rows of states are padded
+constexpr double most_nodes = most_elements / 1024;  // of lattices: several numbers each, and padding
 
 std::string between(std::int64_t first, std::int64_t last) {
   return std::to_string(first) + " to " + std::to_string(last);
+}
+
+void check_class(const char* name, std::int64_t k, std::int64_t classes) {
+  if (k < 0 || k >= classes) refuse(name, std::to_string(k), between(0, classes - 1));
+}
+
+// Labels y of sequence b.
+void check_labels(const std::int64_t* y, std::int64_t labels, std::int64_t b, std::int64_t classes,
+                  std::int64_t blank) {
+  for (std::int64_t u = 0; u < labels; ++u)
+    if (y[u] < 0 || y[u] >= classes || y[u] == blank)
+      refuse("targets: label " + std::to_string(u) + " of sequence " + std::to_string(b), std::to_string(y[u]),
+             between(0, classes - 1) + " without blank=" + std::to_string(blank));
 }
 
 }  // namespace
@@ -47,30 +60,50 @@ void check_call(const CtcCall<T>& call) {
   check_there("losses", call.losses);
   check_there("targets", call.targets);
   check_there("target_lengths", call.target_lengths);
-  check_lengths("input_lengths", call.input_lengths, call.batch, call.seq_len);
+  check_lengths("input_lengths", call.input_lengths, call.batch, "seq_len", call.seq_len);
   check_size("target_stride", call.target_stride, 0);
-  if (call.blank < 0 || call.blank >= call.classes)
-    refuse("blank", std::to_string(call.blank), between(0, call.classes - 1));
-  const std::int64_t* label = call.targets;
+  check_class("blank", call.blank, call.classes);
+  const std::int64_t* y = call.targets;
   for (std::int64_t b = 0; b < call.batch; ++b) {
     const std::int64_t labels = call.target_lengths[b];
-    const std::string which = "[" + std::to_string(b) + "]";
+    const std::string which = "target_lengths[" + std::to_string(b) + "]";
     if (labels < 0 || (call.target_stride && labels > call.target_stride))
-      refuse("target_lengths" + which, std::to_string(labels),
+      refuse(which, std::to_string(labels),
              call.target_stride ? between(0, call.target_stride) + ", the width of targets" : "at least 0");
-    if (static_cast<double>(call.seq_len) * (static_cast<double>(labels) + most_lanes) * 8 > most_elements)
-      refuse("target_lengths" + which, std::to_string(labels), "fewer labels: memory cannot hold their paths");
-    for (std::int64_t u = 0; u < labels; ++u)
-      if (label[u] < 0 || label[u] >= call.classes || label[u] == call.blank)
-        refuse("targets: label " + std::to_string(u) + " of sequence " + std::to_string(b), std::to_string(label[u]),
-               between(0, call.classes - 1) + " without blank=" + std::to_string(call.blank));
-    label += call.target_stride ? call.target_stride : labels;
+    if (static_cast<double>(call.seq_len) * static_cast<double>(labels) > most_nodes)
+      refuse(which, std::to_string(labels), "fewer labels: memory cannot hold their paths");
+    check_labels(y, labels, b, call.classes, call.blank);
+    y += call.target_stride ? call.target_stride : labels;
   }
+}
+
+template <class T>
+void check_call(const TransducerCall<T>& call) {
+  check_size("labels", call.labels, 0);
+  check_size("classes", call.classes, 1);
+  check_calls_size(call.seq_len, call.batch, call.classes);
+  if (static_cast<double>(call.seq_len) * static_cast<double>(call.batch) * (static_cast<double>(call.labels) + 1) *
+          static_cast<double>(call.classes) >
+      most_nodes)
+    throw std::invalid_argument("seq_len=" + std::to_string(call.seq_len) + ", batch=" + std::to_string(call.batch) +
+                                ", labels=" + std::to_string(call.labels) +
+                                ": the arrays would be larger than memory can be; expected smaller sizes");
+  check_there("logits", call.logits);
+  check_there("losses", call.losses);
+  if (call.labels > 0) check_there("targets", call.targets);
+  check_lengths("input_lengths", call.input_lengths, call.batch, "seq_len", call.seq_len);
+  check_lengths("target_lengths", call.target_lengths, call.batch, "labels", call.labels);
+  check_class("blank", call.blank, call.classes);
+  for (std::int64_t b = 0; b < call.batch; ++b)
+    check_labels(call.targets + b * call.labels, call.target_lengths ? call.target_lengths[b] : call.labels, b,
+                 call.classes, call.blank);
 }
 
 template void check_call(const CrossEntropyCall<float>&);
 template void check_call(const CrossEntropyCall<double>&);
 template void check_call(const CtcCall<float>&);
 template void check_call(const CtcCall<double>&);
+template void check_call(const TransducerCall<float>&);
+template void check_call(const TransducerCall<double>&);
 
 }  // namespace gru_native

@@ -11,6 +11,8 @@ template <class T>
 void check_call(const CrossEntropyCall<T>& call);
 template <class T>
 void check_call(const CtcCall<T>& call);
+template <class T>
+void check_call(const TransducerCall<T>& call);
 
 // The error for logits whose softmax is not defined. `where`: the row that is to blame.
 [[noreturn]] void refuse_logits(const std::string& where);

@@ -18,13 +18,14 @@ inline void check_size(const std::string& name, std::int64_t value, std::int64_t
   if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
 }
 
+// `most`: the length of an axis, and its name.
 inline void check_lengths(const std::string& name, const std::int64_t* lengths, std::int64_t batch,
-                          std::int64_t seq_len) {
+                          const std::string& axis, std::int64_t most) {
   if (!lengths) return;
   for (std::int64_t b = 0; b < batch; ++b)
-    if (lengths[b] < 0 || lengths[b] > seq_len)
+    if (lengths[b] < 0 || lengths[b] > most)
       refuse(name + "[" + std::to_string(b) + "]", std::to_string(lengths[b]),
-             "0 to seq_len=" + std::to_string(seq_len));
+             "0 to " + axis + "=" + std::to_string(most));
 }
 
 // Gradients of weights: of all, or of none.

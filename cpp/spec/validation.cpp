@@ -229,7 +229,7 @@ void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
   if (call.mask.data) check_rows("mask", call.mask, call.seq_len, call.batch, 1);
   if (call.masked_output != MaskedOutput::zero && call.masked_output != MaskedOutput::hold)
     refuse("masked_output", std::to_string(static_cast<int>(call.masked_output)), "a MaskedOutput");
-  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
 }
 
 template <class T>
@@ -245,7 +245,7 @@ void check_call(const DenseSpec& spec, const DenseForwardCall<T>& call) {
   check_calls_size(call.seq_len, call.batch, spec.input_size + spec.output_size);
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   check_rows("y", call.y, call.seq_len, call.batch, spec.output_size);
-  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
 }
 
 template <class T>
@@ -263,7 +263,7 @@ void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call) {
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   if (call.targets.data) check_rows("targets", call.targets, call.seq_len, call.batch, outputs);
   check_rows("y", call.y, call.seq_len, call.batch, outputs);
-  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
 }
 
 template <class T>
@@ -279,7 +279,7 @@ void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call,
 template <class T>
 void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
   check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
-  check_lengths("lengths", call.lengths, call.batch, call.seq_len);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
 }
 
 template <class T>

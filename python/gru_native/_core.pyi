@@ -71,6 +71,13 @@ def ctc(
     target_lengths: ArrayLike | None,
     blank: int,
 ) -> tuple[NDArray[Any], NDArray[Any]]: ...
+def transducer(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike | None,
+    target_lengths: ArrayLike | None,
+    blank: int,
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 class _Pybind11Type(type): ...
 

@@ -1,6 +1,6 @@
 """Losses of logits in float64 NumPy, by definition: nothing is shared between their parts."""
 
-from itertools import groupby, product
+from itertools import combinations, groupby, product
 
 import numpy as np
 
@@ -35,3 +35,26 @@ def ctc(logits, labels, blank=0):
     for path, score in zip(paths, scores, strict=True):
         gradient[np.arange(len(path)), path] -= np.exp(score + loss)
     return loss, gradient
+
+
+def transducer(logits, labels, blank=0):
+    """Every way through (seq, labels + 1, classes): of its moves but the last some are labels."""
+    log_p = log_softmax(logits)
+    steps, moves = len(logits), len(logits) + len(labels)
+    total, ways = -np.inf, []
+    for said in combinations(range(moves - 1), len(labels)) if steps else ():
+        t = u = score = 0
+        way = []
+        for move in range(moves):
+            k = labels[u] if move in said else blank
+            way.append((t, u, k))
+            score += log_p[t, u, k]
+            t, u = (t, u + 1) if move in said else (t + 1, u)
+        total = np.logaddexp(total, score)
+        ways.append((score, way))
+    gradient = np.zeros_like(logits)
+    for score, way in ways:
+        for t, u, k in way:
+            gradient[t, u] += np.exp(score - total) * softmax(logits[t, u])
+            gradient[t, u, k] -= np.exp(score - total)
+    return 0.0 if moves == 0 else -total, gradient

@@ -51,4 +51,26 @@ struct CtcCall {
 template <class T>
 GRU_NATIVE_API void ctc(const CtcCall<T>& call);
 
+/// The transducer (Graves 2012): -log of the probability that the labels come out when the softmax of step t and u
+/// labels gives either the next label or a blank, which leads to the next step. A last blank ends the sequence.
+template <class T>
+struct TransducerCall {
+  std::int64_t seq_len = 0;
+  std::int64_t batch = 0;
+  std::int64_t labels = 0;  ///< Of the longest sequence.
+  std::int64_t classes = 0;  ///< Symbols, the blank among them.
+  const T* logits = nullptr;  ///< [batch][seq_len][labels + 1][classes]
+  const std::int64_t* targets = nullptr;  ///< [batch][labels], each a class other than `blank`.
+  const std::int64_t* input_lengths = nullptr;  ///< [batch], 0 to seq_len; null: all seq_len.
+  const std::int64_t* target_lengths = nullptr;  ///< [batch], 0 to labels; null: all `labels`.
+  std::int64_t blank = 0;
+  T* losses = nullptr;  ///< [batch], written; infinite where there are labels but no steps, or no way to the end.
+  T* dlogits = nullptr;  ///< As logits: gradient of the sum of losses, 0 at nodes that are not of a sequence; may be
+                         ///< `logits`; null: not wanted.
+};
+
+/// Throws std::invalid_argument, naming the field; see cross_entropy for logits that have no softmax.
+template <class T>
+GRU_NATIVE_API void transducer(const TransducerCall<T>& call);
+
 }  // namespace gru_native

@@ -111,9 +111,40 @@ void check_ctc(const LatticeKernels& kernels, const char* isa, Index labels) {
   CHECK(std::fabs(blanks - sum) <= 1e-13 * sum, "%s, %td labels: blanks", isa, labels);
 }
 
+// A diagonal of the transducer's lattice, likewise.
+void check_transducer(const LatticeKernels& kernels, const char* isa, Index nodes) {
+  const Index width = (nodes + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
+  const double nothing = -std::numeric_limits<double>::infinity();
+  const auto row = [&](unsigned seed) {  // whole vectors, one number before and one behind
+    std::vector<double> r(static_cast<std::size_t>(width + 2), nothing);
+    const std::vector<double> numbers = random_numbers<double>(r.size(), seed, 20);
+    for (Index i = 0; i < nodes; ++i)
+      if ((i + seed) % 5 != 3) r[static_cast<std::size_t>(i + 1)] = numbers[static_cast<std::size_t>(i)];
+    return r;
+  };
+  const std::vector<double> x = row(1), stay = row(2), advance = row(3), next = row(4);
+  std::vector<double> out(x.size()), stayed = stay, advanced = advance, before(x.size());
+  const auto e = [](const std::vector<double>& v, Index i) { return std::exp(static_cast<long double>(v[i + 1])); };
+  const auto compare = [&](const char* name, Index i, double got, long double p) {
+    const long double expected = std::log(p);
+    CHECK(std::isinf(expected) ? got == expected : std::fabs(got - expected) <= 1e-13, "%s, %td nodes: %s %td is %g",
+          isa, nodes, name, i, got);
+  };
+  kernels.transducer_forward({nodes, x.data() + 1, stay.data() + 1, advance.data() + 1, out.data() + 1});
+  for (Index i = 0; i < nodes; ++i)
+    compare("forward", i, out[i + 1], e(x, i) * e(stay, i) + e(x, i - 1) * e(advance, i - 1));
+  kernels.transducer_backward(
+      {nodes, x.data() + 1, next.data() + 1, 30., stayed.data() + 1, advanced.data() + 1, before.data() + 1});
+  for (Index i = 0; i < nodes; ++i) {
+    const long double by_stay = e(next, i) * e(stay, i), by_advance = e(next, i + 1) * e(advance, i);
+    compare("backward", i, before[i + 1], by_stay + by_advance);
+    compare("stay", i, std::log(stayed[i + 1]), e(x, i) * by_stay * std::exp(-30.L));
+    compare("advance", i, std::log(advanced[i + 1]), e(x, i) * by_advance * std::exp(-30.L));
+  }
+}
+
 template <class T>
 void check(const LossKernels<T>& kernels, const char* isa) {
-  const FlushDenormals flush;  // as everywhere in the engine
   for (Index n = 1; n <= 70; ++n) {
     for (const double spread : {1., 100.}) check_softmax_parts(kernels, isa, n, spread);
     check_no_softmax(kernels, isa, n);
@@ -123,10 +154,12 @@ void check(const LossKernels<T>& kernels, const char* isa) {
 }  // namespace
 
 int main() {
+  const FlushDenormals flush;  // as everywhere in the engine
   for (const IsaKernels* isa : runnable_kernels()) {
     check(isa->f32.loss, isa->name);
     check(isa->f64.loss, isa->name);
     for (Index labels = 0; labels <= 40; ++labels) check_ctc(isa->lattice, isa->name, labels);
+    for (Index nodes = 1; nodes <= 40; ++nodes) check_transducer(isa->lattice, isa->name, nodes);
   }
   return done("loss_kernels");
 }

@@ -110,3 +110,55 @@ def ctc(
        2006.
     """
     return _core.ctc(logits, targets, input_lengths, target_lengths, size("blank", blank))
+
+
+def transducer(
+    logits: ArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike | None,
+    target_lengths: ArrayLike | None,
+    *,
+    blank: int = 0,
+) -> tuple[Array, Array]:
+    """The sequence transducer [1]_: losses of whole sequences, and their gradient.
+
+    With u labels behind, the softmax of step t gives either the next label or the blank, which
+    leads to step t + 1; a blank at the last step ends the sequence. The loss is -log of the
+    probability of all ways to give the labels. It is computed in log space, and the softmax is part
+    of it.
+
+    Parameters
+    ----------
+    logits : array, (batch, seq, labels + 1, classes), or without batch, float32 or float64
+        Numbers before the softmax, for every step and every number of labels that are behind.
+    targets : array of integers, (batch, labels)
+        The labels, padded, from 0 to classes - 1 without ``blank``.
+    input_lengths : array of integers, (batch,), or None
+        Steps of each sequence, 0 to seq. None: all.
+    target_lengths : array of integers, (batch,), or None
+        Labels of each sequence, 0 to labels. None: all.
+    blank : int, default 0
+        The class that leads to the next step.
+
+    Returns
+    -------
+    losses : array, (batch,), or () without a batch
+        In nats. Infinite for labels without a step, and where infinite logits leave no way.
+    dlogits : array, in the shape of ``logits``
+        The gradient of the sum of ``losses``, exactly 0 where lengths leave out nodes and for a
+        sequence whose loss is infinite.
+
+    Raises
+    ------
+    ValueError
+        For a label that is no class or is the blank, for lengths beyond the arrays, for shapes that
+        do not fit, and for logits that have no softmax (NaN, +inf, or no finite number).
+    TypeError
+        For arrays of other kinds.
+
+    References
+    ----------
+    .. [1] A. Graves, "Sequence Transduction with Recurrent Neural Networks", ICML workshop on
+       Representation Learning 2012.
+    """
+    return _core.transducer(logits, targets, input_lengths, target_lengths, size("blank", blank))
