@@ -1,7 +1,5 @@
 #include "bindings/arrays.h"
 
-#include <cstring>
-
 namespace gru_native::bindings {
 namespace {
 
@@ -18,14 +16,8 @@ template <class T>
 constexpr const char* own_name = sizeof(T) == 4 ? "float32" : "float64";
 
 template <class T>
-Array<T> copy_of(const Array<T>& a) {
-  Array<T> copy = empty_array<T>(Shape(a.shape(), a.shape() + a.ndim()));
-  std::memcpy(static_cast<void*>(copy.mutable_data()), a.data(), static_cast<std::size_t>(a.nbytes()));
-  return copy;
-}
-template <class T>
 Array<T> aligned(const Array<T>& a) {
-  return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0 ? a : copy_of(a);
+  return is_aligned(a) ? a : copy_of(a);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,27 @@ void check_shape(const char* name, const py::array& a, const std::vector<Dim>& d
 template <class T>
 Array<T> empty_array(const Shape& shape) {
   return Array<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+}
+
+// The same numbers in an array of its own.
+template <class T>
+Array<T> copy_of(const Array<T>& a) {
+  Array<T> copy = empty_array<T>(Shape(a.shape(), a.shape() + a.ndim()));
+  std::memcpy(static_cast<void*>(copy.mutable_data()), a.data(), static_cast<std::size_t>(a.nbytes()));
+  return copy;
+}
+
+template <class T>
+bool is_aligned(const Array<T>& a) {
+  return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;
+}
+
+// Whether two arrays, contiguous both, share memory.
+template <class T>
+bool overlap(const Array<T>& a, const Array<T>& b) {
+  const auto begin = [](const Array<T>& of) { return reinterpret_cast<std::uintptr_t>(of.data()); };
+  const auto end = [&](const Array<T>& of) { return begin(of) + static_cast<std::uintptr_t>(of.nbytes()); };
+  return begin(a) < end(b) && begin(b) < end(a);
 }
 
 // How the sequences of one call lie in the user's arrays.

@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
@@ -59,10 +60,7 @@ struct Call {
 template <class T>
 Array<T> call(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
   const Call<T> c(d, x, lengths, batch_first);
-  {
-    const py::gil_scoped_release release;
-    d.layer->forward(c.arguments);
-  }
+  without_gil([&] { d.layer->forward(c.arguments); });
   return c.y;
 }
 
@@ -70,10 +68,7 @@ template <class T>
 py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& lengths, bool batch_first) {
   const Call<T> c(d, x, lengths, batch_first);
   PyDenseTape<T> tape{nullptr, c.layout, c.shape()};
-  {
-    const py::gil_scoped_release release;
-    tape.tape = d.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = d.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.y, tape);
 }
 
@@ -91,10 +86,7 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
   b.dy = tape.layout.view(dy.data(), spec.output_size);
   b.dx = tape.layout.view(dx.mutable_data(), spec.input_size);
   const py::dict weights = weight_gradients(d.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    d.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { d.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, weights);
 }
 

@@ -5,6 +5,7 @@
 #include "bindings/arrays.h"
 #include "bindings/blocks.h"
 #include "bindings/module.h"
+#include "bindings/without_gil.h"
 #include "files/model_file.h"
 #include "files/whole_file.h"
 
@@ -38,9 +39,10 @@ py::dict read_tensors(const Bytes& bytes, const Safetensors& file) {
     data.push_back(array.mutable_data());
     arrays[py::str(name)] = array;
   }
-  const py::gil_scoped_release release;
-  std::size_t i = 0;
-  for (const auto& [name, tensor] : file.tensors) read_tensor(bytes, name, tensor, data[i++]);
+  without_gil([&] {
+    std::size_t i = 0;
+    for (const auto& [name, tensor] : file.tensors) read_tensor(bytes, name, tensor, data[i++]);
+  });
   return arrays;
 }
 
@@ -72,10 +74,7 @@ void write_model(const Path& path, const std::vector<BlockSpec>& blocks, const p
                                                             array.data(),
                                                             static_cast<std::size_t>(array.nbytes())});
   }
-  path.during([&] {
-    const py::gil_scoped_release release;
-    write_model_file(path.name(), blocks, tensors, dtype_name<T>);
-  });
+  path.during([&] { without_gil([&] { write_model_file(path.name(), blocks, tensors, dtype_name<T>); }); });
 }
 
 py::bytes read_file(const py::object& path_argument) {
@@ -86,8 +85,7 @@ py::bytes read_file(const py::object& path_argument) {
         py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(file.size())));
     if (!content) throw py::error_already_set();
     char* const to = PyBytes_AS_STRING(content.ptr());
-    const py::gil_scoped_release release;
-    file.read(0, to, file.size());
+    without_gil([&] { file.read(0, to, file.size()); });
     return content;
   });
 }
@@ -96,10 +94,11 @@ void write_file(const py::object& path_argument, const py::bytes& content) {
   const Path path(path_argument);
   const std::string_view bytes(content);
   path.during([&] {
-    const py::gil_scoped_release release;
-    WholeFile file(path.name());
-    file.write(bytes.data(), bytes.size());
-    file.finish();
+    without_gil([&] {
+      WholeFile file(path.name());
+      file.write(bytes.data(), bytes.size());
+      file.finish();
+    });
   });
 }
 

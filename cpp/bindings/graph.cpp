@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
@@ -94,10 +95,7 @@ template <class T>
 Array<T> call(const PyGraph<T>& l, const py::object& annotations, const py::object& edge_index,
               const py::object& edge_type, const py::object& adjacency) {
   const Call<T> c = call_of(l, annotations, edge_index, edge_type, adjacency);
-  {
-    const py::gil_scoped_release release;
-    l.layer->forward(c.arguments);
-  }
+  without_gil([&] { l.layer->forward(c.arguments); });
   return *c.h;
 }
 
@@ -106,10 +104,7 @@ py::tuple forward(const PyGraph<T>& l, const py::object& annotations, const py::
                   const py::object& edge_type, const py::object& adjacency) {
   const Call<T> c = call_of(l, annotations, edge_index, edge_type, adjacency);
   PyGraphTape<T> tape;
-  {
-    const py::gil_scoped_release release;
-    tape.tape = l.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(*c.h, tape);
 }
 
@@ -128,10 +123,7 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
   b.dh = gradient.data();
   b.dannotations = dannotations.mutable_data();
   const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    l.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { l.layer->backward(*tape.tape, b); });
   return py::make_tuple(dannotations, weights);
 }
 

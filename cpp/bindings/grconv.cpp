@@ -3,6 +3,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
@@ -50,10 +51,7 @@ struct Call {
 template <class T>
 py::object call(const PyGrConv<T>& l, const py::object& x, const py::object& lengths, bool return_gates) {
   const Call<T> c(l.layer->spec(), x, lengths, return_gates);
-  {
-    const py::gil_scoped_release release;
-    l.layer->forward(c.arguments);
-  }
+  without_gil([&] { l.layer->forward(c.arguments); });
   if (return_gates) return py::make_tuple(c.y, c.gates);
   return c.y;
 }
@@ -62,10 +60,7 @@ template <class T>
 py::tuple forward(const PyGrConv<T>& l, const py::object& x, const py::object& lengths) {
   const Call<T> c(l.layer->spec(), x, lengths, false);
   PyGrConvTape<T> tape;
-  {
-    const py::gil_scoped_release release;
-    tape.tape = l.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.y, tape);
 }
 
@@ -81,10 +76,7 @@ py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::
   b.dy = dy.data();
   b.dx = layout.view(dx.mutable_data(), spec.input_size);
   const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    l.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { l.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, weights);
 }
 

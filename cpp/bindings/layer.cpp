@@ -7,6 +7,7 @@
 #include "bindings/functions.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
@@ -54,10 +55,7 @@ template <class T>
 py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
                const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
   Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
-  {
-    const py::gil_scoped_release release;
-    l.layer->forward(c.arguments);
-  }
+  without_gil([&] { l.layer->forward(c.arguments); });
   return py::make_tuple(c.y, c.final.object());
 }
 
@@ -66,10 +64,7 @@ py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& st
                   const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
   Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
   PyTape<T> tape{nullptr, c.layout};
-  {
-    const py::gil_scoped_release release;
-    tape.tape = l.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.y, c.final.object(), tape);
 }
 
@@ -103,10 +98,7 @@ py::tuple backward(const PyLayer<T>& l, const PyTape<T>& tape, const py::object&
     dstate_initial = state.object();
   }
   if (want_weights) dweights = weight_gradients(l.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    l.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { l.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, dstate_initial, dweights);
 }
 
@@ -127,8 +119,9 @@ bool load(PyLayer<T>& l, const py::list& arrays) {
     check_shape(name, kept.back(), dims);
     from.push_back(kept.back().data());
   }
-  const py::gil_scoped_release release;
-  return l.layer->load(from);
+  bool others = false;
+  without_gil([&] { others = l.layer->load(from); });
+  return others;
 }
 
 template <class T>

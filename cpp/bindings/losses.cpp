@@ -4,6 +4,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
+#include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -29,10 +30,7 @@ py::tuple cross_entropy_of(const py::object& logits, const py::object& targets, 
   const CrossEntropyCall<T> call{t.size(), a.shape(a.ndim() - 1), a.data(),         t.data(),
                                  ignore,   label_smoothing,       da.mutable_data()};
   double loss = 0;
-  {
-    const py::gil_scoped_release release;
-    loss = cross_entropy(call);
-  }
+  without_gil([&] { loss = cross_entropy(call); });
   return py::make_tuple(loss, da);
 }
 
@@ -90,10 +88,7 @@ py::tuple ctc_of(const py::object& logits, const py::object& targets, const py::
   call.blank = blank;
   call.losses = losses.mutable_data();
   call.dlogits = time_major(da.mutable_data(), batch, classes);
-  {
-    const py::gil_scoped_release release;
-    ctc(call);
-  }
+  without_gil([&] { ctc(call); });
   return losses_and_gradient(losses, da, batched);
 }
 

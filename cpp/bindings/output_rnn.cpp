@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
@@ -79,10 +80,7 @@ template <class T>
 py::tuple call(const PyOutputRnn<T>& l, const py::object& x, const py::object& state, const py::object& targets,
                const py::object& lengths) {
   Call<T> c(l, x, state, targets, lengths);
-  {
-    const py::gil_scoped_release release;
-    l.layer->forward(c.arguments);
-  }
+  without_gil([&] { l.layer->forward(c.arguments); });
   return py::make_tuple(c.y, c.final);
 }
 
@@ -91,10 +89,7 @@ py::tuple forward(const PyOutputRnn<T>& l, const py::object& x, const py::object
                   const py::object& lengths) {
   Call<T> c(l, x, state, targets, lengths);
   PyOutputRnnTape<T> tape{nullptr, c.layout};
-  {
-    const py::gil_scoped_release release;
-    tape.tape = l.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.y, c.final, tape);
 }
 
@@ -123,10 +118,7 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
     dtargets = std::move(d);
   }
   const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    l.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { l.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, dinitial, dtargets, weights);
 }
 

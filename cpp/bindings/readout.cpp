@@ -7,6 +7,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -45,10 +46,7 @@ py::tuple forward(const PyReadout<T>& r, const py::object& h_, const py::object&
   Array<T> y = empty_array<T>({spec.kind == ReadoutKind::graph_sum ? call.graphs : call.nodes, spec.output_size});
   call.y = y.mutable_data();
   PyReadoutTape<T> tape;
-  {
-    const py::gil_scoped_release release;
-    tape.tape = r.layer->forward(call);
-  }
+  without_gil([&] { tape.tape = r.layer->forward(call); });
   return py::make_tuple(y, tape);
 }
 
@@ -68,10 +66,7 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
   b.dh = dh.mutable_data();
   b.dannotations = dannotations.mutable_data();
   const py::dict weights = weight_gradients(r.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    r.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { r.layer->backward(*tape.tape, b); });
   return py::make_tuple(dh, dannotations, weights);
 }
 

@@ -5,7 +5,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/one_call.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -19,14 +21,12 @@ class PyRtrl {
     const Array<T> x = as_array<T>("x", x_argument);
     check_shape("x", x, dims("input_size", spec().input_size));
     Array<T> y = empty_array<T>(shape(spec().output_size()));
-    {
-      const py::gil_scoped_release release;
-      rtrl_.step(x.data(), y.mutable_data());
-    }
+    const OneCall::Scope only(one_call_, "RTRL");
+    without_gil([&] { rtrl_.step(x.data(), y.mutable_data()); });
     return y;
   }
 
-  py::dict gradient(const py::object& dy, const py::object& dstate) const {
+  py::dict gradient(const py::object& dy, const py::object& dstate) {
     if (dy.is_none() && dstate.is_none())
       throw py::value_error("dy and dstate are both None; expected at least one gradient");
     std::optional<Array<T>> dy_array;
@@ -37,28 +37,33 @@ class PyRtrl {
     const StateArrays<T> d = state_argument<T>("dstate", dstate, spec(), layout());
     std::vector<T*> pointers;
     const py::dict weights = weight_gradients(layer_->weights(), pointers);
-    {
-      const py::gil_scoped_release release;
-      rtrl_.gradient(dy_array ? dy_array->data() : nullptr, d.view(), pointers);
-    }
+    const OneCall::Scope only(one_call_, "RTRL");
+    without_gil([&] { rtrl_.gradient(dy_array ? dy_array->data() : nullptr, d.view(), pointers); });
     return weights;
   }
 
-  py::object state() const {
+  py::object state() {
     NewState<T> copy(spec(), layout());
+    const OneCall::Scope only(one_call_, "RTRL");
     rtrl_.save_state(copy.view());
     return copy.object();
   }
   void set_state(const py::object& value) {
-    rtrl_.load_state(state_argument<T>("state", value, spec(), layout()).view());
+    const StateArrays<T> state = state_argument<T>("state", value, spec(), layout());
+    const OneCall::Scope only(one_call_, "RTRL");
+    rtrl_.load_state(state.view());
   }
-  void reset() { rtrl_.reset(); }
+  void reset() {
+    const OneCall::Scope only(one_call_, "RTRL");
+    rtrl_.reset();
+  }
   void reset_rows(const py::array_t<bool, py::array::c_style>& mask) {
     check_shape("mask", mask, {{"batch", rtrl_.batch()}});
     const auto rows = std::make_unique<bool[]>(static_cast<std::size_t>(mask.size()));
     // A view of other bytes may hold what no bool can.
     const auto* const bytes = static_cast<const unsigned char*>(static_cast<const py::array&>(mask).data());
     std::transform(bytes, bytes + mask.size(), rows.get(), [](unsigned char byte) { return byte != 0; });
+    const OneCall::Scope only(one_call_, "RTRL");
     rtrl_.reset(rows.get());
   }
   std::int64_t batch_size() const { return rtrl_.batch(); }
@@ -75,6 +80,7 @@ class PyRtrl {
 
   std::shared_ptr<Layer<T>> layer_;
   Rtrl<T> rtrl_;
+  OneCall one_call_;
 };
 
 template <class T>

@@ -2,27 +2,45 @@
 
 #include <pybind11/stl.h>
 
-#include <limits>
+#include <string>
 
 #include "bindings/module.h"
 #include "bindings/openmp.h"
 
 namespace gru_native::bindings {
 
+namespace py = pybind11;
+
+namespace {
+
+// Numbers that an int cannot hold are refused here, in the words of set_num_threads.
+int threads_argument(const char* name, const py::object& value) {
+  const std::string expected = "; expected a number of threads from 1 to 256";
+  const auto whole =
+      py::reinterpret_steal<py::object>(PyBool_Check(value.ptr()) ? nullptr : PyNumber_Index(value.ptr()));
+  if (!whole && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+  if (!whole) {
+    PyErr_Clear();
+    throw py::type_error(std::string(name) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
+                         expected);
+  }
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+  if (overflow == 0 && number == static_cast<int>(number)) return static_cast<int>(number);
+  const auto bits = whole.attr("bit_length")().cast<std::size_t>();
+  throw py::value_error(std::string(name) + " is " +
+                        (bits > 256 ? "a number of " + std::to_string(bits) + " bits" : std::string(py::str(whole))) +
+                        expected);
+}
+
+}  // namespace
+
 void register_runtime(pybind11::module_& m) {
-  namespace py = pybind11;
   watch_forks();
   m.def(
-      "set_num_threads",
-      [](const py::int_& n) {
-        int overflow = 0;
-        const long long value = PyLong_AsLongLongAndOverflow(n.ptr(), &overflow);
-        constexpr int most = std::numeric_limits<int>::max();
-        set_num_threads(overflow < 0 || value < 0 ? -1 : overflow > 0 || value > most ? most : static_cast<int>(value));
-      },
-      py::arg("n"),
+      "set_num_threads", [](const py::object& n) { set_num_threads(threads_argument("n", n)); }, py::arg("n"),
       "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
-      "Raises ValueError for n outside that range.");
+      "Raises ValueError for n outside that range, TypeError for what is no whole number.");
   m.def("get_num_threads", &get_num_threads, "The most threads that one call uses.");
   m.def(
       "use_threads_here",

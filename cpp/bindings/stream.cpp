@@ -5,6 +5,8 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/one_call.h"
+#include "bindings/without_gil.h"
 #include "spec/limits.h"
 
 namespace gru_native::bindings {
@@ -21,7 +23,7 @@ class PyStream {
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {
     const std::int64_t inputs = stream_.input_size(), outputs = stream_.output_size();
-    const Array<T> x = as_array<T>("x", x_argument);
+    Array<T> x = as_array<T>("x", x_argument);
     const std::int64_t batch = stream_.batch();
     Layout layout{1, batch, x.ndim() == 3 || (x.ndim() == 2 && batch > 1), batch_first_};
     std::vector<Dim> dims;
@@ -40,21 +42,26 @@ class PyStream {
 
     Shape shape(x.shape(), x.shape() + x.ndim());
     shape.back() = outputs;
-    Array<T> y = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
+    const Array<T> result = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
+    Array<T> y = is_aligned(result) ? result : empty_array<T>(shape);
+    if (overlap(x, y)) x = copy_of(x);  // else outputs would take the place of inputs that are still to be read
     const auto view = [&](auto* data, std::int64_t columns) {
       return one_step ? decltype(layout.view(data, columns)){data, batch * columns, columns}
                       : layout.view(data, columns);
     };
-    {
-      const py::gil_scoped_release release;
-      stream_.process(view(x.data(), inputs), view(y.mutable_data(), outputs), layout.seq_len);
-    }
-    return y;
+    const OneCall::Scope only(one_call_, "stream");
+    without_gil([&] { stream_.process(view(x.data(), inputs), view(y.mutable_data(), outputs), layout.seq_len); });
+    if (y.data() != result.data())
+      std::memcpy(const_cast<T*>(result.data()), y.data(), static_cast<std::size_t>(y.nbytes()));
+    return result;
   }
 
-  py::object state() const {
+  py::object state() {
     std::vector<T> flat(stream_.state_size());
-    stream_.save_state(flat.data());
+    {
+      const OneCall::Scope only(one_call_, "stream");
+      stream_.save_state(flat.data());
+    }
     const T* from = flat.data();
     const auto take = [&](Array<T>& to) {
       std::copy_n(from, to.size(), to.mutable_data());
@@ -83,9 +90,13 @@ class PyStream {
       if (s.c) std::copy_n(s.c->data(), s.c->size(), to);
       if (spec.has_c()) to += rows * spec.hidden_size;
     }
+    const OneCall::Scope only(one_call_, "stream");
     stream_.load_state(flat.data());
   }
-  void reset() { stream_.reset(); }
+  void reset() {
+    const OneCall::Scope only(one_call_, "stream");
+    stream_.reset();
+  }
   std::int64_t batch_size() const { return stream_.batch(); }
 
  private:
@@ -96,8 +107,10 @@ class PyStream {
         const auto& layer = block.cast<const PyLayer<T>&>();
         layers_.push_back(layer.layer->spec());
         blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
-      } else {
+      } else if (py::isinstance<PyDense<T>>(block)) {
         blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().layer));
+      } else {
+        throw py::type_error("blocks[" + std::to_string(blocks.size()) + "] has no weights to compute with");
       }
     }
     return std::make_shared<const BasicModel<T>>(std::move(blocks));
@@ -133,6 +146,7 @@ class PyStream {
   std::vector<LayerSpec> layers_;  // the recurrent ones
   bool batch_first_ = false, is_chain_ = false;
   Stream<T> stream_;
+  OneCall one_call_;
 };
 
 template <class T>
@@ -149,8 +163,9 @@ void register_stream(py::module_& m) {
            "The outputs for x, and on to the next state.\n\n"
            "x is one step, (input_size,) or for a batch (batch, input_size), or a chunk, (seq, input_size) or\n"
            "(seq, batch, input_size) ((batch, seq, input_size) with batch_first). The result has x's shape with\n"
-           "the layer's output size last; out, if given, is filled and returned.\n\n"
-           "Raises ValueError for a wrong shape, TypeError for a wrong dtype; the state is then unchanged.")
+           "the layer's output size last; out, if given, is filled and returned. It may be x, or overlap it.\n\n"
+           "Raises ValueError for a wrong shape, TypeError for a wrong dtype, RuntimeError while another thread is in\n"
+           "a call of this stream; the state is then unchanged.")
       .def_property("state", &S::state, &S::set_state,
                     "A copy of the state: h, or (h, c) for the LSTM, of shape (num_layers, batch, size); for a chain\n"
                     "a tuple with that of each recurrent layer.\n"

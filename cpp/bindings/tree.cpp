@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 #include "engine/tree/forest.h"
 
 namespace gru_native::bindings {
@@ -53,10 +54,7 @@ struct Call {
 template <class T>
 py::tuple call(const PyTreeLayer<T>& l, const py::object& x, const py::object& parents, const py::object& slots) {
   Call<T> c(l.layer->spec(), x, parents, slots);
-  {
-    const py::gil_scoped_release release;
-    l.layer->forward(c.arguments);
-  }
+  without_gil([&] { l.layer->forward(c.arguments); });
   return py::make_tuple(c.h, c.c);
 }
 
@@ -64,10 +62,7 @@ template <class T>
 py::tuple forward(const PyTreeLayer<T>& l, const py::object& x, const py::object& parents, const py::object& slots) {
   Call<T> c(l.layer->spec(), x, parents, slots);
   PyTreeTape<T> tape;
-  {
-    const py::gil_scoped_release release;
-    tape.tape = l.layer->forward_with_tape(c.arguments);
-  }
+  without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.h, c.c, tape);
 }
 
@@ -90,10 +85,7 @@ py::tuple backward(const PyTreeLayer<T>& l, const PyTreeTape<T>& tape, const py:
   Array<T> dx = empty_array<T>({nodes, spec.input_size});
   b.dx = dx.mutable_data();
   const py::dict weights = weight_gradients(l.layer->weights(), b.dweights);
-  {
-    const py::gil_scoped_release release;
-    l.layer->backward(*tape.tape, b);
-  }
+  without_gil([&] { l.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, weights);
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bindings/arrays.h"
+#include "bindings/without_gil.h"
 #include "gru_native/edit.h"
 
 namespace gru_native::bindings {
@@ -50,8 +51,7 @@ class PyEdit {
   }
   void close() {
     std::optional<WeightEdit<T>> ending = take();
-    const py::gil_scoped_release release;
-    ending.reset();
+    without_gil([&] { ending.reset(); });
   }
 
  private:

@@ -69,6 +69,10 @@ class _Described:
 
         return make
 
+    def stream(self, batch_size: int = 1) -> NoReturn:
+        """Raises TypeError: a description has no weights to compute with."""
+        raise TypeError("a description has no weights to compute with; expected a layer")
+
     def _own_weights(self) -> dict[str, Any]:
         return {}
 

@@ -89,6 +89,14 @@ def check_state_dict(
     return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
 
 
+def missing(self: object, name: str) -> Exception:
+    """What a class raises for an attribute that it does not have."""
+    own = type(self).__name__
+    if "_core" in vars(self) or name.startswith("__"):
+        return AttributeError(f"{own!r} object has no attribute {name!r}", name=name, obj=self)
+    return TypeError(f"this {own} was made without __init__; expected {own}(...)")
+
+
 class _Edit(Protocol):
     def weights(self) -> dict[str, Array]: ...
     def close(self) -> None: ...
@@ -123,6 +131,9 @@ class Weighted(Fixed):
             for name, w in weights.items():
                 is_gain = name.startswith("gain_")  # of a normalisation
                 w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
     # --- copies
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ._arguments import of_dtype, row_mask, size
 from ._recurrent import State, StateLike
-from ._weights import Array
+from ._weights import Array, missing
 from .gru import GRU
 from .lstm import LSTM
 from .rnn import RNN
@@ -50,10 +50,10 @@ class RTRL:
     def __init__(self, layer: Recurrent, batch_size: int = 1) -> None:
         if not isinstance(layer, (RNN, GRU, LSTM)):
             raise TypeError(f"layer is a {type(layer).__name__}; expected an RNN, GRU or LSTM")
+        self._gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
         core_type = of_dtype(layer.dtype, _core.Rtrl32, _core.Rtrl64)
         self._core: _core._Rtrl[Any] = core_type(layer._core, size("batch_size", batch_size))
         self._layer = layer
-        self._gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
 
     @property
     def layer(self) -> Recurrent:
@@ -64,6 +64,9 @@ class RTRL:
     def gradients(self) -> dict[str, Array]:
         """The sum of all steps' gradients since ``clear_gradients``, by the weights' names."""
         return self._gradients
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
     def __call__(self, x: ArrayLike) -> Array:
         """One step: y for x, (input_size,), or for a batch above 1 (batch, input_size).
