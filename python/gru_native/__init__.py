@@ -12,8 +12,10 @@ layers cost; ``gru_native.torch``, ``gru_native.onnx`` and ``gru_native.keras`` 
 other frameworks.
 """
 
+from ._core import __version__  # before NumPy, which has its own troubles in a subinterpreter
+
+# isort: split
 from . import losses
-from ._core import __version__
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (

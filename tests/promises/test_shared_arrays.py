@@ -172,7 +172,7 @@ def test_arrays_that_lie_oddly_in_memory(odd, dtype):
     graph = gru_native.GatedGraph(4, num_steps=2, num_edge_types=2, dtype=dtype, seed=1)
     edges, kinds = rng.integers(0, 6, (2, 9)), rng.integers(0, 2, 9)
     same(lambda *arrays: [graph(*arrays)], floats(6, 4), edges, kinds)
-    same(lambda *arrays: [graph.dense(*arrays)], floats(2, 3, 4), floats(2, 3, 12))
+    same(lambda x, a: [graph(x, adjacency=a)], floats(2, 3, 4), floats(2, 3, 12))
     readout = gru_native.GraphSum(4, 2, 3, dtype=dtype, seed=1)
     same(
         lambda *arrays: [readout(*arrays)], floats(6, 4), floats(6, 2), np.array([0, 0, 1, 1, 0, 2])
