@@ -121,10 +121,7 @@ py::tuple transducer_of(const py::object& logits, const py::object& targets, con
   call.blank = blank;
   call.losses = losses.mutable_data();
   call.dlogits = da.mutable_data();
-  {
-    const py::gil_scoped_release release;
-    transducer(call);
-  }
+  without_gil([&] { transducer(call); });
   return losses_and_gradient(losses, da, batched);
 }
 
