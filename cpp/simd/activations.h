@@ -1,4 +1,4 @@
-// Logistic and tanh from exp, right to a few ulp over all floats (swept in tests/activations.cpp).
+// Logistic and tanh from exp, right to a few ulp over all floats (swept in tests/simd/activations.cpp).
 // Eigen's own two are fast rational fits, but lose all relative precision in the logistic's left tail.
 #pragma once
 #include "simd/lanes.h"

@@ -1,4 +1,4 @@
-// Which rows of a batch make which, level by level.
+// The levels of a batch: which rows of one level make those of the next.
 #pragma once
 #include <cstdint>
 #include <vector>
