@@ -44,7 +44,7 @@ struct Call {
   std::optional<Array<std::int64_t>> edge_index, edge_type;
   std::optional<Array<T>> adjacency;
   std::optional<Array<T>> h;
-  GraphCall<T> arguments;
+  GraphForwardCall<T> arguments;
 
   Call(const GraphSpec& spec, const py::object& annotations_, bool dense)
       : dense(dense), annotations(as_array<T>("annotations", annotations_)) {

@@ -25,7 +25,7 @@ struct Call {
   std::optional<std::vector<std::int64_t>> lengths;
   Array<T> y;
   py::list gates;
-  GrConvCall<T> arguments;
+  GrConvForwardCall<T> arguments;
 
   Call(const GrConvSpec& spec, const py::object& x_, const py::object& lengths_, bool with_gates)
       : x(as_array<T>("x", x_)) {

@@ -48,7 +48,7 @@ struct Call {
   std::optional<Array<T>> state, targets;
   std::optional<std::vector<std::int64_t>> lengths;
   Array<T> y, final;
-  OutputRnnCall<T> arguments;
+  OutputRnnForwardCall<T> arguments;
 
   Call(const PyOutputRnn<T>& l, const py::object& x_, const py::object& state_, const py::object& targets_,
        const py::object& lengths_)

@@ -22,32 +22,50 @@ struct PyReadoutTape {
 };
 
 template <class T>
-py::tuple forward(const PyReadout<T>& r, const py::object& h_, const py::object& annotations_, const py::object& graph_,
-                  const std::optional<std::int64_t>& num_graphs) {
-  const ReadoutSpec& spec = r.layer->spec();
-  const Array<T> h = as_array<T>("h", h_), annotations = as_array<T>("annotations", annotations_);
-  check_shape("h", h, {{"nodes", -1}, {"hidden_size", spec.hidden_size}});
-  check_shape("annotations", annotations, {{"nodes", h.shape(0)}, {"annotation_size", spec.annotation_size}});
-  ReadoutCall<T> call;
-  call.nodes = h.shape(0);
-  call.h = h.data();
-  call.annotations = annotations.data();
-  call.graphs = num_graphs.value_or(1);
+struct Call {
+  Array<T> h, annotations;
   std::optional<Array<std::int64_t>> graph;
-  if (!graph_.is_none()) {
-    graph = integers_argument("graph", graph_);
-    check_shape("graph", *graph, {{"nodes", call.nodes}});
-    call.graph = graph->data();
-    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-    for (std::int64_t v = 0; v < call.nodes && !num_graphs; ++v)
-      call.graphs = std::max(call.graphs, std::min(graph->at(v), most - 1) + 1);
+  Array<T> y;
+  ReadoutForwardCall<T> arguments;
+
+  Call(const ReadoutSpec& spec, const py::object& h_, const py::object& annotations_, const py::object& graph_,
+       const std::optional<std::int64_t>& num_graphs)
+      : h(as_array<T>("h", h_)), annotations(as_array<T>("annotations", annotations_)) {
+    check_shape("h", h, {{"nodes", -1}, {"hidden_size", spec.hidden_size}});
+    check_shape("annotations", annotations, {{"nodes", h.shape(0)}, {"annotation_size", spec.annotation_size}});
+    arguments.nodes = h.shape(0);
+    arguments.h = h.data();
+    arguments.annotations = annotations.data();
+    std::int64_t& graphs = arguments.graphs = num_graphs.value_or(1);
+    if (!graph_.is_none()) {
+      graph = integers_argument("graph", graph_);
+      check_shape("graph", *graph, {{"nodes", arguments.nodes}});
+      arguments.graph = graph->data();
+      constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+      for (std::int64_t v = 0; v < arguments.nodes && !num_graphs; ++v)
+        graphs = std::max(graphs, std::min(graph->at(v), most - 1) + 1);
+    }
+    if (graphs < 1) throw py::value_error("num_graphs is " + std::to_string(graphs) + "; expected at least 1");
+    y = empty_array<T>({spec.kind == ReadoutKind::graph_sum ? graphs : arguments.nodes, spec.output_size});
+    arguments.y = y.mutable_data();
   }
-  if (call.graphs < 1) throw py::value_error("num_graphs is " + std::to_string(call.graphs) + "; expected at least 1");
-  Array<T> y = empty_array<T>({spec.kind == ReadoutKind::graph_sum ? call.graphs : call.nodes, spec.output_size});
-  call.y = y.mutable_data();
+};
+
+template <class T>
+Array<T> call(const PyReadout<T>& r, const py::object& h, const py::object& annotations, const py::object& graph,
+              const std::optional<std::int64_t>& num_graphs) {
+  const Call<T> c(r.layer->spec(), h, annotations, graph, num_graphs);
+  without_gil([&] { r.layer->forward(c.arguments); });
+  return c.y;
+}
+
+template <class T>
+py::tuple forward(const PyReadout<T>& r, const py::object& h, const py::object& annotations, const py::object& graph,
+                  const std::optional<std::int64_t>& num_graphs) {
+  const Call<T> c(r.layer->spec(), h, annotations, graph, num_graphs);
   PyReadoutTape<T> tape;
-  without_gil([&] { tape.tape = r.layer->forward(call); });
-  return py::make_tuple(y, tape);
+  without_gil([&] { tape.tape = r.layer->forward_with_tape(c.arguments); });
+  return py::make_tuple(c.y, tape);
 }
 
 template <class T>
@@ -84,6 +102,7 @@ void register_readout(py::module_& m) {
           return R{std::make_shared<GraphReadout<T>>(spec_of(sums, hidden_size, annotation_size, output_size))};
         }),
         py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
+      .def("__call__", &call<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
   def_weights(c);

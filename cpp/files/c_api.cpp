@@ -48,6 +48,12 @@ int is_null(const char* name) noexcept {
   return failed(GRU_NATIVE_INVALID_ARGUMENT, text);
 }
 
+int negative(std::int64_t frames) noexcept {
+  char text[64];
+  std::snprintf(text, sizeof text, "frames is %lld; expected at least 0", static_cast<long long>(frames));
+  return failed(GRU_NATIVE_INVALID_ARGUMENT, text);
+}
+
 }  // namespace
 
 extern "C" {
@@ -101,8 +107,9 @@ int gru_native_stream_create(const gru_native_model* model, int64_t batch, int t
 
 void gru_native_stream_free(gru_native_stream* stream) { delete stream; }
 
-int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, size_t frames) {
+int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, int64_t frames) {
   if (!stream) return is_null("stream");
+  if (frames < 0) return negative(frames);
   if (!in && frames > 0) return is_null("in");
   if (!out && frames > 0) return is_null("out");
   stream->stream.process(in, out, frames);
@@ -129,8 +136,9 @@ int gru_native_stream_load_state(gru_native_stream* stream, const float* state) 
   return GRU_NATIVE_OK;
 }
 
-int gru_native_stream_prewarm(gru_native_stream* stream, size_t frames) {
+int gru_native_stream_prewarm(gru_native_stream* stream, int64_t frames) {
   if (!stream) return is_null("stream");
+  if (frames < 0) return negative(frames);
   stream->stream.prewarm(frames);
   return GRU_NATIVE_OK;
 }

@@ -28,6 +28,13 @@ inline void check_lengths(const std::string& name, const std::int64_t* lengths, 
              "0 to " + axis + "=" + std::to_string(most));
 }
 
+// A number from outside may be none of an enum's. `last` is the last of them.
+template <class Enum>
+void check_enum(const std::string& name, Enum value, Enum last, const std::string& type) {
+  const int i = static_cast<int>(value);
+  if (i < 0 || i > static_cast<int>(last)) refuse(name, std::to_string(i), type);
+}
+
 // Gradients of weights: of all, or of none.
 inline void check_dweights(std::size_t count, std::size_t weights) {
   if (count != 0 && count != weights)

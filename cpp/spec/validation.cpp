@@ -2,7 +2,6 @@
 #include "spec/validation.h"
 
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -18,16 +17,6 @@
 
 namespace gru_native {
 namespace {
-
-void check_activation(const char* name, Activation f) {
-  const int i = static_cast<int>(f);
-  if (i < 0 || i > static_cast<int>(Activation::relu)) refuse(name, std::to_string(i), "an Activation");
-}
-void check_activation(const char* name, DenseActivation f) {
-  const int i = static_cast<int>(f);
-  if (i < 0 || i >= static_cast<int>(std::size(dense_activation_names)))
-    refuse(name, std::to_string(i), "a DenseActivation");
-}
 
 void check_layer_norm(const LayerSpec& s) {
   const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
@@ -48,8 +37,7 @@ std::string text_of(const ActivationFunction& f) {
 }
 
 void check_function(const char* name, const ActivationFunction& f) {
-  const int i = static_cast<int>(f.kind);
-  if (i < 0 || i >= static_cast<int>(std::size(function_names))) refuse(name, std::to_string(i), "an Activation");
+  check_enum(name, f.kind, Activation::hard_sigmoid, "an Activation");
   if (!std::isfinite(f.alpha) || !std::isfinite(f.beta)) refuse(name, text_of(f), "finite numbers with it");
 }
 
@@ -104,6 +92,7 @@ void check_trainable(const LayerSpec& s) {
 }
 
 void LayerSpec::validate() const {
+  check_enum("cell", cell, Cell::rnn, "a Cell");
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
   check_size("num_layers", num_layers, 1);
@@ -134,6 +123,8 @@ void LayerSpec::validate() const {
 }
 
 void GraphSpec::validate() const {
+  check_enum("aggregate", aggregate, Aggregate::sum, "an Aggregate");
+  check_enum("bias", bias, MessageBias::node, "a MessageBias");
   check_size("hidden_size", hidden_size, 1);
   check_size("num_steps", num_steps, 1);
   check_size("num_edge_types", num_edge_types, 1);
@@ -147,7 +138,7 @@ void GraphSpec::validate() const {
 void GrConvSpec::validate() const {
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
-  check_activation("activation", activation);
+  check_enum("activation", activation, Activation::relu, "an Activation");
   const double hidden = static_cast<double>(hidden_size);
   if (hidden * (2 * hidden + static_cast<double>(input_size)) > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) +
@@ -156,6 +147,7 @@ void GrConvSpec::validate() const {
 }
 
 void ReadoutSpec::validate() const {
+  check_enum("kind", kind, ReadoutKind::graph_sum, "a ReadoutKind");
   check_size("hidden_size", hidden_size, 1);
   check_size("annotation_size", annotation_size, 1);
   check_size("output_size", output_size, 1);
@@ -173,15 +165,15 @@ void DenseSpec::validate() const {
     throw std::invalid_argument("input_size=" + std::to_string(input_size) +
                                 ", output_size=" + std::to_string(output_size) +
                                 ": the weights would be larger than memory can be; expected smaller sizes");
-  check_activation("activation", activation);
+  check_enum("activation", activation, DenseActivation::log_softmax, "a DenseActivation");
 }
 
 void OutputRnnSpec::validate() const {
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
   check_size("output_size", output_size, 1);
-  check_activation("activation", activation);
-  check_activation("output_activation", output_activation);
+  check_enum("activation", activation, Activation::relu, "an Activation");
+  check_enum("output_activation", output_activation, Activation::relu, "an Activation");
   const double columns = static_cast<double>(input_size) + 2 * static_cast<double>(output_size);
   if (static_cast<double>(hidden_size) * columns > most_elements)
     throw std::invalid_argument("input_size=" + std::to_string(input_size) + ", hidden_size=" +
@@ -190,6 +182,7 @@ void OutputRnnSpec::validate() const {
 }
 
 void TreeSpec::validate() const {
+  check_enum("cell", cell, TreeCell::nary, "a TreeCell");
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
   const bool nary = cell == TreeCell::nary;
@@ -227,8 +220,7 @@ void check_call(const LayerSpec& spec, const ForwardCall<T>& call) {
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
   if (call.y.data) check_rows("y", call.y, call.seq_len, call.batch, outputs);
   if (call.mask.data) check_rows("mask", call.mask, call.seq_len, call.batch, 1);
-  if (call.masked_output != MaskedOutput::zero && call.masked_output != MaskedOutput::hold)
-    refuse("masked_output", std::to_string(static_cast<int>(call.masked_output)), "a MaskedOutput");
+  check_enum("masked_output", call.masked_output, MaskedOutput::hold, "a MaskedOutput");
   check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
 }
 
@@ -257,7 +249,7 @@ void check_call(const DenseSpec& spec, const DenseBackwardCall<T>& call, std::in
 }
 
 template <class T>
-void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call) {
+void check_call(const OutputRnnSpec& spec, const OutputRnnForwardCall<T>& call) {
   const std::int64_t outputs = spec.output_size;
   check_calls_size(call.seq_len, call.batch, spec.input_size + spec.hidden_size + 2 * outputs);
   check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
@@ -295,7 +287,7 @@ void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<con
   template void check_call(const LayerSpec&, const BackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);         \
   template void check_call(const DenseSpec&, const DenseForwardCall<T>&);                                              \
   template void check_call(const DenseSpec&, const DenseBackwardCall<T>&, std::int64_t, std::int64_t, std::size_t);    \
-  template void check_call(const OutputRnnSpec&, const OutputRnnCall<T>&);                                             \
+  template void check_call(const OutputRnnSpec&, const OutputRnnForwardCall<T>&);                                      \
   template void check_call(const OutputRnnSpec&, const OutputRnnBackwardCall<T>&, std::int64_t, std::int64_t,          \
                            std::size_t, bool);                                                                         \
   template void check_model(std::int64_t, std::int64_t, const ModelCall<T>&);                                          \

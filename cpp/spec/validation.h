@@ -26,7 +26,7 @@ template <class T>
 void check_call(const DenseSpec& spec, const DenseBackwardCall<T>& call, std::int64_t seq_len, std::int64_t batch,
                 std::size_t weights);
 template <class T>
-void check_call(const OutputRnnSpec& spec, const OutputRnnCall<T>& call);
+void check_call(const OutputRnnSpec& spec, const OutputRnnForwardCall<T>& call);
 template <class T>
 void check_call(const OutputRnnSpec& spec, const OutputRnnBackwardCall<T>& call, std::int64_t seq_len,
                 std::int64_t batch, std::size_t weights, bool forced);

@@ -317,6 +317,13 @@ class _Readout(Generic[_T], metaclass=_Pybind11Type):
     def __init__(
         self, *, sums: bool, hidden_size: int, annotation_size: int, output_size: int
     ) -> None: ...
+    def __call__(
+        self,
+        h: ArrayLike,
+        annotations: ArrayLike,
+        graph: ArrayLike | None,
+        num_graphs: int | None,
+    ) -> NDArray[_T]: ...
     def forward(
         self,
         h: ArrayLike,

@@ -10,6 +10,7 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/checks.h"
 #include "spec/limits.h"
 
 namespace gru_native {
@@ -27,7 +28,7 @@ Matrix<T> matrix(Arena& arena, Index rows, Index columns) {
 }
 
 template <class T>
-void check_call(const GraphSpec& spec, const GraphCall<T>& call) {
+void check_call(const GraphSpec& spec, const GraphForwardCall<T>& call) {
   const auto refuse = [](const std::string& text) { throw std::invalid_argument(text); };
   if (call.nodes < 1) refuse("annotations has " + std::to_string(call.nodes) + " nodes; expected at least one");
   if (call.annotation_size < 1 || call.annotation_size > spec.hidden_size)
@@ -42,6 +43,11 @@ void check_call(const GraphSpec& spec, const GraphCall<T>& call) {
   if (rows * columns > most_elements)
     refuse("num_steps=" + std::to_string(spec.num_steps) + " for " + std::to_string(call.nodes) +
            " nodes would be larger than memory can be; expected smaller sizes");
+  check_there("annotations", call.annotations);
+  check_there("h", call.h);
+  if (call.adjacency || call.edges == 0) return;
+  check_there("source", call.source);
+  check_there("target", call.target);
 }
 
 }  // namespace
@@ -118,7 +124,7 @@ const PackedMatrix<T>& PackedGraph<T>::edge_transposed() const {
 }
 
 template <class T>
-void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>* tape) const {
+void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphTape<T>>* tape) const {
   check_call(spec, call);
   const EdgeLists own_edges = tape || call.adjacency ? EdgeLists()
                                                      : EdgeLists(call.nodes, spec.num_edge_types, call.edges,
@@ -177,12 +183,12 @@ void GatedGraph<T>::Impl::forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>
 }
 
 template <class T>
-void GatedGraph<T>::forward(const GraphCall<T>& call) const {
+void GatedGraph<T>::forward(const GraphForwardCall<T>& call) const {
   impl_->forward(call, nullptr);
 }
 
 template <class T>
-std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphCall<T>& call) const {
+std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   const GraphSpec& spec = impl_->spec;
   auto tape = std::make_unique<ImplOf<GraphTape<T>>>(impl_->store.begin_tape());
@@ -209,6 +215,8 @@ template <class T>
 void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<T>& call) const {
   check(tape_);
   const auto& tape = impl_of(tape_);
+  check_there("dh", call.dh);
+  check_dweights(call.dweights.size(), impl_->store.list().size());
   const GraphSpec& spec = impl_->spec;
   const PackedGraph<T>& packed = *tape.packed;
   const Timeline& time = tape.time;

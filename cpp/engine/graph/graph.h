@@ -35,7 +35,7 @@ struct GatedGraph<T>::Impl {
 
   std::shared_ptr<PackedGraph<T>> reserve() const;
   void fill(PackedGraph<T>& packed) const;
-  void forward(const GraphCall<T>& call, ImplOf<GraphTape<T>>* tape) const;
+  void forward(const GraphForwardCall<T>& call, ImplOf<GraphTape<T>>* tape) const;
 };
 
 template <class T>

@@ -12,6 +12,7 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 namespace {
@@ -37,7 +38,12 @@ struct PackedReadout {
 };
 
 template <class T>
-void check_call(const ReadoutSpec& spec, const ReadoutCall<T>& call) {
+struct ReadoutValues {
+  Matrix<T> z{}, a{}, y{};  // [node]: [h; x], pre-activations; [graph]: sums
+};
+
+template <class T>
+void check_call(const ReadoutSpec& spec, const ReadoutForwardCall<T>& call) {
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
   if (call.nodes < 1) throw std::invalid_argument("h has " + text(call.nodes) + " nodes; expected at least one");
@@ -48,6 +54,9 @@ void check_call(const ReadoutSpec& spec, const ReadoutCall<T>& call) {
     if (call.graph[v] < 0 || call.graph[v] >= call.graphs)
       throw std::invalid_argument("graph[" + text(v) + "] is " + text(call.graph[v]) + "; expected 0 to " +
                                   text(call.graphs - 1) + " (num_graphs=" + text(call.graphs) + ")");
+  check_there("h", call.h);
+  check_there("annotations", call.annotations);
+  check_there("y", call.y);
 }
 
 }  // namespace
@@ -63,6 +72,12 @@ struct GraphReadout<T>::Impl {
   const ReadoutKernels<T>& kernels() const { return kernels_for<T>().readout[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
+  ReadoutValues<T> values(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed, Arena& arena) const {
+    return {take_matrix<T>(arena, call.nodes, columns()), take_matrix<T>(arena, call.nodes, 2 * packed.units),
+            take_zeroed_matrix<T>(arena, call.graphs, packed.units)};
+  }
+  void forward(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed, const ReadoutValues<T>& values,
+               Arena& scratch) const;
 };
 
 template <class T>
@@ -71,7 +86,7 @@ struct ReadoutTape<T>::Impl : TapeOf<PackedReadout<T>> {
 
   Index nodes = 0, graphs = 0;
   std::vector<std::int64_t> graph;  // [nodes]; empty: all 0
-  Matrix<T> z{}, a{}, y{};          // y: of graphs
+  ReadoutValues<T> values;
 
   Index graph_of(Index v) const { return graph.empty() ? 0 : graph[static_cast<std::size_t>(v)]; }
 };
@@ -129,24 +144,14 @@ void GraphReadout<T>::Impl::fill(PackedReadout<T>& packed) const {
 }
 
 template <class T>
-std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall<T>& call) const {
-  const Impl& r = *impl_;
-  check_call(r.spec, call);
-  auto tape = std::make_unique<ImplOf<ReadoutTape<T>>>(r.store.begin_tape());
-  tape->nodes = call.nodes;
-  tape->graphs = call.graphs;
-  if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
-  const PackedReadout<T>& packed = *tape->packed;
-  const auto scratch = r.store.lease();
-  const Index hidden = r.spec.hidden_size, annotation = r.spec.annotation_size, outputs = r.spec.output_size;
-  const Matrix<T> z = tape->z = take_matrix<T>(*tape->arena, call.nodes, r.columns());
-  const Matrix<T> a = tape->a = take_matrix<T>(*tape->arena, call.nodes, 2 * packed.units);
-  const Matrix<T> sums = tape->y = take_zeroed_matrix<T>(*tape->arena, call.graphs, packed.units);
-  const Matrix<T> p = take_matrix<T>(*scratch, call.nodes, packed.units);
-
-  TeamLease team(useful_threads(r.spec, call.nodes));
+void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed,
+                                    const ReadoutValues<T>& values, Arena& scratch) const {
+  const Index hidden = spec.hidden_size, annotation = spec.annotation_size, outputs = spec.output_size;
+  const auto& [z, a, y] = values;
+  const Matrix<T> p = take_matrix<T>(scratch, call.nodes, packed.units);
+  TeamLease team(useful_threads(spec, call.nodes));
   Crew crew(team.size());
-  team.run([&](int rank) {
+  team.run([&, &z = z, &a = a, &y = y](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
     for (Index v = mine.begin; v < mine.end; ++v) {
@@ -154,25 +159,45 @@ std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward(const ReadoutCall
       std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
     }
     multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
-    r.kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
-    if (!r.sums()) {
+    kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
+    if (!sums()) {
       for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
       return;
     }
     crew.barrier(rank);
     const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
     for (Index v = 0; v < call.nodes; ++v) {
-      T* const sum = from_row(sums, tape->graph_of(v)).base;
+      T* const sum = from_row(y, call.graph ? call.graph[v] : 0).base;
       GRU_NATIVE_EXECUTED(add, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) sum[k] += from_row(p, v).base[k];
     }
     for (Index g = 0; g < call.graphs; ++g) {
-      T* const sum = from_row(sums, g).base;
+      T* const sum = from_row(y, g).base;
       if (units.begin < units.end)
         tanh_kernels<T>().forward(sum + units.begin, sum + units.begin, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) call.y[g * outputs + k] = sum[k];
     }
   });
+}
+
+template <class T>
+void GraphReadout<T>::forward(const ReadoutForwardCall<T>& call) const {
+  check_call(impl_->spec, call);
+  const auto packed = impl_->store.packed();
+  const auto arena = impl_->store.lease();
+  impl_->forward(call, *packed, impl_->values(call, *packed, *arena), *arena);
+}
+
+template <class T>
+std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward_with_tape(const ReadoutForwardCall<T>& call) const {
+  check_call(impl_->spec, call);
+  auto tape = std::make_unique<ImplOf<ReadoutTape<T>>>(impl_->store.begin_tape());
+  tape->nodes = call.nodes;
+  tape->graphs = call.graphs;
+  if (call.graph) tape->graph.assign(call.graph, call.graph + call.nodes);
+  tape->values = impl_->values(call, *tape->packed, *tape->arena);
+  const auto scratch = impl_->store.lease();
+  impl_->forward(call, *tape->packed, tape->values, *scratch);
   return make_handle<ReadoutTape<T>>(std::move(tape));
 }
 
@@ -185,6 +210,8 @@ template <class T>
 void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwardCall<T>& call) const {
   check(tape_);
   const Impl& r = *impl_;
+  check_there("dy", call.dy);
+  check_dweights(call.dweights.size(), r.store.list().size());
   const auto& tape = impl_of(tape_);
   const PackedReadout<T>& packed = *tape.packed;
   const auto lease = r.store.lease();
@@ -207,8 +234,8 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       T* const to = from_row(dp, v).base;
       const Index from = r.sums() ? tape.graph_of(v) : v;
       std::copy_n(call.dy + from * outputs, outputs, to);
-      if (r.sums()) tanh_kernels<T>().backward(from_row(tape.y, from).base, to, to, outputs);
-      std::copy_n(from_row(tape.a, v).base, 2 * packed.units, from_row(da, v).base);
+      if (r.sums()) tanh_kernels<T>().backward(from_row(tape.values.y, from).base, to, to, outputs);
+      std::copy_n(from_row(tape.values.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
     r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
     multiply(transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
@@ -223,7 +250,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       const WeightGradients<T> g{tape.nodes,
                                  d,
                                  outputs,
-                                 rows_from(tape.z, 0),
+                                 rows_from(tape.values.z, 0),
                                  r.columns(),
                                  gradient_of(call.dweights, weight),
                                  gradient_of(call.dweights, bias)};

@@ -9,7 +9,7 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
-#include "spec/limits.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 namespace {
@@ -17,14 +17,21 @@ namespace {
 constexpr Index gate_count = 3;
 
 template <class T>
-void check_call(std::int64_t hidden, const GrConvCall<T>& call) {
+void check_call(const GrConvSpec& spec, const GrConvForwardCall<T>& call) {
   const double levels = static_cast<double>(call.seq_len), batch = static_cast<double>(call.batch);
   if (call.seq_len < 1 || call.batch < 1)
     throw std::invalid_argument("x has " + std::to_string(call.seq_len) + " steps of " + std::to_string(call.batch) +
                                 " sequences; expected at least one step and one sequence");
-  if (levels * levels * batch * static_cast<double>(3 * hidden + 1024) > most_elements)
+  if (levels * levels * batch * static_cast<double>(3 * spec.hidden_size + 1024) > most_elements)
     throw std::invalid_argument("x has " + std::to_string(call.seq_len) +
-                                " steps: its pyramid would be larger than memory can be; expected shorter sequences");
+                                " steps: its levels would be larger than memory can be; expected shorter sequences");
+  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
+  check_there("y", call.y);
+  if (call.gates.empty()) return;
+  if (call.gates.size() + 1 != static_cast<std::size_t>(call.seq_len))
+    refuse("gates.size()", std::to_string(call.gates.size()), "0 or " + std::to_string(call.seq_len - 1));
+  for (std::size_t i = 0; i < call.gates.size(); ++i) check_there("gates[" + std::to_string(i) + "]", call.gates[i]);
 }
 
 }  // namespace
@@ -122,7 +129,7 @@ const GrConvPanels<T>& PackedGrConv<T>::transposed() const {
 }
 
 template <class T>
-void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const GrConvLevels& levels,
+void GatedRecursiveConv<T>::Impl::forward(const GrConvForwardCall<T>& call, const GrConvLevels& levels,
                                           const PackedGrConv<T>& packed, ImplOf<GrConvTape<T>>* tape) const {
   const auto lease = store.lease();
   Arena& scratch = *lease;
@@ -190,15 +197,15 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvCall<T>& call, const GrCon
 }
 
 template <class T>
-void GatedRecursiveConv<T>::forward(const GrConvCall<T>& call) const {
-  check_call(impl_->spec.hidden_size, call);
+void GatedRecursiveConv<T>::forward(const GrConvForwardCall<T>& call) const {
+  check_call(impl_->spec, call);
   const auto packed = impl_->store.packed();
   impl_->forward(call, GrConvLevels(call.seq_len, call.batch, call.lengths), *packed, nullptr);
 }
 
 template <class T>
-std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(const GrConvCall<T>& call) const {
-  check_call(impl_->spec.hidden_size, call);
+std::shared_ptr<const GrConvTape<T>> GatedRecursiveConv<T>::forward_with_tape(const GrConvForwardCall<T>& call) const {
+  check_call(impl_->spec, call);
   auto tape = std::make_unique<ImplOf<GrConvTape<T>>>(impl_->store.begin_tape(),
                                                       GrConvLevels(call.seq_len, call.batch, call.lengths));
   const Index stride = padded_stride(impl_->spec.input_size, sizeof(T));
@@ -218,6 +225,9 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   check(tape_);
   const Impl& l = *impl_;
   const auto& tape = impl_of(tape_);
+  check_there("dy", call.dy);
+  if (call.dx.data) check_rows("dx", call.dx, tape.levels.seq_len, tape.levels.batch, l.spec.input_size);
+  check_dweights(call.dweights.size(), l.store.list().size());
   const GrConvLevels& levels = tape.levels;
   const PackedGrConv<T>& packed = *tape.packed;
   const GrConvPanels<T>& transposed = packed.transposed();

@@ -37,7 +37,7 @@ struct GatedRecursiveConv<T>::Impl {
   void fill(PackedGrConv<T>& packed) const;
   const GrConvKernels<T>& kernels() const;
   int threads(const GrConvLevels& levels) const;
-  void forward(const GrConvCall<T>& call, const GrConvLevels& levels, const PackedGrConv<T>& packed,
+  void forward(const GrConvForwardCall<T>& call, const GrConvLevels& levels, const PackedGrConv<T>& packed,
                ImplOf<GrConvTape<T>>* tape) const;
 };
 

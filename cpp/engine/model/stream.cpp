@@ -181,9 +181,9 @@ std::int64_t Stream<T>::output_size() const noexcept {
 }
 
 template <class T>
-void Stream<T>::process(const T* in, T* out, std::size_t frames) noexcept {
+void Stream<T>::process(const T* in, T* out, std::int64_t frames) noexcept {
   const Index b = impl_->batch, i = impl_->input, o = impl_->output;
-  impl_->run_windows({in, b * i, i}, {out, b * o, o}, static_cast<Index>(frames));
+  impl_->run_windows({in, b * i, i}, {out, b * o, o}, frames);
 }
 
 template <class T>
@@ -193,15 +193,15 @@ void Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_l
 }
 
 template <class T>
-void Stream<T>::prewarm(std::size_t frames) noexcept {
-  impl_->run_windows({impl_->zeros, 0, 0}, {}, static_cast<Index>(frames));
+void Stream<T>::prewarm(std::int64_t frames) noexcept {
+  impl_->run_windows({impl_->zeros, 0, 0}, {}, frames);
 }
 
 template <class T>
-std::size_t Stream<T>::state_size() const noexcept {
+std::int64_t Stream<T>::state_size() const noexcept {
   Index sum = 0;
   for (const Stage<T>& s : impl_->stages) sum += impl_->batch * (s.h_size() + s.c_size());
-  return static_cast<std::size_t>(sum);
+  return sum;
 }
 template <class T>
 void Stream<T>::save_state(T* to) const noexcept {

@@ -80,8 +80,8 @@ struct OutputRnn<T>::Impl {
   std::shared_ptr<PackedOutputRnn<T>> reserve() const;
   void fill(PackedOutputRnn<T>& packed) const;
   int threads(const Timeline& time, bool forced) const { return useful_threads(spec, time.rows, time.batch, forced); }
-  void forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w, const Values<T>& v,
-               TeamLease& team) const;
+  void forward(const OutputRnnForwardCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
+               const Values<T>& v, TeamLease& team) const;
   Values<T> values(const Timeline& time, Arena& arena) const {
     return {take_zeroed_matrix<T>(arena, time.rows, spec.input_size),
             take_zeroed_matrix<T>(arena, time.rows, spec.output_size),
@@ -132,7 +132,7 @@ void OutputRnn<T>::Impl::fill(PackedOutputRnn<T>& p) const {
 }
 
 template <class T>
-void OutputRnn<T>::Impl::forward(const OutputRnnCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
+void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
                                  const Values<T>& v, TeamLease& team) const {
   const bool forced = call.targets.data != nullptr;
   const Index outputs = spec.output_size;
@@ -199,7 +199,7 @@ WeightEdit<T> OutputRnn<T>::edit() {
 }
 
 template <class T>
-void OutputRnn<T>::forward(const OutputRnnCall<T>& call) const {
+void OutputRnn<T>::forward(const OutputRnnForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->store.packed();
@@ -210,7 +210,7 @@ void OutputRnn<T>::forward(const OutputRnnCall<T>& call) const {
 }
 
 template <class T>
-std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const OutputRnnCall<T>& call) const {
+std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const OutputRnnForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   auto tape = std::make_unique<ImplOf<OutputRnnTape<T>>>(
       impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);

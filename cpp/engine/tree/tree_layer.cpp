@@ -8,6 +8,7 @@
 #include "engine/tree/tree.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 
@@ -28,6 +29,12 @@ struct TreeLayer<T>::Impl {
   Forest forest_of(const TreeForwardCall<T>& call) const {
     const bool nary = spec.cell == TreeCell::nary;
     if (nary && !call.slots) throw std::invalid_argument("slots is null; expected one number for each node");
+    if (call.nodes > 0) {
+      check_there("x", call.x);
+      check_there("parents", call.parents);
+      check_there("h", call.h);
+      check_there("c", call.c);
+    }
     return {call.nodes, call.parents, nary ? call.slots : nullptr, spec.arity};
   }
 
@@ -129,6 +136,7 @@ template <class T>
 void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>& call) const {
   check(tape_);
   const auto& tape = impl_of(tape_);
+  check_dweights(call.dweights.size(), impl_->store.list().size());
   const auto arena = impl_->store.lease();
   const TreeWeightIndex& at = impl_->index;
   const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };

@@ -8,7 +8,6 @@
 #ifndef GRU_NATIVE_C_API_H
 #define GRU_NATIVE_C_API_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "gru_native/version.h"
@@ -78,11 +77,11 @@ GRU_NATIVE_C_API int gru_native_stream_create(const gru_native_model* model, int
 GRU_NATIVE_C_API void gru_native_stream_free(gru_native_stream* stream);
 
 /** The outputs of the next `frames` steps. With threads = 1 it allocates nothing, takes no lock and makes no system
- * call, unless it fails, which it does only for NULL.
+ * call, unless it fails, which it does only for NULL and for frames below 0.
  * \param in [frames][batch][input_size]
  * \param out [frames][batch][output_size], written; must not overlap `in`
  */
-GRU_NATIVE_C_API int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, size_t frames);
+GRU_NATIVE_C_API int gru_native_stream_process(gru_native_stream* stream, const float* in, float* out, int64_t frames);
 
 /** Back to the zero state. */
 GRU_NATIVE_C_API int gru_native_stream_reset(gru_native_stream* stream);
@@ -94,7 +93,7 @@ GRU_NATIVE_C_API int gru_native_stream_save_state(const gru_native_stream* strea
 GRU_NATIVE_C_API int gru_native_stream_load_state(gru_native_stream* stream, const float* state);
 
 /** Runs `frames` steps of zeros in, so that what follows does not begin with the transient of the zero state. */
-GRU_NATIVE_C_API int gru_native_stream_prewarm(gru_native_stream* stream, size_t frames);
+GRU_NATIVE_C_API int gru_native_stream_prewarm(gru_native_stream* stream, int64_t frames);
 
 #ifdef __cplusplus
 }

@@ -1,71 +1,92 @@
-// A model: a chain of recurrent and dense layers, and its file.
-//
-//   auto model = gru_native::Model::load("amp.safetensors");   // shared, immutable
-//   gru_native::Stream stream(model);                          // see stream.h
+/// \file
+/// A model: a chain of recurrent and dense layers, and its file.
+///
+///     auto model = gru_native::Model::load("amp.safetensors");  // shared, never changed
+///     gru_native::Stream stream(model);                         // see stream.h
 #pragma once
+#include <cstdint>
+#include <memory>
 #include <stdexcept>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
 
 namespace gru_native {
 
-// A file that cannot be read or written, or does not hold what it should: the text names file and tensor.
+/// A file that cannot be read or written, or does not hold what it should. The text names the file and the tensor.
 class GRU_NATIVE_API FileError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
+/// A layer of a model.
 template <class T>
 using ModelBlock = std::variant<std::shared_ptr<const Layer<T>>, std::shared_ptr<const Dense<T>>>;
 
-// Describes one block of a model file: its tensors are named `prefix` + "weight_ih_l0" and so on.
+/// Describes one block of a model file.
 struct BlockSpec {
-  std::string prefix;
+  std::string prefix;  ///< Its tensors are named prefix + "weight_ih_l0" and so on.
   std::variant<LayerSpec, DenseSpec> spec;
-  bool batch_first = false;  // an option of the Python classes: here the caller's strides say it
+  bool batch_first = false;  ///< An option of the Python classes; in C++ the strides of a call say it.
 };
 
-// From JSON, as model files have it (cpp/files/description.h). Throws FileError.
+/// Descriptions from JSON, as model files have it:
+///
+///     {"version": 1, "blocks": [{"type": "LSTM", "prefix": "0.", "input_size": 1, "hidden_size": 16, ...}, ...]}
+///
+/// The options are those of the classes in Python. One that is left out has its default. Throws FileError.
 GRU_NATIVE_API std::vector<BlockSpec> parse_description(const std::string& json);
 
+/// One call of a model.
 template <class T>
 struct ModelCall {
-  std::int64_t seq_len = 0, batch = 0;
-  Sequences<const T> x;                   // input_size() columns
-  const std::int64_t* lengths = nullptr;  // [batch], each 0..seq_len; nullptr: all seq_len
-  const T* initial = nullptr;             // [state_size(batch)]; nullptr: zeros
-  Sequences<T> y;                         // output_size() columns; 0 past a sequence's end
-  T* final = nullptr;                     // [state_size(batch)]; nullptr: not wanted
+  std::int64_t seq_len = 0;               ///< Steps, at least 1.
+  std::int64_t batch = 0;                 ///< Sequences, at least 1.
+  Sequences<const T> x;                   ///< input_size() columns.
+  const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
+  const T* initial = nullptr;             ///< [state_size(batch)]; null: zeros.
+  Sequences<T> y;                         ///< output_size() columns, written; 0 past the end of a sequence.
+  T* final = nullptr;                     ///< [state_size(batch)], written; null: not wanted.
 };
 
+/// Layers one after the other. Any number of threads may call it at once. After a move it may only be assigned to or
+/// destroyed.
 template <class T>
 class GRU_NATIVE_API BasicModel {
  public:
-  // Model({lstm, dense}) of shared pointers; calls see weights as they are committed then, streams as they were when
-  // made. Throws std::invalid_argument, naming the block, if there is none, one is null or sizes do not match.
+  /// A model of layers that it shares: `Model({lstm, dense})` with std::shared_ptr. Calls see the weights that the
+  /// layers then have, streams those of the moment at which they were made. Throws std::invalid_argument, naming the
+  /// block, if there is none, one is null or the size of one is not that of the one before; and std::bad_alloc.
   explicit BasicModel(std::vector<ModelBlock<T>> blocks);
   ~BasicModel();
   BasicModel(BasicModel&& other) noexcept;
   BasicModel& operator=(BasicModel&& other) noexcept;
 
-  // Reads a safetensors file with tensors of T: one that save() or gru_native.save in Python wrote, or a state_dict
-  // from PyTorch, whose blocks are taken from names and shapes where these say enough, else from `description`.
-  // The file is mapped, and must not be shortened meanwhile. Throws FileError; std::bad_alloc.
+  /// Reads a safetensors file whose tensors are of T: one that save() or gru_native.save in Python wrote, or a
+  /// state_dict from PyTorch. Of the latter the blocks are taken from names and shapes, where these say enough. The
+  /// file is mapped, and must not be shortened meanwhile. Throws FileError and std::bad_alloc.
   static std::shared_ptr<const BasicModel> load(const std::string& path);
+  /// The same with the blocks as described, whatever the file says.
   static std::shared_ptr<const BasicModel> load(const std::string& path, const std::vector<BlockSpec>& description);
-  // Writes such a file, whole or not at all. Throws FileError.
+
+  /// Writes such a file, whole or not at all. Throws FileError.
   void save(const std::string& path) const;
 
+  /// The layers, in the order of the data.
   const std::vector<ModelBlock<T>>& blocks() const;
-  std::int64_t input_size() const;
-  std::int64_t output_size() const;
-  // Numbers in the state of `batch` sequences: for each recurrent block in turn h, then (LSTM) c, each
-  // [num_layers * directions][batch][size].
+  std::int64_t input_size() const;   ///< Columns of the input.
+  std::int64_t output_size() const;  ///< Columns of the output.
+
+  /// Numbers in the state of `batch` sequences: of each recurrent layer in turn h, then, for the LSTM, c, each
+  /// [num_layers * directions][batch][columns]; see States. Throws std::invalid_argument for a batch below 1 or larger
+  /// than memory.
   std::int64_t state_size(std::int64_t batch) const;
 
-  // Inference over whole sequences. Throws std::invalid_argument, std::bad_alloc.
+  /// Inference over whole sequences. Throws std::invalid_argument, naming the field of the call that is wrong, and
+  /// std::bad_alloc.
   void forward(const ModelCall<T>& call) const;
 
  private:
@@ -74,7 +95,7 @@ class GRU_NATIVE_API BasicModel {
   std::unique_ptr<Impl> impl_;
 };
 
-using Model = BasicModel<float>;
-using Model64 = BasicModel<double>;
+using Model = BasicModel<float>;  ///< Of float32.
+using Model64 = BasicModel<double>;  ///< Of float64.
 
 }  // namespace gru_native

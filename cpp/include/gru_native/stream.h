@@ -1,45 +1,60 @@
-// A stream: one step or one chunk after the other, the state kept in between.
+/// \file
+/// A stream: a model at work on sequences that come in pieces, one step or one chunk after the other.
 #pragma once
-#include <cstddef>
+#include <cstdint>
+#include <memory>
 
 #include "gru_native/model.h"
 
 namespace gru_native {
 
-// Runs a model over sequences that come in pieces. The results are those of the whole sequence, bit for bit.
-// A stream belongs to one thread at a time. It holds on to the weights of the moment it was made; the model or layer
-// may go. Many streams may share one model.
+/// Runs a model over sequences that come in pieces, and keeps the state in between. The results are those of the whole
+/// sequence, bit for bit.
+///
+/// A stream belongs to one thread at a time. It holds on to the weights of the moment at which it was made; the model
+/// or layer may go. Many streams may share one model. After a move it may only be assigned to or destroyed.
 template <class T>
 class GRU_NATIVE_API Stream {
  public:
-  // `batch`: sequences side by side. `threads`: the most that one call uses; 1 is the calling thread alone, which then
-  // takes no lock and wakes nobody. Throws std::invalid_argument for a bidirectional layer (it would need the end of
-  // the sequence), batch < 1 or threads < 1; std::bad_alloc.
+  /// \param model What runs.
+  /// \param batch Sequences side by side.
+  /// \param threads The most that one call uses. 1 is the calling thread alone, which then takes no lock and wakes
+  /// nobody.
+  /// \throws std::invalid_argument for a model that is null or has a bidirectional layer, which would need the end of
+  /// the sequence, and for batch or threads below 1; std::bad_alloc.
   explicit Stream(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch = 1, int threads = 1);
+  /// The same of a single layer.
   explicit Stream(const Layer<T>& layer, std::int64_t batch = 1, int threads = 1);
   ~Stream();
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
 
-  std::int64_t batch() const noexcept;
-  std::int64_t input_size() const noexcept;
-  std::int64_t output_size() const noexcept;
+  std::int64_t batch() const noexcept;        ///< Sequences side by side.
+  std::int64_t input_size() const noexcept;   ///< Columns of the input.
+  std::int64_t output_size() const noexcept;  ///< Columns of the output.
 
-  // in: [frames][batch][input_size], out: [frames][batch][output_size], which must not overlap. With threads = 1 it
-  // allocates nothing, takes no lock and makes no system call, for any number of frames, from the first call on.
-  void process(const T* in, T* out, std::size_t frames) noexcept;
+  /// The outputs of the next `frames` steps. With threads = 1 it allocates nothing, takes no lock and makes no system
+  /// call, for any number of frames, from the first call on.
+  /// \param in [frames][batch][input_size]
+  /// \param out [frames][batch][output_size], written; must not overlap `in`
+  /// \param frames Steps; where it is below 1 nothing happens.
+  void process(const T* in, T* out, std::int64_t frames) noexcept;
 
-  // The same with strides; throws std::invalid_argument for null pointers, seq_len < 1 or strides that make no sense.
+  /// The same with strides. Throws std::invalid_argument for null pointers, seq_len below 1 and strides that make no
+  /// sense; nothing is then written.
   void process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len);
 
-  // The state: BasicModel::state_size(batch()) numbers in its order. Zeros at the start.
-  std::size_t state_size() const noexcept;
+  /// Numbers in the state: BasicModel::state_size(batch()).
+  std::int64_t state_size() const noexcept;
+  /// Copies the state, state_size() numbers in BasicModel::state_size's order. It is zeros at the start.
   void save_state(T* to) const noexcept;
+  /// Sets the state from such numbers.
   void load_state(const T* from) noexcept;
+  /// Back to the zero state.
   void reset() noexcept;
 
-  // Runs that many frames of zeros in, so that what follows does not begin with the transient of the zero state.
-  void prewarm(std::size_t frames) noexcept;
+  /// Runs `frames` steps of zeros in, so that what follows does not begin with the transient of the zero state.
+  void prewarm(std::int64_t frames) noexcept;
 
  private:
   friend struct detail::Access;
@@ -47,9 +62,7 @@ class GRU_NATIVE_API Stream {
   std::unique_ptr<Impl> impl_;
 };
 
-/// \cond
 template <class T>
 Stream(const std::shared_ptr<BasicModel<T>>&, std::int64_t = 1, int = 1) -> Stream<T>;
-/// \endcond
 
 }  // namespace gru_native

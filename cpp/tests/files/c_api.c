@@ -64,6 +64,9 @@ int main(int argc, char** argv) {
   CHECK(gru_native_stream_process(stream, NULL, y, 1) == GRU_NATIVE_INVALID_ARGUMENT);
   CHECK(strcmp(gru_native_error(), "in is NULL") == 0);
   CHECK(gru_native_stream_process(stream, NULL, NULL, 0) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_process(stream, x, y, -1) == GRU_NATIVE_INVALID_ARGUMENT);
+  CHECK(strcmp(gru_native_error(), "frames is -1; expected at least 0") == 0);
+  CHECK(gru_native_stream_prewarm(stream, -1) == GRU_NATIVE_INVALID_ARGUMENT);
   CHECK(gru_native_stream_reset(NULL) == GRU_NATIVE_INVALID_ARGUMENT);
   gru_native_stream_free(stream);
   gru_native_stream_free(NULL);

@@ -98,7 +98,7 @@ struct GraphProblem : Problem<T> {
       target.push_back(random() % nodes);
       type.push_back(random() % spec.num_edge_types);
     }
-    GraphCall<T> c;
+    GraphForwardCall<T> c;
     c.nodes = nodes;
     c.annotation_size = (spec.hidden_size + 1) / 2;
     this->x = random_numbers<T>(static_cast<std::size_t>(nodes * c.annotation_size), seed + 1);
@@ -134,7 +134,7 @@ struct GrConvProblem : Problem<T> {
   GrConvProblem(const GrConvSpec& spec, std::int64_t seq_len, std::int64_t batch, unsigned seed) : layer(spec) {
     randomize(layer, seed);
     for (std::int64_t b = 0; b < batch; ++b) lengths.push_back((b * 7 + seed) % (seq_len + 1));
-    GrConvCall<T> c;
+    GrConvForwardCall<T> c;
     c.seq_len = seq_len;
     c.batch = batch;
     c.lengths = lengths.data();
@@ -165,7 +165,7 @@ struct ReadoutProblem : Problem<T> {
     randomize(layer, seed);
     const std::int64_t graphs = 3;
     for (std::int64_t v = 0; v < nodes; ++v) graph.push_back((v * 5 + seed) % graphs);
-    ReadoutCall<T> c;
+    ReadoutForwardCall<T> c;
     c.nodes = nodes;
     this->x = random_numbers<T>(static_cast<std::size_t>(nodes * spec.hidden_size), seed + 1);
     annotations = random_numbers<T>(static_cast<std::size_t>(nodes * spec.annotation_size), seed + 2);
@@ -180,7 +180,7 @@ struct ReadoutProblem : Problem<T> {
     if (sums) c.graphs = graphs, c.graph = graph.data();
     this->forward = [this, c] { layer.forward(c); };
     this->both = [this, c] {
-      const auto tape = layer.forward(c);
+      const auto tape = layer.forward_with_tape(c);
       layer.backward(*tape, {this->dy.data(), this->dx.data(), dannotations.data(), this->gradients(layer)});
     };
   }
@@ -199,7 +199,7 @@ void check_errors() {
   CHECK(throws<std::invalid_argument>([&] { GraphReadout<float> layer(empty); }, "output_size is 0"), "no error");
 
   GraphProblem<float> p({4, 2}, 5, 6, 0, 1), other({4, 2}, 5, 6, 0, 1);
-  GraphCall<float> c;
+  GraphForwardCall<float> c;
   c.nodes = 5;
   c.annotation_size = 2;
   c.annotations = p.x.data();
@@ -214,6 +214,33 @@ void check_errors() {
   c.target = &good;
   const auto tape = p.layer.forward_with_tape(c);
   CHECK(throws<std::invalid_argument>([&] { other.layer.backward(*tape, {}); }, "tape"), "no error");
+  CHECK(throws<std::invalid_argument>([&] { p.layer.backward(*tape, {}); }, "dh is null"), "no error");
+  c.source = nullptr;
+  CHECK(throws<std::invalid_argument>([&] { p.layer.forward(c); }, "source is null"), "no error");
+
+  const GatedRecursiveConv<float> conv(GrConvSpec{2, 3});
+  const std::vector<float> x(12, 0.5f);
+  std::vector<float> y(6);
+  const auto bad_call = [&](auto change, const char* text) {
+    GrConvForwardCall<float> call;
+    call.seq_len = 3;
+    call.batch = 2;
+    call.x = time_major(x.data(), call.batch, 2);
+    call.y = y.data();
+    change(call);
+    return throws<std::invalid_argument>([&] { conv.forward(call); }, text) &&
+           throws<std::invalid_argument>([&] { conv.forward_with_tape(call); }, text);
+  };
+  const std::int64_t lengths[2] = {3, 4};
+  CHECK(bad_call([&](auto& call) { call.lengths = lengths; }, "lengths[1] is 4; expected 0 to seq_len=3"), "no error");
+  CHECK(bad_call([](auto& call) { call.x.data = nullptr; }, "x.data is null"), "no error");
+  CHECK(bad_call([](auto& call) { call.y = nullptr; }, "y is null"), "no error");
+  CHECK(bad_call([](auto& call) { call.gates.resize(1); }, "gates.size() is 1; expected 0 or 2"), "no error");
+  CHECK(bad_call([](auto& call) { call.gates.resize(2); }, "gates[0] is null"), "no error");
+  const GraphReadout<float> readout(ReadoutSpec{ReadoutKind::node_scores, 2, 1, 1});
+  ReadoutForwardCall<float> read;
+  read.nodes = 3;
+  CHECK(throws<std::invalid_argument>([&] { readout.forward(read); }, "h is null"), "no error");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ void check(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch
   model->forward(call);
 
   Stream stream(model, batch);
-  CHECK(stream.state_size() == initial.size(), "%zu", stream.state_size());
+  CHECK(size(stream.state_size()) == initial.size(), "%d", static_cast<int>(stream.state_size()));
   CHECK(stream.input_size() * batch == in && stream.output_size() * batch == out && stream.batch() == batch, " ");
   for (const std::int64_t most : {std::int64_t(1), std::int64_t(2), std::int64_t(5), seq_len})
     for (const bool strided : {false, true}) {

@@ -70,7 +70,7 @@ void check_output_rnn(unsigned seed) {
   const auto x = random_numbers<T>(seq_len * batch * inputs, seed++),
              start = random_numbers<T>(batch * outputs, seed++);
   std::vector<T> y(seq_len * batch * outputs), taught(y.size());
-  OutputRnnCall<T> call;
+  OutputRnnForwardCall<T> call;
   call.seq_len = seq_len;
   call.batch = batch;
   call.x = {x.data(), batch * inputs, inputs};

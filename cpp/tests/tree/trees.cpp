@@ -125,6 +125,9 @@ void check_errors() {
   call({-1, 0, 0, 1}, {0, 0, 2, 0}, "slots[2] is 2");
   call({-1, 0, 0, 1}, {0, 1, 1, 0}, "slots[2] is 1");
   call({-1, 0, 0, 1}, {}, "slots is null");
+  TreeForwardCall<float> nowhere = f.call();
+  nowhere.h = nullptr;
+  CHECK(throws<E>([&] { f.layer.forward(nowhere); }, "h is null"), "no error for no h");
   TreeForwardCall<float> none = f.call();
   none.nodes = 0;
   CHECK(throws<E>([&] { f.layer.forward(none); }, "0 nodes"), "no error for no nodes");

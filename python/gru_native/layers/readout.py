@@ -167,7 +167,8 @@ class NodeScores(_Readout):
         TypeError
             For another dtype or kind.
         """
-        return self.forward(h, annotations)[0]
+        y: Array = self._core(h, annotations, None, None)
+        return y
 
     def forward(self, h: ArrayLike, annotations: ArrayLike) -> tuple[Array, ReadoutTape]:
         """Compute the scores of the nodes, and a tape for ``backward``.
@@ -275,7 +276,8 @@ class GraphSum(_Readout):
         TypeError
             For another dtype or kind.
         """
-        return self.forward(h, annotations, graph, num_graphs)[0]
+        y: Array = self._core(h, annotations, graph, _count(num_graphs))
+        return y
 
     def forward(
         self,
@@ -313,6 +315,10 @@ class GraphSum(_Readout):
         TypeError
             For another dtype or kind.
         """
-        count = None if num_graphs is None else size("num_graphs", num_graphs)
+        count = _count(num_graphs)
         result: tuple[Array, Any] = self._core.forward(h, annotations, graph, count)
         return result
+
+
+def _count(num_graphs: int | None) -> int | None:
+    return None if num_graphs is None else size("num_graphs", num_graphs)
