@@ -29,13 +29,13 @@ class OnnxRuntime:
         session = onnxruntime.InferenceSession(
             onnx_model.build(problem), options, providers=["CPUExecutionProvider"]
         )
-        make = _streaming if problem.case.group == "streaming" else _inference
+        make = _streaming if problem.case.group == "streaming" else inference
         made = make(problem, session)
         made.library, made.threads = self.name, threads
         return made
 
 
-def _inference(problem: Problem, session: onnxruntime.InferenceSession) -> Runner:
+def inference(problem: Problem, session: onnxruntime.InferenceSession) -> Runner:
     binding = session.io_binding()
     values = {"x": from_numpy(problem.x), "y": from_numpy(np.zeros_like(problem.dy))}
     binding.bind_ortvalue_input("x", values["x"])

@@ -33,7 +33,7 @@ class OpenVino:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise NotSupportedError(f"{problem.case.label}: {reason}") from error
-        make = _streaming if problem.case.group == "streaming" else _inference
+        make = _streaming if problem.case.group == "streaming" else inference
         made = make(problem, compiled)
         made.library, made.threads = self.name, threads
         return made
@@ -43,7 +43,7 @@ def _shared(array: np.ndarray) -> openvino.Tensor:
     return openvino.Tensor(array, shared_memory=True)
 
 
-def _inference(problem: Problem, compiled: openvino.CompiledModel) -> Runner:
+def inference(problem: Problem, compiled: openvino.CompiledModel) -> Runner:
     request = compiled.create_infer_request()
     request.set_tensor("x", _shared(problem.x))
     if problem.lengths is not None:

@@ -91,6 +91,13 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
 }
 
 template <class T>
+PyDense<T> quantize(const PyDense<T>& d, const std::string& precision) {
+  const Precision chosen = precision_argument(precision);
+  const py::gil_scoped_release release;
+  return {std::make_shared<Dense<T>>(d.layer->quantize(chosen))};
+}
+
+template <class T>
 void register_dense_of(py::module_& m) {
   using D = PyDense<T>;
   py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), "What backward needs of one call.");
@@ -103,8 +110,10 @@ void register_dense_of(py::module_& m) {
         py::kw_only(), py::arg("input_size"), py::arg("output_size"), py::arg("bias"), py::arg("activation"))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def("quantize", &quantize<T>, py::arg("precision"));
   def_weights(c);
+  def_precision(c);
 }
 
 }  // namespace

@@ -125,6 +125,13 @@ bool load(PyLayer<T>& l, const py::list& arrays) {
 }
 
 template <class T>
+std::unique_ptr<PyLayer<T>> quantize(const PyLayer<T>& l, const std::string& precision) {
+  const Precision chosen = precision_argument(precision);
+  const py::gil_scoped_release release;
+  return std::make_unique<PyLayer<T>>(l.layer->quantize(chosen), l.batch_first);
+}
+
+template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
   py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
@@ -182,8 +189,10 @@ void register_layer(py::module_& m) {
            py::arg("seed") = 0)
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"), py::arg("want_x") = true,
            py::arg("want_state") = true, py::arg("want_weights") = true)
-      .def("load", &load<T>, py::arg("weights"));
+      .def("load", &load<T>, py::arg("weights"))
+      .def("quantize", &quantize<T>, py::arg("precision"));
   def_weights(c);
+  def_precision(c);
 }
 
 }  // namespace

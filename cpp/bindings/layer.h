@@ -11,6 +11,8 @@ template <class T>
 struct PyLayer {
   PyLayer(const LayerSpec& spec, bool batch_first)
       : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
+  PyLayer(Layer<T> made, bool batch_first)
+      : layer(std::make_shared<Layer<T>>(std::move(made))), batch_first(batch_first) {}
   std::shared_ptr<Layer<T>> layer;
   bool batch_first;
 };

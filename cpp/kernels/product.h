@@ -129,9 +129,11 @@ void product_of_width(const Product<T>& p) {
   }
 }
 
-// Inlined into every step, however many cells there are.
+// Inlined into every step, however many cells there are. Products of no depth copy their start, whatever the weights.
 template <class T>
 EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
+  if constexpr (sizeof(T) == sizeof(float))
+    if (p.quantized && p.depth > 0) return p.quantized->kernels->product(p);
   const bool packed = p.a_k_stride == 1 && p.k_stride == p.width * Lanes<T>::size;
   if (p.width == 3) return product_of_width<T, 3, PackedStrides<T, 3>>(p);
   if (packed) return product_of_width<T, 4, PackedStrides<T, 4>>(p);

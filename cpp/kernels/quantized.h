@@ -49,7 +49,7 @@ struct Scratch {
   // Whole lanes of k, so that the last operand may be read.
   static EIGEN_ALWAYS_INLINE Index stride(Index depth) { return (depth + Dot::group - 1) / Dot::group * Dot::group; }
   static EIGEN_ALWAYS_INLINE Index rows(Index depth) {
-    const Index fit = deepest / stride(depth);
+    const Index fit = deepest / (depth > 0 ? stride(depth) : 1);
     return fit < row_block ? fit : row_block;
   }
   static EIGEN_ALWAYS_INLINE A* activations(void* scratch) { return static_cast<A*>(scratch); }
@@ -137,6 +137,7 @@ EIGEN_DONT_INLINE void quantized_tile(const Product<float>& p, Index panel, Inde
     start[r] = k == 0 ? row_at(p.start, row + r) + panel * p.acc_panel_step : acc[r];
     a[r] = S::activations(p.scratch) + (at + r) * stride;
   }
+  GRU_NATIVE_COUNTING(count_tile(p, row, R, column, C * lanes, k, depth));
   Index vectors[C];
   for (int c = 0; c < C; ++c) vectors[c] = c / width * p.acc_panel_step + p.acc_vector[c % width];
 
@@ -276,8 +277,11 @@ Index quantized_rows_at_once(Index depth) {
 
 // The whole product, of any depth.
 template <class Dot>
-void quantized_product(const Product<float>& p) {
+void quantized_product(const Product<float>& given) {
   using S = Scratch<Dot>;
+  alignas(64) char scratch[quantized_scratch];
+  Product<float> p = given;
+  if (!p.scratch) p.scratch = scratch;
   const Index at_once = p.depth > S::deepest ? 1 : S::rows(p.depth);
   for (Index row = p.row_begin; row < p.row_end; row += at_once) {
     const Index count = min(at_once, p.row_end - row);

@@ -87,22 +87,52 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
   }
 }
 
+// The product of a step, for some of its panels at a time. Quantized weights: the activations of a block of rows are
+// converted once for all panels.
+template <class T>
+class StepProduct {
+ public:
+  EIGEN_ALWAYS_INLINE explicit StepProduct(const Product<T>& p) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (!p.quantized || !p.scratch || p.depth == 0) return;
+      const Index at_once = p.quantized->kernels->rows_at_once(p.depth);
+      if (at_once > 0) converted_ = p.quantized->kernels, rows_at_once_ = min(at_once, row_block);
+    }
+  }
+  EIGEN_ALWAYS_INLINE Index rows_at_once() const { return rows_at_once_; }
+  EIGEN_ALWAYS_INLINE void begin(const Product<T>& p) const {
+    if constexpr (sizeof(T) == sizeof(float))
+      if (converted_) converted_->convert(p);
+  }
+  EIGEN_ALWAYS_INLINE void operator()(const Product<T>& p) const {
+    if constexpr (sizeof(T) == sizeof(float))
+      if (converted_) return converted_->multiply(p);
+    product(p);
+  }
+
+ private:
+  const QuantizedKernels* converted_ = nullptr;
+  Index rows_at_once_ = row_block;
+};
+
 template <class Cell, class Part, bool save, class T>
 void step_over_blocks(const Step<T>& s) {
   Product<T> p = s.product, of_gates;
+  const StepProduct<T> multiply(p);
   if constexpr (Cell::recurrent_gates > 0) of_gates = s.gates_product;
-  const Index blocks = (s.rows + row_block - 1) / row_block;
+  const Index blocks = (s.rows + multiply.rows_at_once() - 1) / multiply.rows_at_once();
   const Index panels = s.product.panel_end - s.product.panel_begin;
   const Index groups = s.rows == 1 ? (panels + single_row_panels - 1) / single_row_panels : panels;
   for (Index b = 0; b < blocks; ++b) {
     const Cut rows = cut_of(s.rows, blocks, b);
     p.row_begin = rows.begin;
     p.row_end = rows.end;
+    multiply.begin(p);
     for (Index i = 0; i < groups; ++i) {
       const Cut cut = cut_of(panels, groups, s.product.last_panel_first ? groups - 1 - i : i);
       const Index panel = p.panel_begin = s.product.panel_begin + cut.begin;
       p.panel_end = s.product.panel_begin + cut.end;
-      product(p);
+      multiply(p);
       if constexpr (Cell::recurrent_gates > 0) {
         of_gates.panel_begin = p.panel_begin, of_gates.panel_end = p.panel_end;
         of_gates.row_begin = p.row_begin, of_gates.row_end = p.row_end;

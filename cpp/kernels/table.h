@@ -51,7 +51,7 @@ struct Product {
   Index row_begin, row_end;
   bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
   const QuantizedWeights* quantized;  // instead of `panels`; null: none. Of float only
-  void* scratch;              // likewise: quantized_scratch bytes, at a 64-byte boundary
+  void* scratch;              // likewise: quantized_scratch bytes, at a 64-byte boundary; null: the product's own
   GRU_NATIVE_COUNTING(Needed needed;)
 };
 

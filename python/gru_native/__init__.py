@@ -30,6 +30,7 @@ from .layers import (
     Dense,
     DenseGradients,
     DenseTape,
+    Difference,
     GatedGraph,
     GatedRecursiveConv,
     Gradients,
@@ -49,6 +50,7 @@ from .layers import (
     Tape,
     TreeGradients,
     TreeTape,
+    compare,
     draw_gates,
 )
 from .runtime import active_isa, available_isas, get_num_threads, set_num_threads
@@ -77,6 +79,9 @@ __all__ = [  # noqa: RUF022  in groups
     "losses",
     "clip_gradients",
     "reset_rows",
+    # weights of few bits: layer.quantize, and what it changes
+    "compare",
+    "Difference",
     # what forward returns for backward
     "Tape",
     "OutputTape",

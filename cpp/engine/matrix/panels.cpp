@@ -8,6 +8,7 @@ template <class T>
 Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first) {
   Product<T> p{};
   p.panels = m.data.data();
+  if (m.quantized.kernels) p.quantized = &m.quantized;
   p.k_stride = m.width * lanes;
   p.panel_stride = m.depth * p.k_stride;
   p.panel_end = m.panels;
@@ -21,16 +22,23 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
 }
 
 template <class T>
-PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
+PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes) {
   PackedMatrix<T> m;
   m.width = panel_width(gates);
+  m.columns_in_panel = m.width * lanes;
   m.gates = gates;
   m.blocks_shift = gates >= 3 ? 0 : gates == 2 ? 1 : 2;
   m.depth = depth;
   m.panels = divide_up(divide_up(units, lanes), m.blocks_in_panel());
-  m.data = Buffer<T>(m.panels * depth * m.width * lanes);
   GRU_NATIVE_COUNTING(m.needed_columns.assign(m.panels * m.width * lanes, 0));
   GRU_NATIVE_COUNTING(m.needed_k.assign(depth, 1));
+  return m;
+}
+
+template <class T>
+PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
+  PackedMatrix<T> m = empty_shape<T>(units, gates, depth, lanes);
+  m.data = Buffer<T>(m.columns() * depth);
   return m;
 }
 
@@ -39,6 +47,7 @@ PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index bl
   PackedMatrix<T> t;
   if (m.panels == 0) return t;
   t.width = 4;
+  t.columns_in_panel = t.width * lanes;
   t.gates = 1;
   t.blocks_shift = 2;
   t.depth = blocks * m.gates * lanes;
@@ -74,6 +83,7 @@ PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   return t;
 }
 
+template PackedMatrix<float> empty_shape(Index, int, Index, Index);
 template PackedMatrix<float> empty_panels(Index, int, Index, Index);
 template PackedMatrix<double> empty_panels(Index, int, Index, Index);
 template PackedMatrix<float> empty_transposed(const PackedMatrix<float>&, Index, Index);

@@ -15,11 +15,17 @@ struct PackedMatrix {
   Buffer<T> data;
   Index panels = 0, depth = 0;
   int width = 0, gates = 0;
+  Index columns_in_panel = 0;
   int blocks_shift = 0;       // blocks in a panel: 1, 2 or 4, as a power of two
+  // Weights of few bits (engine/matrix/quantization.h): `data` then holds [panel][group of k][vector][lane].
+  QuantizedWeights quantized{};
+  Buffer<float> scale;
+  std::vector<std::int32_t> offset;
 #if defined(GRU_NATIVE_COUNT)
   Work work = Work::mac_forward;
   std::vector<unsigned char> needed_columns, needed_k;  // 0: padding
 #endif
+  Index columns() const { return panels * columns_in_panel; }
   Index blocks_in_panel() const { return Index(1) << blocks_shift; }
   // The panels of a range of blocks that begins with a panel.
   Index panel_begin(Index block) const { return block >> blocks_shift; }
@@ -32,7 +38,9 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
 
 inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
 
-// Zeros in the shape of a packed matrix.
+// The shape of a packed matrix, without its data; and with zeros.
+template <class T>
+PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes);
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 

@@ -6,14 +6,17 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "engine/matrix/quantization.h"
 #include "engine/matrix/weight_edit.h"
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
 #include "runtime/memory.h"
+#include "spec/names.h"
 
 namespace gru_native {
 
@@ -41,9 +44,33 @@ class WeightStore {
     writable_.push_back({name, std::move(shape), storage_.back().data()});
     return static_cast<int>(list_.size()) - 1;
   }
+  // Of weights of few bits, list() has no data; shown() makes floats of them when first asked.
   const std::vector<Weight<const T>>& list() const { return list_; }
+  const std::vector<Weight<const T>>& shown() const {
+    if (precision_ != Precision::full) widen();
+    return list_;
+  }
   const std::vector<Weight<T>>& writable() { return writable_; }
   const T* data(int weight) const { return list_[static_cast<std::size_t>(weight)].data; }
+
+  Precision precision() const { return precision_; }
+  const std::vector<QuantizedMatrix>& quantized() const { return quantized_; }
+  // Puts a matrix of few bits in the place of a weight of the same shape, before anything is committed.
+  void quantize(int weight, QuantizedMatrix matrix) {
+    precision_ = matrix.precision;
+    quantized_.resize(list_.size());
+    const auto at = static_cast<std::size_t>(weight);
+    quantized_[at] = std::move(matrix);
+    storage_[at] = Buffer<T>();
+    list_[at].data = writable_[at].data = nullptr;
+  }
+  // Throws std::invalid_argument for weights of few bits: `what` cannot be done with them.
+  void check_full(const char* what) const {
+    if (precision_ == Precision::full) return;
+    throw std::invalid_argument(std::string("the layer has ") + precision_names[static_cast<int>(precision_)] +
+                                " weights, which are for inference only; " + what +
+                                " the layer of full precision, and quantize it again");
+  }
 
   // Both by a layer that says how its weights are packed:
   //   std::shared_ptr<Packed> reserve() const;     all the memory that they take
@@ -56,6 +83,7 @@ class WeightStore {
   }
   template <class Layer>
   WeightEdit<T> edit(const Layer& layer) {
+    check_full("edit");
     using Edit = OpenEdit<T, WeightStore, Layer, Packed>;
     return open_handle<WeightEdit<T>>(std::make_unique<Edit>(*this, layer, layer.reserve()));
   }
@@ -81,6 +109,18 @@ class WeightStore {
   }
 
  private:
+  void widen() const {
+    if constexpr (std::is_same_v<T, float>) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (std::size_t i = 0; i < quantized_.size(); ++i) {
+        if (quantized_[i].rows == 0 || list_[i].data) continue;
+        storage_[i] = Buffer<T>(quantized_[i].size());
+        dequantize(quantized_[i], storage_[i].data());
+        list_[i].data = storage_[i].data();
+      }
+    }
+  }
+
   static std::uint64_t next_id() {
     static std::atomic<std::uint64_t> last{0};
     return ++last;
@@ -88,9 +128,11 @@ class WeightStore {
 
   std::uint64_t id_;
   std::shared_ptr<ArenaPool> arenas_;
-  std::vector<Buffer<T>> storage_;
-  std::vector<Weight<const T>> list_;
+  mutable std::vector<Buffer<T>> storage_;
+  mutable std::vector<Weight<const T>> list_;
   std::vector<Weight<T>> writable_;
+  Precision precision_ = Precision::full;
+  std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
   mutable std::mutex mutex_;
   std::shared_ptr<const Packed> packed_;
 };

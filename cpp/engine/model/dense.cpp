@@ -1,6 +1,7 @@
 #include "engine/model/dense.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "engine/matrix/matrices.h"
@@ -9,6 +10,8 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/checks.h"
+#include "spec/names.h"
 #include "spec/tensors.h"
 #include "spec/validation.h"
 
@@ -19,6 +22,17 @@ PackedDense<T>::PackedDense(const DenseSpec& spec)
       lanes(kernels_for<T>().lanes),
       weight(empty_panels<T>(spec.output_size, 1, spec.input_size, lanes)),
       bias(columns()) {}
+
+template <class T>
+PackedDense<T>::PackedDense(const DenseSpec& spec, const QuantizedMatrix& few_bits, const float* bias_)
+    : spec(spec), lanes(kernels_for<T>().lanes) {
+  if constexpr (std::is_same_v<T, float>) {
+    weight = pack_quantized(quantized_kernels_for(spec.precision), spec.output_size, 1, spec.input_size, lanes,
+                            [&](int, Index row) { return QuantizedRow{&few_bits, row}; });
+    bias = Buffer<T>(columns());
+    if (bias_) std::copy_n(bias_, spec.output_size, bias.data());
+  }
+}
 
 template <class T>
 const PackedMatrix<T>& PackedDense<T>::transposed() const {
@@ -44,9 +58,14 @@ Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec) {
 template <class T>
 Dense<T>::Dense(const DenseSpec& spec) {
   spec.validate();
+  if (spec.precision != Precision::full)
+    refuse("precision", precision_names[static_cast<int>(spec.precision)],
+           "full: set the weights of such a layer, and call quantize");
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+Dense<T>::Dense(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 Dense<T>::~Dense() = default;
 template <class T>
@@ -59,7 +78,7 @@ const DenseSpec& Dense<T>::spec() const {
 }
 template <class T>
 const std::vector<Weight<const T>>& Dense<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 
 template <class T>
@@ -96,6 +115,7 @@ template <class T>
 std::shared_ptr<const DenseTape<T>> Dense<T>::forward_with_tape(const DenseForwardCall<T>& call) const {
   const DenseSpec& spec = impl_->spec;
   check_call(spec, call);
+  impl_->store.check_full("train");
   auto tape = std::make_unique<ImplOf<DenseTape<T>>>(impl_->store.begin_tape(),
                                                      Timeline(call.seq_len, call.batch, call.lengths));
   const Timeline& time = tape->time;
@@ -172,6 +192,10 @@ std::int64_t DenseTape<T>::batch() const {
 
 template class PackedDense<float>;
 template class PackedDense<double>;
+template <>
+Dense<float> Dense<float>::quantize(Precision precision) const;  // quantize.cpp
+template <>
+Dense<double> Dense<double>::quantize(Precision precision) const;
 template class Dense<float>;
 template class Dense<double>;
 template class DenseTape<float>;

@@ -16,6 +16,7 @@ template <class T>
 class PackedDense {
  public:
   explicit PackedDense(const DenseSpec& spec);  // zeros, to be filled
+  PackedDense(const DenseSpec& spec, const QuantizedMatrix& weight, const float* bias);
   DenseSpec spec;
   int lanes;
   PackedMatrix<T> weight;

@@ -217,6 +217,7 @@ template <class T>
 void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
   Step<T> s = first;
   s.product = second_;
+  s.product.scratch = first.product.scratch;
   s.product.panel_begin = weights_.second.panel_begin(blocks.begin);
   s.product.panel_end = weights_.second.panel_end(blocks.end);
   s.blocks_in_panel = weights_.second.blocks_in_panel();
@@ -256,7 +257,7 @@ void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
 // The recurrence, for steps whose input products fit into gates_. Whatever a member reads of others' units lies behind
 // a barrier.
 template <class T>
-void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member, Crew& crew) {
+void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch) {
   const Part mine = part_of(member, crew.size());
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
   const Index chunk = time_.first(early), gates_first = tape_ ? 0 : chunk;
@@ -265,6 +266,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
   Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.blocks.begin);
   s.product.panel_end = weights_.recurrent.panel_end(mine.blocks.end);
+  s.product.scratch = scratch;
   s.block_end = mine.blocks.end;
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
@@ -295,7 +297,22 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
 
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
-  for (Index at = begin; at < end; at += chunk_steps_) steps(io, at, std::min(at + chunk_steps_, end), member, crew);
+  if (weights_.recurrent.quantized.kernels) run_quantized(io, begin, end, member, crew);
+  else run_chunks(io, begin, end, member, crew, nullptr);
+}
+
+// By itself, so that only calls which need the scratch have it on their stack.
+template <class T>
+[[gnu::noinline]] void DirectionForward<T>::run_quantized(const Io& io, Index begin, Index end, int member,
+                                                          Crew& crew) {
+  alignas(64) char scratch[quantized_scratch];
+  run_chunks(io, begin, end, member, crew, scratch);
+}
+
+template <class T>
+void DirectionForward<T>::run_chunks(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch) {
+  for (Index at = begin; at < end; at += chunk_steps_)
+    steps(io, at, std::min(at + chunk_steps_, end), member, crew, scratch);
 }
 
 template class DirectionForward<float>;

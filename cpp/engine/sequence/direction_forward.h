@@ -48,7 +48,10 @@ class DirectionForward {
     Rows<T> y;
   };
 
-  void steps(const Io& io, Index begin, Index end, int member, Crew& crew);
+  // scratch: a member's room for the activations of quantized products (kernels/table.h); null: there are none.
+  void run_quantized(const Io& io, Index begin, Index end, int member, Crew& crew);
+  void run_chunks(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch);
+  void steps(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch);
   void input_products(const Io& io, Index chunk, Index rows, const Part& mine, Crew& crew);
   void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
   void place(Step<T>& s, const Now& now) const;

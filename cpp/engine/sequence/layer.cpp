@@ -14,6 +14,8 @@
 #include "engine/sequence/stack_forward.h"
 #include "engine/threads.h"
 #include "runtime/dispatch.h"
+#include "spec/checks.h"
+#include "spec/names.h"
 #include "spec/tensors.h"
 #include "spec/validation.h"
 
@@ -21,9 +23,14 @@ namespace gru_native {
 template <class T>
 Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
+  if (spec.precision != Precision::full)
+    refuse("precision", precision_names[static_cast<int>(spec.precision)],
+           "full: set the weights of such a layer, and call quantize");
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+Layer<T>::Layer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 Layer<T>::~Layer() = default;
 template <class T>
@@ -46,7 +53,7 @@ const LayerSpec& Layer<T>::spec() const {
 
 template <class T>
 const std::vector<Weight<const T>>& Layer<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 
 template <class T>
@@ -56,6 +63,7 @@ WeightEdit<T> Layer<T>::edit() {
 
 template <class T>
 bool Layer<T>::load(const std::vector<const T*>& weights) {
+  impl_->store.check_full("load into");
   const std::vector<Weight<T>>& own = impl_->store.writable();
   if (weights.size() != own.size())
     throw std::invalid_argument("weights has " + std::to_string(weights.size()) + " pointers; expected " +
@@ -123,6 +131,7 @@ template <class T>
 std::shared_ptr<const Tape<T>> Layer<T>::forward_with_tape(const ForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   check_trainable(impl_->spec);
+  impl_->store.check_full("train");
   const LayerSpec& spec = impl_->spec;
   auto tape = std::make_unique<ImplOf<Tape<T>>>(impl_->store.begin_tape(), spec,
                                                 Timeline(call.seq_len, call.batch, call.lengths, call.mask),
@@ -211,6 +220,10 @@ std::int64_t Tape<T>::batch() const {
   return impl_->time.batch;
 }
 
+template <>
+Layer<float> Layer<float>::quantize(Precision precision) const;  // quantize.cpp
+template <>
+Layer<double> Layer<double>::quantize(Precision precision) const;
 template class Layer<float>;
 template class Layer<double>;
 template class Tape<float>;

@@ -8,6 +8,12 @@
 namespace gru_native {
 namespace {
 
+// A row of a weight.
+struct RowOf {
+  int weight;
+  Index row;
+};
+
 // f(packed matrix, its units, gates and depth, row(gate, unit)) for each that there is.
 template <class T, class F>
 void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
@@ -15,35 +21,26 @@ void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector
   const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
   const Index hidden = spec.hidden_size;
   const auto gates = [&](PackedMatrix<T>& m, int weight, Slots slots) {
-    const Weight<const T>& w = weights[weight];
-    const Index depth = w.shape[1];
-    f(m, hidden, slots.count, depth, [&, depth, slots](int gate, Index unit) {
-      return w.data + (cell.torch_gate[slots.first + gate] * hidden + unit) * depth;
+    f(m, hidden, slots.count, weights[weight].shape[1], [&, weight, slots](int gate, Index unit) {
+      return RowOf{weight, cell.torch_gate[slots.first + gate] * hidden + unit};
     });
   };
   gates(p.input, at.ih, cell.input);
   gates(p.recurrent, at.hh, cell.recurrent);
   if (cell.candidate.count > 0) gates(p.second, at.hh, cell.candidate);
-  if (at.rr >= 0) {
-    const Weight<const T>& rr = weights[at.rr];
-    f(p.gates, hidden, 3, rr.shape[1],
-      [&](int gate, Index unit) { return rr.data + (gate * hidden + unit) * rr.shape[1]; });
-  }
+  if (at.rr >= 0)
+    f(p.gates, hidden, 3, spec.recurrent_gates(),
+      [&](int gate, Index unit) { return RowOf{at.rr, gate * hidden + unit}; });
   if (at.hr >= 0)
     f(p.second, spec.output_size(), 1, hidden, [&](int, Index unit) {
-      return unit < spec.proj_size ? weights[at.hr].data + unit * hidden
-                                   : weights[at.hp].data + (unit - spec.proj_size) * hidden;
+      return unit < spec.proj_size ? RowOf{at.hr, unit} : RowOf{at.hp, unit - spec.proj_size};
     });
 }
 
 template <class T>
-void allocate(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
-              const WeightIndex& at) {
+void allocate_vectors(PackedDirection<T>& p, const LayerSpec& spec) {
   const Kernels<T>& kernels = kernels_for<T>();
   const Index lanes = kernels.lanes, blocks = divide_up(spec.hidden_size, lanes);
-  each_matrix(p, spec, weights, at, [&](PackedMatrix<T>& m, Index units, int gates, Index depth, const auto&) {
-    m = empty_panels<T>(units, gates, depth, lanes);
-  });
   p.bias = Buffer<T>((blocks + 3) * kernels.cell[cell_index(spec)].slots * lanes);  // + 3: panels of four blocks
   if (spec.lstm.peephole) p.peephole = Buffer<T>(blocks * 3 * lanes);
   if (spec.layer_norm) {
@@ -62,16 +59,18 @@ bool all_finite(const T* data, Index n) {
   return others == 0;
 }
 
-// What is no matrix.
+template <class T>
+bool has_finite_recurrence(const std::vector<Weight<const T>>& weights, const WeightIndex& at) {
+  const Weight<const T>& hh = weights[at.hh];
+  return all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
+}
+
 template <class T>
 void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
                   const WeightIndex& at) {
   const Kernels<T>& kernels = kernels_for<T>();
   const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
-  const Weight<const T>& hh = weights[at.hh];
-  p.finite = all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
-
   // A slot that both products fill begins at the sum of both biases.
   const auto fills = [](Slots s, int slot) { return slot >= s.first && slot < s.first + s.count; };
   if (at.bias_ih >= 0)
@@ -188,15 +187,48 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
   return transposed_;
 }
 
+namespace {
+// With room for all that is no matrix.
 template <class T>
-std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
-                                                 const std::vector<WeightIndex>& index) {
+std::unique_ptr<PackedWeights<T>> reserve_vectors(const LayerSpec& spec, std::size_t directions) {
   auto packed = std::make_unique<PackedWeights<T>>();
   packed->lanes = kernels_for<T>().lanes;
   packed->blocks = divide_up(spec.hidden_size, packed->lanes);
   packed->outputs = spec.output_size();
-  packed->forward.resize(index.size());
-  for (std::size_t i = 0; i < index.size(); ++i) allocate(packed->forward[i], spec, weights, index[i]);
+  packed->forward.resize(directions);
+  for (PackedDirection<T>& p : packed->forward) allocate_vectors(p, spec);
+  return packed;
+}
+}  // namespace
+
+template <class T>
+std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+                                                 const std::vector<WeightIndex>& index) {
+  auto packed = reserve_vectors<T>(spec, index.size());
+  for (std::size_t i = 0; i < index.size(); ++i)
+    each_matrix(packed->forward[i], spec, weights, index[i],
+                [&](PackedMatrix<T>& m, Index units, int gates, Index depth, const auto&) {
+                  m = empty_panels<T>(units, gates, depth, packed->lanes);
+                });
+  return packed;
+}
+
+std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec, Precision precision,
+                                                     const std::vector<Weight<const float>>& weights,
+                                                     const std::vector<QuantizedMatrix>& matrices,
+                                                     const std::vector<WeightIndex>& index) {
+  auto packed = reserve_vectors<float>(spec, index.size());
+  const QuantizedKernels& kernels = quantized_kernels_for(precision);
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    PackedDirection<float>& p = packed->forward[i];
+    each_matrix(p, spec, weights, index[i], [&](auto& m, Index units, int gates, Index depth, const auto& row) {
+      m = pack_quantized(kernels, units, gates, depth, packed->lanes, [&](int gate, Index unit) -> QuantizedRow {
+        const RowOf of = row(gate, unit);
+        return {&matrices[static_cast<std::size_t>(of.weight)], of.row};
+      });
+    });
+    fill_vectors(p, spec, weights, index[i]);
+  }
   return packed;
 }
 
@@ -210,9 +242,15 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
       PackedDirection<T>& p = packed.forward[i];
       each_matrix(p, spec, weights, index[i], [&](PackedMatrix<T>& m, Index units, int, Index, const auto& row) {
         for (Index panel = 0; panel < m.panels; ++panel)
-          if (turn++ % members == rank) fill_panel(m, panel, units, packed.lanes, row);
+          if (turn++ % members == rank)
+            fill_panel(m, panel, units, packed.lanes, [&](int gate, Index unit) {
+              const RowOf of = row(gate, unit);
+              return weights[of.weight].data + of.row * m.depth;
+            });
       });
-      if (turn++ % members == rank) fill_vectors(p, spec, weights, index[i]);
+      if (turn++ % members != rank) continue;
+      fill_vectors(p, spec, weights, index[i]);
+      p.finite = has_finite_recurrence(weights, index[i]);
     }
   });
 }

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <vector>
 
-#include "engine/matrix/panels.h"
+#include "engine/matrix/quantization.h"
 #include "gru_native/layer.h"
 #include "runtime/team.h"
 #include "spec/tensors.h"
@@ -57,6 +57,13 @@ std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const st
 template <class T>
 void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
           const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
+
+// Of few bits: `matrices` has those of the weights that are matrices, at their places; of these, `weights` needs no
+// data.
+std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec, Precision precision,
+                                                     const std::vector<Weight<const float>>& weights,
+                                                     const std::vector<QuantizedMatrix>& matrices,
+                                                     const std::vector<WeightIndex>& index);
 
 // Which of the kernels' cells computes it: Kernels::cell[..].
 int cell_index(const LayerSpec& spec);

@@ -7,6 +7,7 @@
 
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -28,6 +29,7 @@ struct DenseSpec {
   std::int64_t output_size = 0;
   bool bias = true;
   DenseActivation activation = DenseActivation::identity;
+  Precision precision = Precision::full;  ///< Of the weights: what Dense::quantize made of them.
 
   /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
   GRU_NATIVE_API void validate() const;
@@ -89,6 +91,9 @@ class GRU_NATIVE_API Dense {
   /// All weights, to be written; the layer computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// As Layer::quantize.
+  Dense quantize(Precision precision) const;
+
   /// Inference. Throws std::invalid_argument, naming the field of the call that is wrong, and std::bad_alloc; nothing
   /// is then written.
   void forward(const DenseForwardCall<T>& call) const;
@@ -106,6 +111,7 @@ class GRU_NATIVE_API Dense {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit Dense(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -25,6 +25,7 @@
 #include "gru_native/activation.h"
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -73,6 +74,7 @@ struct LayerSpec {
   ActivationFunction candidate_activation = Activation::tanh;  ///< GRU: of n.
   ActivationFunction gate_activation = Activation::sigmoid;  ///< LSTM and GRU: of their gates.
   ActivationFunction nonlinearity = Activation::tanh;  ///< Cell::rnn only.
+  Precision precision = Precision::full;  ///< Of the weights: what Layer::quantize made of them.
   double activation_clip = 0;  ///< What goes into an activation is held within [-clip, clip]; 0: it is not.
 
   /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
@@ -187,6 +189,12 @@ class GRU_NATIVE_API Layer {
   /// All weights, to be written; the layer computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// A layer for inference with the same weights in few bits: matrices as Precision says, biases and the like as they
+  /// are. It cannot be trained or edited; its weights() are the floats that its numbers stand for. Throws
+  /// std::invalid_argument for double, for Precision::full, for a layer that is quantized already, and for weights that
+  /// are NaN or infinite; std::bad_alloc.
+  Layer quantize(Precision precision) const;
+
   /// For weights that live elsewhere and may change at any time: makes the layer's weights equal to those at the given
   /// places, one for each of weights(), and returns whether any bit was different. If none was, this costs a comparison
   /// only. Safe from several threads at once, but not beside an edit. Throws std::invalid_argument for a null pointer
@@ -211,6 +219,7 @@ class GRU_NATIVE_API Layer {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit Layer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -8,6 +8,7 @@ from .grconv import GatedRecursiveConv, GrConvGradients, GrConvTape, draw_gates
 from .gru import GRU
 from .lstm import LSTM
 from .output_rnn import OutputGradients, OutputRNN, OutputTape
+from .quantized import Difference, compare
 from .readout import GraphSum, NodeScores, ReadoutGradients, ReadoutTape
 from .rnn import RNN
 from .rtrl import RTRL
@@ -26,6 +27,7 @@ __all__ = [
     "Dense",
     "DenseGradients",
     "DenseTape",
+    "Difference",
     "GatedGraph",
     "GatedRecursiveConv",
     "GrConvGradients",
@@ -47,5 +49,6 @@ __all__ = [
     "Tape",
     "TreeGradients",
     "TreeTape",
+    "compare",
     "draw_gates",
 ]

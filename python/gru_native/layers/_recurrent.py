@@ -18,6 +18,7 @@ from ._arguments import (
     text,
 )
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -68,7 +69,7 @@ USUAL: dict[str, bool | int | float | Function | None] = {
 }
 
 
-class Recurrent(Weighted, Generic[S]):
+class Recurrent(Quantizable, Weighted, Generic[S]):
     """What RNN, LSTM and GRU have in common.
 
     Options of single cells are attributes, too: here they are set, in their classes declared.

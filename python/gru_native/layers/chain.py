@@ -15,6 +15,7 @@ from ._weights import Array, Weighted
 from .dense import Dense, DenseTape
 from .gru import GRU
 from .lstm import LSTM
+from .quantized import Quantizable
 from .rnn import RNN
 
 Block: TypeAlias = RNN | LSTM | GRU | Dense
@@ -43,6 +44,11 @@ class _Parts:
     def weights(self) -> dict[str, Array]:
         return _numbered(block._core.weights() for block in self._blocks)
 
+    @property
+    def precision(self) -> str:
+        precisions = {block.precision for block in self._blocks}
+        return precisions.pop() if len(precisions) == 1 else "mixed"
+
     def edit(self) -> _PartsEdit:
         return _PartsEdit([block._core.edit() for block in self._blocks])
 
@@ -65,7 +71,7 @@ def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
     return {f"{i}.{name}": w for i, part in enumerate(weights) for name, w in part.items()}
 
 
-class Chain(Weighted):
+class Chain(Quantizable, Weighted):
     """Recurrent and dense layers one after the other, as torch.nn.Sequential: LSTM, then a head.
 
     The state is a tuple with one entry for each recurrent layer. Weights have their block's number
@@ -191,6 +197,13 @@ class Chain(Weighted):
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         cores = [block._core for block in self.blocks]
         return stream_type(cores, size("batch_size", batch_size), self.batch_first)
+
+    def _quantized(self, precision: str) -> dict[str, Any]:
+        blocks = []
+        for i, block in enumerate(self.blocks):
+            with _in_block(i):
+                blocks.append(block.quantize(precision))
+        return {"blocks": tuple(blocks), "_core": _Parts(tuple(blocks))}
 
     def _with_states(
         self, state: Sequence[Any] | None, name: str = "state"

@@ -11,6 +11,7 @@ from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
 from ._options import public
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 DenseTape: TypeAlias = _core.DenseTape32 | _core.DenseTape64
 
@@ -31,7 +32,7 @@ class DenseGradients(NamedTuple):
 
 
 @public
-class Dense(Weighted):
+class Dense(Quantizable, Weighted):
     """A dense layer: y = f(W x + b) at every step.
 
     Parameters

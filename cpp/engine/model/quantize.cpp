@@ -1,0 +1,30 @@
+#include "engine/model/quantize.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "engine/model/dense.h"
+
+namespace gru_native {
+
+Dense<float> quantized_dense(DenseSpec spec, Precision precision, std::vector<QuantizedWeight> weights) {
+  spec.precision = precision;
+  auto impl = std::make_unique<ImplOf<Dense<float>>>(spec);
+  take_quantized(impl->store, std::move(weights));
+  impl->store.replace(std::make_shared<PackedDense<float>>(spec, impl->store.quantized().front(),
+                                                           spec.bias ? impl->store.data(1) : nullptr));
+  return open_handle<Dense<float>>(std::move(impl));
+}
+
+template <>
+Dense<float> Dense<float>::quantize(Precision precision) const {
+  return quantized_dense(impl_->spec, precision,
+                         quantized_weights(impl_->store.list(), impl_->spec.precision, precision));
+}
+template <>
+Dense<double> Dense<double>::quantize(Precision) const {
+  throw std::invalid_argument("the layer has float64 weights; expected float32: only these are quantized");
+}
+
+}  // namespace gru_native

@@ -1,0 +1,11 @@
+// Dense layers with weights of few bits.
+#pragma once
+#include "engine/sequence/quantize.h"
+#include "gru_native/dense.h"
+
+namespace gru_native {
+
+// As quantized_layer.
+Dense<float> quantized_dense(DenseSpec spec, Precision precision, std::vector<QuantizedWeight> weights);
+
+}  // namespace gru_native
