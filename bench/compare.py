@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.progress import Progress
 
 import checks
-import gru_native
 import peers
 from comparison import report, rows, tables
 from measuring import cases, limits, machine, native, ours, placement, problem, progress, timing
@@ -45,7 +44,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     given.threads = [n for n in given.threads if n <= cores] or [1]
     given.cells = tuple(given.cells or (["lstm", "gru"] if given.quick else cases.GATES))
     given.seconds = given.seconds or (0.5 if given.quick else 4.0)
-    given.out = given.out or native.HERE / "results" / gru_native.active_isa()
+    given.out = given.out or native.HERE / "results" / machine.instruction_set()
     given.groups = [*cases.GROUPS, CHECKS] if "all" in given.group else given.group
     return given
 
@@ -56,7 +55,7 @@ def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
         task = bar.add_task("building the C++ programs", total=None)
         native.build()
         bar.update(task, description="measuring the limits of the machine")
-        run.limits = limits.measure(run.machine["isa"], given.quick)
+        run.limits = limits.measure(machine.instruction_set(), given.quick)
         bar.update(task, description="steps in C++")
         threads = ",".join(map(str, given.threads))
         options = ["--cells", ",".join(given.cells), "--threads", threads]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-import gru_native
 from counting import counters, files, networks, tables
 from counting.networks import Network
 from counting.rows import Row, Run
@@ -44,7 +43,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if not all(1 <= n <= cores for n in given.threads):
         parser.error(f"--threads is {given.threads}; expected numbers from 1 to {cores}, the cores")
     given.seconds = given.seconds or (0.2 if given.quick else 1.0)
-    given.out = given.out or native.HERE / "results" / gru_native.active_isa()
+    given.out = given.out or native.HERE / "results" / machine.instruction_set()
     return given
 
 
@@ -53,7 +52,7 @@ def _limits(given: argparse.Namespace, notes: list[str]) -> complexity.Limits | 
         return complexity.Limits.load(given.limits)
     try:
         native.build()
-        measured = limits.measure(gru_native.active_isa(), given.quick)
+        measured = limits.measure(machine.instruction_set(), given.quick)
     except native.BuildError as error:
         notes.append(f"left out: limits of the machine. {error}")
         return None

@@ -27,6 +27,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def instruction_set() -> str:
+    """Of the float32 kernels: "avx512", also where "avx512+dot" adds products of integers."""
+    return gru_native.active_isa().split("+")[0]
+
+
 def describe(peers: dict[str, str]) -> dict[str, Any]:
     """Machine, versions and date; `peers` are the versions of those that took part."""
     return {
