@@ -27,6 +27,6 @@ def double():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A folder with both files of a model, x, and the model itself."""
-    from keras_files import save
+    from keras_saved import save
 
     return save(tmp_path_factory.mktemp("keras"))

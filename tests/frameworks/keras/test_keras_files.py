@@ -10,7 +10,7 @@ from helpers import assert_same_bits, run_python
 from keras_models import assert_same_output, assert_same_weights, draw_weights, keras
 
 h5py = pytest.importorskip("h5py")
-from keras_files import make_model  # noqa: E402
+from keras_saved import make_model  # noqa: E402
 
 L = keras.layers
 

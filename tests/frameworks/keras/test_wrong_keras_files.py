@@ -11,7 +11,7 @@ from helpers import assert_same_bits
 from keras_models import keras
 
 h5py = pytest.importorskip("h5py")
-from keras_files import CONFIG, WEIGHTS  # noqa: E402
+from keras_saved import CONFIG, WEIGHTS  # noqa: E402
 
 L = keras.layers
 KERNEL = "layers/lstm/cell/vars/0"  # of first_lstm

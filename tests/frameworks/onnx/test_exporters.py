@@ -9,7 +9,7 @@ from reference import Spec, forward
 onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_models import from_torch, keras_like  # noqa: E402
+from onnx_builder import from_torch, keras_like  # noqa: E402
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper  # noqa: E402
 
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_models import Builder  # noqa: E402
+from onnx_builder import Builder  # noqa: E402
 
 X = np.random.default_rng(0).standard_normal((5, 2, 3), np.float32)
 

@@ -8,7 +8,7 @@ from helpers import assert_same_bits
 onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_models import Builder, gru_tensors  # noqa: E402
+from onnx_builder import Builder, gru_tensors  # noqa: E402
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_cases_of_onnx(op, cases):
 
 def test_old_forms():
     """Axes, splits and slices as attributes; Softmax over all axes from one on."""
-    from onnx_models import Builder
+    from onnx_builder import Builder
 
     rng, b = np.random.default_rng(0), Builder(opset=9)
     x = rng.standard_normal((4, 1, 6), np.float32)
@@ -113,7 +113,7 @@ def test_not():
 
 def test_what_comes_out_is_not_the_model(tmp_path):
     """Writing into an output changes neither the input nor the constants."""
-    from onnx_models import Builder
+    from onnx_builder import Builder
 
     b = Builder()
     outputs = b.node("Identity", b.tensor(np.ones((1, 1, 2), np.float32))), b.node("Identity", "x")

@@ -9,7 +9,7 @@ from reference.functions import ROW_ACTIVATIONS
 onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_models import Builder, gru_tensors  # noqa: E402
+from onnx_builder import Builder, gru_tensors  # noqa: E402
 
 WEIGHT, BIAS = np.split(np.random.default_rng(2).standard_normal((4, 4), np.float32), [3])
 
