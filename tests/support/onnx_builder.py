@@ -2,11 +2,16 @@
 
 import io
 import logging
+import tracemalloc
 import warnings
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+import gru_native
+import gru_native.onnx
 
 
 def from_torch(module, *example, dynamo=False, **options):
@@ -104,3 +109,20 @@ def keras_like(cell, kernels, dense, *, sequences, dtype=np.float32):
     size = b.node("Concat", outer, b.tensor(np.array([weight.shape[1]], np.int64)), axis=0)
     logits = b.node("Add", b.node("Reshape", product, size), b.tensor(offset))
     return b.model({"x": [None, None, w.shape[-1]]}, b.node("Softmax", logits, axis=-1), dtype)
+
+
+def exported(tmp_path, layer=None, **options):
+    layer = layer or gru_native.LSTM(3, 4, 2, seed=0)
+    gru_native.onnx.export(layer, tmp_path / "model.onnx", **options)
+    return onnx.load(tmp_path / "model.onnx")
+
+
+def refuses(model, says):
+    """load raises ValueError that says so, and takes little memory for it."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=says):
+            gru_native.onnx.load(model)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()

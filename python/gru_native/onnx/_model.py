@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -74,6 +75,9 @@ def shown(name: str) -> str:
 
 
 def _graph(model: onnx.ModelProto, folder: Path | None) -> Graph:
+    for name in _names(model.graph):
+        if isinstance(name, bytes):  # protobuf's answer to what is no UTF-8
+            raise ValueError(f"not a valid ONNX model: the name {name[:80]!r} is no text")
     try:
         onnx.checker.check_model(_without_external(model))
         if model.functions:
@@ -101,6 +105,14 @@ def _graph(model: onnx.ModelProto, folder: Path | None) -> Graph:
         if name not in known:
             raise ValueError(f"there is no tensor {shown(name)}, which is an output of the model")
     return Graph(inputs, outputs, constants, nodes)
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        yield value.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _without_external(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -13,10 +13,11 @@ from . import operators
 from ._fusion import DENSE, fuse
 from ._model import Graph, Node
 from .operators import recurrent
-from .operators.budget import TooLarge, at_least, at_most
+from .operators.budget import USUAL, TooLarge, at_most
 
 _FOLDED = 1 << 24  # bytes that constants of constants may take, beside what the file has
 _GROWTH = 256  # how many times the bytes of its inputs and weights one result may have
+_AT_ONCE = 4  # and how many such results there may be at once
 
 
 @contextmanager
@@ -85,16 +86,26 @@ class Program:
             needed.update(name for name in node.inputs if name not in own)
         self.constants = {name: a for name, a in self.constants.items() if name in needed}
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name; feeds has all inputs. Raises ValueError, naming the node."""
+    def run(self, feeds: Mapping[str, Array], limit: int | None = None) -> dict[str, Array]:
+        """The outputs by name; feeds has all inputs. Raises ValueError, naming the node.
+
+        limit: the bytes of one result, of what is no layer; usually by feeds and weights.
+        """
         values: dict[str, Array] = {**self.constants, **feeds}
-        given = sum(array.nbytes for array in feeds.values())
-        with at_least(_GROWTH * (given + self._size)):
-            for i, node in enumerate(self.nodes):
-                values.update(self.compute(node, values))
-                for name in {*node.inputs}:
-                    if self._last_use[name] == i and name not in self.outputs:
-                        values.pop(name, None)
+        if limit is None:
+            given = sum(array.nbytes for array in feeds.values())
+            limit = max(USUAL, _GROWTH * (given + self._size))
+        taken: dict[str, int] = {}  # by the results that are still needed
+        for i, node in enumerate(self.nodes):
+            with at_most(min(limit, _AT_ONCE * limit - sum(taken.values()))):
+                results = self.compute(node, values)
+            values.update(results)
+            if node.op not in (*recurrent.OPERATORS, DENSE):
+                taken.update((name, array.nbytes) for name, array in results.items())
+            for name in {*node.inputs}:
+                if self._last_use[name] == i and name not in self.outputs:
+                    values.pop(name, None)
+                    taken.pop(name, None)
         return {name: values[name] for name in self.outputs}
 
     def compute(self, node: Node, values: Mapping[str, Array]) -> dict[str, Array]:

@@ -10,26 +10,9 @@ from onnx import TensorProto, helper  # noqa: E402
 
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_builder import Builder  # noqa: E402
+from onnx_builder import Builder, exported, refuses  # noqa: E402
 
 X = np.random.default_rng(0).standard_normal((5, 2, 3), np.float32)
-
-
-def exported(tmp_path, layer=None, **options):
-    layer = layer or gru_native.LSTM(3, 4, 2, seed=0)
-    gru_native.onnx.export(layer, tmp_path / "model.onnx", **options)
-    return onnx.load(tmp_path / "model.onnx")
-
-
-def refuses(model, says):
-    """load raises, names what is wrong, and takes little memory for it."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match=says):
-            gru_native.onnx.load(model)
-        assert tracemalloc.get_traced_memory()[1] < 1 << 24
-    finally:
-        tracemalloc.stop()
 
 
 def tensor_of(model, end):

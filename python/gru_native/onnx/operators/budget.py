@@ -1,6 +1,7 @@
 """How large a result may be: a few bytes of a model's file can ask for terabytes.
 
-An operator calls ``room`` before it makes anything that is not of its inputs' size.
+An operator calls ``room`` before it makes anything that may be larger than its inputs. Who computes
+several nodes says before each what is left of the room for all (``at_most``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 
 from ...layers._weights import Array
 
-_LIMIT: ContextVar[int] = ContextVar("limit", default=1 << 28)  # bytes of one result
+USUAL = 1 << 28  # bytes, where nothing else is said
+_LIMIT: ContextVar[int] = ContextVar("limit", default=USUAL)
 
 
 class TooLarge(ValueError):
@@ -30,13 +32,6 @@ def at_most(size: int) -> Iterator[None]:
         yield
     finally:
         _LIMIT.reset(kept)
-
-
-@contextmanager
-def at_least(size: int) -> Iterator[None]:
-    """Inside, a result may have so many bytes, or as many as outside."""
-    with at_most(max(_LIMIT.get(), size)):
-        yield
 
 
 def room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:

@@ -12,12 +12,12 @@ from ..operators.arguments import integers
 from ..operators.parts import slices, split_sizes
 from .rules import rule
 from .shape_rules import without
-from .values import DIRECTIONS, UNITS, Features, Joined, State, Unknown, Value
+from .values import DIRECTIONS, UNITS, Features, Joined, State, Unknown, Value, is_array
 
 
 @rule("Slice")
 def _slice(node: Node, x: Value, *where: Any) -> list[Any] | None:
-    if not isinstance(x, (Features, Joined)) or not all(_is_array(a) for a in where):
+    if not isinstance(x, (Features, Joined)) or not all(is_array(a) for a in where):
         return None
     value: Any = x
     for axis, taken in enumerate(slices(node, x.shape, *where)):
@@ -30,7 +30,7 @@ def _slice(node: Node, x: Value, *where: Any) -> list[Any] | None:
 
 @rule("Split")
 def _split(node: Node, x: Value, split: Any = None) -> list[Any] | None:
-    if not isinstance(x, (Features, Joined)) or not _is_array(split):
+    if not isinstance(x, (Features, Joined)) or not is_array(split):
         return None
     axis = node.attributes.get("axis", 0) % len(x.shape)
     ends = np.cumsum(split_sizes(node, x.shape[axis], split))
@@ -60,10 +60,6 @@ def _gather(node: Node, x: Value, indices: Value) -> list[Any] | None:
         return [part]
     left = without(part, axis)
     return None if left is None else [left]
-
-
-def _is_array(value: Any) -> bool:
-    return value is None or isinstance(value, np.ndarray)
 
 
 def _part(x: Features | Joined, axis: int, start: int, stop: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ from .._fusion import ROW_WISE, with_activation
 from .._model import Node, shown
 from .._program import Program
 from ..operators import compute
+from ..operators.budget import USUAL
 from .follow import follow
 from .values import BATCH_OR_TIME, Features, Unknown, Value
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
+_MOST_NUMBERS = 1 << 22  # of an input, and of what a layer makes of it, when layers are tried
+_MOST_MACS = 1 << 35
 
 
 @dataclass(frozen=True)
@@ -145,16 +149,17 @@ def _verify(
     tail: tuple[Node, ...],
 ) -> None:
     """Raises ValueError if the layers do not compute what the graph does."""
-    rng = np.random.default_rng(0)
-    array = rng.standard_normal(given.shape).astype(layer.dtype)
     time, batch = _order(found)
+    _check_work(x, given, layer)
+    array = np.random.default_rng(0).standard_normal(given.shape).astype(layer.dtype)
     feeds: dict[str, Array] = {x: array}
     for name, other in program.inputs.items():
         if name != x:  # states, which are 0, and lengths, which are all
             shape = [given.sizes[batch] if n is None else n for n in other.shape or ()]
+            _check_numbers(name, shape, prod(shape))
             value = 0 if other.dtype.kind == "f" else given.sizes[time]
             feeds[name] = np.full(shape, value, other.dtype)
-    expected = program.run(feeds)[program.outputs[0]]
+    expected = program.run(feeds, limit=USUAL)[program.outputs[0]]
     batched = array if array.ndim == 3 else array[:, None]
     y = layer(batched) if isinstance(layer, Dense) else layer(batched)[0]
     for node in tail:
@@ -166,6 +171,24 @@ def _verify(
     if not difference <= tolerance * max(1.0, float(np.abs(expected).max(initial=0))):
         raise ValueError(
             f"output {shown(program.outputs[0])} differs by {difference:.3g} from that of {layer!r}"
+        )
+
+
+def _check_work(x: str, given: Features, layer: Block | Chain) -> None:
+    """ValueError where it would take seconds to try the layers: sizes are what a stranger says."""
+    blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
+    rows = prod(given.shape[:-1])
+    widest = max(given.shape[-1], *(w.shape[0] for b in blocks for w in b.weights.values()))
+    _check_numbers(x, given.shape, rows * widest)
+    if rows * layer.num_parameters > _MOST_MACS:
+        raise ValueError(f"input {shown(x)} has declared sizes that take too long to try")
+
+
+def _check_numbers(name: str, shape: Sequence[int], numbers: int) -> None:
+    if numbers > _MOST_NUMBERS:
+        raise ValueError(
+            f"input {shown(name)} would be tried with shape {str(tuple(shape))[:80]}; expected at "
+            f"most {_MOST_NUMBERS} numbers in it and in what layers make of it"
         )
 
 

@@ -12,7 +12,7 @@ from .._model import Node
 from ..operators.arguments import axes_of
 from ..operators.shape import new_shape
 from .rules import rule
-from .values import Axis, Features, Value
+from .values import Axis, Features, Value, is_array
 
 
 @rule("Identity", "Dropout")
@@ -42,7 +42,7 @@ def _transpose(node: Node, x: Value) -> list[Any] | None:
 
 @rule("Squeeze")
 def _squeeze(node: Node, x: Value, axes: Any = None) -> list[Any] | None:
-    if not isinstance(x, Features):
+    if not isinstance(x, Features) or not is_array(axes):
         return None
     own = axes_of(node, axes)
     rank = len(x.axes)
@@ -69,7 +69,7 @@ def without(x: Features, axis: int) -> Features | None:
 
 @rule("Unsqueeze")
 def _unsqueeze(node: Node, x: Value, axes: Any = None) -> list[Any] | None:
-    if not isinstance(x, Features):
+    if not isinstance(x, Features) or not is_array(axes):
         return None
     own = axes_of(node, axes) or []
     rank = len(x.axes) + len(own)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ...layers import Block
 from ...layers._weights import Array
@@ -78,3 +80,8 @@ class Unknown:
 
 
 Value: TypeAlias = Array | Features | State | Joined | Given | Unknown
+
+
+def is_array(value: Any) -> bool:
+    """Whether the graph knows it, or has none: it depends on no input."""
+    return value is None or isinstance(value, np.ndarray)

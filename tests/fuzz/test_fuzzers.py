@@ -1,0 +1,31 @@
+"""A few tries of each fuzzer; python tests/fuzz/NAME.py --count N makes as many as you like."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("resource")  # limits are those of Unix
+import fuzzing
+import onnx_models
+
+
+def test_onnx_models():
+    tries = fuzzing.run(onnx_models.one, range(2000))
+    assert not tries.failures, tries
+    assert {"refused by load", "refused by a call", "computed", "computed, streamed"} <= set(
+        tries.outcomes
+    )
+
+
+def test_a_failure_is_noticed():
+    def one(rng):
+        if rng.integers(3) == 0:
+            raise AttributeError("no such thing")
+        return "done"
+
+    tries = fuzzing.run(one, range(60), seed=1)
+    ((first, text, count),) = tries.failures.values()
+    assert 10 < count == tries.outcomes["failed"] < 40
+    assert "AttributeError: no such thing" in text
+    with pytest.raises(AttributeError):
+        one(np.random.default_rng([1, first]))
