@@ -89,11 +89,9 @@ class OutputRNN(Weighted):
     References
     ----------
     .. [1] M. I. Jordan, "Serial Order: A Parallel Distributed Processing Approach", ICS Report
-    8604,
-       University of California, San Diego, 1986.
+       8604, University of California, San Diego, 1986.
     .. [2] R. J. Williams and D. Zipser, "A Learning Algorithm for Continually Running Fully
-    Recurrent
-       Neural Networks", Neural Computation 1, 1989.
+       Recurrent Neural Networks", Neural Computation 1, 1989.
     .. [3] I. Goodfellow, Y. Bengio and A. Courville, "Deep Learning", MIT Press, 2016, section
        10.2.1.
     """

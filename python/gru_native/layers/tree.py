@@ -237,10 +237,9 @@ class NaryTreeLSTM(_TreeLSTM):
 
     - ``weight_ih`` (4 H, input_size), with rows in the order i, f, g, o;
     - ``weight_hh_iog`` (3 H, arity H), with rows in the order i, o, g and a block of columns for
-    each
-      child;
+      each child;
     - ``weight_hh_f`` (arity H, arity H), in which block k of the rows is the forget gate of child
-    k;
+      k;
     - ``bias`` (4 H,), in the order i, f, g, o.
 
     They start uniform in +-1/sqrt(H).
