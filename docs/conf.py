@@ -1,8 +1,8 @@
 """How Sphinx builds these pages: `nox -s docs`, or `sphinx-build -W docs build/docs`."""
 
-import importlib.util
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import gru_native
@@ -21,7 +21,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
 ]
 exclude_patterns = []
@@ -35,12 +34,13 @@ suppress_warnings = [
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say it in words
 autodoc_member_order = "bysource"
-autodoc_mock_imports = [
-    name for name in ("torch", "onnx", "keras") if importlib.util.find_spec(name) is None
-]
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-intersphinx_mapping = {}
+missing = [name for name in ("torch", "onnx", "keras") if find_spec(name) is None]
+if missing:
+    print(f"{', '.join(missing)}: not installed, so the reference of the frameworks is left out")
+    exclude_patterns.append("reference/frameworks.md")
+    suppress_warnings += ["toc.excluded", "toc.not_readable"]
 
 # --- C++: Doxygen reads the headers, Breathe puts what it found into reference/cpp.md
 if shutil.which("doxygen"):
@@ -51,6 +51,7 @@ if shutil.which("doxygen"):
 else:
     print("Doxygen is not installed: the reference of the C++ interface is left out")
     exclude_patterns.append("reference/cpp/*")
+    suppress_warnings.append("toc.empty_glob")
 
 # --- HTML
 html_theme = "furo"
