@@ -12,14 +12,31 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def accelerate(model: M) -> M:
-    """Let every torch.nn.RNN, LSTM and GRU in the model compute on this package's core; returns it.
+    """Let every torch.nn.RNN, LSTM and GRU in a model compute on this package's core.
 
-    The modules stay the objects that they are, with their parameters, hooks and all attributes;
-    only their class changes, to the one of this package, so that optimizers and whoever else holds
-    them see nothing. Subclasses, which may have another forward, are left alone. Modules that are
-    on another device or in another dtype change too; calling them is then an error.
+    The modules stay the objects that they are, with their parameters, hooks and attributes; only
+    their class changes, to that of this package. So optimizers and whatever else holds them notice
+    nothing. Subclasses are left alone, since they may have another forward. Modules on another
+    device or in another dtype change too; calling them is then an error.
 
-    Raises TypeError for what is no module.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, which may itself be such a module.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+
+    Raises
+    ------
+    TypeError
+        For what is no module.
+
+    See Also
+    --------
+    restore : Undo it.
     """
     become = {c.torch_class: c for c in CLASSES}
     for module in _modules(model):
@@ -29,10 +46,28 @@ def accelerate(model: M) -> M:
 
 
 def restore(model: M) -> M:
-    """Undo ``accelerate``: this package's layers in the model become torch.nn's; returns it.
+    """Undo ``accelerate``: this package's layers in a model become those of ``torch.nn``.
 
-    Those with options that torch.nn does not have stay as they are. Raises TypeError for what is no
-    module.
+    Layers with options that ``torch.nn`` does not have stay as they are.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model, which may itself be such a layer.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+
+    Raises
+    ------
+    TypeError
+        For what is no module.
+
+    See Also
+    --------
+    accelerate : What it undoes.
     """
     for module in _modules(model):
         if type(module) in CLASSES and not module.options:

@@ -16,12 +16,24 @@ from ._recurrent import DTYPES, new_layer, own_options
 
 
 def from_torch(module: nn.Module) -> Any:
-    """The layer on NumPy arrays that computes what the module does: gru_native.LSTM, GRU or RNN.
+    """Make the layer on NumPy arrays that computes what a module does.
 
-    module: a torch.nn.LSTM, GRU or RNN, or one of this package's, on any device, float32 or
-    float64. The weights are copied.
+    Parameters
+    ----------
+    module : torch.nn.LSTM, GRU or RNN
+        Or one of this package's, on any device, float32 or float64. Its weights are copied.
 
-    Raises TypeError for another kind of module, ValueError for another dtype.
+    Returns
+    -------
+    gru_native.LSTM, GRU or RNN
+        The layer, which has the same weights, to the bit.
+
+    Raises
+    ------
+    TypeError
+        For another kind of module.
+    ValueError
+        For weights of another dtype.
     """
     own = next((c for c in CLASSES if isinstance(module, c.torch_class)), None)
     if own is None:
@@ -37,12 +49,23 @@ def from_torch(module: nn.Module) -> Any:
 
 
 def to_torch(layer: layers.RNN | layers.LSTM | layers.GRU) -> nn.RNNBase:
-    """The module that computes what the layer does, with a copy of its weights.
+    """Make the module that computes what a layer does.
 
-    A torch.nn.LSTM, GRU or RNN, or, where the layer has options that torch.nn does not have, the
-    module of this package, which is a subclass of it.
+    Parameters
+    ----------
+    layer : gru_native.LSTM, GRU or RNN
+        The layer. Its weights are copied.
 
-    Raises TypeError for what is no such layer.
+    Returns
+    -------
+    torch.nn.LSTM, GRU or RNN
+        The module, which has the same weights, to the bit. If the layer has options that
+        ``torch.nn`` does not have, it is the module of this package, a subclass of that.
+
+    Raises
+    ------
+    TypeError
+        For what is no such layer.
     """
     own = next((c for c in CLASSES if type(layer) is c.numpy_class), None)
     if own is None:

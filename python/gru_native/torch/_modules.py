@@ -9,16 +9,40 @@ from ._recurrent import Recurrent
 
 
 class LSTM(Recurrent, nn.LSTM):
-    """torch.nn.LSTM, computed by this package's core.
+    """The module ``torch.nn.LSTM``, computed by this package's core.
 
-    ``LSTM(input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-    bidirectional=False, proj_size=0, device=None, dtype=None, **options)``. options are those that
-    only ``gru_native.LSTM`` has, such as ``peephole=True``; the parameters are then the weights of
-    that layer, by their names there.
+    Names of parameters, initialisation, calls, hooks and ``state_dict`` are those of
+    ``torch.nn.LSTM``, and so is everything that is not said here.
 
-    ``y, (h, c) = lstm(input, hx=None)``, shapes as in torch.nn.LSTM; input may be a PackedSequence.
-    Raises what torch.nn.LSTM raises for wrong shapes, and TypeError for tensors that are not
-    float32 or float64 or not on the CPU.
+    Parameters
+    ----------
+    *args
+        Those of ``torch.nn.LSTM``: input_size, hidden_size, num_layers, bias, batch_first, dropout,
+        bidirectional, proj_size, device, dtype.
+    **kwargs
+        The same by name, and the options that ``gru_native.LSTM`` has besides:
+        ``nonrecurrent_proj_size``, ``peephole``, ``coupled_gates``, ``input_gate``,
+        ``forget_gate``, ``output_gate``, ``input_activation``, ``output_activation``,
+        ``gate_activation``, ``cell_clip``, ``activation_clip``, ``gate_recurrence``,
+        ``layer_norm``, ``zoneout``, ``zoneout_cell``. With them the parameters are the weights of
+        that layer, by their names there.
+
+    Raises
+    ------
+    ValueError
+        For what ``gru_native.LSTM`` or ``torch.nn.LSTM`` would refuse.
+    TypeError
+        Likewise.
+
+    See Also
+    --------
+    gru_native.LSTM : The options, and the layer on NumPy arrays.
+
+    Notes
+    -----
+    A call is ``y, (h, c) = module(input, hx=None)``, with shapes as in ``torch.nn.LSTM``; input may
+    be a ``PackedSequence``. Tensors must be float32 or float64 and on the CPU; others are a
+    TypeError.
     """
 
     numpy_class = layers.LSTM
@@ -26,9 +50,37 @@ class LSTM(Recurrent, nn.LSTM):
 
 
 class GRU(Recurrent, nn.GRU):
-    """torch.nn.GRU, computed by this package's core; options as in LSTM, of ``gru_native.GRU``.
+    """The module ``torch.nn.GRU``, computed by this package's core.
 
-    ``y, h = gru(input, hx=None)``.
+    Names of parameters, initialisation, calls, hooks and ``state_dict`` are those of
+    ``torch.nn.GRU``, and so is everything that is not said here.
+
+    Parameters
+    ----------
+    *args
+        Those of ``torch.nn.GRU``: input_size, hidden_size, num_layers, bias, batch_first, dropout,
+        bidirectional, device, dtype.
+    **kwargs
+        The same by name, and the options that ``gru_native.GRU`` has besides:
+        ``reset_after``, ``candidate_activation``, ``gate_activation``, ``activation_clip``,
+        ``layer_norm``, ``zoneout``. With them the parameters are the weights of that
+        layer, by their names there.
+
+    Raises
+    ------
+    ValueError
+        For what ``gru_native.GRU`` or ``torch.nn.GRU`` would refuse.
+    TypeError
+        Likewise.
+
+    See Also
+    --------
+    gru_native.GRU : The options, and the layer on NumPy arrays.
+
+    Notes
+    -----
+    A call is ``y, h = module(input, hx=None)``, with shapes as in ``torch.nn.GRU``; input may be
+    a ``PackedSequence``. Tensors must be float32 or float64 and on the CPU; others are a TypeError.
     """
 
     numpy_class = layers.GRU
@@ -36,9 +88,36 @@ class GRU(Recurrent, nn.GRU):
 
 
 class RNN(Recurrent, nn.RNN):
-    """torch.nn.RNN, computed by this package's core; options as in LSTM, of ``gru_native.RNN``.
+    """The module ``torch.nn.RNN``, computed by this package's core.
 
-    ``y, h = rnn(input, hx=None)``.
+    Names of parameters, initialisation, calls, hooks and ``state_dict`` are those of
+    ``torch.nn.RNN``, and so is everything that is not said here.
+
+    Parameters
+    ----------
+    *args
+        Those of ``torch.nn.RNN``: input_size, hidden_size, num_layers, nonlinearity, bias,
+        batch_first, dropout, bidirectional, device, dtype.
+    **kwargs
+        The same by name, and the options that ``gru_native.RNN`` has besides:
+        ``activation_clip``, ``zoneout``. With them the parameters are the weights of that
+        layer, by their names there.
+
+    Raises
+    ------
+    ValueError
+        For what ``gru_native.RNN`` or ``torch.nn.RNN`` would refuse.
+    TypeError
+        Likewise.
+
+    See Also
+    --------
+    gru_native.RNN : The options, and the layer on NumPy arrays.
+
+    Notes
+    -----
+    A call is ``y, h = module(input, hx=None)``, with shapes as in ``torch.nn.RNN``; input may be
+    a ``PackedSequence``. Tensors must be float32 or float64 and on the CPU; others are a TypeError.
     """
 
     numpy_class = layers.RNN

@@ -79,7 +79,7 @@ class Recurrent(nn.RNNBase):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """torch.nn's initialisation; with options that of the layer on NumPy arrays."""
+        """Draw new weights as ``torch.nn`` does; with options, as the layer on NumPy arrays does."""
         if not self.options:
             super().reset_parameters()
             return
@@ -101,7 +101,7 @@ class Recurrent(nn.RNNBase):
         return made[1]
 
     def forget_layer(self) -> None:
-        """Give up the core's layer; the next call makes another."""
+        """Give up the core's layer and its copy of the weights; the next call makes another."""
         self.__dict__.pop("_made", None)
 
     def __getstate__(self) -> Any:
@@ -112,7 +112,32 @@ class Recurrent(nn.RNNBase):
     # --- calls
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """As torch.nn's: ``y, state = module(input, hx=None)``."""
+        """Compute the outputs and the final state, as ``torch.nn`` does.
+
+        Parameters
+        ----------
+        input : torch.Tensor or torch.nn.utils.rnn.PackedSequence
+            (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or (seq,
+            input_size).
+        hx : torch.Tensor or tuple of two, optional
+            The initial h, or for the LSTM (h, c); None means zeros.
+
+        Returns
+        -------
+        y : torch.Tensor or torch.nn.utils.rnn.PackedSequence
+            The outputs, of the same kind as the input.
+        state : torch.Tensor or tuple of two
+            The final state.
+
+        Raises
+        ------
+        ValueError
+            For an input of another number of dimensions.
+        RuntimeError
+            For other wrong sizes, as in ``torch.nn``.
+        TypeError
+            For tensors that are not float32 or float64, or not on the CPU.
+        """
         result: tuple[Any, Any] = _outside_graphs()(self, input, hx)
         return result
 
@@ -217,7 +242,13 @@ class Recurrent(nn.RNNBase):
         return state
 
     def extra_repr(self) -> str:
-        """torch.nn's, and the options."""
+        """Return the text in ``repr``: that of ``torch.nn``, and the options.
+
+        Returns
+        -------
+        str
+            What stands in the brackets.
+        """
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
         return f"{super().extra_repr()}{options}"
 
