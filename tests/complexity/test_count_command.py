@@ -1,6 +1,8 @@
 """``gru-native count``."""
 
+import argparse
 import csv
+import inspect
 import io
 import json
 
@@ -8,7 +10,7 @@ import pytest
 
 import gru_native
 from gru_native import complexity
-from gru_native._cli import main
+from gru_native._cli import count_options, main
 
 EXAMPLE = (
     "--cell lstm --input 40 --hidden 2048 --proj 512 --layers 1 --outputs 8000 --peephole "
@@ -79,6 +81,21 @@ def test_every_cell(run, arguments, parameters):
     (found,) = json.loads(run(arguments + " --json"))
     assert found["parameters"] == parameters
     assert f"{parameters:,}" in run(arguments)
+
+
+def test_every_option_says_what_it_is():
+    parser = argparse.ArgumentParser()
+    count_options.add_to(parser.add_subparsers())
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for action in commands.choices["count"]._actions:
+        assert action.help, action.option_strings
+
+
+def test_every_argument_of_the_classes_is_an_option():
+    kinds = count_options.CELLS.values()
+    names = {name for kind in kinds for name in inspect.signature(kind).parameters}
+    free = {"batch_first", "dtype", "seed"}  # they change no figure
+    assert names - free - {"output_size"} == set(count_options.LAYER) - {"variant"}
 
 
 def test_published(run):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import count, demo, folders
+from . import count, count_options, demo, folders
 from .errors import Failure, UnusableArgument
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "gru-native") -> int:
     """
     parser = _parser(prog)
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parts = count.split(arguments) if arguments[:1] == ["count"] else [arguments]
+    parts = count_options.split(arguments) if arguments[:1] == ["count"] else [arguments]
     networks = [vars(parser.parse_args(part)) for part in parts]
     command, asked = networks[0].pop("command"), networks[0].pop("folders")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -55,6 +55,6 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gru_native {__version__}")
     folders.add_to(parser)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
-    count.add_to(commands)
+    count_options.add_to(commands)
     demo.add_to(commands)
     return parser

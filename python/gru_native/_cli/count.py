@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import inspect
 import io
@@ -15,141 +14,17 @@ from .. import complexity, load
 from ..complexity import Count, Limits
 from ..complexity._count import of_counts, rows_of
 from ..complexity._table import plain
+from .count_options import (
+    CELLS,
+    GRAPHS,
+    LAYER,
+    OWN_OUTPUTS,
+    PRINTED,
+    SEQUENCES,
+    TREES,
+    option_of,
+)
 from .errors import UnusableArgument
-
-APART = "--vs"  # between configurations
-
-# The options of the layers, by the arguments of their classes.
-SIZES = {
-    "input_size": "--input",
-    "hidden_size": "--hidden",
-    "num_layers": "--layers",
-    "proj_size": "--proj",
-    "nonrecurrent_proj_size": "--nonrecurrent-proj",
-    "arity": "--arity",
-    "num_steps": "--steps",
-    "num_edge_types": "--edge-types",
-}
-FLAGS = (
-    "bias",
-    "bidirectional",
-    "peephole",
-    "coupled_gates",
-    "input_gate",
-    "forget_gate",
-    "output_gate",
-    "reset_after",
-    "gate_recurrence",
-    "layer_norm",
-)
-TEXTS = (
-    "nonlinearity",
-    "input_activation",
-    "output_activation",
-    "candidate_activation",
-    "activation",
-    "aggregate",
-)
-NUMBERS = ("cell_clip", "dropout", "zoneout", "zoneout_cell")
-LAYER = (*SIZES, *FLAGS, *TEXTS, *NUMBERS, "variant")
-SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs")
-TREES = ("parents", "slots")
-GRAPHS = ("nodes", "edges")
-PRINTED = ("published", "symbols", "limits", "threads")  # of all networks
-
-CELLS: dict[str, Any] = {
-    "lstm": complexity.LSTM,
-    "gru": complexity.GRU,
-    "rnn": complexity.RNN,
-    "output-rnn": complexity.OutputRNN,
-    "dense": complexity.Dense,
-    "grconv": complexity.GatedRecursiveConv,
-    "child-sum": complexity.ChildSumTreeLSTM,
-    "nary": complexity.NaryTreeLSTM,
-    "graph": complexity.GatedGraph,
-}
-
-OWN_OUTPUTS = ("output-rnn", "dense")  # those of the layer itself
-
-
-def option_of(argument: str) -> str:
-    """``--nonrecurrent-proj`` for nonrecurrent_proj_size."""
-    return SIZES.get(argument, "--" + argument.replace("_", "-"))
-
-
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The command's parser."""
-    command = commands.add_parser(
-        "count",
-        help="count parameters, multiply-adds and bytes of a network",
-        description="Counts what a network costs, exactly and without building it. Options that "
-        f"follow {APART} describe another network, which has all the options before it but for "
-        "those that it changes; its figures stand beside the first one's.",
-        epilog="Example: gru-native count --cell lstm --input 40 --hidden 2048 --proj 512 "
-        "--layers 1 --outputs 8000 --peephole --seq 20 --batch 4",
-    )
-    add = command.add_argument
-    add("files", nargs="*", metavar="FILE", help="a model file, in place of the layer's options")
-    layer = command.add_argument_group("the layer, as the arguments of its class")
-    layer.add_argument("--cell", choices=CELLS, help="default: lstm")
-    layer.add_argument("--variant", metavar="NAME", help="of the LSTM, by Greff et al.: CIFG, ...")
-    for name, option in SIZES.items():
-        layer.add_argument(option, dest=name, type=int, metavar="N")
-    for name in FLAGS:
-        layer.add_argument(option_of(name), dest=name, action=argparse.BooleanOptionalAction)
-    for name in TEXTS:
-        layer.add_argument(option_of(name), dest=name, metavar="NAME")
-    for name in NUMBERS:
-        layer.add_argument(option_of(name), dest=name, type=float, metavar="X")
-    around = command.add_argument_group("around it")
-    around.add_argument("--vocabulary", type=int, metavar="N", help="an embedding of N symbols")
-    around.add_argument("--outputs", type=int, metavar="N", help="a dense layer of N outputs")
-    call = command.add_argument_group("the call")
-    call.add_argument("--seq", type=int, metavar="T", help="steps (default: 1)")
-    call.add_argument("--batch", type=int, metavar="B", help="sequences (default: 1)")
-    call.add_argument("--lengths", type=_list, metavar="N,N,..", help="of each sequence")
-    call.add_argument(
-        "--state",
-        action="store_true",
-        default=None,
-        help="an initial state is given, so no step is spared",
-    )
-    call.add_argument("--parents", type=_list, metavar="N,N,..", help="of trees: each node's")
-    call.add_argument("--slots", type=_list, metavar="N,N,..", help="of trees: each node's")
-    call.add_argument("--nodes", type=int, metavar="N", help="of a graph (default: 1)")
-    call.add_argument("--edges", type=int, metavar="N", help="of a graph (default: 0)")
-    what = command.add_argument_group("what is printed")
-    form = what.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_const", const="json", dest="form", help="as JSON")
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="as CSV")
-    what.add_argument(
-        "--published",
-        action="store_true",
-        default=None,
-        help="all rows of the papers' tables, counted again",
-    )
-    what.add_argument("--symbols", action="store_true", default=None, help="the formulas as well")
-    what.add_argument(
-        "--limits",
-        metavar="FILE",
-        help="the least time, by the limits in results.json of bench/compare.py",
-    )
-    what.add_argument("--threads", type=int, metavar="N", help="for --limits (default: 1)")
-
-
-def _list(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
-def split(arguments: Sequence[str]) -> list[list[str]]:
-    """The command line of each network."""
-    parts: list[list[str]] = [[]]
-    for argument in arguments:
-        if argument == APART:
-            parts.append([arguments[0]])
-        else:
-            parts[-1].append(argument)
-    return parts
 
 
 @dataclass(frozen=True)

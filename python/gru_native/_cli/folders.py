@@ -9,16 +9,16 @@ from .. import get_cmake_dir, get_include, get_pkgconfig_dir
 from .errors import Failure
 
 FOLDERS = {
-    "includedir": (get_include, "for -I"),
-    "cmakedir": (get_cmake_dir, "for -Dgru_native_DIR="),
-    "pkgconfigdir": (get_pkgconfig_dir, "for PKG_CONFIG_PATH"),
+    "includedir": (get_include, "its headers, for -I"),
+    "cmakedir": (get_cmake_dir, "its CMake files, for -Dgru_native_DIR="),
+    "pkgconfigdir": (get_pkgconfig_dir, "its pkg-config file, for PKG_CONFIG_PATH"),
 }
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """The options, which may be combined."""
     group = parser.add_argument_group(
-        "folders", "Print where the C++ library lies that comes with the package, a line each."
+        "folders", "Print where the C++ library of this package is, a line for each option."
     )
     for name, (_, use) in FOLDERS.items():
         group.add_argument(f"--{name}", action="append_const", dest="folders", const=name, help=use)

@@ -79,7 +79,7 @@ class Recurrent(nn.RNNBase):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights as ``torch.nn`` does; with options, as the layer on NumPy arrays does."""
+        """Draw new weights as ``torch.nn`` does; with options, as the layer on arrays does."""
         if not self.options:
             super().reset_parameters()
             return
