@@ -18,7 +18,7 @@ from ._work import Passes, Tensor, Work
 class Count:
     """Exact figures of one call of one layer, and of the backward that follows it.
 
-    ``count`` and its like make it.
+    Made by ``count`` and its like.
 
     Attributes
     ----------

@@ -19,16 +19,29 @@ from .layers import Bidirectional, Dense, Layer, Recurrent, Sequential, build
 
 
 def from_keras(layer: Any) -> Layer:
-    """The Keras layer or model on this core: callable on arrays, with copies of its weights.
+    """Put a Keras layer or model on this core, with copies of its weights.
 
-    layer is a built SimpleRNN, LSTM, GRU, RNN over one or more of their cells, Bidirectional,
-    Dense, TimeDistributed(Dense), Embedding, Masking or Activation, or a Sequential, or a
-    functional model in which each layer reads the one before, of these, Dropout and its kin.
-    Returns a ``Recurrent``, ``Bidirectional``, ``Sequential``, ...: see there.
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+        A built SimpleRNN, LSTM, GRU, RNN over one or more of their cells, Bidirectional, Dense,
+        TimeDistributed(Dense), Embedding, Masking, Activation, Dropout or its kin; or a Sequential
+        of these, or a functional model of these in which each layer reads the one before.
 
-    Raises TypeError for what is no Keras layer; ValueError, naming the layer, for one that is not
-    built, a class or an option that is not known here, such as an activation that the core does
-    not have, ``stateful``, or a dtype other than float32 and float64.
+    Returns
+    -------
+    Layer
+        An object that is called on arrays: a ``Recurrent``, ``Bidirectional``, ``Sequential`` and
+        so on.
+
+    Raises
+    ------
+    ValueError
+        For a layer that is not built, a class or an option that is not known here, such as an
+        activation that the core does not have, ``stateful``, or a dtype other than float32 and
+        float64; the text names the layer.
+    TypeError
+        For what is no Keras layer.
     """
     keras = sys.modules.get("keras")
     if keras is None or not isinstance(layer, keras.layers.Layer):
@@ -44,16 +57,33 @@ def from_keras(layer: Any) -> Layer:
 
 
 def to_keras(layer: Layer | Native | NativeDense | Chain) -> Any:
-    """A built Keras layer or model with the same weights, for what ``from_keras`` made and more.
+    """Make a built Keras layer or model with the same weights.
 
-    layer may also be a layer of the core: one with one layer becomes a SimpleRNN, LSTM or GRU, a
-    stack an RNN of cells, a bidirectional one a Bidirectional or a Sequential of these, a Chain a
-    Sequential; all with ``return_sequences``. Where Keras has one bias the two of the core are
-    added up; all else is the same bits. Initialisers, regularisers and constraints are Keras's
-    usual ones, and dropout between the layers of a stack is not carried over.
+    Where Keras has one bias, the two of the core are added up; everything else is the same bits.
+    Initialisers, regularisers and constraints are Keras's usual ones. Dropout between the layers of
+    a stack is not carried over.
 
-    Raises ImportError without Keras, TypeError for other objects, and ValueError, naming the
-    option, for what Keras's layers cannot express, such as peepholes or projections.
+    Parameters
+    ----------
+    layer : Layer, or a layer or Chain of gru_native
+        What ``from_keras`` made, or a layer of the core: an RNN, LSTM or GRU of one layer becomes a
+        SimpleRNN, LSTM or GRU, a stack an RNN of cells, a bidirectional one a Bidirectional or a
+        Sequential of these, and a Chain a Sequential; all with ``return_sequences``.
+
+    Returns
+    -------
+    keras.layers.Layer
+        The built layer or model.
+
+    Raises
+    ------
+    ImportError
+        Without Keras.
+    ValueError
+        For what Keras's layers cannot express, such as peepholes or projections; the text names the
+        option.
+    TypeError
+        For another kind of object.
     """
     keras = _keras()
     ours = layer if isinstance(layer, Layer) else _from_native(layer)

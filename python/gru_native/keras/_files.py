@@ -32,16 +32,37 @@ _BROKEN = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError
 
 
 def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer:
-    """The model in a ``.keras`` file, or in a ``.weights.h5`` file with its config beside it.
+    """Read the model in a ``.keras`` or ``.weights.h5`` file.
 
-    config is needed for ``.weights.h5``, which has no more than numbers, and for it only: what
-    ``model.to_json()`` returns, as text or parsed. Keras is not needed, nor any back end of it;
-    h5py is (extra ``keras``). Nothing in the file is executed.
+    This needs h5py (extra ``keras``), but neither Keras nor a back end. Nothing in the file is
+    executed.
 
-    Raises ValueError, naming file and layer or tensor, for what cannot be such a model: damaged
-    files, layers that are not known here, tensors that are missing, surplus, of other shapes or
-    dtypes, not as Keras writes them (linked, compressed, elsewhere), NaN or infinite; also OSError,
-    TypeError, and ImportError without h5py.
+    Parameters
+    ----------
+    path : str or path_like
+        The file.
+    config : str or mapping, optional
+        What ``model.to_json()`` returned, as text or parsed. A ``.weights.h5`` file, which has only
+        numbers, needs it; a ``.keras`` file has its own.
+
+    Returns
+    -------
+    Layer
+        An object that is called on arrays, as ``from_keras`` makes it.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be such a model: damaged files, layers that are not known here, tensors that
+        are missing, surplus, of other shapes or dtypes, stored in another way than Keras does
+        (linked, compressed, elsewhere), NaN or infinite. The text names the file and the layer or
+        tensor.
+    OSError
+        For a file that cannot be read.
+    TypeError
+        For arguments of the wrong kind.
+    ImportError
+        Without h5py.
     """
     if config is not None and not isinstance(config, (str, Mapping)):
         raise TypeError(f"config is a {type(config).__name__}; expected JSON, or a dictionary")
@@ -56,10 +77,26 @@ def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer
 
 
 def load_weights(model: Layer, path: PathLike) -> None:
-    """Set the weights of a layer or model from a file, as ``model.load_weights`` of Keras.
+    """Set the weights of a layer or model from a file, as ``model.load_weights`` of Keras does.
 
-    path is a ``.weights.h5`` or ``.keras`` file of the same architecture. Raises as ``load``; the
-    model is then unchanged.
+    Parameters
+    ----------
+    model : Layer
+        What ``from_keras`` or ``load`` made.
+    path : str or path_like
+        A ``.weights.h5`` or ``.keras`` file of the same architecture.
+
+    Raises
+    ------
+    ValueError
+        For a file of another model or a damaged one; the text names the file and the tensor, and
+        the model is unchanged.
+    OSError
+        For a file that cannot be read.
+    TypeError
+        For arguments of the wrong kind.
+    ImportError
+        Without h5py.
     """
     if not isinstance(model, Layer):
         raise TypeError(

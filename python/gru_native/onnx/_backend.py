@@ -17,16 +17,40 @@ from ._program import Program
 
 
 class Prepared(onnx.backend.base.BackendRep):
-    """A model that is ready to run; see ``prepare``."""
+    """A model that is ready to run.
+
+    Made by ``prepare``.
+
+    Attributes
+    ----------
+    model : Model
+        The model, as ``load`` makes it.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Array, ...]:
-        """The outputs, in the model's order, also by name: ``outputs["Y"]``.
+        """Compute the outputs.
 
-        inputs: the model's inputs in order, or by name; one alone needs no list. Raises ValueError
-        or TypeError, naming the input or the node.
+        Parameters
+        ----------
+        inputs : sequence or mapping of array_like
+            The model's inputs in order, or by name; a single one needs no list.
+        **kwargs
+            Not used.
+
+        Returns
+        -------
+        tuple of ndarray
+            The outputs in the model's order, also by name: ``outputs["Y"]``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and where the computation stops; the text names the input or node.
+        TypeError
+            For another dtype, and for inputs that are missing or unknown.
         """
         if isinstance(inputs, Mapping):
             outputs = self.model(**inputs)
@@ -40,16 +64,45 @@ class Prepared(onnx.backend.base.BackendRep):
 
 
 class Backend(onnx.backend.base.Backend):
-    """``onnx.backend.base.Backend`` on this core; the module has its methods as functions."""
+    """``onnx.backend.base.Backend`` on this core.
+
+    The module has its methods as functions.
+    """
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether it is a CPU."""
+        """Say whether a device is a CPU.
+
+        Parameters
+        ----------
+        device : str
+            Such as ``"CPU"`` or ``"CUDA:1"``.
+
+        Returns
+        -------
+        bool
+            Whether models can run there.
+        """
         return device.split(":")[0] == "CPU"
 
     @classmethod
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Whether ``prepare`` takes this model."""
+        """Say whether ``prepare`` takes a model.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+            The model.
+        device : str, optional
+            ``"CPU"``.
+        **kwargs
+            Not used.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
         try:
             cls.prepare(model, device)
         except ValueError:
@@ -58,10 +111,27 @@ class Backend(onnx.backend.base.Backend):
 
     @classmethod
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> Prepared:
-        """The model, read and checked, with its layers made: ``prepare(model).run(inputs)``.
+        """Read and check a model and make its layers: ``prepare(model).run(inputs)``.
 
-        Models have the operators RNN, LSTM and GRU, which run on this core, and those usual around
-        them. Raises ValueError, naming the node or tensor, for others, and for another device.
+        Parameters
+        ----------
+        model : onnx.ModelProto
+            A model with the operators RNN, LSTM and GRU, which run on this core, and those that are
+            usual around them.
+        device : str, optional
+            ``"CPU"``.
+        **kwargs
+            Not used.
+
+        Returns
+        -------
+        Prepared
+            The model, ready to run.
+
+        Raises
+        ------
+        ValueError
+            For another model, whose node or tensor the text names, and for another device.
         """
         _check_device(device)
         return Prepared(load(model))
@@ -70,7 +140,31 @@ class Backend(onnx.backend.base.Backend):
     def run_model(
         cls, model: onnx.ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any
     ) -> tuple[Array, ...]:
-        """``prepare(model).run(inputs)``."""
+        """Run a model once: ``prepare(model).run(inputs)``.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+            The model.
+        inputs : sequence or mapping of array_like
+            The model's inputs in order, or by name; a single one needs no list.
+        device : str, optional
+            ``"CPU"``.
+        **kwargs
+            Not used.
+
+        Returns
+        -------
+        tuple of ndarray
+            The outputs in the model's order, also by name.
+
+        Raises
+        ------
+        ValueError
+            For a model that is not supported, wrong shapes or another device.
+        TypeError
+            For another dtype, and for inputs that are missing or unknown.
+        """
         return cls.prepare(model, device).run(inputs)
 
     @classmethod
@@ -82,9 +176,32 @@ class Backend(onnx.backend.base.Backend):
         outputs_info: Sequence[tuple[np.dtype[Any], tuple[int, ...]]] | None = None,
         **kwargs: Any,
     ) -> tuple[Array, ...]:
-        """The outputs of one node; inputs are those that it has, in order, or by name.
+        """Run a single node.
 
-        opset_version: the newest if it is not given. Raises ValueError, naming the node.
+        Parameters
+        ----------
+        node : onnx.NodeProto
+            The node.
+        inputs : sequence or mapping of array_like
+            The inputs that it has, in order, or by name.
+        device : str, optional
+            ``"CPU"``.
+        outputs_info : sequence of tuple, optional
+            Not used.
+        **kwargs
+            ``opset_version``, which is the newest if it is not given.
+
+        Returns
+        -------
+        tuple of ndarray
+            The outputs in order, also by name.
+
+        Raises
+        ------
+        ValueError
+            For a node that is not valid or not supported, wrong shapes or another device.
+        TypeError
+            For another dtype.
         """
         _check_device(device)
         try:

@@ -36,16 +36,31 @@ def export(
     """Write a layer or a chain as an ONNX model, whole or not at all.
 
     Its input is "x", (seq, batch, input_size) or with ``batch_first`` (batch, seq, input_size), of
-    the layer's dtype; its outputs are "y" and the final states "h_n" and, of an LSTM, "c_n", each
-    (num_layers * directions, batch, hidden_size). With ``state`` the initial states are inputs,
-    too, "h_0" and "c_0", else they are zero; with ``lengths`` there is an input "lengths",
-    (batch,), int32. The states of a chain's recurrent layers are numbered: "h_n_0", "h_n_1". Each
-    layer of a stack is a node; ``load`` makes the same layers of them again, bit for bit. Past the
-    end of a sequence "y" is 0, and what a dense layer behind makes of 0.
+    the layer's dtype. Its outputs are "y" and the final states: "h_n" and, of an LSTM, "c_n", each
+    (num_layers * directions, batch, hidden_size). The states of a chain's recurrent layers are
+    numbered: "h_n_0", "h_n_1". Each layer of a stack is a node; ``load`` makes the same layers of
+    them again, bit for bit. Past the end of a sequence "y" is 0, or what dense layers make of 0.
 
-    Raises ValueError, naming the option, for what ONNX's operators cannot say: projections, missing
-    gates, ``cell_clip`` (theirs limits what goes into activations, not c). Raises TypeError for
-    anything else than a layer or a chain, OSError.
+    Parameters
+    ----------
+    layer : RNN, LSTM, GRU, Dense or Chain
+        The layer.
+    path : str or path_like
+        The file.
+    state : bool, optional
+        Whether the initial states are inputs, "h_0" and "c_0"; otherwise they are zero.
+    lengths : bool, optional
+        Whether there is an input "lengths", (batch,), int32.
+
+    Raises
+    ------
+    ValueError
+        For options that ONNX's operators do not have: projections, missing gates, ``cell_clip``
+        (theirs limits what goes into activations, not c). The text names the option.
+    TypeError
+        For anything else than a layer or a chain.
+    OSError
+        For a file that cannot be written.
     """
     blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
     for block in blocks:

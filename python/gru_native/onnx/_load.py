@@ -20,10 +20,16 @@ from .recognition import Recognition, recognise
 
 
 class Model:
-    """What ``load`` returns: ``y = model(x)``; ``model.stream()``; ``model.save(path)``.
+    """An ONNX model that can be called, streamed and saved.
 
-    inputs: the names of the model's inputs, with dtype and shape (None: any size). outputs: the
-    names of its outputs.
+    Made by ``load``.
+
+    Attributes
+    ----------
+    inputs : mapping of str to Input
+        The model's inputs by name, each with its ``dtype`` and ``shape`` (None: any size).
+    outputs : tuple of str
+        The names of the model's outputs.
     """
 
     def __init__(self, program: Program) -> None:
@@ -33,10 +39,26 @@ class Model:
         self.outputs: tuple[str, ...] = tuple(program.outputs)
 
     def __call__(self, *inputs: ArrayLike, **named: ArrayLike) -> Any:
-        """The model's output, or a tuple if it has several, from its inputs in order or by name.
+        """Compute the model's outputs.
 
-        Arrays have the model's dtype and shape; lists and integers are converted. Raises TypeError
-        or ValueError naming the input, or the node at which the computation stopped.
+        Parameters
+        ----------
+        *inputs : array_like
+            Inputs in the model's order, of its dtype and shape; lists and integers are converted.
+        **named : array_like
+            Inputs by name.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray
+            The output, or a tuple if there are several.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes, and where the computation stops; the text names the input or node.
+        TypeError
+            For another dtype, and for inputs that are missing, unknown or given twice.
         """
         names = list(self.inputs)
         if len(inputs) > len(names):
@@ -58,13 +80,30 @@ class Model:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def layer(self, *, logits: bool = False) -> Block | Chain:
-        """What computes the model's first output as a layer or a chain, with copies of its weights.
+        """Make the layer or chain that computes the first output, with copies of its weights.
 
-        A model that takes the last step only gives a layer that returns all. Functions that
-        ``gru_native.Dense`` has, Softmax and LogSoftmax among them, are part of a dense layer
-        before them. With ``logits`` a softmax at the end is left out, and whatever else comes
-        behind the last layer. Raises ValueError, naming the node, for a model that is no chain of
-        recurrent and dense layers, or that has another output from layers of its own.
+        A model that takes the last step only gives a layer that returns all steps. Functions that
+        ``gru_native.Dense`` has, also Softmax and LogSoftmax, become part of a dense layer before
+        them.
+
+        Parameters
+        ----------
+        logits : bool, optional
+            Whether to leave out a softmax at the end, and whatever else comes behind the last
+            layer.
+
+        Returns
+        -------
+        RNN, LSTM, GRU, Dense or Chain
+            What ``gru_native`` computes it with.
+
+        Raises
+        ------
+        ValueError
+            For a model that is no chain of recurrent and dense layers, or that has another output
+            from layers of its own; the text names the node.
+        TypeError
+            For what is no bool.
         """
         found = self._recognise()
         if flag("logits", logits):
@@ -76,18 +115,50 @@ class Model:
         return found.layer
 
     def stream(self, batch_size: int = 1) -> ModelStream:
-        """A stream over the model: one step or one chunk after the other, the state kept.
+        """Make a stream over the model: one step or one chunk at a time, the state kept.
 
-        As ``layer.stream``; where the model takes the last step only, the stream returns its
-        output for each. Raises ValueError, naming the node, for a model that is no chain of layers
-        or that needs the end of the sequence.
+        If the model takes the last step only, the stream returns its output for every step.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side.
+
+        Returns
+        -------
+        ModelStream
+            It begins in the zero state.
+
+        Raises
+        ------
+        ValueError
+            For a model that is no chain of layers or that needs the end of the sequence, whose node
+            the text names; for a batch_size below 1.
+        TypeError
+            For a batch_size that is no whole number.
         """
         return ModelStream(self._recognise(), batch_size)
 
     def save(self, path: PathLike, *, logits: bool = False) -> None:
-        """Write the layers to a file that ``gru_native.load`` and C++ read: see gru_native.save.
+        """Write the layers to a file that ``gru_native.load`` and C++ read.
 
-        ``logits`` and errors as for ``layer``.
+        Parameters
+        ----------
+        path : str or path_like
+            The file.
+        logits : bool, optional
+            Whether to leave out a softmax at the end, and whatever else comes behind the last
+            layer.
+
+        Raises
+        ------
+        ValueError
+            For a model that is no chain of recurrent and dense layers, or that has another output
+            from layers of its own; the text names the node.
+        TypeError
+            For what is no bool.
+        OSError
+            For a file that cannot be written.
         """
         files.save(self.layer(logits=logits), path)
 
@@ -101,14 +172,29 @@ class Model:
 
 
 def load(model: PathLike | onnx.ModelProto) -> Model:
-    """A model of RNN, LSTM and GRU nodes and what is usually around them, from a file or in memory.
+    """Read a model of RNN, LSTM and GRU nodes and what is usually around them.
 
-    Such as ``torch.onnx.export`` and tf2onnx write for recurrent networks. The recurrent nodes run
-    on this core, the others on NumPy. Tensors in other files are read from the model's folder only.
+    That is what ``torch.onnx.export`` and tf2onnx write for recurrent networks. The recurrent nodes
+    run on this core, the others on NumPy. Tensors in other files are read from the model's folder
+    only.
 
-    Raises ValueError, naming the node or tensor, for operators that are not supported and for
-    models that are truncated or wrong, before memory is taken in the sizes that they claim;
-    OSError.
+    Parameters
+    ----------
+    model : str, path_like or onnx.ModelProto
+        A file, or a model in memory.
+
+    Returns
+    -------
+    Model
+        It can be called; if it is a chain of layers, it can be streamed and saved, too.
+
+    Raises
+    ------
+    ValueError
+        For operators that are not supported, and for models that are truncated or wrong, before
+        memory is taken in the sizes that they claim; the text names the node or tensor.
+    OSError
+        For a file that cannot be read.
     """
     graph = read(model)
     try:

@@ -14,10 +14,15 @@ from .recognition import Recognition
 
 
 class ModelStream:
-    """One step or one chunk of a model after the other, the state kept: ``y_t = stream(x_t)``.
+    """A stream over an ONNX model: one step or one chunk at a time, the state kept.
 
-    As the stream of a layer, which it is, with the functions behind it that no layer has (Elu, or
-    Softmax of what is no dense layer).
+    Made by ``Model.stream``. It is the stream of a layer, with the functions behind it that no
+    layer has, such as Elu, or Softmax of what is no dense layer.
+
+    Attributes
+    ----------
+    batch_size : int
+        Sequences side by side.
     """
 
     def __init__(self, model: Recognition, batch_size: int) -> None:
@@ -26,10 +31,27 @@ class ModelStream:
         self._stream = model.stream(self.batch_size)
 
     def __call__(self, x: ArrayLike, out: NDArray[Any] | None = None) -> Array:
-        """x and y as for a layer's stream: (input,), (batch, input), (seq, input) or of rank 3.
+        """Compute the outputs for x, and go on to the next state.
 
-        With ``out``, y is written there and returned. Raises ValueError and TypeError, naming the
-        argument.
+        Parameters
+        ----------
+        x : array_like
+            One step, (input,) or for a batch (batch, input); or a chunk, (seq, input) or with the
+            axes of the model's input.
+        out : ndarray, optional
+            An array to write the outputs to.
+
+        Returns
+        -------
+        ndarray
+            The outputs, in x's shape with the model's output size last; ``out``, if it was given.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes; the text names the argument.
+        TypeError
+            For another dtype.
         """
         y: Array = self._stream(x, out)
         if not self._tail:
@@ -45,7 +67,7 @@ class ModelStream:
 
     @property
     def state(self) -> Any:
-        """As that of the layer's or the chain's stream: reading copies it, writing sets it."""
+        """A copy of the state, as the stream of a layer or chain has it; assigning sets it."""
         return self._stream.state
 
     @state.setter
@@ -53,5 +75,5 @@ class ModelStream:
         self._stream.state = value
 
     def reset(self) -> None:
-        """Back to the zero state."""
+        """Go back to the zero state."""
         self._stream.reset()

@@ -18,9 +18,17 @@ Shape: TypeAlias = tuple[int | None, ...]  # with the batch
 
 
 class Layer(ABC):
-    """A Keras layer or model on the core, for inference.
+    """A layer or model of Keras on this core, for inference.
 
-    name is Keras's. x has the batch first, as in Keras, and the layer's dtype.
+    Made by ``from_keras`` and ``load``, of a class of its own. Inputs have the batch first, as in
+    Keras, and the layer's dtype.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
     """
 
     name: str
@@ -60,14 +68,28 @@ class Layer(ABC):
         raise ValueError(f"layer {self.name!r} ({self.keras_class}) cannot be part of a Chain")
 
     def get_weights(self) -> list[Array]:
-        """Copies of the weights, as ``get_weights()`` of the Keras layer has them."""
+        """Return copies of the weights, as ``get_weights()`` of the Keras layer has them.
+
+        Returns
+        -------
+        list of ndarray
+            In Keras's order.
+        """
         return [array.copy() for _, array in self._tensors()]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
-        """Set all weights from what Keras's ``get_weights()`` returns.
+        """Set all weights from what ``get_weights()`` of the Keras layer returns.
 
-        Raises ValueError, naming the tensor, for a wrong number, shape or dtype of arrays; nothing
-        has changed then.
+        Parameters
+        ----------
+        weights : sequence of ndarray
+            In Keras's order, shapes and dtype.
+
+        Raises
+        ------
+        ValueError
+            For a wrong number, shape or dtype of arrays; the text names the tensor, and nothing has
+            changed.
         """
         arrays, own = [np.asarray(array) for array in weights], list(self._tensors())
         if len(arrays) != len(own):
@@ -82,7 +104,7 @@ class Layer(ABC):
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights, as ``count_params()`` of the Keras layer."""
+        """The number of weights, as ``count_params()`` of the Keras layer has it."""
         return sum(array.size for _, array in self._tensors())
 
 

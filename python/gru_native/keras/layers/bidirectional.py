@@ -30,9 +30,29 @@ _MERGE: dict[str | None, Callable[[Array, Array], Any]] = {
 class Bidirectional(Layer):
     """Two recurrent layers in opposite directions over the same x, their outputs merged.
 
-    If both are alike, as Keras makes them, and have one cell, ``layer`` is one bidirectional layer
-    of the core, which runs them side by side, and ``directions`` is None. Else ``layer`` is None,
-    and ``directions`` has two ``Recurrent`` layers.
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    specs : tuple of two Recurrence
+        Keras's options of both directions.
+    merge_mode : {"concat", "sum", "ave", "mul", None}
+        How the outputs are merged; None returns both.
+    return_sequences : bool
+        Whether there are outputs at all steps.
+    return_state : bool
+        Whether the final states are returned, too.
+    input_size : int
+        Numbers in each x.
+    layer : RNN, LSTM or GRU, or None
+        One bidirectional layer of the core, which runs both directions side by side. There is one
+        if both are alike, as Keras makes them, and have one cell.
+    directions : tuple of two Recurrent, or None
+        Both directions, if there is no such layer.
     """
 
     keras_class = "Bidirectional"
@@ -70,11 +90,33 @@ class Bidirectional(Layer):
         *,
         mask: ArrayLike | None = None,
     ) -> Any:
-        """The merged outputs, for merge_mode None both; with ``return_state`` then the states.
+        """Compute what the Keras layer computes.
 
-        Arguments, and what is raised, are as for ``Recurrent``; initial_state has those of the
-        forward layer first. With ``return_sequences`` the outputs of both directions are in the
-        order of time, and 0 at masked steps.
+        With ``return_sequences`` the outputs of both directions are in the order of time, and 0 at
+        masked steps.
+
+        Parameters
+        ----------
+        x : array_like
+            (batch, seq, input).
+        initial_state : sequence of array_like, optional
+            The states of the forward layer, then those of the backward one: h for a SimpleRNN or
+            GRU, h and c for an LSTM, each (batch, units). None means zeros.
+        mask : array_like of bool, optional
+            (batch, seq): False masks a step.
+
+        Returns
+        -------
+        ndarray or tuple
+            The merged outputs, or for a ``merge_mode`` of None those of both directions; with
+            ``return_state`` then the states.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes; the text names the argument.
+        TypeError
+            For another dtype.
         """
         halves: tuple[Any, Any] = (None, None)
         if initial_state is not None:

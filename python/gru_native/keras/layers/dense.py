@@ -21,8 +21,20 @@ from .registry import builds
 class Dense(Layer):
     """Dense, or TimeDistributed(Dense), which is the same on arrays.
 
-    ``layer`` is the core's; ``activation`` is Keras's name, computed in NumPy where the core has
-    no such function.
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    activation : str
+        Keras's name of the activation. It is computed in NumPy if the core has no such function.
+    time_distributed : str or None
+        Keras's name of the TimeDistributed around it.
+    layer : gru_native.Dense
+        The core's layer, with ``batch_first``.
     """
 
     def __init__(
@@ -49,7 +61,25 @@ class Dense(Layer):
         self._assign(iter(arrays.values()))
 
     def __call__(self, x: ArrayLike) -> Array:
-        """(..., input) to (..., units). Raises ValueError and TypeError as the core's Dense."""
+        """Compute what the Keras layer computes.
+
+        Parameters
+        ----------
+        x : array_like
+            (..., input).
+
+        Returns
+        -------
+        ndarray
+            The outputs, (..., units).
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes; the text names the argument.
+        TypeError
+            For another dtype.
+        """
         y = self.layer(x)
         return y if self.activation in DENSE else OUTPUT[self.activation](y)
 

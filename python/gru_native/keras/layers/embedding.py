@@ -16,7 +16,21 @@ from .registry import builds
 
 
 class Embedding(Layer):
-    """Rows of a table. With ``mask_zero``, index 0 is masked for the layers that follow."""
+    """Rows of a table.
+
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    table : ndarray
+        (input_dim, output_dim).
+    mask_zero : bool
+        Whether index 0 is masked for the layers that follow.
+    """
 
     keras_class = "Embedding"
 
@@ -24,7 +38,25 @@ class Embedding(Layer):
         self.name, self.table, self.mask_zero = name, np.array(table), mask_zero
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Whole numbers (...) from 0 to (..., output_dim). Raises ValueError, TypeError."""
+        """Look rows up.
+
+        Parameters
+        ----------
+        x : array_like of int
+            Indices of rows, of any shape.
+
+        Returns
+        -------
+        ndarray
+            The rows, (..., output_dim).
+
+        Raises
+        ------
+        ValueError
+            For indices that are out of range.
+        TypeError
+            For what are no whole numbers.
+        """
         index = np.asarray(x)
         if index.dtype.kind not in "iu":
             raise TypeError(f"x has dtype {index.dtype}; expected whole numbers")

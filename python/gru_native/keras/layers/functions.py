@@ -27,7 +27,21 @@ _IDENTITIES = {
 
 
 class Activation(Layer):
-    """An activation function by itself, by Keras's name."""
+    """An activation function by itself.
+
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    activation : str
+        Keras's name of the function.
+    dtype : str
+        "float32" or "float64".
+    """
 
     keras_class = "Activation"
 
@@ -39,7 +53,18 @@ class Activation(Layer):
         self.name, self.activation, self.dtype = name, activation, dtype
 
     def __call__(self, x: ArrayLike) -> Array:
-        """f of each number; "softmax" and "log_softmax" along the last axis."""
+        """Apply the function.
+
+        Parameters
+        ----------
+        x : array_like
+            Numbers of any shape.
+
+        Returns
+        -------
+        ndarray
+            The function of each number; "softmax" and "log_softmax" go along the last axis.
+        """
         return OUTPUT[self.activation](np.asarray(x))
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
@@ -55,7 +80,21 @@ def _activation(entry: Entry, source: Source, path: str) -> Activation:
 
 
 class Identity(Layer):
-    """What does nothing in inference: Dropout and its kin."""
+    """A layer that does nothing in inference: Dropout and its kin.
+
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    options : dict of str to float
+        What Keras needs to make it again.
+    dtype : str
+        "float32" or "float64".
+    """
 
     def __init__(
         self, name: str, keras_class: str, options: Mapping[str, float], dtype: str
@@ -64,7 +103,18 @@ class Identity(Layer):
         self.options = dict(options)
 
     def __call__(self, x: ArrayLike) -> Array:
-        """x."""
+        """Return x.
+
+        Parameters
+        ----------
+        x : array_like
+            Anything.
+
+        Returns
+        -------
+        ndarray
+            The same.
+        """
         return np.asarray(x)
 
     def _run(self, x: Any, mask: Array | None) -> Masked:

@@ -15,7 +15,21 @@ from .registry import builds
 
 
 class Masking(Layer):
-    """Masks the steps at which all numbers are ``mask_value``, and makes these 0."""
+    """A mask for the layers that follow: where all numbers of a step are ``mask_value``.
+
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    mask_value : float
+        The number.
+    dtype : str
+        "float32" or "float64".
+    """
 
     keras_class = "Masking"
 
@@ -23,7 +37,23 @@ class Masking(Layer):
         self.name, self.mask_value, self.dtype = name, mask_value, dtype
 
     def __call__(self, x: ArrayLike) -> Array:
-        """x with its masked steps 0."""
+        """Make masked steps 0.
+
+        Parameters
+        ----------
+        x : array_like
+            (batch, seq, features).
+
+        Returns
+        -------
+        ndarray
+            The same, with 0 at masked steps.
+
+        Raises
+        ------
+        TypeError
+            For what is not of floating numbers.
+        """
         return self._run(x, None)[0]  # type: ignore[no-any-return]
 
     def _run(self, x: Any, mask: Array | None) -> Masked:

@@ -23,8 +23,19 @@ States: TypeAlias = list[Any]  # arrays, or for stacked cells a list of arrays f
 class Recurrent(Layer):
     """SimpleRNN, LSTM, GRU, or an RNN over one or more of their cells.
 
-    ``layers`` has the core's layer of each cell, with ``batch_first``; they may be used, edited,
-    streamed and saved by themselves. ``spec`` has Keras's options.
+    Made by ``from_keras`` and ``load``.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the layer.
+    keras_class : str
+        The layer's class in Keras.
+    spec : Recurrence
+        Keras's options.
+    layers : tuple of RNN, LSTM or GRU
+        The core's layer of each cell, with ``batch_first``. They may be used, edited, streamed and
+        saved by themselves.
     """
 
     def __init__(self, spec: Recurrence, arrays: Sequence[Mapping[str, Array]]) -> None:
@@ -38,13 +49,20 @@ class Recurrent(Layer):
 
     @property
     def layer(self) -> Native:
-        """The only layer of the core in here. Raises ValueError for stacked cells."""
+        """The only layer of the core in here.
+
+        Raises
+        ------
+        ValueError
+            For stacked cells, which are several.
+        """
         if len(self.layers) != 1:
             raise ValueError(f"layer {self.name!r} has {len(self.layers)} cells; see its layers")
         return self.layers[0]
 
     @property
     def input_size(self) -> int:
+        """Numbers in each x."""
         return self.layers[0].input_size
 
     def __call__(
@@ -54,17 +72,35 @@ class Recurrent(Layer):
         *,
         mask: ArrayLike | None = None,
     ) -> Any:
-        """y, or with ``return_state`` ``(y, *states)``, as the Keras layer gives them.
+        """Compute what the Keras layer computes.
 
-        x is (batch, seq, input), mask (batch, seq) of bool. y is (batch, seq, units), in the order
-        of processing, or without ``return_sequences`` (batch, units). initial_state and states are
-        h for a SimpleRNN or GRU and h, c for an LSTM, each (batch, units); for stacked cells a list
-        of these for each cell.
+        At a masked step y is the last output, 0 before the first one, or with
+        ``zero_output_for_mask`` always 0. (Keras with JAX begins with the initial state, not with
+        0.)
 
-        At a masked step y is the last output, 0 before the first, or with ``zero_output_for_mask``
-        always 0. (Keras with JAX begins with the initial state instead of 0.)
+        Parameters
+        ----------
+        x : array_like
+            (batch, seq, input).
+        initial_state : sequence of array_like, optional
+            The h of a SimpleRNN or GRU, h and c of an LSTM, each (batch, units); for stacked cells
+            a list of these for each cell. None means zeros.
+        mask : array_like of bool, optional
+            (batch, seq): False masks a step.
 
-        Raises ValueError for wrong shapes and TypeError for wrong dtypes.
+        Returns
+        -------
+        ndarray or tuple
+            The outputs (batch, seq, units), in the order of processing, or without
+            ``return_sequences`` (batch, units); with ``return_state`` (y, *states), the states as
+            in ``initial_state``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes; the text names the argument.
+        TypeError
+            For another dtype.
         """
         y, states = self._sequence(x, initial_state, mask)
         if not self.spec.return_sequences:

@@ -22,9 +22,20 @@ from .registry import build, builds
 
 
 class Sequential(Layer):
-    """Layers one after the other, ``layers``, with Keras's masks from one to the next.
+    """Layers one after the other, with Keras's masks from one to the next.
 
-    ``input_shape`` is that of the InputLayer, with the batch, where there is one.
+    Made by ``from_keras`` and ``load``, also of functional models without branches.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name of the model.
+    keras_class : str
+        The model's class in Keras.
+    layers : tuple of Layer
+        The layers.
+    input_shape : tuple or None
+        The shape of the InputLayer, with the batch, if there is one.
     """
 
     keras_class = "Sequential"
@@ -34,9 +45,26 @@ class Sequential(Layer):
         self._groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
 
     def __call__(self, x: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
-        """The last layer's output. x is as the first layer takes it, mask (batch, seq) of bool.
+        """Compute the output of the last layer.
 
-        Raises ValueError and TypeError as the layers do, naming the layer.
+        Parameters
+        ----------
+        x : array_like
+            What the first layer takes.
+        mask : array_like of bool, optional
+            (batch, seq): False masks a step.
+
+        Returns
+        -------
+        ndarray or tuple
+            What the last layer returns.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes; the text names the layer.
+        TypeError
+            For another dtype.
         """
         return self._run(x, None if mask is None else np.asarray(mask))[0]
 
@@ -49,11 +77,21 @@ class Sequential(Layer):
         return x, mask
 
     def chain(self) -> Chain:
-        """The same layers, shared, as a ``gru_native.Chain``, to be streamed and saved.
+        """Make a ``gru_native.Chain`` of the same layers, to stream and to save.
 
-        It has outputs at every step: where this model's last recurrent layer has
-        ``return_sequences=False``, the model's output is the chain's at the last step. Dropout is
-        left out. Raises ValueError, naming the layer, for what a chain cannot express.
+        It shares the layers and has outputs at every step: if the last recurrent layer of this
+        model has ``return_sequences=False``, the model's output is the chain's at the last step.
+        Dropout is left out.
+
+        Returns
+        -------
+        gru_native.Chain
+            The chain, which has ``batch_first``.
+
+        Raises
+        ------
+        ValueError
+            For what a chain cannot express; the text names the layer.
         """
         recurrent = [
             i for i, o in enumerate(self.layers) if isinstance(o, (Recurrent, Bidirectional))
