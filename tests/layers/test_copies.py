@@ -147,6 +147,19 @@ def test_descriptions(way):
         assert twin.num_parameters == layer.num_parameters
 
 
+@pytest.mark.parametrize("way", [*WAYS.values(), copy.copy], ids=[*WAYS, "copy"])
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "dense", "chain"])
+def test_layers_of_few_bits(name, precision, way):
+    layer = LAYERS[name](seed=3).quantize(precision)
+    twin = way(layer)
+    assert twin.precision == layer.precision == precision
+    assert type(twin) is type(layer)
+    for _ in range(2):
+        assert_same(arrays_in(twin(*arguments_of(twin))), arrays_in(layer(*arguments_of(layer))))
+        twin = way(twin)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_tapes_have_no_copies(name):
     layer = LAYERS[name](seed=3)
@@ -166,7 +179,7 @@ def altered(layer, change, sealed=True):
     state = copy.deepcopy(layer.__getstate__())
     change(state)
     if sealed:
-        held = {n: v for n, v in state.items() if n in ("options", "weights")}
+        held = {n: v for n, v in state.items() if n in ("options", "precision", "weights")}
         state["checksum"] = _pickling.checksum(held)
     twin = type(layer).__new__(type(layer))
     twin.__setstate__(state)

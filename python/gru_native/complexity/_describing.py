@@ -79,6 +79,9 @@ class _Described:
     def _take_weights(self, weights: dict[str, Any]) -> None:
         pass
 
+    def _few_bits(self) -> str | None:
+        return None
+
     @property
     def num_parameters(self) -> int:
         """The number of weights that a layer of this description has."""

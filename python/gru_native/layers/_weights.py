@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array: TypeAlias = NDArray[Any]
+STATE = ("options", "precision", "weights", "attributes")  # what a pickle holds
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -147,21 +148,29 @@ class Weighted(Fixed):
         attributes = attributes_of(self)
         for name in (*self._options, "_core"):  # these are made anew
             attributes.pop(name, None)
-        options = {name: getattr(self, name) for name in self._arguments}
-        return sealed({"options": options, "weights": self._own_weights()}, attributes=attributes)
+        held = {
+            "options": {name: getattr(self, name) for name in self._arguments},
+            "precision": self._few_bits(),
+            "weights": self._own_weights(),
+        }
+        return sealed(held, attributes=attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading(type(self)):
             if "_core" in vars(self):
                 raise ValueError("this one is made already")
             try:
-                self._remake(*opened(state, "options", "weights", "attributes"))
+                self._remake(*opened(state, *STATE))
             except BaseException:
                 vars(self).clear()  # as if it had never been tried
                 raise
 
     def _remake(
-        self, options: dict[str, Any], weights: dict[str, Array], attributes: dict[str, Any]
+        self,
+        options: dict[str, Any],
+        precision: str | None,
+        weights: dict[str, Array],
+        attributes: dict[str, Any],
     ) -> None:
         """Through the constructor of the class of this package, which knows what options may be."""
         kind: Any = next(base for base in type(self).__mro__ if "_arguments" in vars(base))
@@ -170,6 +179,15 @@ class Weighted(Fixed):
         set_attributes(self, attributes)
         kind.__init__(self, **options)
         self._take_weights(weights)
+        if precision is not None:  # the numbers that few bits stand for give the same bits again
+            vars(self).update(self._quantized(precision))
+
+    def _few_bits(self) -> str | None:
+        """What ``quantize`` made of the weights, if it did."""
+        return None
+
+    def _quantized(self, precision: str) -> dict[str, Any]:
+        raise TypeError(f"a {type(self).__name__} has no precision {precision!r}")
 
     def _own_weights(self) -> dict[str, Array]:
         """What a pickle has to hold."""

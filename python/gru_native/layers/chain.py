@@ -119,6 +119,9 @@ class Chain(Quantizable, Weighted):
     def _take_weights(self, weights: dict[str, Array]) -> None:
         pass
 
+    def _few_bits(self) -> str | None:
+        return None  # the blocks know
+
     def __call__(
         self,
         x: ArrayLike,

@@ -66,6 +66,10 @@ class Quantizable:
         vars(fast).update(self._quantized(text("precision", precision)))
         return fast
 
+    def _few_bits(self) -> str | None:
+        own: str = self._core.precision
+        return None if own in ("full", "mixed") else own
+
     def _quantized(self, precision: str) -> dict[str, Any]:
         """The attributes in which the quantized layer differs."""
         return {"_core": self._core.quantize(precision)}
