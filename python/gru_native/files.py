@@ -22,14 +22,27 @@ PathLike: TypeAlias = str | os.PathLike[str]
 def save(model: Block | Chain, path: PathLike) -> None:
     """Write a layer or a chain to a safetensors file, whole or not at all.
 
-    ``gru_native.load``, ``gru_native::Model::load`` in C++ and the package safetensors read it.
-    The tensors have their names from ``state_dict()``; the layers' options are in the metadata. A
-    layer of a subclass is saved as, and loads as, the class here that it derives from.
+    ``gru_native.load``, ``gru_native::Model::load`` in C++ and the package safetensors read it. The
+    tensors have their names from ``state_dict()``; the layers' options are in the metadata. A layer
+    of a subclass is saved as, and loads as, the class here that it derives from.
 
-    The file is written under another name beside the path, brought to the disk and then takes the
-    path's place, so that a reader finds the old file or the new one, whoever else saves there. A
-    link is followed; the mode of a file that is there is kept, and what is no regular file or is
-    write-protected is refused. Raises TypeError for other models, OSError.
+    The file is written under another name beside the path, brought to the disk, and then takes the
+    path's place. So a reader finds the old file or the new one, whoever else saves there. A link is
+    followed, and the mode of a file that is there is kept.
+
+    Parameters
+    ----------
+    model : RNN, LSTM, GRU, Dense or Chain
+        The layer or chain.
+    path : str or path_like
+        The file.
+
+    Raises
+    ------
+    TypeError
+        For another kind of model.
+    OSError
+        For a file that cannot be written, is write-protected or no regular file.
     """
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
@@ -42,18 +55,39 @@ def save(model: Block | Chain, path: PathLike) -> None:
 
 
 def load(path: PathLike, description: Description | None = None) -> Block | Chain:
-    """The layer or chain in a safetensors file: one that ``save`` or C++ wrote, or a state_dict.
+    """Read the layer or chain in a safetensors file.
 
-    For a state_dict from PyTorch the layers are inferred from names and shapes where these say
-    enough: weight_ih_l0 and so on are an LSTM, a GRU or an RNN (tanh), "weight" and "bias" a dense
-    layer without activation, and blocks follow each other by number or by matching sizes.
-    Otherwise give ``description``: a dictionary for each block with its "type" (a class's name),
-    its "prefix" (what its tensors' names begin with, such as "rnn.") and the class's options, such
-    as ``[{"type": "RNN", "prefix": "rnn.", "input_size": 3, "hidden_size": 8,
-    "nonlinearity": "relu"}]``.
+    The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
+    layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
+    an RNN (tanh), "weight" and "bias" a dense layer without activation. Blocks follow each other by
+    number or by matching sizes.
 
-    Raises ValueError, naming file and tensor, for what cannot be such a model, and OSError, also
-    for what is no regular file.
+    Parameters
+    ----------
+    path : str or path_like
+        The file.
+    description : sequence of mapping, optional
+        What names and shapes do not say: for each block its "type" (a class's name), its "prefix"
+        (what its tensors' names begin with, such as "rnn.") and the options of the class.
+
+    Returns
+    -------
+    RNN, LSTM, GRU, Dense or Chain
+        The model.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be such a model; the text names the file and the tensor.
+    OSError
+        For a file that cannot be read or is no regular file.
+    TypeError
+        For arguments of the wrong kind.
+
+    Examples
+    --------
+    >>> rnn = {"type": "RNN", "prefix": "rnn.", "input_size": 3, "hidden_size": 8}
+    >>> gru_native.load("model.safetensors", [rnn | {"nonlinearity": "relu"}])  # doctest: +SKIP
     """
     given = None if description is None else [dict(block) for block in description]
     try:

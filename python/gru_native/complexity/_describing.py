@@ -70,7 +70,18 @@ class _Described:
         return make
 
     def stream(self, batch_size: int = 1) -> NoReturn:
-        """Raises TypeError: a description has no weights to compute with."""
+        """Refuse: a description has no weights to compute with.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Not used.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError("a description has no weights to compute with; expected a layer")
 
     def _own_weights(self) -> dict[str, Any]:

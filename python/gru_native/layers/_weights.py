@@ -200,14 +200,18 @@ class Weighted(Fixed):
 
     @property
     def weights(self) -> Mapping[str, Array]:
-        """The weights by torch's names, as read-only arrays. To change them, see ``editing``."""
+        """The weights by their names, as read-only arrays; to change them, see ``editing``."""
         return MappingProxyType(self._core.weights())
 
     @contextmanager
     def editing(self) -> Iterator[EditableWeights]:
-        """``with layer.editing() as w: w["weight_ih_l0"] *= 0.5`` changes weights in place.
+        """Change weights in place: ``with layer.editing() as w: w["weight_ih_l0"] *= 0.5``.
 
-        The layer computes with the new weights from the end of the block on.
+        Yields
+        ------
+        EditableWeights
+            A mapping from the weights' names to arrays that may be written, until the block ends.
+            From then on the layer computes with the new weights.
         """
         edit = self._core.edit()
         weights = EditableWeights(edit.weights())
@@ -218,15 +222,32 @@ class Weighted(Fixed):
             edit.close()
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of the weights by torch's names."""
+        """Return copies of the weights.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The weights by their names.
+        """
         return {name: w.copy() for name, w in self.weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Set the weights from arrays of the layer's dtype under torch's names.
+        """Set the weights from arrays.
 
-        Raises ValueError for (if ``strict``) a missing or surplus name or for a wrong shape,
-        TypeError for arrays of the other floating dtype or of no numbers; the layer is then
-        unchanged. Without ``strict``, missing names keep their values and surplus ones are ignored.
+        Parameters
+        ----------
+        mapping : mapping of str to array_like
+            Arrays of the layer's dtype, by the weights' names.
+        strict : bool, optional
+            Whether the names must be exactly those of the weights. Otherwise weights that are not
+            named keep their values, and other names are ignored.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes and, with ``strict``, wrong names; the layer is then unchanged.
+        TypeError
+            For arrays of the other floating dtype or of no numbers; likewise.
         """
         arrays = check_state_dict(mapping, self.weights, strict)
         with self.editing() as weights:
@@ -235,5 +256,5 @@ class Weighted(Fixed):
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights, biases included."""
+        """How many numbers the weights have, biases included."""
         return sum(w.size for w in self.weights.values())

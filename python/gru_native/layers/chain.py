@@ -22,13 +22,29 @@ Block: TypeAlias = RNN | LSTM | GRU | Dense
 
 
 class ChainTape(NamedTuple):
-    """What ``Chain.backward`` needs of one forward call."""
+    """What ``Chain.backward`` needs of one forward call.
+
+    Attributes
+    ----------
+    tapes : tuple of Tape or DenseTape
+        That of each block.
+    """
 
     tapes: tuple[Tape | DenseTape, ...]
 
 
 class ChainGradients(NamedTuple):
-    """What ``Chain.backward`` returns: gradients, each in the shape of what it belongs to."""
+    """What ``Chain.backward`` returns, each in the shape of what it belongs to.
+
+    Attributes
+    ----------
+    x : ndarray
+        The gradient of x, in its shape.
+    state : tuple
+        The gradient of the initial state of each recurrent layer.
+    weights : dict of str to ndarray
+        The gradient of each weight, by its name.
+    """
 
     x: Array
     state: tuple[State, ...]
@@ -72,13 +88,37 @@ def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
 
 
 class Chain(Quantizable, Weighted):
-    """Recurrent and dense layers one after the other, as torch.nn.Sequential: LSTM, then a head.
+    """Recurrent and dense layers one after the other, as in ``torch.nn.Sequential``.
 
-    The state is a tuple with one entry for each recurrent layer. Weights have their block's number
-    in front: "0.weight_ih_l0", "1.weight". The blocks are shared, not copied.
+    The state is a tuple with one entry for each recurrent layer. The names of weights have their
+    block's number in front: "0.weight_ih_l0", "1.weight".
 
-    Raises ValueError or TypeError, naming the block, if there is none, a size does not match the
-    one before, or dtypes or ``batch_first`` differ.
+    Parameters
+    ----------
+    blocks : iterable of RNN, LSTM, GRU or Dense
+        The layers, which are shared, not copied. Each must read as many numbers as the one before
+        it gives, and all must have the same dtype and ``batch_first``.
+
+    Attributes
+    ----------
+    blocks : tuple of RNN, LSTM, GRU or Dense
+        The layers.
+    input_size : int
+        Numbers in each x.
+    output_size : int
+        Numbers in each y.
+    batch_first : bool
+        Whether x and y are (batch, seq, size) instead of (seq, batch, size).
+    dtype : dtype
+        That of all blocks.
+
+    Raises
+    ------
+    ValueError
+        If there is no block, or if sizes, dtypes or ``batch_first`` do not match; the text names
+        the block.
+    TypeError
+        For a block of another kind.
     """
 
     _options = ("blocks", "dtype", "input_size", "output_size", "batch_first")
@@ -129,10 +169,31 @@ class Chain(Quantizable, Weighted):
         *,
         lengths: ArrayLike | None = None,
     ) -> tuple[Array, tuple[State, ...]]:
-        """Inference: ``y, state = chain(x, state=None, lengths=None)``.
+        """Compute the outputs and the final states.
 
-        x and lengths are as for a layer; y has the last block's columns and is 0 past a sequence's
-        end. Raises ValueError and TypeError as the blocks do, naming the block.
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or without a
+            batch (seq, input_size); of the chain's dtype.
+        state : sequence, optional
+            One entry for each recurrent layer, as that layer takes it; None means zeros.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+
+        Returns
+        -------
+        y : ndarray
+            Shaped as x, with output_size columns; 0 past the end of a sequence.
+        state : tuple
+            The final state of each recurrent layer.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the block and the argument.
+        TypeError
+            For another dtype or kind.
         """
         y: Any = x
         final: list[State] = []
@@ -153,7 +214,37 @@ class Chain(Quantizable, Weighted):
         lengths: ArrayLike | None = None,
         training: bool = True,
     ) -> tuple[Array, tuple[State, ...], ChainTape]:
-        """As calling the chain, and also a tape for ``backward``: ``y, state, tape = ...``."""
+        """Compute the outputs and the final states, and a tape for ``backward``.
+
+        Parameters
+        ----------
+        x : array_like
+            (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size), or without a
+            batch (seq, input_size); of the chain's dtype.
+        state : sequence, optional
+            One entry for each recurrent layer, as that layer takes it; None means zeros.
+        lengths : array_like of int, optional
+            (batch,), each from 0 to seq, in any order.
+        training : bool, optional
+            Whether dropout acts, and zoneout at random.
+
+        Returns
+        -------
+        y : ndarray
+            Shaped as x, with output_size columns; 0 past the end of a sequence.
+        state : tuple
+            The final state of each recurrent layer.
+        tape : ChainTape
+            What ``backward`` needs. It has copies of its own: the arrays and the weights may change
+            before ``backward``.
+
+        Raises
+        ------
+        ValueError
+            For wrong shapes or values; the text names the block and the argument.
+        TypeError
+            For another dtype or kind.
+        """
         y: Any = x
         final: list[State] = []
         tapes: list[Any] = []
@@ -174,10 +265,28 @@ class Chain(Quantizable, Weighted):
         dy: ArrayLike,
         dstate: Sequence[StateLike | None] | None = None,
     ) -> ChainGradients:
-        """Gradients of a loss from dy, its gradient of y, and perhaps dstate, of the final state.
+        """Compute the gradients of a loss from those of the outputs and of the final states.
 
-        Returns ``x``, ``state`` (of the initial state) and ``weights`` by name. A tape may be used
-        again. Raises ValueError and TypeError as the blocks do, naming the block.
+        Parameters
+        ----------
+        tape : ChainTape
+            What ``forward`` returned. It may be used again.
+        dy : array_like
+            The gradient of y, in its shape.
+        dstate : sequence, optional
+            One entry for each recurrent layer: the gradient of its final state, or None for zeros.
+
+        Returns
+        -------
+        ChainGradients
+            ``x``, ``state`` (the initial states') and ``weights``.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another chain or a wrong shape; the text names the block.
+        TypeError
+            For another dtype or kind.
         """
         if not isinstance(tape, ChainTape) or len(tape.tapes) != len(self.blocks):
             raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this chain")
@@ -196,7 +305,27 @@ class Chain(Quantizable, Weighted):
         return ChainGradients(gradient, tuple(states), weights)
 
     def stream(self, batch_size: int = 1) -> Stream:
-        """A stream over this chain, as ``layer.stream``; its state is a tuple like the chain's."""
+        """Make a stream over this chain: one step or one chunk at a time, the state kept.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side.
+
+        Returns
+        -------
+        Stream
+            It begins in the zero state and keeps the weights of this moment. Its state is a tuple
+            as that of the chain.
+
+        Raises
+        ------
+        ValueError
+            For a batch_size below 1, and for a bidirectional layer, which needs the end of the
+            sequence.
+        TypeError
+            For a batch_size that is no whole number.
+        """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         cores = [block._core for block in self.blocks]
         return stream_type(cores, size("batch_size", batch_size), self.batch_first)

@@ -19,10 +19,11 @@ Recurrent: TypeAlias = RNN | GRU | LSTM
 
 
 class RTRL:
-    """The exact gradient online (real-time recurrent learning, Williams and Zipser 1989).
+    """Real-time recurrent learning: the exact gradient online.
 
-    Steps through a layer and carries forward, instead of a tape, the derivatives of the state by
-    all weights, so each step's loss can be learned from at once, over sequences without end::
+    It steps through a layer and carries forward [1]_, instead of a tape, the derivatives of the
+    state by all weights, so each step's loss can be learned from at once, over sequences without
+    end::
 
         r = gru_native.RTRL(layer)
         for x_t, target in stream:
@@ -42,9 +43,25 @@ class RTRL:
     takes S S N multiply-adds, while back-propagation takes about 3 N a step and memory for every
     step. With 32 units and 16 inputs an LSTM keeps 6.6 MB a sequence in float64.
 
-    layer is an RNN, GRU or LSTM with one layer in one direction and any options of its cell but
-    zoneout, layer_norm and gate_recurrence; anything else is a ValueError. Weights that are edited
-    count from the next step on.
+    Parameters
+    ----------
+    layer : RNN, GRU or LSTM
+        One layer in one direction, with any options of its cell but zoneout, layer_norm and
+        gate_recurrence. Weights that are edited count from the next step on.
+    batch_size : int, optional
+        Sequences side by side.
+
+    Raises
+    ------
+    ValueError
+        For another kind of recurrent layer, and for a batch_size below 1.
+    TypeError
+        For what is no recurrent layer, and for a batch_size that is no whole number.
+
+    References
+    ----------
+    .. [1] R. J. Williams and D. Zipser, "A Learning Algorithm for Continually Running Fully
+       Recurrent Neural Networks", Neural Computation 1, 1989.
     """
 
     def __init__(self, layer: Recurrent, batch_size: int = 1) -> None:
@@ -69,20 +86,50 @@ class RTRL:
         raise missing(self, name)
 
     def __call__(self, x: ArrayLike) -> Array:
-        """One step: y for x, (input_size,), or for a batch above 1 (batch, input_size).
+        """Compute the outputs of one step.
 
-        Raises ValueError for a wrong shape, TypeError for a wrong dtype; nothing has then changed.
+        Parameters
+        ----------
+        x : array_like
+            (input_size,), or for a batch above 1 (batch, input_size).
+
+        Returns
+        -------
+        ndarray
+            The outputs, (size,) or (batch, size).
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape; nothing has then changed.
+        TypeError
+            For another dtype; likewise.
         """
         return self._core(x)
 
     def gradient(
         self, dy: ArrayLike | None = None, dstate: StateLike | None = None
     ) -> dict[str, Array]:
-        """The gradient of the last step's loss by the weights; also added to ``gradients``.
+        """Compute the gradient of the last step's loss, and add it to ``gradients``.
 
-        dy is the loss's gradient of that step's y, in its shape; dstate of the state after it, as
-        ``state``. None means zeros, but not both may be None. Returns this step's share alone, by
-        name. Raises ValueError for a wrong shape, TypeError for a wrong dtype.
+        Parameters
+        ----------
+        dy : array_like, optional
+            The loss's gradient of that step's y, in its shape; None means zeros.
+        dstate : array_like or tuple of two, optional
+            Its gradient of the state after that step, shaped as ``state``. Not both may be None.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The share of this step alone, by the weights' names.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape.
+        TypeError
+            For another dtype.
         """
         step = self._core.gradient(dy, dstate)
         for name, g in step.items():
@@ -90,7 +137,7 @@ class RTRL:
         return step
 
     def clear_gradients(self) -> None:
-        """Back to zeros in ``gradients``, in place."""
+        """Set ``gradients`` to zeros, in place."""
         for g in self.gradients.values():
             g[...] = 0
 
@@ -110,15 +157,28 @@ class RTRL:
 
     @property
     def batch_size(self) -> int:
-        """How many sequences go side by side."""
+        """Sequences side by side."""
         return self._core.batch_size
 
     def reset(self) -> None:
-        """Back to the zero state, from which new sequences begin. ``gradients`` stay."""
+        """Go back to the zero state, from which new sequences begin; ``gradients`` stay."""
         self._core.reset()
 
     def reset_rows(self, mask: ArrayLike) -> None:
-        """The same for the sequences that mask, (batch,) of bool, marks."""
+        """Go back to the zero state in some rows of the batch; ``gradients`` stay.
+
+        Parameters
+        ----------
+        mask : array_like of bool
+            (batch,): which rows begin anew.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape.
+        TypeError
+            For what is no array of bool.
+        """
         self._core.reset_rows(row_mask(mask))
 
     def __repr__(self) -> str:
