@@ -171,7 +171,7 @@ struct Int8Dotprod : Int8Form {
   using Operand = int8x16_t;
   static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return vreinterpretq_s8_s32(broadcast(a).p); }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, Operand a, Ints w) {
-    asm(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sum.p) : "w"(a), "w"(w.p));
+    asm(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sum.p) : "w"(a), "w"(w.p));
     return sum;
   }
 };

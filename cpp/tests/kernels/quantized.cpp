@@ -107,12 +107,12 @@ float int8_expected(const Problem& p, Index row, Index c) {
   for (Index begin = 0; begin < p.depth; begin += p.kernels.deepest) {
     std::int64_t sum = 0;
     for (Index k = begin; k < std::min(p.depth, begin + p.kernels.deepest); ++k) {
-      const float scaled = a[k] * inverse;
+      const volatile float scaled = a[k] * inverse;
       sum += static_cast<std::int64_t>(std::nearbyint(static_cast<double>(scaled))) *
              static_cast<std::int64_t>(p.w[static_cast<std::size_t>(c * p.depth + k)]);
     }
     const float factor = largest / 127.0f * p.scale[static_cast<std::size_t>(c)];
-    const float term = static_cast<float>(sum) * factor;
+    const volatile float term = static_cast<float>(sum) * factor;  // rounded by itself: no multiply-add
     result = result + term;
   }
   return result;
