@@ -6,7 +6,7 @@
 #include "bindings/functions.h"
 #include "bindings/module.h"
 #include "files/blocks.h"
-#include "spec/validation.h"
+#include "spec/check_model.h"
 
 namespace gru_native::bindings {
 namespace {

@@ -35,9 +35,7 @@ template <class T>
 void check_call(const CrossEntropyCall<T>& call) {
   check_size("rows", call.rows, 1);
   check_size("classes", call.classes, 1);
-  if (static_cast<double>(call.rows) * static_cast<double>(call.classes) > most_elements)
-    throw std::invalid_argument("rows=" + std::to_string(call.rows) + ", classes=" + std::to_string(call.classes) +
-                                ": the arrays would be larger than memory can be; expected smaller sizes");
+  check_fits("the arrays", double(call.rows) * double(call.classes), {{"rows", call.rows}, {"classes", call.classes}});
   check_there("logits", call.logits);
   check_there("targets", call.targets);
   if (!(call.label_smoothing >= 0 && call.label_smoothing <= 1))

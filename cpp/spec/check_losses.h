@@ -1,4 +1,4 @@
-// What calls of losses may ask for, as in spec/validation.h.
+// What calls of losses may ask for. std::invalid_argument names what is wrong.
 #pragma once
 #include <cstdint>
 #include <string>

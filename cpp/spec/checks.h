@@ -1,6 +1,7 @@
 // What the checks of specs and calls are made of. An error says what is wrong, what it is and what would be right.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -45,13 +46,24 @@ inline void check_there(const std::string& name, const void* data) {
   if (!data) throw std::invalid_argument(name + " is null; expected an array");
 }
 
+struct NamedSize {
+  const char* name;
+  std::int64_t size;
+};
+// What has so many elements, which follow from these sizes, must fit into memory.
+inline void check_fits(const char* what, double elements, std::initializer_list<NamedSize> sizes) {
+  if (elements <= most_elements) return;
+  std::string text;
+  for (const NamedSize& s : sizes)
+    text += (text.empty() ? "" : ", ") + std::string(s.name) + "=" + std::to_string(s.size);
+  throw std::invalid_argument(text + ": " + what + " would be larger than memory can be; expected smaller sizes");
+}
+
 // `widest`: numbers a step.
 inline void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int64_t widest) {
   check_size("seq_len", seq_len, 1);
   check_size("batch", batch, 1);
-  if (static_cast<double>(seq_len) * static_cast<double>(batch) * static_cast<double>(widest) > most_elements)
-    throw std::invalid_argument("seq_len=" + std::to_string(seq_len) + ", batch=" + std::to_string(batch) +
-                                ": the arrays would be larger than memory can be; expected smaller sizes");
+  check_fits("the arrays", double(seq_len) * double(batch) * double(widest), {{"seq_len", seq_len}, {"batch", batch}});
 }
 
 // Rows that are written must not overlap.

@@ -10,8 +10,8 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/check_graph.h"
 #include "spec/checks.h"
-#include "spec/limits.h"
 
 namespace gru_native {
 namespace {
@@ -25,29 +25,6 @@ template <class T>
 Matrix<T> matrix(Arena& arena, Index rows, Index columns) {
   const Index stride = padded_stride(columns + panel_columns<T>(), sizeof(T));
   return {arena.take<T>(rows * stride), stride};
-}
-
-template <class T>
-void check_call(const GraphSpec& spec, const GraphForwardCall<T>& call) {
-  const auto refuse = [](const std::string& text) { throw std::invalid_argument(text); };
-  if (call.nodes < 1) refuse("annotations has " + std::to_string(call.nodes) + " nodes; expected at least one");
-  if (call.annotation_size < 1 || call.annotation_size > spec.hidden_size)
-    refuse("annotations has " + std::to_string(call.annotation_size) +
-           " columns; expected 1 to hidden_size=" + std::to_string(spec.hidden_size));
-  if (call.edges < 0) refuse("edge_index has " + std::to_string(call.edges) + " edges; expected 0 or more");
-  if (call.adjacency && (call.graphs < 1 || call.nodes % call.graphs != 0))
-    refuse("adjacency is of " + std::to_string(call.graphs) + " graphs; expected a divisor of " +
-           std::to_string(call.nodes) + " nodes");
-  const double columns = static_cast<double>(spec.kinds()) * static_cast<double>(spec.hidden_size) + 1024;
-  const double rows = static_cast<double>(spec.num_steps) * static_cast<double>(call.nodes);
-  if (rows * columns > most_elements)
-    refuse("num_steps=" + std::to_string(spec.num_steps) + " for " + std::to_string(call.nodes) +
-           " nodes would be larger than memory can be; expected smaller sizes");
-  check_there("annotations", call.annotations);
-  check_there("h", call.h);
-  if (call.adjacency || call.edges == 0) return;
-  check_there("source", call.source);
-  check_there("target", call.target);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "gru_native/readout.h"
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include "engine/matrix/lazily.h"
@@ -12,6 +11,7 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
+#include "spec/check_graph.h"
 #include "spec/checks.h"
 
 namespace gru_native {
@@ -41,23 +41,6 @@ template <class T>
 struct ReadoutValues {
   Matrix<T> z{}, a{}, y{};  // [node]: [h; x], pre-activations; [graph]: sums
 };
-
-template <class T>
-void check_call(const ReadoutSpec& spec, const ReadoutForwardCall<T>& call) {
-  const auto text = [](std::int64_t n) { return std::to_string(n); };
-  const double most = static_cast<double>(std::numeric_limits<std::ptrdiff_t>::max()) / 1024;
-  if (call.nodes < 1) throw std::invalid_argument("h has " + text(call.nodes) + " nodes; expected at least one");
-  if (call.graphs < 1 || static_cast<double>(call.graphs) * static_cast<double>(spec.output_size + 1024) > most)
-    throw std::invalid_argument("num_graphs is " + text(call.graphs) +
-                                "; expected at least 1, and no more than memory");
-  for (std::int64_t v = 0; call.graph && v < call.nodes; ++v)
-    if (call.graph[v] < 0 || call.graph[v] >= call.graphs)
-      throw std::invalid_argument("graph[" + text(v) + "] is " + text(call.graph[v]) + "; expected 0 to " +
-                                  text(call.graphs - 1) + " (num_graphs=" + text(call.graphs) + ")");
-  check_there("h", call.h);
-  check_there("annotations", call.annotations);
-  check_there("y", call.y);
-}
 
 }  // namespace
 

@@ -9,32 +9,11 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
+#include "spec/check_grconv.h"
 #include "spec/checks.h"
 
 namespace gru_native {
-namespace {
-
-constexpr Index gate_count = 3;
-
-template <class T>
-void check_call(const GrConvSpec& spec, const GrConvForwardCall<T>& call) {
-  const double levels = static_cast<double>(call.seq_len), batch = static_cast<double>(call.batch);
-  if (call.seq_len < 1 || call.batch < 1)
-    throw std::invalid_argument("x has " + std::to_string(call.seq_len) + " steps of " + std::to_string(call.batch) +
-                                " sequences; expected at least one step and one sequence");
-  if (levels * levels * batch * static_cast<double>(3 * spec.hidden_size + 1024) > most_elements)
-    throw std::invalid_argument("x has " + std::to_string(call.seq_len) +
-                                " steps: its levels would be larger than memory can be; expected shorter sequences");
-  check_rows("x", call.x, call.seq_len, call.batch, spec.input_size);
-  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
-  check_there("y", call.y);
-  if (call.gates.empty()) return;
-  if (call.gates.size() + 1 != static_cast<std::size_t>(call.seq_len))
-    refuse("gates.size()", std::to_string(call.gates.size()), "0 or " + std::to_string(call.seq_len - 1));
-  for (std::size_t i = 0; i < call.gates.size(); ++i) check_there("gates[" + std::to_string(i) + "]", call.gates[i]);
-}
-
-}  // namespace
+namespace { constexpr Index gate_count = 3; }  // namespace
 
 template <class T>
 GatedRecursiveConv<T>::Impl::Impl(const GrConvSpec& s) : spec(s) {

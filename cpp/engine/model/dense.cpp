@@ -10,10 +10,10 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/check_dense.h"
 #include "spec/checks.h"
 #include "spec/names.h"
 #include "spec/tensors.h"
-#include "spec/validation.h"
 
 namespace gru_native {
 template <class T>

@@ -2,7 +2,7 @@
 #include "gru_native/model.h"
 
 #include "runtime/memory.h"
-#include "spec/validation.h"
+#include "spec/check_model.h"
 
 namespace gru_native {
 namespace {

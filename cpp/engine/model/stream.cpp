@@ -11,8 +11,8 @@
 #include "engine/sequence/stack_forward.h"
 #include "engine/threads.h"
 #include "gru_native/runtime.h"
-#include "spec/limits.h"
-#include "spec/validation.h"
+#include "spec/check_model.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 namespace {
@@ -61,8 +61,8 @@ struct Stream<T>::Impl {
 
 template <class T>
 void Stream<T>::Impl::check(std::int64_t batch, int threads) {
-  if (batch < 1) throw std::invalid_argument("batch_size is " + std::to_string(batch) + "; expected at least 1");
-  if (threads < 1) throw std::invalid_argument("threads is " + std::to_string(threads) + "; expected at least 1");
+  check_size("batch_size", batch, 1);
+  check_size("threads", threads, 1);
   // Every buffer of a stream must have a size that an address can hold.
   double row = 0;
   for (const Stage<T>& s : stages) {
@@ -72,9 +72,7 @@ void Stream<T>::Impl::check(std::int64_t batch, int threads) {
     row += static_cast<double>(s.spec.num_layers) * static_cast<double>(s.spec.gates() * s.spec.hidden_size + 1024);
     row += static_cast<double>(s.output());
   }
-  if (static_cast<double>(batch) * row > most_elements)
-    throw std::invalid_argument("batch_size is " + std::to_string(batch) +
-                                "; its states would be larger than memory can be");
+  check_fits("the states", static_cast<double>(batch) * row, {{"batch_size", batch}});
 }
 
 template <class T>

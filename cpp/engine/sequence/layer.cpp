@@ -14,10 +14,10 @@
 #include "engine/sequence/stack_forward.h"
 #include "engine/threads.h"
 #include "runtime/dispatch.h"
+#include "spec/check_layer.h"
 #include "spec/checks.h"
 #include "spec/names.h"
 #include "spec/tensors.h"
-#include "spec/validation.h"
 
 namespace gru_native {
 template <class T>

@@ -12,7 +12,7 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "runtime/team.h"
-#include "spec/validation.h"
+#include "spec/check_output_rnn.h"
 
 namespace gru_native {
 namespace {

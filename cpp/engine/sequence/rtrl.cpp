@@ -15,8 +15,8 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
-#include "spec/limits.h"
-#include "spec/validation.h"
+#include "spec/check_layer.h"
+#include "spec/checks.h"
 
 namespace gru_native {
 
@@ -67,10 +67,7 @@ Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
   for (const Weight<const T>& w : layer->weights()) place.push_back(place.back() + w.size());
   stride = panel_stride<T>(place.back());
   const double numbers = static_cast<double>(batch) * static_cast<double>(rows) * static_cast<double>(stride);
-  if (numbers > most_elements)
-    throw std::invalid_argument("batch_size=" + std::to_string(batch) +
-                                ", hidden_size=" + std::to_string(spec.hidden_size) +
-                                ": the derivatives would be larger than memory can be; expected smaller sizes");
+  check_fits("the derivatives", numbers, {{"batch_size", batch}, {"hidden_size", spec.hidden_size}});
   for (Buffer<T>& p : influence) p = Buffer<T>(batch * row_size());
   for (std::vector<T>* v : {&h, &h_next}) v->resize(static_cast<std::size_t>(batch * h_size));
   for (std::vector<T>* v : {&c, &c_next}) v->resize(static_cast<std::size_t>(batch * c_size));

@@ -8,6 +8,7 @@
 #include "engine/tree/tree.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "spec/check_tree.h"
 #include "spec/checks.h"
 
 namespace gru_native {
@@ -27,15 +28,8 @@ struct TreeLayer<T>::Impl {
   void fill(PackedTree<T>& packed) const { pack(packed, spec, store.list(), index); }
 
   Forest forest_of(const TreeForwardCall<T>& call) const {
-    const bool nary = spec.cell == TreeCell::nary;
-    if (nary && !call.slots) throw std::invalid_argument("slots is null; expected one number for each node");
-    if (call.nodes > 0) {
-      check_there("x", call.x);
-      check_there("parents", call.parents);
-      check_there("h", call.h);
-      check_there("c", call.c);
-    }
-    return {call.nodes, call.parents, nary ? call.slots : nullptr, spec.arity};
+    check_call(spec, call);
+    return {call.nodes, call.parents, spec.cell == TreeCell::nary ? call.slots : nullptr, spec.arity};
   }
 
   TreeSpec spec;

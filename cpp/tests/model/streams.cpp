@@ -106,8 +106,11 @@ void check_errors() {
   const auto gru = std::make_shared<const Layer<float>>(spec_of(Cell::gru, 2, 3));
   const Model model({gru});
   CHECK(model.state_size(7) == 21, "%d", static_cast<int>(model.state_size(7)));
-  for (const std::int64_t batch : {std::int64_t(1) << 62, std::int64_t(0), std::int64_t(-1)})
-    CHECK(throws<std::invalid_argument>([&] { model.state_size(batch); }, "batch is"), "no error");
+  const auto state_size = [&](std::int64_t batch, const char* text) {
+    return throws<std::invalid_argument>([&] { model.state_size(batch); }, text);
+  };
+  CHECK(state_size(0, "batch is 0") && state_size(-1, "batch is -1"), "no error");
+  CHECK(state_size(std::int64_t(1) << 62, "batch=4611686018427387904: the states would be larger"), "no error");
   CHECK(chain({}, "blocks is empty"), "no error");
   CHECK(chain({std::shared_ptr<const Layer<float>>()}, "blocks[0] is null"), "no error");
   CHECK(chain({gru, gru}, "blocks[1] has input_size 2; expected 3"), "no error");

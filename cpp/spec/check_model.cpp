@@ -1,0 +1,35 @@
+#include "spec/check_model.h"
+
+#include "spec/checks.h"
+
+namespace gru_native {
+
+void check_extent(std::int64_t seq_len, std::int64_t batch) { check_calls_size(seq_len, batch, 1); }
+
+void check_states(std::int64_t batch, std::int64_t numbers) {
+  check_size("batch", batch, 1);
+  check_fits("the states", double(batch) * double(numbers), {{"batch", batch}});
+}
+
+template <class T>
+void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call) {
+  check_stream(inputs, outputs, call.x, call.y, call.seq_len, call.batch);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
+}
+
+template <class T>
+void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<const T>& x, const Sequences<T>& y,
+                  std::int64_t seq_len, std::int64_t batch) {
+  check_calls_size(seq_len, batch, inputs + outputs);
+  check_rows("x", x, seq_len, batch, inputs);
+  check_rows("y", y, seq_len, batch, outputs);
+}
+
+template void check_model(std::int64_t, std::int64_t, const ModelCall<float>&);
+template void check_model(std::int64_t, std::int64_t, const ModelCall<double>&);
+template void check_stream(std::int64_t, std::int64_t, const Sequences<const float>&, const Sequences<float>&,
+                           std::int64_t, std::int64_t);
+template void check_stream(std::int64_t, std::int64_t, const Sequences<const double>&, const Sequences<double>&,
+                           std::int64_t, std::int64_t);
+
+}  // namespace gru_native
