@@ -124,8 +124,8 @@ def shorten():
 
 thread = threading.Thread(target=shorten)
 thread.start()
-results = set()
-for _ in range(150):
+results, end = set(), time.monotonic() + 30
+while "shortened" not in results and time.monotonic() < end:
     try:
         gru_native.load(path)
         results.add("loaded")
