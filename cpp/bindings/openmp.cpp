@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "runtime/locks.h"
+
 namespace gru_native::bindings {
 namespace {
 
@@ -28,15 +30,16 @@ bool look_up(Function& function, const char* name) {
 // The threads of a parent's runtime are not in its child, and libgomp would wait for them forever.
 std::atomic<bool> forked{false};
 
+FoundOnce<const Runtime> found;
+
 const Runtime& runtime() {
-  static const Runtime runtime = [] {
+  return found.get([] {
     Runtime r;
     r.found = look_up(r.parallel, "GOMP_parallel") && look_up(r.thread_num, "omp_get_thread_num") &&
               look_up(r.num_threads, "omp_get_num_threads") && look_up(r.in_parallel, "omp_in_parallel") &&
               look_up(r.dynamic, "omp_get_dynamic") && look_up(r.thread_limit, "omp_get_thread_limit");
     return r;
-  }();
-  return runtime;
+  });
 }
 
 struct Region {

@@ -11,6 +11,7 @@
 
 #include "gru_native/runtime.h"
 #include "kernels/isa/tables.h"
+#include "runtime/locks.h"
 
 namespace gru_native {
 
@@ -84,17 +85,13 @@ Isa choose() {
   throw std::invalid_argument("GRU_NATIVE_ISA is \"" + std::string(wanted) + "\"; this CPU can run: " + names);
 }
 
-const Isa& active() {
-  static const Isa chosen = choose();
-  return chosen;
-}
+FoundOnce<const Isa> chosen;
+
+const Isa& active() { return chosen.get(choose); }
 
 }  // namespace
 
-const IsaKernels& active_kernels() {
-  static const IsaKernels& kernels = *active().kernels;
-  return kernels;
-}
+const IsaKernels& active_kernels() { return *active().kernels; }
 
 template <>
 const Kernels<float>& kernels_for<float>() {

@@ -85,26 +85,30 @@ void Arena::reset() {
   used_ = 0;
 }
 
+ArenaPool::ArenaPool() { free_.reserve(idle_arenas); }
+
 ArenaPool::Lease ArenaPool::lease() {
-  // Only tried, never waited for: after fork() the lock may belong to a thread that is not there.
-  const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-  if (lock && !free_.empty()) {
-    std::unique_ptr<Arena> arena = std::move(free_.back());
-    free_.pop_back();
-    return Lease(arena.release(), Return{shared_from_this()});
+  std::unique_ptr<Arena> arena;
+  {
+    const std::lock_guard<BriefLock> lock(lock_);
+    if (!free_.empty()) {
+      arena = std::move(free_.back());
+      free_.pop_back();
+    }
   }
-  return Lease(new Arena, Return{shared_from_this()});
+  if (!arena) arena = std::make_unique<Arena>();
+  return Lease(arena.release(), Return{shared_from_this()});
 }
 
 void ArenaPool::Return::operator()(Arena* arena) const {
   std::unique_ptr<Arena> owner(arena);
   try {
     owner->reset();
-    const std::unique_lock<std::mutex> lock(pool->mutex_, std::try_to_lock);
-    if (lock && pool->free_.size() < idle_arenas) pool->free_.push_back(std::move(owner));
   } catch (const std::bad_alloc&) {
-    // No memory to keep it: let it go.
+    return;  // no memory to keep it: let it go
   }
+  const std::lock_guard<BriefLock> lock(pool->lock_);
+  if (pool->free_.size() < idle_arenas) pool->free_.push_back(std::move(owner));
 }
 
 }  // namespace gru_native

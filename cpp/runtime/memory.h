@@ -2,8 +2,9 @@
 #pragma once
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <vector>
+
+#include "runtime/locks.h"
 
 namespace gru_native {
 
@@ -62,11 +63,12 @@ class ArenaPool : public std::enable_shared_from_this<ArenaPool> {
     std::shared_ptr<ArenaPool> pool;
     void operator()(Arena* arena) const;
   };
+  ArenaPool();
   using Lease = std::unique_ptr<Arena, Return>;
   Lease lease();
 
  private:
-  std::mutex mutex_;
+  BriefLock lock_;
   std::vector<std::unique_ptr<Arena>> free_;
 };
 

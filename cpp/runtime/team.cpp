@@ -14,6 +14,7 @@
 
 #include "gru_native/runtime.h"
 #include "runtime/cores.h"
+#include "runtime/locks.h"
 #include "spec/limits.h"
 
 namespace gru_native {
@@ -144,45 +145,51 @@ int initial_threads() {
 
 // Never destroyed: worker threads may outlive static objects at exit.
 struct Registry {
-  std::mutex mutex;
+  BriefLock lock;
   std::shared_ptr<Team> team;
   int team_size = 0;
   std::atomic<int> num_threads{initial_threads()};
 
   static Registry& get() {
-    static Registry* const registry = [] {
-      auto* r = new Registry;
-      pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); }, [] { get().in_child(); });
-      return r;
-    }();
-    return *registry;
-  }
-
-  // The parent's threads do not exist in the child: forget the team without joining it.
-  void in_child() {
-    new std::shared_ptr<Team>(std::move(team));
-    team.reset();
-    mutex.unlock();
+    return registry.get([] { return Registry(); });
   }
 
   std::shared_ptr<Team> current(int size) {
-    std::shared_ptr<Team> old;  // destroyed, and perhaps joined, after the lock
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (!team || team_size != size) {
-      old = std::move(team);
-      team = std::make_shared<Team>(size);
+    const auto is_there = [&] { return team && team_size == size; };
+    {
+      const std::lock_guard<BriefLock> held(lock);
+      if (is_there()) return team;
+    }
+    // This one, or that whose place it takes, ends after the lock, perhaps waiting for its threads.
+    std::shared_ptr<Team> other = std::make_shared<Team>(size);
+    const std::lock_guard<BriefLock> held(lock);
+    if (!is_there()) {
+      team.swap(other);
       team_size = size;
     }
     return team;
   }
+
+ private:
+  static FoundOnce<Registry> registry;
+  // The parent's threads do not exist in a child of fork(): its team is forgotten, not destroyed, which would wait for
+  // them.
+  static void forget_team() {
+    if (Registry* const r = registry.if_found()) new (&r->team) std::shared_ptr<Team>;
+  }
+  struct AtFork {
+    AtFork() { pthread_atfork(nullptr, nullptr, forget_team); }
+  };
+  static const AtFork at_fork;
 };
+FoundOnce<Registry> Registry::registry;
+const Registry::AtFork Registry::at_fork;
+
+FoundOnce<int> cores;
 
 }  // namespace
 
-int spin_patience(int members) {
-  static const int cores = usable_cores();
-  return members > cores ? 0 : 1500;
-}
+int spin_patience(int members) { return members > cores.get(usable_cores) ? 0 : 1500; }
 
 namespace {
 

@@ -15,6 +15,7 @@
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
+#include "runtime/locks.h"
 #include "runtime/memory.h"
 #include "spec/names.h"
 
@@ -90,11 +91,11 @@ class WeightStore {
 
   // What calls compute with: replaced by commits and never changed.
   std::shared_ptr<const Packed> packed() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<BriefLock> lock(lock_);
     return packed_;
   }
   void replace(std::shared_ptr<const Packed> packed) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<BriefLock> lock(lock_);
     packed_.swap(packed);
   }
 
@@ -111,7 +112,7 @@ class WeightStore {
  private:
   void widen() const {
     if constexpr (std::is_same_v<T, float>) {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const std::lock_guard<LengthyLock> lock(widening_);
       for (std::size_t i = 0; i < quantized_.size(); ++i) {
         if (quantized_[i].rows == 0 || list_[i].data) continue;
         storage_[i] = Buffer<T>(quantized_[i].size());
@@ -133,7 +134,8 @@ class WeightStore {
   std::vector<Weight<T>> writable_;
   Precision precision_ = Precision::full;
   std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
-  mutable std::mutex mutex_;
+  mutable LengthyLock widening_;
+  mutable BriefLock lock_;
   std::shared_ptr<const Packed> packed_;
 };
 

@@ -70,11 +70,11 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
                                 std::to_string(own.size()));
   for (std::size_t i = 0; i < own.size(); ++i)
     if (!weights[i]) throw std::invalid_argument(own[i].name + " is null; expected an array");
-  const std::lock_guard<std::mutex> lock(impl_->loading);
+  const std::lock_guard<LengthyLock> lock(impl_->loading);
   std::int64_t size = 0;
   for (const Weight<T>& w : own) size += w.size();
   TeamLease team(useful_threads_to_copy(size));
-  std::atomic<bool> others{std::exchange(impl_->half_loaded, true)};  // by a call for which there was no memory
+  std::atomic<bool> others{std::exchange(impl_->half_loaded, true)};  // by a call that did not end
   team.run([&](int rank) {
     for (std::size_t i = 0; i < own.size(); ++i) {
       const Share mine = share_of(own[i].size(), 4096, rank, team.size());

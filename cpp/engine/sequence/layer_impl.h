@@ -6,6 +6,7 @@
 #include "engine/sequence/direction_backward.h"
 #include "engine/sequence/dropout.h"
 #include "gru_native/stream.h"
+#include "runtime/locks.h"
 
 namespace gru_native {
 
@@ -15,20 +16,21 @@ template <class T>
 class SpareWeights {
  public:
   std::unique_ptr<PackedWeights<T>> take() {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<BriefLock> lock(lock_);
     return std::move(one_);
   }
   // What returns to `spare` when the last one lets go of it.
   static std::shared_ptr<const PackedWeights<T>> share(std::unique_ptr<PackedWeights<T>> packed,
                                                        const std::shared_ptr<SpareWeights>& spare) {
     return {packed.release(), [spare](PackedWeights<T>* last) {
-              const std::lock_guard<std::mutex> lock(spare->mutex_);
-              spare->one_.reset(last);
+              std::unique_ptr<PackedWeights<T>> unused(last);  // one of both dies after the lock
+              const std::lock_guard<BriefLock> lock(spare->lock_);
+              spare->one_.swap(unused);
             }};
   }
 
  private:
-  std::mutex mutex_;
+  BriefLock lock_;
   std::unique_ptr<PackedWeights<T>> one_;
 };
 
@@ -39,7 +41,7 @@ struct Layer<T>::Impl {
   LayerSpec spec;
   WeightStore<T, PackedWeights<T>> store;
   std::vector<WeightIndex> index;      // [layer * directions + direction]
-  std::mutex loading;                  // held by load()
+  LengthyLock loading;                 // held by load()
   bool half_loaded = false;            // copied, but not committed
   std::shared_ptr<SpareWeights<T>> spare = std::make_shared<SpareWeights<T>>();
 

@@ -158,8 +158,7 @@ CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& wei
 
 template <class T>
 const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLease* team) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (transposed_.empty()) {
+  const std::vector<TransposedDirection<T>>& all = transposed_.get([&] {
     std::vector<TransposedDirection<T>> made;
     for (const PackedDirection<T>& d : forward) {
       const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
@@ -167,8 +166,9 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
       made.push_back({empty_transposed(d.input, lanes, blocks), empty_transposed(d.recurrent, lanes, blocks),
                       empty_transposed(d.second, lanes, second_blocks), empty_transposed(d.gates, lanes, blocks)});
     }
-    transposed_ = std::move(made);
-  }
+    return made;
+  });
+  const std::lock_guard<LengthyLock> lock(transposing_);
   if (!transposed_made_)
     run_on(team, [&](int rank, int members) {
       Index turn = 0;
@@ -177,14 +177,14 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
           if (turn++ % members == rank) transpose_panel(m, to, panel, lanes);
       };
       for (std::size_t i = 0; i < forward.size(); ++i) {
-        share(forward[i].input, transposed_[i].input);
-        share(forward[i].recurrent, transposed_[i].recurrent);
-        share(forward[i].second, transposed_[i].second);
-        share(forward[i].gates, transposed_[i].gates);
+        share(forward[i].input, all[i].input);
+        share(forward[i].recurrent, all[i].recurrent);
+        share(forward[i].second, all[i].second);
+        share(forward[i].gates, all[i].gates);
       }
     });
   transposed_made_ = true;
-  return transposed_;
+  return all;
 }
 
 namespace {

@@ -1,9 +1,9 @@
 // The weights of a layer as the kernels want them.
 #pragma once
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "engine/matrix/lazily.h"
 #include "engine/matrix/quantization.h"
 #include "gru_native/layer.h"
 #include "runtime/team.h"
@@ -43,9 +43,9 @@ struct PackedWeights {
   Index outputs = 0;          // columns of h, of both projections where there are two
 
  private:
-  mutable std::mutex mutex_;
+  mutable LengthyLock transposing_;
   mutable bool transposed_made_ = false;
-  mutable std::vector<TransposedDirection<T>> transposed_;  // kept for the next weights
+  Lazily<std::vector<TransposedDirection<T>>> transposed_;  // kept for the next weights
 };
 
 // Memory for weights of these shapes.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -33,7 +32,6 @@ struct Rtrl<T>::Impl {
   std::vector<T> h, c, h_next, c_next;
   std::vector<char> fresh;     // [batch]: P is zero
   Arena arena;
-  std::mutex mutex;            // a second caller waits
 
   Impl(std::shared_ptr<const Layer<T>> layer, Index batch);
 
@@ -223,7 +221,6 @@ std::int64_t Rtrl<T>::batch() const {
 
 template <class T>
 void Rtrl<T>::step(const T* x, T* y) {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
   impl_->step(x, y);
 }
 
@@ -232,20 +229,17 @@ void Rtrl<T>::gradient(const T* dy, const States<const T>& dstate, const std::ve
   if (dweights.size() + 1 != impl_->place.size())
     throw std::invalid_argument("dweights.size() is " + std::to_string(dweights.size()) + "; expected " +
                                 std::to_string(impl_->place.size() - 1));
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
   impl_->gradient(dy, dstate, dweights);
 }
 
 template <class T>
 void Rtrl<T>::save_state(const States<T>& to) const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
   if (to.h) std::copy(impl_->h.begin(), impl_->h.end(), to.h);
   if (to.c) std::copy(impl_->c.begin(), impl_->c.end(), to.c);
 }
 
 template <class T>
 void Rtrl<T>::load_state(const States<const T>& from) {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
   impl_->reset(nullptr);
   if (from.h) std::copy_n(from.h, impl_->h.size(), impl_->h.begin());
   if (from.c) std::copy_n(from.c, impl_->c.size(), impl_->c.begin());
@@ -253,7 +247,6 @@ void Rtrl<T>::load_state(const States<const T>& from) {
 
 template <class T>
 void Rtrl<T>::reset(const bool* mask) {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
   impl_->reset(mask);
 }
 

@@ -18,7 +18,7 @@ namespace gru_native {
 
 /// Sequences that are learned from while they come. For small layers: with S = state_size() (and hidden_size for c, and
 /// the outputs that do not recur) and N weights it keeps 2 S N numbers a sequence, and a step costs S S N
-/// multiply-adds. Calls from several threads wait for each other. After a move it may only be assigned to or destroyed.
+/// multiply-adds. It belongs to one thread at a time. After a move it may only be assigned to or destroyed.
 template <class T>
 class GRU_NATIVE_API Rtrl {
  public:

@@ -1,0 +1,61 @@
+// Locks that are usable in a child of fork(), whatever the parent's other threads were doing. Those threads are not in
+// the child, so a std::mutex that one of them held would be waited for forever.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+namespace gru_native {
+
+// What fork() does about a lock. Those that exist are in one list, which their own lock guards: so none may be made or
+// destroyed by a thread that holds a BriefLock.
+class ForkedLock {
+ public:
+  enum class Kind { brief, lengthy };
+  explicit ForkedLock(Kind kind);
+  ~ForkedLock();
+  ForkedLock(const ForkedLock&) = delete;
+  ForkedLock& operator=(const ForkedLock&) = delete;
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  friend struct LocksAtFork;
+  std::mutex mutex_;
+  const Kind kind_;
+  ForkedLock *before_ = nullptr, *after_;
+};
+
+// Held for a few instructions, in which nobody takes another BriefLock or asks for memory. fork() waits until all are
+// free, so the child finds what they guard whole.
+class BriefLock : public ForkedLock {
+ public:
+  BriefLock() : ForkedLock(Kind::brief) {}
+};
+
+// Held for as long as a computation takes. fork() does not wait: in the child the lock is free, and what it guards is
+// as its holder left it in the middle. So that must make sense at any moment.
+class LengthyLock : public ForkedLock {
+ public:
+  LengthyLock() : ForkedLock(Kind::lengthy) {}
+};
+
+// A value that is found out once and lives as long as the process. Two who ask first at once both find it, and one
+// result is kept: nobody waits, as they would for a static variable of a function. For variables with static storage.
+template <class T>
+class FoundOnce {
+ public:
+  template <class Find>
+  T& get(const Find& find) {
+    T* found = value_.load(std::memory_order_acquire);
+    if (found) return *found;
+    std::unique_ptr<T> own(new T(find()));
+    return value_.compare_exchange_strong(found, own.get(), std::memory_order_acq_rel) ? *own.release() : *found;
+  }
+  T* if_found() const { return value_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<T*> value_{nullptr};
+};
+
+}  // namespace gru_native
