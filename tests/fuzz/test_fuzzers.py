@@ -3,18 +3,27 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx")
 pytest.importorskip("resource")  # limits are those of Unix
 import fuzzing
-import onnx_models
 
 
 def test_onnx_models():
+    pytest.importorskip("onnx")
+    import onnx_models
+
     tries = fuzzing.run(onnx_models.one, range(2000))
     assert not tries.failures, tries
     assert {"refused by load", "refused by a call", "computed", "computed, streamed"} <= set(
         tries.outcomes
     )
+
+
+def test_keras_files():
+    import keras_files  # skips where Keras, torch or h5py is missing
+
+    tries = fuzzing.run(keras_files.one, range(200))
+    assert not tries.failures, tries
+    assert {"refused by load", "computed"} <= set(tries.outcomes)
 
 
 def test_a_failure_is_noticed():

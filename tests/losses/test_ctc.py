@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gru_native import losses
-from helpers import assert_same_bits, assert_slopes
+from helpers import assert_near, assert_same_bits, assert_slopes
 from reference.losses import ctc
 
 
@@ -19,13 +19,6 @@ def batch_of(rng, seq_len, batch, classes, longest, dtype=np.float64, blank=0, s
     target_lengths = rng.integers(0, longest + 1, batch)
     input_lengths = rng.integers(0, seq_len + 1, batch)
     return logits, targets, input_lengths, target_lengths
-
-
-def assert_near(actual, expected, tolerance):
-    expected = np.asarray(expected)
-    np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(expected))
-    there = np.isfinite(expected)
-    assert np.abs(actual[there] - expected[there]).max(initial=0) <= tolerance
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from test_ctc import assert_near
 
 from gru_native import losses
-from helpers import assert_same_bits, assert_slopes
+from helpers import assert_near, assert_same_bits, assert_slopes
 from reference.losses import transducer
 
 

@@ -208,6 +208,14 @@ def assert_close(actual, expected, tolerance, name="y"):
     assert error <= tolerance, f"{name}: relative error {error:.3g} > {tolerance:.3g}"
 
 
+def assert_near(actual, expected, tolerance):
+    """Infinite in the same places, and elsewhere at most tolerance apart."""
+    expected = np.asarray(expected)
+    np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(expected))
+    there = np.isfinite(expected)
+    assert np.abs(actual[there] - expected[there]).max(initial=0) <= tolerance
+
+
 def assert_all_close(actual, expected, tolerance):
     """Dictionaries of arrays: the same names, and each array close."""
     assert list(actual) == list(expected)
