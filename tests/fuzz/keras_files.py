@@ -7,6 +7,7 @@ may bring another exception, a crash, seconds of work or much memory. Needs Kera
 files that are changed. Try N alone, with its traceback: ``--only N``.
 """
 
+import copy
 import io
 import json
 import re
@@ -97,7 +98,7 @@ def change_config(config, rng):
     elif key == "class_name":
         inside[key] = pick(rng, CLASSES)
     else:
-        inside[key] = pick(rng, VALUES)
+        inside[key] = copy.deepcopy(pick(rng, VALUES))
 
 
 def change_tensors(file, rng):
