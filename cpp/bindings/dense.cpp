@@ -4,9 +4,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
-#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -102,12 +102,9 @@ void register_dense_of(py::module_& m) {
   using D = PyDense<T>;
   py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), "What backward needs of one call.");
   py::class_<D> c(m, (std::string("Dense") + suffix<T>).c_str(), "A dense layer; gru_native.Dense is its face.");
-  c.def(py::init([](std::int64_t input_size, std::int64_t output_size, bool bias, const std::string& activation) {
-          const DenseSpec spec{input_size, output_size, bias,
-                               named<DenseActivation>("activation", activation, dense_activation_names)};
-          return D{std::make_shared<Dense<T>>(spec)};
-        }),
-        py::kw_only(), py::arg("input_size"), py::arg("output_size"), py::arg("bias"), py::arg("activation"))
+  c.def(py::init([](const py::kwargs& options) {
+     return D{std::make_shared<Dense<T>>(spec_of<DenseSpec>(options, "Dense"))};
+   }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))

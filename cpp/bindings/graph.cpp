@@ -4,9 +4,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
-#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -19,15 +19,6 @@ template <class T>
 struct PyGraphTape {
   std::shared_ptr<const GraphTape<T>> tape;
 };
-
-constexpr const char* aggregate_names[] = {"concat", "sum"};  // in the order of Aggregate
-
-MessageBias bias_named(const std::optional<std::string>& name) {
-  if (!name) return MessageBias::none;
-  if (*name == "edge") return MessageBias::edge;
-  if (*name == "node") return MessageBias::node;
-  throw py::value_error("bias is \"" + *name + "\"; expected \"edge\", \"node\" or None");
-}
 
 template <class T>
 std::vector<Dim> annotation_dims(bool dense, std::int64_t graphs, std::int64_t nodes, const char* name,
@@ -127,25 +118,15 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
   return py::make_tuple(dannotations, weights);
 }
 
-GraphSpec spec_of(std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
-                  const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
-  return {hidden_size,      num_steps,  num_edge_types, named<Aggregate>("aggregate", aggregate, aggregate_names),
-          bias_named(bias), reset_after};
-}
-
 template <class T>
 void register_graph(py::module_& m) {
   using G = PyGraph<T>;
   py::class_<PyGraphTape<T>>(m, (std::string("GraphTape") + suffix<T>).c_str(), "What backward needs of one call.");
   py::class_<G> c(m, (std::string("Graph") + suffix<T>).c_str(),
                   "A gated graph network; gru_native.GatedGraph is its face.");
-  c.def(py::init([](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types,
-                    const std::string& aggregate, const std::optional<std::string>& bias, bool reset_after) {
-          return G{std::make_shared<GatedGraph<T>>(
-              spec_of(hidden_size, num_steps, num_edge_types, aggregate, bias, reset_after))};
-        }),
-        py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
-        py::arg("bias"), py::arg("reset_after"))
+  c.def(py::init([](const py::kwargs& options) {
+     return G{std::make_shared<GatedGraph<T>>(spec_of<GraphSpec>(options, "GatedGraph"))};
+   }))
       .def("__call__", &call<T>, py::arg("annotations"), py::arg("edge_index"), py::arg("edge_type"),
            py::arg("adjacency"))
       .def("forward", &forward<T>, py::arg("annotations"), py::arg("edge_index"), py::arg("edge_type"),
@@ -160,13 +141,8 @@ void register_graphs(py::module_& m) {
   register_graph<float>(m);
   register_graph<double>(m);
   m.def(
-      "check_graph",
-      [](std::int64_t hidden_size, std::int64_t num_steps, std::int64_t num_edge_types, const std::string& aggregate,
-         const std::optional<std::string>& bias, bool reset_after) {
-        spec_of(hidden_size, num_steps, num_edge_types, aggregate, bias, reset_after).validate();
-      },
-      py::kw_only(), py::arg("hidden_size"), py::arg("num_steps"), py::arg("num_edge_types"), py::arg("aggregate"),
-      py::arg("bias"), py::arg("reset_after"), "Raises what Graph32 would, and makes no weights.");
+      "check_graph", [](const py::kwargs& options) { spec_of<GraphSpec>(options, "GatedGraph").validate(); },
+      "Raises what Graph32 would, and makes no weights.");
 }
 
 }  // namespace gru_native::bindings

@@ -2,9 +2,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
-#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -80,20 +80,15 @@ py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::
   return py::make_tuple(dx, weights);
 }
 
-GrConvSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
-  return {input_size, hidden_size, named<Activation>("activation", activation, activation_names)};
-}
-
 template <class T>
 void register_grconv(py::module_& m) {
   using L = PyGrConv<T>;
   py::class_<PyGrConvTape<T>>(m, (std::string("GrConvTape") + suffix<T>).c_str(), "What backward needs of one call.");
   py::class_<L> c(m, (std::string("GrConv") + suffix<T>).c_str(),
                   "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.");
-  c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
-          return L{std::make_shared<GatedRecursiveConv<T>>(spec_of(input_size, hidden_size, activation))};
-        }),
-        py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"))
+  c.def(py::init([](const py::kwargs& options) {
+     return L{std::make_shared<GatedRecursiveConv<T>>(spec_of<GrConvSpec>(options, "GatedRecursiveConv"))};
+   }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths"), py::arg("return_gates"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
@@ -106,11 +101,7 @@ void register_grconvs(py::module_& m) {
   register_grconv<float>(m);
   register_grconv<double>(m);
   m.def(
-      "check_grconv",
-      [](std::int64_t input_size, std::int64_t hidden_size, const std::string& activation) {
-        spec_of(input_size, hidden_size, activation).validate();
-      },
-      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("activation"),
+      "check_grconv", [](const py::kwargs& options) { spec_of<GrConvSpec>(options, "GatedRecursiveConv").validate(); },
       "Raises what GrConv32 would, and makes no weights.");
 }
 

@@ -4,16 +4,14 @@
 
 #include <utility>
 
-#include "bindings/functions.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
-
-constexpr const char* cell_names[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "rnn"};  // in the order of Cell
 
 template <class T>
 struct Call {
@@ -137,50 +135,11 @@ void register_layer(py::module_& m) {
   py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
   py::class_<L> c(m, (std::string("Layer") + suffix<T>).c_str(),
                   "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.");
-  c.def(py::init([](const std::string& cell, std::int64_t input_size, std::int64_t hidden_size, std::int64_t num_layers,
-                    std::int64_t proj_size, bool bias, bool batch_first, double dropout, bool bidirectional,
-                    bool reset_after, std::int64_t nonrecurrent_proj_size, bool peephole, bool coupled_gates,
-                    bool input_gate, bool forget_gate, bool output_gate, const py::object& input_activation,
-                    const py::object& output_activation, double cell_clip, const py::object& candidate_activation,
-                    const py::object& gate_activation, const py::object& nonlinearity, double activation_clip,
-                    bool gate_recurrence, bool layer_norm, double zoneout, double zoneout_cell) {
-          LayerSpec spec;
-          spec.cell = named<Cell>("cell", cell, cell_names);
-          spec.input_size = input_size;
-          spec.hidden_size = hidden_size;
-          spec.num_layers = num_layers;
-          spec.proj_size = proj_size;
-          spec.bias = bias;
-          spec.dropout = dropout;
-          spec.bidirectional = bidirectional;
-          spec.reset_after = reset_after;
-          spec.nonrecurrent_proj_size = nonrecurrent_proj_size;
-          spec.lstm.peephole = peephole;
-          spec.lstm.coupled_gates = coupled_gates;
-          spec.lstm.input_gate = input_gate;
-          spec.lstm.forget_gate = forget_gate;
-          spec.lstm.output_gate = output_gate;
-          spec.lstm.input_activation = function_argument("input_activation", input_activation);
-          spec.lstm.output_activation = function_argument("output_activation", output_activation);
-          spec.lstm.cell_clip = cell_clip;
-          spec.candidate_activation = function_argument("candidate_activation", candidate_activation);
-          spec.gate_activation = function_argument("gate_activation", gate_activation);
-          spec.nonlinearity = function_argument("nonlinearity", nonlinearity);
-          spec.activation_clip = activation_clip;
-          spec.lstm.gate_recurrence = gate_recurrence;
-          spec.layer_norm = layer_norm;
-          spec.zoneout = zoneout;
-          spec.zoneout_cell = zoneout_cell;
-          return std::make_unique<L>(spec, batch_first);
-        }),
-        py::kw_only(), py::arg("cell"), py::arg("input_size"), py::arg("hidden_size"), py::arg("num_layers"),
-        py::arg("proj_size") = 0, py::arg("bias"), py::arg("batch_first"), py::arg("dropout"), py::arg("bidirectional"),
-        py::arg("reset_after") = true, py::arg("nonrecurrent_proj_size") = 0, py::arg("peephole") = false,
-        py::arg("coupled_gates") = false, py::arg("input_gate") = true, py::arg("forget_gate") = true,
-        py::arg("output_gate") = true, py::arg("input_activation") = "tanh", py::arg("output_activation") = "tanh",
-        py::arg("cell_clip") = 0.0, py::arg("candidate_activation") = "tanh", py::arg("gate_activation") = "sigmoid",
-        py::arg("nonlinearity") = "tanh", py::arg("activation_clip") = 0.0, py::arg("gate_recurrence") = false,
-        py::arg("layer_norm") = false, py::arg("zoneout") = 0.0, py::arg("zoneout_cell") = 0.0)
+  c.def(py::init([](const py::kwargs& options) {
+     const BlockSpec block = block_of(options);
+     if (const auto* spec = std::get_if<LayerSpec>(&block.spec)) return std::make_unique<L>(*spec, block.batch_first);
+     throw py::value_error("type is \"Dense\"; expected \"RNN\", \"LSTM\" or \"GRU\"");
+   }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
            py::arg("mask") = py::none(), py::arg("masked_output") = "zero", py::kw_only(), py::arg("training") = false,
            py::arg("seed") = 0)

@@ -4,9 +4,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
-#include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -122,16 +122,6 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
   return py::make_tuple(dx, dinitial, dtargets, weights);
 }
 
-OutputRnnSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias,
-                      const std::string& activation, const std::string& output_activation) {
-  return {input_size,
-          hidden_size,
-          output_size,
-          bias,
-          named<Activation>("activation", activation, activation_names),
-          named<Activation>("output_activation", output_activation, activation_names)};
-}
-
 template <class T>
 void register_one(py::module_& m) {
   using L = PyOutputRnn<T>;
@@ -139,14 +129,11 @@ void register_one(py::module_& m) {
                                  "What backward needs of one call.");
   py::class_<L> c(m, (std::string("OutputRnn") + suffix<T>).c_str(),
                   "Output recurrence; gru_native.OutputRNN is its face.");
-  c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias,
-                    bool batch_first, const std::string& activation, const std::string& output_activation) {
-          return L{std::make_shared<OutputRnn<T>>(
-                       spec_of(input_size, hidden_size, output_size, bias, activation, output_activation)),
-                   batch_first};
-        }),
-        py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("output_size"), py::arg("bias"),
-        py::arg("batch_first"), py::arg("activation"), py::arg("output_activation"))
+  c.def(py::init([](const py::kwargs& options) {
+     bool batch_first = false;
+     const OutputRnnSpec spec = spec_of<OutputRnnSpec>(options, "OutputRNN", &batch_first);
+     return L{std::make_shared<OutputRnn<T>>(spec), batch_first};
+   }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("state"), py::arg("targets"), py::arg("lengths"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("targets"), py::arg("lengths"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
@@ -160,12 +147,10 @@ void register_output_rnn(py::module_& m) {
   register_one<double>(m);
   m.def(
       "check_output_rnn",
-      [](std::int64_t input_size, std::int64_t hidden_size, std::int64_t output_size, bool bias, bool,
-         const std::string& activation, const std::string& output_activation) {
-        spec_of(input_size, hidden_size, output_size, bias, activation, output_activation).validate();
+      [](const py::kwargs& options) {
+        bool batch_first = false;
+        spec_of<OutputRnnSpec>(options, "OutputRNN", &batch_first).validate();
       },
-      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("output_size"), py::arg("bias"),
-      py::arg("batch_first"), py::arg("activation"), py::arg("output_activation"),
       "Raises what OutputRnn32 would, and makes no weights.");
 }
 

@@ -6,6 +6,7 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 
@@ -88,20 +89,15 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
   return py::make_tuple(dh, dannotations, weights);
 }
 
-ReadoutSpec spec_of(bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
-  return {sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores, hidden_size, annotation_size, output_size};
-}
-
 template <class T>
 void register_readout(py::module_& m) {
   using R = PyReadout<T>;
   py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), "What backward needs of one call.");
   py::class_<R> c(m, (std::string("Readout") + suffix<T>).c_str(),
                   "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.");
-  c.def(py::init([](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
-          return R{std::make_shared<GraphReadout<T>>(spec_of(sums, hidden_size, annotation_size, output_size))};
-        }),
-        py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"))
+  c.def(py::init([](const py::kwargs& options) {
+     return R{std::make_shared<GraphReadout<T>>(spec_of<ReadoutSpec>(options, "a readout"))};
+   }))
       .def("__call__", &call<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
@@ -114,11 +110,7 @@ void register_readouts(py::module_& m) {
   register_readout<float>(m);
   register_readout<double>(m);
   m.def(
-      "check_readout",
-      [](bool sums, std::int64_t hidden_size, std::int64_t annotation_size, std::int64_t output_size) {
-        spec_of(sums, hidden_size, annotation_size, output_size).validate();
-      },
-      py::kw_only(), py::arg("sums"), py::arg("hidden_size"), py::arg("annotation_size"), py::arg("output_size"),
+      "check_readout", [](const py::kwargs& options) { spec_of<ReadoutSpec>(options, "a readout").validate(); },
       "Raises what Readout32 would, and makes no weights.");
 }
 

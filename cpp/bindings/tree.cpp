@@ -4,6 +4,7 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 #include "engine/tree/forest.h"
@@ -89,16 +90,6 @@ py::tuple backward(const PyTreeLayer<T>& l, const PyTreeTape<T>& tape, const py:
   return py::make_tuple(dx, weights);
 }
 
-TreeSpec spec_of(std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
-  TreeSpec spec;
-  spec.cell = arity ? TreeCell::nary : TreeCell::child_sum;
-  spec.input_size = input_size;
-  spec.hidden_size = hidden_size;
-  spec.arity = arity.value_or(1);
-  spec.bias = bias;
-  return spec;
-}
-
 // (nodes, leaves, edges), from the checks that a call makes.
 py::tuple forest_sizes(const py::object& parents_, const py::object& slots_, std::optional<std::int64_t> arity) {
   const Array<std::int64_t> parents = integers_argument("parents", parents_);
@@ -119,10 +110,9 @@ void register_tree(py::module_& m) {
                             "What backward needs of one forward call over a forest.");
   py::class_<L> c(m, (std::string("TreeLayer") + suffix<T>).c_str(),
                   "A Tree-LSTM; gru_native.ChildSumTreeLSTM and NaryTreeLSTM are its faces.");
-  c.def(py::init([](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
-          return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec_of(input_size, hidden_size, arity, bias))});
-        }),
-        py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"))
+  c.def(py::init([](const py::kwargs& options) {
+     return std::make_unique<L>(L{std::make_shared<TreeLayer<T>>(spec_of<TreeSpec>(options, "a Tree-LSTM"))});
+   }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"), py::arg("dc"));
@@ -135,11 +125,7 @@ void register_trees(py::module_& m) {
   register_tree<float>(m);
   register_tree<double>(m);
   m.def(
-      "check_tree",
-      [](std::int64_t input_size, std::int64_t hidden_size, std::optional<std::int64_t> arity, bool bias) {
-        spec_of(input_size, hidden_size, arity, bias).validate();
-      },
-      py::kw_only(), py::arg("input_size"), py::arg("hidden_size"), py::arg("arity"), py::arg("bias"),
+      "check_tree", [](const py::kwargs& options) { spec_of<TreeSpec>(options, "a Tree-LSTM").validate(); },
       "Raises what TreeLayer32 would, and makes no weights.");
   m.def("forest_sizes", &forest_sizes, py::arg("parents"), py::arg("slots"), py::arg("arity"),
         "(nodes, leaves, edges) of a forest; raises what a call of TreeLayer32 would.");

@@ -201,22 +201,4 @@ void complete_layouts(std::vector<BlockSpec>& blocks, const std::vector<bool>& s
     if (is_dense(blocks[i]) && !said[i]) blocks[i].batch_first = batch_first;
 }
 
-const char* type_of(const BlockSpec& block) {
-  const auto* s = std::get_if<LayerSpec>(&block.spec);
-  return !s ? "Dense" : s->cell == Cell::lstm ? "LSTM" : s->cell == Cell::gru ? "GRU" : "RNN";
-}
-
-BlockSpec block_of_type(const std::string& type) {
-  BlockSpec block;
-  LayerSpec s;
-  switch (place_of("type", type, {"RNN", "LSTM", "GRU", "Dense"})) {
-    case 0: s.cell = Cell::rnn_tanh; break;
-    case 1: s.cell = Cell::lstm; break;
-    case 2: s.cell = Cell::gru; break;
-    default: block.spec = DenseSpec{}; return block;
-  }
-  block.spec = s;
-  return block;
-}
-
 }  // namespace gru_native

@@ -2,7 +2,7 @@
 //
 //   {"version": 1, "blocks": [{"type": "LSTM", "prefix": "0.", "input_size": 1, "hidden_size": 16, ...}, ...]}
 //
-// The options are those of the classes in Python (each_option in files/blocks.h); one that is left out has its
+// The options are those of the classes in Python (spec/options.h); one that is left out has its
 // default, one that is unknown is an error.
 #pragma once
 #include "gru_native/model.h"

@@ -31,6 +31,8 @@ std::vector<double> unusual_numbers(const ActivationFunction& f);
 // A text from outside, fit for an error: not too long, without control characters.
 std::string shown(std::string text);
 
+inline constexpr const char* aggregate_names[] = {"concat", "sum"};  // in the order of Aggregate
+
 inline constexpr const char* precision_names[] = {"full", "bf16", "int8"};  // in the order of Precision
 
 inline constexpr const char* masked_output_names[] = {"zero", "hold"};  // in the order of MaskedOutput

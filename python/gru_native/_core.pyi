@@ -11,8 +11,6 @@ _T = TypeVar("_T", np.float32, np.float64)
 # h, or (h, c) for the LSTM. What comes back is Any: which of the two it is follows from the cell.
 _StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
 
-_Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
-
 __version__: str
 
 def set_num_threads(n: int) -> None: ...
@@ -91,37 +89,7 @@ class _Edit(Generic[_T], metaclass=_Pybind11Type):
     def close(self) -> None: ...
 
 class _Layer(Generic[_T], metaclass=_Pybind11Type):
-    def __init__(
-        self,
-        *,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        proj_size: int = 0,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        reset_after: bool = True,
-        nonrecurrent_proj_size: int = 0,
-        peephole: bool = False,
-        coupled_gates: bool = False,
-        input_gate: bool = True,
-        forget_gate: bool = True,
-        output_gate: bool = True,
-        input_activation: _Function = "tanh",
-        output_activation: _Function = "tanh",
-        cell_clip: float = 0.0,
-        candidate_activation: _Function = "tanh",
-        gate_activation: _Function = "sigmoid",
-        nonlinearity: _Function = "tanh",
-        activation_clip: float = 0.0,
-        gate_recurrence: bool = False,
-        layer_norm: bool = False,
-        zoneout: float = 0.0,
-        zoneout_cell: float = 0.0,
-    ) -> None: ...
+    def __init__(self, *, type: str, **options: Any) -> None: ...  # as in check_block
     def __call__(
         self,
         x: ArrayLike,

@@ -38,19 +38,9 @@ class _NoCore:
         raise TypeError("a description has no weights to compute with; expected a layer")
 
 
-def _check_layer(*, cell: str, **options: Any) -> None:
-    kind, _, nonlinearity = cell.partition("_")
-    block = {"type": kind.upper(), **options}
-    _core.check_block({**block, "nonlinearity": nonlinearity} if nonlinearity else block)
-
-
-def _check_dense(**options: Any) -> None:
-    _core.check_block({"type": "Dense", **options})
-
-
 _CHECKS: dict[type, Callable[..., None]] = {
-    _core.Layer32: _check_layer,
-    _core.Dense32: _check_dense,
+    _core.Layer32: lambda **options: _core.check_block(options),
+    _core.Dense32: lambda **options: _core.check_block({"type": "Dense", **options}),
     _core.TreeLayer32: _core.check_tree,
     _core.Graph32: _core.check_graph,
     _core.GrConv32: _core.check_grconv,

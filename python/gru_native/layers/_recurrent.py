@@ -80,7 +80,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
 
     def __init__(
         self,
-        cell: str,
+        kind: str,
         input_size: int,
         hidden_size: int,
         num_layers: int,
@@ -104,7 +104,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         self.bidirectional = flag("bidirectional", bidirectional)
         given = {name: value for name, value in cell_options.items() if value is not None}
         self._core: _core._Layer[Any] = layer_type(
-            cell=cell,
+            type=kind,
             input_size=self.input_size,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
@@ -112,7 +112,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             batch_first=self.batch_first,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
-            **given,  # type: ignore[arg-type]  # checked where they are named
+            **given,
         )
         vars(self).update(cell_options)
         super().__init__(seed, self.hidden_size**-0.5)

@@ -126,7 +126,7 @@ class GRU(Recurrent[Array]):
         seed: int | None = None,
     ) -> None:
         super().__init__(
-            "gru",
+            "GRU",
             input_size,
             hidden_size,
             num_layers,

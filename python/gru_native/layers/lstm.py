@@ -186,7 +186,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
         seed: int | None = None,
     ) -> None:
         super().__init__(
-            "lstm",
+            "LSTM",
             input_size,
             hidden_size,
             num_layers,

@@ -101,7 +101,7 @@ class RNN(Recurrent[Array]):
     ) -> None:
         self.nonlinearity = function("nonlinearity", nonlinearity)
         super().__init__(
-            "rnn",
+            "RNN",
             input_size,
             hidden_size,
             num_layers,

@@ -1,0 +1,70 @@
+#include "bindings/options.h"
+
+#include <algorithm>
+
+#include "bindings/functions.h"
+
+namespace gru_native::bindings {
+namespace {
+
+[[noreturn]] void refuse(const char* option, const py::handle& value, const char* expected) {
+  throw py::type_error(std::string(option) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
+                       "; expected " + expected);
+}
+
+}  // namespace
+
+void GivenOptions::read(const char* option, const py::handle& from, std::int64_t& value) {
+  if (py::isinstance<py::bool_>(from) || !PyIndex_Check(from.ptr())) refuse(option, from, "a whole number");
+  value = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(from.ptr())).ptr());
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    throw py::value_error(std::string(option) + " is out of range; expected a size that memory can hold");
+  }
+}
+void GivenOptions::read(const char* option, const py::handle& from, bool& value) {
+  if (!py::isinstance<py::bool_>(from)) refuse(option, from, "True or False");
+  value = from.cast<bool>();
+}
+void GivenOptions::read(const char* option, const py::handle& from, double& value) {
+  if (py::isinstance<py::bool_>(from) || !PyNumber_Check(from.ptr())) refuse(option, from, "a number");
+  value = py::float_(py::reinterpret_borrow<py::object>(from)).cast<double>();
+}
+void GivenOptions::read(const char* option, const py::handle& from, std::string& value) {
+  if (!py::isinstance<py::str>(from)) refuse(option, from, "a text");
+  value = from.cast<std::string>();
+}
+void GivenOptions::read(const char* option, const py::handle& from, ActivationFunction& value) {
+  value = function_argument(option, from);
+}
+
+void GivenOptions::check_known(const std::string& owner) const {
+  for (const auto& [key, unused] : given_)
+    if (std::find(known_.begin(), known_.end(), std::string(py::str(key))) == known_.end())
+      throw py::value_error("has an option " + std::string(py::repr(key)) + " that " + owner + " does not have");
+}
+
+BlockSpec block_of(const py::dict& given) {
+  const GivenOptions options(given);
+  if (!options.has("type")) throw py::value_error("has no type");
+  std::string type;
+  options("type", type);
+  BlockSpec block = block_of_type(type);
+  options("prefix", block.prefix);
+  each_option(block, options);
+  options.check_known(type);
+  return block;
+}
+
+py::dict dict_of(BlockSpec block) {
+  py::dict to;
+  to["type"] = type_of(block);
+  to["prefix"] = block.prefix;
+  each_option(block, [&](const char* name, auto& value) {
+    if constexpr (std::is_same_v<decltype(value), ActivationFunction&>) to[name] = function_object(value);
+    else to[name] = value;
+  });
+  return to;
+}
+
+}  // namespace gru_native::bindings

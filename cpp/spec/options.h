@@ -1,0 +1,149 @@
+// The options of every kind of layer, each list once: from these come constructors in Python, what model files say and
+// how a layer is described. A new option is a line here, beside its field in the spec and its check.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "gru_native/graph.h"
+#include "gru_native/grconv.h"
+#include "gru_native/model.h"
+#include "gru_native/output_rnn.h"
+#include "gru_native/readout.h"
+#include "gru_native/tree.h"
+#include "spec/names.h"
+
+namespace gru_native {
+
+// each_option(spec, f) calls f(name, value) for each; f may change the value. A text that f sets where it names a
+// choice must be one of that choice: std::invalid_argument.
+
+namespace detail {
+
+template <class Enum, std::size_t n, class F>
+void choice(const char* option, Enum& value, const char* const (&names)[n], const F& f) {
+  std::string text = names[static_cast<int>(value)];
+  f(option, text);
+  value = named<Enum>(option, text, names);
+}
+
+// The two functions that have a Cell of their own keep it.
+inline void set_rnn_function(LayerSpec& s, const ActivationFunction& f) {
+  s.cell = f == Activation::tanh ? Cell::rnn_tanh : f == Activation::relu ? Cell::rnn_relu : Cell::rnn;
+  s.nonlinearity = s.cell == Cell::rnn ? f : ActivationFunction(Activation::tanh);
+}
+
+}  // namespace detail
+
+template <class F>
+void each_option(LayerSpec& s, const F& f) {
+  const bool lstm = s.cell == Cell::lstm, gru = s.cell == Cell::gru;
+  f("input_size", s.input_size);
+  f("hidden_size", s.hidden_size);
+  f("num_layers", s.num_layers);
+  if (!lstm && !gru) {
+    ActivationFunction function = s.rnn_function();
+    f("nonlinearity", function);
+    detail::set_rnn_function(s, function);
+  }
+  f("bias", s.bias);
+  f("dropout", s.dropout);
+  f("zoneout", s.zoneout);
+  f("bidirectional", s.bidirectional);
+  if (lstm) {
+    f("proj_size", s.proj_size);
+    f("nonrecurrent_proj_size", s.nonrecurrent_proj_size);
+    f("peephole", s.lstm.peephole);
+    f("coupled_gates", s.lstm.coupled_gates);
+    f("input_gate", s.lstm.input_gate);
+    f("forget_gate", s.lstm.forget_gate);
+    f("output_gate", s.lstm.output_gate);
+    f("input_activation", s.lstm.input_activation);
+    f("output_activation", s.lstm.output_activation);
+    f("cell_clip", s.lstm.cell_clip);
+    f("gate_recurrence", s.lstm.gate_recurrence);
+    f("zoneout_cell", s.zoneout_cell);
+  }
+  if (gru) {
+    f("reset_after", s.reset_after);
+    f("candidate_activation", s.candidate_activation);
+  }
+  if (lstm || gru) {
+    f("layer_norm", s.layer_norm);
+    f("gate_activation", s.gate_activation);
+  }
+  f("activation_clip", s.activation_clip);
+}
+
+template <class F>
+void each_option(DenseSpec& s, const F& f) {
+  f("input_size", s.input_size);
+  f("output_size", s.output_size);
+  f("bias", s.bias);
+  detail::choice("activation", s.activation, dense_activation_names, f);
+}
+
+template <class F>
+void each_option(OutputRnnSpec& s, const F& f) {
+  f("input_size", s.input_size);
+  f("hidden_size", s.hidden_size);
+  f("output_size", s.output_size);
+  f("bias", s.bias);
+  detail::choice("activation", s.activation, activation_names, f);
+  detail::choice("output_activation", s.output_activation, activation_names, f);
+}
+
+template <class F>
+void each_option(GrConvSpec& s, const F& f) {
+  f("input_size", s.input_size);
+  f("hidden_size", s.hidden_size);
+  detail::choice("activation", s.activation, activation_names, f);
+}
+
+template <class F>
+void each_option(TreeSpec& s, const F& f) {
+  f("input_size", s.input_size);
+  f("hidden_size", s.hidden_size);
+  std::optional<std::int64_t> arity;  // none: child_sum
+  if (s.cell == TreeCell::nary) arity = s.arity;
+  f("arity", arity);
+  s.cell = arity ? TreeCell::nary : TreeCell::child_sum;
+  s.arity = arity.value_or(1);
+  f("bias", s.bias);
+}
+
+template <class F>
+void each_option(GraphSpec& s, const F& f) {
+  f("hidden_size", s.hidden_size);
+  f("num_steps", s.num_steps);
+  f("num_edge_types", s.num_edge_types);
+  detail::choice("aggregate", s.aggregate, aggregate_names, f);
+  std::optional<std::string> bias;
+  if (s.bias != MessageBias::none) bias = s.bias == MessageBias::edge ? "edge" : "node";
+  f("bias", bias);
+  if (bias && *bias != "edge" && *bias != "node")
+    throw std::invalid_argument("bias is \"" + shown(*bias) + "\"; expected \"edge\", \"node\" or None");
+  s.bias = !bias ? MessageBias::none : *bias == "edge" ? MessageBias::edge : MessageBias::node;
+  f("reset_after", s.reset_after);
+}
+
+template <class F>
+void each_option(ReadoutSpec& s, const F& f) {
+  bool sums = s.kind == ReadoutKind::graph_sum;
+  f("sums", sums);
+  s.kind = sums ? ReadoutKind::graph_sum : ReadoutKind::node_scores;
+  f("hidden_size", s.hidden_size);
+  f("annotation_size", s.annotation_size);
+  f("output_size", s.output_size);
+}
+
+// Of a block of a model file; beside these it has a type and a prefix.
+template <class F>
+void each_option(BlockSpec& block, const F& f) {
+  std::visit([&](auto& spec) { each_option(spec, f); }, block.spec);
+  f("batch_first", block.batch_first);
+}
+
+const char* type_of(const BlockSpec& block);       // "RNN", "LSTM", "GRU", "Dense": the class in Python
+BlockSpec block_of_type(const std::string& type);  // throws std::invalid_argument
+
+}  // namespace gru_native
