@@ -7,6 +7,7 @@
 #include "files/json.h"
 #include "files/mapped_file.h"
 #include "files/whole_file.h"
+#include "spec/names.h"
 
 namespace gru_native {
 namespace {
@@ -103,6 +104,10 @@ void BasicModel<T>::save(const std::string& path) const {
   for (std::size_t i = 0; i < blocks().size(); ++i)
     std::visit(
         [&](const auto& block) {
+          if (block->spec().precision != Precision::full)
+            throw FileError(path + ": block " + std::to_string(i) + " has " +
+                            precision_names[static_cast<int>(block->spec().precision)] +
+                            " weights, which files cannot hold; save the model of full precision");
           specs.push_back({blocks().size() == 1 ? "" : std::to_string(i) + ".", block->spec()});
           for (const auto& w : block->weights())
             tensors.emplace(specs.back().prefix + w.name,

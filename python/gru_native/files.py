@@ -41,11 +41,18 @@ def save(model: Block | Chain, path: PathLike) -> None:
     ------
     TypeError
         For another kind of model.
+    ValueError
+        For a quantized model, of which no file can hold the few bits yet.
     OSError
         For a file that cannot be written, is write-protected or no regular file.
     """
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
+    if model.precision not in ("float32", "float64"):
+        raise ValueError(
+            f"model has {model.precision} weights, which files cannot hold; expected full "
+            "precision: save the model that was quantized, and quantize it when it is loaded"
+        )
     blocks = (
         [describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
         if isinstance(model, Chain)
