@@ -2,6 +2,4 @@
 #pragma once
 #include <cstddef>
 
-namespace gru_native {
-using Index = std::ptrdiff_t;
-}
+namespace gru_native { using Index = std::ptrdiff_t; }
