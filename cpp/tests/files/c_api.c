@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   CHECK(gru_native_model_output_size(model) == 1);
   CHECK(gru_native_model_state_size(model, 1) == 4);
   CHECK(gru_native_model_state_size(model, (int64_t)1 << 62) == -1);
-  CHECK(strstr(gru_native_error(), "batch is 4611686018427387904") != NULL);
+  CHECK(strstr(gru_native_error(), "batch=4611686018427387904") != NULL);
   CHECK(gru_native_model_state_size(model, -1) == -1);
   for (i = 0; i < frames; ++i) x[i] = (float)sin(0.1 * i);
   CHECK(gru_native_model_forward(model, frames, 1, x, NULL, NULL, expected, state) == GRU_NATIVE_OK);
