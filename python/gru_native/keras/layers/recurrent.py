@@ -92,8 +92,8 @@ class Recurrent(Layer):
         -------
         ndarray or tuple
             The outputs (batch, seq, units), in the order of processing, or without
-            ``return_sequences`` (batch, units); with ``return_state`` (y, *states), the states as
-            in ``initial_state``.
+            ``return_sequences`` (batch, units); with ``return_state`` a tuple of y and the states,
+            as in ``initial_state``.
 
         Raises
         ------
