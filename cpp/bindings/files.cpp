@@ -19,7 +19,8 @@ Path::Path(const py::handle& path) {
                          "; expected a string or an os.PathLike");
   }
   PyObject* bytes = nullptr;
-  if (!PyUnicode_FSConverter(path_.ptr(), &bytes)) throw py::error_already_set();  // a zero byte: ValueError
+  if (!PyUnicode_FSConverter(path_.ptr(), static_cast<void*>(&bytes)))
+    throw py::error_already_set();  // a zero byte: ValueError
   name_ = py::reinterpret_steal<py::bytes>(bytes);
 }
 

@@ -42,7 +42,7 @@ class PyStream {
 
     Shape shape(x.shape(), x.shape() + x.ndim());
     shape.back() = outputs;
-    const Array<T> result = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
+    Array<T> result = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
     Array<T> y = is_aligned(result) ? result : empty_array<T>(shape);
     if (overlap(x, y)) x = copy_of(x);  // else outputs would take the place of inputs that are still to be read
     const auto view = [&](auto* data, std::int64_t columns) {

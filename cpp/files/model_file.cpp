@@ -30,7 +30,7 @@ auto in_file(const std::string& path, const F& f) {
   try {
     return f();
   } catch (const FileError& error) {
-    throw FileError(std::string(path.c_str()) + ": " + error.what());  // up to a zero byte, if it has one
+    throw FileError(path.substr(0, path.find('\0')) + ": " + error.what());  // up to a zero byte, if it has one
   } catch (const std::invalid_argument& error) {
     throw FileError(path + ": " + error.what());
   }

@@ -14,7 +14,7 @@ ForkedLock* first = nullptr;
 
 // Before anything can fork: a handler that comes while another thread makes the first lock would come too late.
 struct LocksAtFork {
-  LocksAtFork() { pthread_atfork(before, in_parent, in_child); }
+  LocksAtFork() noexcept { pthread_atfork(before, in_parent, in_child); }
 
   template <class F>
   static void each(const F& f) {

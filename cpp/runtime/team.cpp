@@ -178,7 +178,7 @@ struct Registry {
     if (Registry* const r = registry.if_found()) new (&r->team) std::shared_ptr<Team>;
   }
   struct AtFork {
-    AtFork() { pthread_atfork(nullptr, nullptr, forget_team); }
+    AtFork() noexcept { pthread_atfork(nullptr, nullptr, forget_team); }
   };
   static const AtFork at_fork;
 };

@@ -101,7 +101,7 @@ void refused(const std::string& path, const std::string& text) {
     model_of(1)->save(path);
     CHECK(false, "%s was saved to", path.c_str());
   } catch (const FileError& error) {
-    CHECK(error.what() == std::string(path.c_str()) + ": " + text, "the error is: %s", error.what());
+    CHECK(error.what() == path.substr(0, path.find('\0')) + ": " + text, "the error is: %s", error.what());
   }
 }
 
