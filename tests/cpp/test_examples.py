@@ -230,7 +230,7 @@ def test_train_xor_says_what_it_expects(examples, tmp_path):
 
 LIVE = re.compile(
     r"(?P<blocks>\d+) blocks of 64 frames at 48000 Hz, "
-    r"(real-time priority|ordinary priority \(real-time priority: .+\)), (?P<isa>\w+)\n"
+    r"(real-time priority|ordinary priority \(real-time priority: .+\)), (?P<isa>[\w+]+)\n"
     r"deadline 1333.3 us, worst block (?P<worst>[\d.]+) us, 99.9th percentile (?P<most>[\d.]+) us\n"
     r"misses (?P<misses>\d+), real-time factor (?P<factor>[\d.]+)\n"
 )
