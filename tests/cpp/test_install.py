@@ -170,7 +170,9 @@ def test_headers_include_the_standard_library_only(prefix, header):
     text = (prefix / "include/gru_native" / header).read_text("utf-8")
     included = re.findall(r"^\s*#\s*include\s*(\S+)", text, re.MULTILINE)
     ours = {f'"gru_native/{name}"' for name in HEADERS}
-    standard = {f"<{name}>" for name in STANDARD_HEADERS}
+    standard = {
+        f"<{name}>" for name in (*STANDARD_HEADERS, "optional", "string_view", "type_traits")
+    }
     assert set(included) <= ours | standard
 
 
@@ -242,13 +244,13 @@ def test_package_with_a_compiler_alone(package, tmp_path, bits):
 
 
 def test_the_package_is_small(package):
-    """As a wheel, which is a zip file, it has less than 5 MB."""
+    """As a wheel, which is a zip file, it has less than 6.5 MB: 4.6 before int8, bf16, losses."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in Path(package("cmake")).parents[2].rglob("*.*"):
             if path.is_file() and path.suffix != ".pyc":  # made by pip, in no wheel
                 zipped.write(path)
-    assert 1e6 < len(wheel.getvalue()) < 5e6
+    assert 1e6 < len(wheel.getvalue()) < 6.5e6
 
 
 def test_a_package_without_the_library_says_so(monkeypatch, tmp_path):
