@@ -7,6 +7,8 @@
 #if defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 #include "gru_native/runtime.h"
@@ -32,11 +34,19 @@ std::vector<const IsaKernels*> runnable_kernels() {
 
 namespace {
 
+#if defined(__x86_64__)
+// `bit` of EAX in leaf 7, subleaf 1, of CPUID: older compilers know no names of its features.
+bool cpu_has_in_leaf_7_1(unsigned bit) {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && ((eax >> bit) & 1);
+}
+#endif
+
 bool cpu_has_int8_dot(const IsaKernels& isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (isa.f32.lanes == 16) return __builtin_cpu_supports("avx512vnni");
-  return isa.f32.lanes == 8 && __builtin_cpu_supports("avxvnni");
+  return isa.f32.lanes == 8 && cpu_has_in_leaf_7_1(4);  // AVX_VNNI
 #elif defined(__aarch64__) && defined(__linux__)
   return isa.f32.lanes == 4 && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP);
 #else
@@ -46,8 +56,7 @@ bool cpu_has_int8_dot(const IsaKernels& isa) {
 
 bool cpu_has_bf16_dot(const IsaKernels& isa) {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  return isa.f32.lanes == 16 && __builtin_cpu_supports("avx512bf16");
+  return isa.f32.lanes == 16 && cpu_has_in_leaf_7_1(5);  // AVX512_BF16
 #else
   return isa.f32.lanes == 0;
 #endif
