@@ -1,7 +1,9 @@
 """The command itself: ``gru-native`` and ``python -m gru_native`` are one."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,57 @@ def test_either_a_command_or_folders(capsys, arguments):
         main(arguments)
     assert stop.value.code == 2
     assert "--cmakedir" in capsys.readouterr().err
+
+
+# --- standard output and error that cannot be written
+
+PRINTING = (
+    ["--help"],
+    ["--version"],
+    ["count", "--help"],
+    ["count", "--input", "3", "--hidden", "4"],
+    ["count", "--published", "--csv"],
+    ["demo", "--steps", "1", "--hidden", "1", "--out", os.devnull],
+)
+
+
+def python_m_into(stdout, *arguments, **options):
+    """What the command says on standard error while its standard output is this one."""
+    command = [sys.executable, "-m", "gru_native", *arguments]
+    options = {"stderr": subprocess.PIPE, **options}
+    return subprocess.run(command, stdout=stdout, text=True, check=False, timeout=60, **options)
+
+
+@pytest.fixture(params=["buffered", "unbuffered"])
+def buffering(request, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_closed_pipe_ends_a_command_quietly(buffering, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = python_m_into(writer, *arguments)
+    os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode == 141  # as a process that SIGPIPE ends
+
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+
+
+@full
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_full_disk_is_said(buffering, arguments):
+    with open("/dev/full", "w") as stdout:
+        ended = python_m_into(stdout, *arguments)
+    assert ended.stderr.endswith(": standard output: No space left on device\n")
+    assert ended.stderr.count("\n") == 1
+    assert ended.returncode == 1
+
+
+@full
+@pytest.mark.parametrize("arguments", [["count"], ["count", "--input", "x"]], ids=" ".join)
+def test_the_status_says_what_standard_error_cannot(buffering, arguments):
+    with open("/dev/full", "w") as stderr:
+        assert python_m_into(subprocess.PIPE, *arguments, stderr=stderr).returncode == 2

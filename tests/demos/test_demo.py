@@ -1,11 +1,13 @@
 """`gru-native demo`: it learns, writes, gives the same network again from its file."""
 
+import errno
 import io
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -264,6 +266,64 @@ def test_ctrl_c_goes_on_with_what_has_been_learnt(tmp_path):
     assert "training interrupted" in output
     assert held_out_bits(output) < 6
     assert out.is_file()
+
+
+def test_what_nobody_reads_on_is_saved(tmp_path, text):
+    out = tmp_path / "demo.safetensors"
+    process = command("--text", text, "--hidden", 24, "--steps", 15, "--out", out)
+    assert process.stdout.readline().startswith("GRU with 24 units")
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 141
+    assert len(progress_bits(errors)) == errors.count("\n") == 10
+    assert isinstance(gru_native.load(out), gru_native.Chain)
+
+
+def test_progress_that_nobody_reads_stops_no_training(tmp_path, text):
+    out = tmp_path / "demo.safetensors"
+    process = command("--text", text, "--hidden", 24, "--steps", 15, "--out", out)
+    process.stderr.close()
+    output = process.stdout.read()
+    assert process.wait(60) == 0
+    assert held_out_bits(output) > 0
+    assert out.is_file()
+
+
+def test_what_a_full_disk_cannot_take_is_saved(run, tmp_path, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, words):
+            if "bits per character" in words:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(words)
+
+        def fileno(self):
+            return nowhere
+
+    with open(os.devnull, "w") as file:
+        nowhere = file.fileno()
+        monkeypatch.setattr(sys, "stdout", Full())
+        code, _, errors = run()
+    assert code == 1
+    assert errors.endswith("gru-native demo: standard output: No space left on device\n")
+    assert isinstance(gru_native.load(tmp_path / "demo.safetensors"), gru_native.Chain)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to another process")
+def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path):
+    out = tmp_path / "demo.safetensors"
+    process = command("--seconds", 30, "--hidden", 1024, "--out", out)
+    assert progress_bits(process.stderr.readline())
+    process.send_signal(signal.SIGINT)
+    while not process.stdout.readline().startswith("saved in"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    pressed = time.monotonic()
+    output, errors = process.communicate(timeout=60)
+    assert time.monotonic() - pressed < 5
+    assert process.returncode == 130
+    assert "held-out text  " not in output
+    assert len(progress_bits(errors)) == errors.count("\n")
+    assert isinstance(gru_native.load(out), gru_native.Chain)
 
 
 @pytest.mark.slow

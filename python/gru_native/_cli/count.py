@@ -25,6 +25,7 @@ from .count_options import (
     option_of,
 )
 from .errors import UnusableArgument
+from .streams import say
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def run(networks: Sequence[dict[str, Any]]) -> int:
         for name in ("form", *PRINTED)
     }
     if shown["published"]:
-        print(_published(shown["form"]))
+        say(_published(shown["form"]))
         return 0
     figures, before = [], dict[str, Any]()
     for k, own in enumerate(networks):
@@ -66,7 +67,7 @@ def run(networks: Sequence[dict[str, Any]]) -> int:
         except (TypeError, ValueError, ImportError, OSError) as error:
             which = f"network {k + 1}: " if len(networks) > 1 else ""
             raise UnusableArgument(which + str(error)) from None
-    print(_shown(figures, shown["form"]))
+    say(_shown(figures, shown["form"]))
     return 0
 
 

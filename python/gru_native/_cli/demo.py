@@ -1,10 +1,11 @@
-"""``gru-native demo``: train, measure, write, save, load, measure again."""
+"""``gru-native demo``: train, save, measure, write, load, measure again."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -16,6 +17,7 @@ from .. import Chain, active_isa, get_num_threads, load, save
 from .errors import Failure, UnusableArgument
 from .model import CELLS, CharacterModel, new_chain
 from .progress import progress
+from .streams import say
 from .text import Corpus, Indices, built_in_text, read_text
 from .training import RATES, train
 
@@ -42,9 +44,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command = commands.add_parser(
         "demo",
         help="train a network on English text, let it write, save it",
-        description="Trains a network to predict the next character of a text. Measures it on the "
-        "end of the text, which it was not trained on. Lets it write, saves it, loads it again and "
-        "measures it once more. Ctrl-C ends the training early; the rest follows.",
+        description="Trains a network to predict the next character of a text, and saves it. "
+        "Measures it on the end of the text, which it was not trained on. Lets it write, loads it "
+        "again and measures it once more. Ctrl-C ends the training early, and the rest follows; a "
+        "second Ctrl-C ends the command.",
     )
     add = command.add_argument
     add("--cell", choices=CELLS, default="gru", help="the kind of network (default: gru)")
@@ -104,10 +107,9 @@ def run(options: Options) -> int:
     corpus = Corpus.of(built_in_text() if options.text is None else read_text(options.text))
     chain = new_chain(options.cell, options.hidden, len(corpus.alphabet), options.seed)
     model, parameters = CharacterModel(chain, corpus.alphabet), chain.num_parameters
-    print(
-        f"{options.cell.upper()} with {options.hidden} units, {parameters:,} parameters, {engine}\n"
+    say(
+        f"{options.cell.upper()} with {options.hidden} units, {parameters:,} parameters, {engine}",
         f"{len(corpus.training):,} characters to learn from, {len(corpus.held_out):,} held out",
-        flush=True,
     )
     with progress() as show:
         trained = train(
@@ -119,34 +121,43 @@ def run(options: Options) -> int:
             seed=options.seed,
             show=show,
         )
+    with _named(options.out):  # before anything else, which may be interrupted or end the command
+        save(chain, options.out)
     if trained.interrupted:
-        print("training interrupted; going on with what has been learnt")
+        say("training interrupted; going on with what has been learnt")
+    say(f"saved in {options.out}")
     bits = model.bits_per_character(corpus.held_out)
-    print(f"\n{bits:.3f} bits per character on the held-out text. ", end="")
+    say(f"\n{bits:.3f} bits per character on the held-out text. ", end="")
     _write(model, corpus.held_out[:PROMPT], options.seed)
 
-    try:
-        save(chain, options.out)
-        loaded = load(options.out)
-        assert isinstance(loaded, Chain)
-        again = CharacterModel(loaded, corpus.alphabet).bits_per_character(corpus.held_out)
-    except OSError as error:
-        raise Failure(f"{options.out}: {error.strerror}") from None
+    with _named(options.out):
+        loaded, size = load(options.out), options.out.stat().st_size
+    assert isinstance(loaded, Chain)
+    again = CharacterModel(loaded, corpus.alphabet).bits_per_character(corpus.held_out)
     if not isclose(again, bits, rel_tol=1e-6):
         raise Failure(
             f"{options.out}: the network that was loaded gives {again:.6f} bits per character, "
             f"the one that was saved {bits:.6f}"
         )
-    print(
-        f"held-out text  {bits:.3f} bits per character, and again after saving and loading\n"
+    say(
+        f"held-out text  {bits:.3f} bits per character, and again after saving and loading",
         f"training       {trained.characters / trained.seconds:,.0f} characters per second, "
-        f"{trained.characters / len(corpus.training):.1f} times over the text\n"
-        f"network        {options.cell}, {parameters:,} parameters\n"
-        f"computed with  {engine}\n"
-        f"time in total  {perf_counter() - began:.1f} s\n"
-        f"file           {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)"
+        f"{trained.characters / len(corpus.training):.1f} times over the text",
+        f"network        {options.cell}, {parameters:,} parameters",
+        f"computed with  {engine}",
+        f"time in total  {perf_counter() - began:.1f} s",
+        f"file           {options.out} ({size / 1e6:.1f} MB)",
     )
     return 0
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """The operating system's errors in the block are a Failure that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
 
 
 def _engine() -> str:
@@ -169,7 +180,7 @@ def _check_writable(path: Path) -> None:
 
 def _write(model: CharacterModel, prompt: Indices, seed: int) -> None:
     words = "".join(model.alphabet[i] for i in prompt).split()
-    print(f'After "{" ".join(words[-6:])}" the network writes:\n')
+    say(f'After "{" ".join(words[-6:])}" the network writes:', "")
     for character in model.write(prompt, WRITTEN, TEMPERATURE, np.random.default_rng(seed)):
-        print(character, end="", flush=True)
-    print("\n")
+        say(character, end="")
+    say("", "")

@@ -1,4 +1,4 @@
-"""What ends a command; the text is one line."""
+"""What ends a command; the texts are one line."""
 
 
 class UnusableArgument(Exception):
@@ -7,3 +7,7 @@ class UnusableArgument(Exception):
 
 class Failure(Exception):
     """The command could not do its work: what was in the way."""
+
+
+class NoReader(Exception):
+    """Nobody reads standard output any more: the end of a command, and no fault of anybody."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .. import get_cmake_dir, get_include, get_pkgconfig_dir
 from .errors import Failure
+from .streams import say
 
 FOLDERS = {
     "includedir": (get_include, "its headers, for -I"),
@@ -32,7 +33,8 @@ def expected() -> str:
 def run(names: Sequence[str]) -> int:
     """Print the folders that were asked for. Raises Failure if there is no library."""
     try:
-        print(*(FOLDERS[name][0]() for name in names), sep="\n")
+        found = [FOLDERS[name][0]() for name in names]
     except FileNotFoundError as error:
         raise Failure(str(error)) from None
+    say(*found)
     return 0

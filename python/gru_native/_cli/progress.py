@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from .streams import complain
 
 
 class Show(Protocol):
@@ -61,7 +62,7 @@ class Lines:
         tenths = int(10 * done)
         if tenths > self._tenths:
             self._tenths = tenths
-            print(f"training {tenths:3}0 %  {_figures(bits, speed)}", file=sys.stderr, flush=True)
+            complain(f"training {tenths:3}0 %  {_figures(bits, speed)}")
 
 
 def _figures(bits: float, speed: float) -> str:
