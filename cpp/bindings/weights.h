@@ -1,26 +1,13 @@
 // Weights and their gradients as dictionaries of arrays.
 #pragma once
 #include <memory>
-#include <optional>
-#include <utility>
+#include <vector>
 
 #include "bindings/arrays.h"
-#include "bindings/without_gil.h"
-#include "gru_native/edit.h"
+#include "bindings/edits.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
-
-// An array of a layer's own memory, which it keeps alive.
-template <class T>
-py::array weight_view(const Weight<T>& w, const std::shared_ptr<const void>& layer) {
-  auto* const owner = new std::shared_ptr<const void>(layer);
-  const py::capsule base(owner, [](void* p) { delete static_cast<std::shared_ptr<const void>*>(p); });
-  py::array view(py::dtype::of<std::remove_const_t<T>>(), std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()),
-                 w.data, base);
-  if (std::is_const_v<T>) view.attr("setflags")(py::arg("write") = false);
-  return view;
-}
 
 template <class T>
 py::dict weight_views(const std::vector<Weight<T>>& weights, const std::shared_ptr<const void>& layer) {
@@ -48,28 +35,6 @@ py::dict weight_gradients(const std::vector<Weight<const T>>& weights, std::vect
   return gradients;
 }
 
-// An open edit, until it is closed; the caller then sets its arrays to be read only.
-template <class T>
-class PyEdit {
- public:
-  PyEdit(const std::shared_ptr<const void>& layer, WeightEdit<T> edit) : layer_(layer), edit_(std::move(edit)) {}
-  py::dict weights() const {
-    if (!edit_) throw py::value_error("this edit is closed");
-    return weight_views(edit_->weights(), layer_);
-  }
-  void close() {
-    std::optional<WeightEdit<T>> ending = take();
-    without_gil([&] { ending.reset(); });
-  }
-
- private:
-  // So that a second close(), from another thread meanwhile, finds nothing to do.
-  std::optional<WeightEdit<T>> take() { return std::exchange(edit_, std::nullopt); }
-
-  std::shared_ptr<const void> layer_;
-  std::optional<WeightEdit<T>> edit_;
-};
-
 // What every class with weights of few bits has besides.
 template <class Class>
 void def_precision(Class& c) {
@@ -83,7 +48,7 @@ template <class Class>
 void def_weights(Class& c) {
   using L = typename Class::type;
   c.def("weights", [](const L& l) { return weight_views(l.layer->weights(), l.layer); }).def("edit", [](L& l) {
-    return PyEdit(l.layer, l.layer->edit());
+    return open_edit(l.layer, l.layer->edit());
   });
 }
 

@@ -17,6 +17,10 @@ struct Access {
   static const auto& impl(const Handle& handle) {
     return *handle.impl_;
   }
+  template <class Handle>
+  static auto take(Handle& handle) {
+    return std::move(handle.impl_);
+  }
   template <class Handle, class Impl>
   static Handle open(std::unique_ptr<Impl> impl) {
     return Handle(std::move(impl));
@@ -34,6 +38,10 @@ using ImplOf = typename detail::Access::Behind<Handle>::Impl;
 template <class Handle>
 const auto& impl_of(const Handle& handle) {
   return detail::Access::impl(handle);
+}
+template <class Handle>
+std::unique_ptr<ImplOf<Handle>> take_impl(Handle& handle) {
+  return detail::Access::take(handle);
 }
 template <class Handle, class Impl>
 Handle open_handle(std::unique_ptr<Impl> impl) {

@@ -9,6 +9,7 @@ namespace {
 
 std::mutex listing;  // constant-initialised: there before any lock is made
 ForkedLock* first = nullptr;
+std::uint64_t made = 0;
 
 }  // namespace
 
@@ -16,28 +17,25 @@ ForkedLock* first = nullptr;
 struct LocksAtFork {
   LocksAtFork() noexcept { pthread_atfork(before, in_parent, in_child); }
 
+  using Kind = ForkedLock::Kind;
   template <class F>
-  static void each(const F& f) {
-    for (ForkedLock* lock = first; lock; lock = lock->after_) f(*lock);
+  static void each(Kind kind, const F& f) {
+    for (ForkedLock* lock = first; lock; lock = lock->after_)
+      if (lock->kind_ == kind) f(*lock);
   }
+  static constexpr Kind waited[] = {Kind::writing, Kind::together, Kind::brief};
+
   static void before() {
     listing.lock();
-    each([](ForkedLock& lock) {
-      if (lock.kind_ == ForkedLock::Kind::brief) lock.lock();
-    });
+    for (const Kind kind : waited) each(kind, [](ForkedLock& lock) { lock.lock(); });
   }
   static void in_parent() {
-    each([](ForkedLock& lock) {
-      if (lock.kind_ == ForkedLock::Kind::brief) lock.unlock();
-    });
+    for (const Kind kind : waited) each(kind, [](ForkedLock& lock) { lock.unlock(); });
     listing.unlock();
   }
   static void in_child() {
-    each([](ForkedLock& lock) {
-      if (lock.kind_ == ForkedLock::Kind::brief) lock.unlock();
-      else new (&lock.mutex_) std::mutex;
-    });
-    listing.unlock();
+    each(Kind::lengthy, [](ForkedLock& lock) { new (&lock.mutex_) std::mutex; });
+    in_parent();
   }
 };
 
@@ -45,7 +43,8 @@ namespace { const LocksAtFork at_fork; }  // namespace
 
 ForkedLock::ForkedLock(Kind kind) : kind_(kind) {
   const std::lock_guard<std::mutex> lock(listing);
-  after_ = first;
+  number_ = ++made;
+  after_ = first;  // so the list has the order of before()
   if (first) first->before_ = this;
   first = this;
 }

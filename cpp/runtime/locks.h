@@ -2,35 +2,53 @@
 // the child, so a std::mutex that one of them held would be waited for forever.
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
 namespace gru_native {
 
 // What fork() does about a lock. Those that exist are in one list, which their own lock guards: so none may be made or
-// destroyed by a thread that holds a BriefLock.
+// destroyed by a thread that holds one for which fork() waits.
 class ForkedLock {
  public:
-  enum class Kind { brief, lengthy };
+  // fork() waits for the first three, in this order: who holds one may take those behind it, and nothing before it.
+  enum class Kind { writing, together, brief, lengthy };
   explicit ForkedLock(Kind kind);
   ~ForkedLock();
   ForkedLock(const ForkedLock&) = delete;
   ForkedLock& operator=(const ForkedLock&) = delete;
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
+  // In which order to take several of one kind.
+  bool before(const ForkedLock& other) const { return number_ > other.number_; }
 
  private:
   friend struct LocksAtFork;
   std::mutex mutex_;
   const Kind kind_;
+  std::uint64_t number_;
   ForkedLock *before_ = nullptr, *after_;
 };
 
-// Held for a few instructions, in which nobody takes another BriefLock or asks for memory. fork() waits until all are
+// Held for a few instructions, in which nobody takes another one or asks for memory. fork() waits until all are
 // free, so the child finds what they guard whole.
 class BriefLock : public ForkedLock {
  public:
   BriefLock() : ForkedLock(Kind::brief) {}
+};
+
+// Held while what several BriefLocks guard becomes other things as one.
+class TogetherLock : public ForkedLock {
+ public:
+  TogetherLock() : ForkedLock(Kind::together) {}
+};
+
+// Held while numbers are copied from memory to memory, as weights are when an edit ends; also without asking for
+// memory.
+class WritingLock : public ForkedLock {
+ public:
+  WritingLock() : ForkedLock(Kind::writing) {}
 };
 
 // Held for as long as a computation takes. fork() does not wait: in the child the lock is free, and what it guards is

@@ -1,5 +1,6 @@
 #include "engine/matrix/weight_edit.h"
 
+#include <new>
 #include <stdexcept>
 
 #include "spec/names.h"
@@ -12,7 +13,7 @@ template <class T>
 WeightEdit<T>::WeightEdit(WeightEdit&&) noexcept = default;
 template <class T>
 WeightEdit<T>::~WeightEdit() {
-  if (impl_) impl_->commit();
+  if (impl_) impl_->end();
 }
 
 template <class T>
@@ -33,7 +34,24 @@ const Weight<T>& WeightEdit<T>::operator[](std::string_view name) const {
   throw std::invalid_argument(shown(std::string(name)) + " is no weight of this layer; expected one of " + expected);
 }
 
+template <class T>
+void end_together(std::vector<WeightEdit<T>> edits) {
+  std::vector<std::unique_ptr<EditEnd>> taken;
+  std::vector<EditEnd*> ends;
+  taken.reserve(edits.size());
+  ends.reserve(edits.size());
+  for (WeightEdit<T>& edit : edits) taken.push_back(take_impl(edit)), ends.push_back(taken.back().get());
+  try {
+    end_together(ends, [] {});
+  } catch (const std::bad_alloc&) {
+    for (EditEnd* edit : ends) edit->end();
+    throw;
+  }
+}
+
 template class WeightEdit<float>;
 template class WeightEdit<double>;
+template void end_together(std::vector<WeightEdit<float>>);
+template void end_together(std::vector<WeightEdit<double>>);
 
 }  // namespace gru_native

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/matrix/moment.h"
 #include "engine/matrix/quantization.h"
 #include "engine/matrix/weight_edit.h"
 #include "gru_native/layer.h"
@@ -30,7 +31,7 @@ struct TapeOf {
 };
 
 template <class T, class Packed>
-class WeightStore {
+class WeightStore final : public AnyStore {
  public:
   WeightStore() : id_(next_id()), arenas_(std::make_shared<ArenaPool>()) {
     active_kernels();  // an impossible GRU_NATIVE_ISA is reported here, before a layer has any weights
@@ -85,19 +86,34 @@ class WeightStore {
   template <class Layer>
   WeightEdit<T> edit(const Layer& layer) {
     check_full("edit");
+    ++edits_;
     using Edit = OpenEdit<T, WeightStore, Layer, Packed>;
     return open_handle<WeightEdit<T>>(std::make_unique<Edit>(*this, layer, layer.reserve()));
   }
 
   // What calls compute with: replaced by commits and never changed.
   std::shared_ptr<const Packed> packed() const {
+    if (auto weights = Moment::weights_of(*this)) return std::static_pointer_cast<const Packed>(std::move(weights));
     const std::lock_guard<BriefLock> lock(lock_);
     return packed_;
   }
-  void replace(std::shared_ptr<const Packed> packed) {
+  std::shared_ptr<const void> newest() const override { return packed(); }
+  void replace(std::shared_ptr<const Packed> packed) { exchange(packed); }
+  void exchange(std::shared_ptr<const Packed>& packed) {
     const std::lock_guard<BriefLock> lock(lock_);
     packed_.swap(packed);
   }
+
+  // A layer that is edited again and again, as in training, keeps the memory that an edit takes for the next one.
+  bool often_edited() const { return edits_ > 3; }
+  std::shared_ptr<Arena> edit_memory() {
+    if (!often_edited()) return std::make_shared<Arena>();
+    if (!edit_arenas_) edit_arenas_ = std::make_shared<ArenaPool>();
+    return edit_arenas_->lease();
+  }
+
+  // Held from the first number that is written until calls compute with it.
+  WritingLock& writing() { return writing_; }
 
   ArenaPool::Lease lease() const { return arenas_->lease(); }
 
@@ -132,6 +148,9 @@ class WeightStore {
   mutable std::vector<Buffer<T>> storage_;
   mutable std::vector<Weight<const T>> list_;
   std::vector<Weight<T>> writable_;
+  WritingLock writing_;
+  std::atomic<int> edits_{0};
+  std::shared_ptr<ArenaPool> edit_arenas_;
   Precision precision_ = Precision::full;
   std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
   mutable LengthyLock widening_;

@@ -1,6 +1,7 @@
 // A chain of blocks over whole sequences.
 #include "gru_native/model.h"
 
+#include "engine/model/stores.h"
 #include "runtime/memory.h"
 #include "spec/check_model.h"
 
@@ -56,12 +57,13 @@ void run(const Dense<T>& dense, const ModelCall<T>& call) {
 template <class T>
 struct BasicModel<T>::Impl {
   std::vector<ModelBlock<T>> blocks;
+  std::vector<const AnyStore*> stores;  // of the blocks
   std::shared_ptr<ArenaPool> arenas;
 };
 
 template <class T>
 BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
-    : impl_(std::make_unique<Impl>(Impl{std::move(all), std::make_shared<ArenaPool>()})) {
+    : impl_(std::make_unique<Impl>(Impl{std::move(all), {}, std::make_shared<ArenaPool>()})) {
   const std::vector<ModelBlock<T>>& blocks = impl_->blocks;
   if (blocks.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -73,6 +75,7 @@ BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
       throw std::invalid_argument(name + " has input_size " + std::to_string(to) + "; expected " +
                                   std::to_string(from) + ", the output size of the block before it");
   }
+  impl_->stores = stores_of(blocks);
 }
 
 template <class T>
@@ -106,6 +109,7 @@ template <class T>
 void BasicModel<T>::forward(const ModelCall<T>& call) const {
   check_model(input_size(), output_size(), call);
   const auto arena = impl_->arenas->lease();
+  const Moment moment(impl_->stores);
   ModelCall<T> part = call;
   for (std::size_t i = 0; i < impl_->blocks.size(); ++i) {
     const Sizes sizes = sizes_of(impl_->blocks[i]);

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "engine/model/dense.h"
+#include "engine/model/stores.h"
 #include "engine/sequence/layer_impl.h"
 #include "engine/sequence/rows.h"
 #include "engine/sequence/stack_forward.h"
@@ -154,6 +154,7 @@ template <class T>
 Stream<T>::Stream(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch, int threads)
     : impl_(std::make_unique<Impl>()) {
   if (!model) throw std::invalid_argument("model is null");
+  const Moment moment(stores_of(model->blocks()));
   for (const ModelBlock<T>& block : model->blocks())
     std::visit([&](const auto& b) { impl_->stages.emplace_back(*b); }, block);
   impl_->prepare(batch, threads);

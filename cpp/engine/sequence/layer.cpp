@@ -87,10 +87,9 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
     }
   });
   if (others) {
-    auto packed = impl_->spare->take();
-    if (!packed) packed = impl_->reserve();
+    const auto packed = impl_->reserve_spare();
     pack(*packed, impl_->spec, impl_->store.list(), impl_->index, &team);
-    impl_->store.replace(SpareWeights<T>::share(std::move(packed), impl_->spare));
+    impl_->store.replace(packed);
   }
   impl_->half_loaded = false;
   return others;

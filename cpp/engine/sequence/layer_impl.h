@@ -10,7 +10,7 @@
 
 namespace gru_native {
 
-// Packed weights that nobody computes with any more, for load() to write the next ones into: making room anew takes
+// Packed weights that nobody computes with any more, to write the next ones into: making room anew takes
 // longer than the packing. Tapes may outlive the layer, so it is shared with them.
 template <class T>
 class SpareWeights {
@@ -20,8 +20,8 @@ class SpareWeights {
     return std::move(one_);
   }
   // What returns to `spare` when the last one lets go of it.
-  static std::shared_ptr<const PackedWeights<T>> share(std::unique_ptr<PackedWeights<T>> packed,
-                                                       const std::shared_ptr<SpareWeights>& spare) {
+  static std::shared_ptr<PackedWeights<T>> share(std::unique_ptr<PackedWeights<T>> packed,
+                                                 const std::shared_ptr<SpareWeights>& spare) {
     return {packed.release(), [spare](PackedWeights<T>* last) {
               std::unique_ptr<PackedWeights<T>> unused(last);  // one of both dies after the lock
               const std::lock_guard<BriefLock> lock(spare->lock_);
@@ -45,7 +45,15 @@ struct Layer<T>::Impl {
   bool half_loaded = false;            // copied, but not committed
   std::shared_ptr<SpareWeights<T>> spare = std::make_shared<SpareWeights<T>>();
 
-  std::unique_ptr<PackedWeights<T>> reserve() const { return reserve_packed(spec, store.list(), index); }
+  std::shared_ptr<PackedWeights<T>> reserve() const {
+    if (store.often_edited()) return reserve_spare();
+    return reserve_packed(spec, store.list(), index);
+  }
+  std::shared_ptr<PackedWeights<T>> reserve_spare() const {
+    auto packed = spare->take();
+    if (!packed) packed = reserve_packed(spec, store.list(), index);
+    return SpareWeights<T>::share(std::move(packed), spare);
+  }
   void fill(PackedWeights<T>& packed) const { pack(packed, spec, store.list(), index); }
   std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
   DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;

@@ -13,10 +13,10 @@ from ._parts import tensors_of
 class _NoEdit:
     """Of no weights: none are drawn."""
 
-    def weights(self) -> dict[str, Any]:
-        return {}
+    def names(self) -> list[str]:
+        return []
 
-    def close(self) -> None:
+    def end(self) -> None:
         pass
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _core
 from ._arguments import generator, of_dtype
 from ._options import Fixed
 from ._pickling import attributes_of, opened, reading, sealed, set_attributes
@@ -40,37 +41,53 @@ def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-class EditableWeights(MutableMapping[str, NDArray[Any]]):
-    """The weights inside an ``editing()`` block: write into the arrays, or assign whole ones."""
+class Edit(Protocol):
+    """What an edit of weights is to ``EditableWeights``; see cpp/bindings/edits.h."""
 
-    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._arrays = arrays
+    def names(self) -> list[str]: ...
+    def weight(self, name: str) -> Array: ...
+    def made(self, name: str) -> Array | None: ...
+    def array(self, name: str, copied: bool = True) -> Array: ...
+    def end(self) -> None: ...
+    def cancel(self) -> None: ...
+    @property
+    def ended(self) -> bool: ...
+
+
+class EditableWeights(MutableMapping[str, NDArray[Any]]):
+    """The weights inside an ``editing()`` block: write into the arrays, or assign whole ones.
+
+    The arrays are copies, each made when it is first asked for. At the end of the block they are
+    copied into the layer, and from then on they are read only. A view of one that is kept is no
+    part of the layer.
+    """
+
+    def __init__(self, edit: Edit) -> None:
+        self._edit = edit
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._arrays[name]
+        return self._edit.array(name)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        if name not in self._arrays:
-            raise KeyError(
-                f"{name} is no weight of this layer; expected one of {list(self._arrays)}"
-            )
-        own = self._arrays[name]
-        if value is not own:  # `w[name] *= 2` has already written in place
-            own[...] = _checked(name, value, own)
+        if name not in self:
+            raise KeyError(f"{name} is no weight of this layer; expected one of {list(self)}")
+        if self._edit.ended:
+            raise ValueError(f"{name} cannot be set: the editing block has ended")
+        if value is not self._edit.made(name):  # `w[name] *= 2` has already written in place
+            array = _checked(name, value, self._edit.weight(name))
+            self._edit.array(name, copied=False)[...] = array
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("weights cannot be removed")
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._edit.names()
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self._edit.names())
 
     def __len__(self) -> int:
-        return len(self._arrays)
-
-    def close(self) -> None:
-        """From now on a write raises instead of being ignored."""
-        for array in self._arrays.values():
-            array.setflags(write=False)
+        return len(self._edit.names())
 
 
 def check_state_dict(
@@ -98,14 +115,9 @@ def missing(self: object, name: str) -> Exception:
     return TypeError(f"this {own} was made without __init__; expected {own}(...)")
 
 
-class _Edit(Protocol):
-    def weights(self) -> dict[str, Array]: ...
-    def close(self) -> None: ...
-
-
 class _Core(Protocol):
     def weights(self) -> dict[str, Array]: ...
-    def edit(self) -> _Edit: ...
+    def edit(self) -> Edit: ...
 
 
 class Weighted(Fixed):
@@ -128,10 +140,12 @@ class Weighted(Fixed):
                 raise TypeError(f"its random numbers are a {type(given).__name__}")
             return
         self._random = generator(seed)
-        with self.editing() as weights:
-            for name, w in weights.items():
-                is_gain = name.startswith("gain_")  # of a normalisation
-                w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
+        edit = self._core.edit()
+        for name in edit.names():
+            w = edit.array(name, copied=False)
+            is_gain = name.startswith("gain_")  # of a normalisation
+            w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
+        edit.end()
 
     def __getattr__(self, name: str) -> Any:
         raise missing(self, name)
@@ -191,7 +205,7 @@ class Weighted(Fixed):
 
     def _own_weights(self) -> dict[str, Array]:
         """What a pickle has to hold."""
-        return dict(self.weights)
+        return self._copies()
 
     def _take_weights(self, weights: dict[str, Array]) -> None:
         self.load_state_dict(weights)
@@ -200,7 +214,10 @@ class Weighted(Fixed):
 
     @property
     def weights(self) -> Mapping[str, Array]:
-        """The weights by their names, as read-only arrays; to change them, see ``editing``."""
+        """The weights by their names, as read-only arrays; to change them, see ``editing``.
+
+        They show the weights of any time, also after later edits; ``state_dict`` copies them.
+        """
         return MappingProxyType(self._core.weights())
 
     @contextmanager
@@ -211,33 +228,42 @@ class Weighted(Fixed):
         ------
         EditableWeights
             A mapping from the weights' names to arrays that may be written, until the block ends.
-            From then on the layer computes with the new weights.
+            They are copies, which become the weights together at its end: until then all others see
+            the old ones, and if the block raises they stay as they were. Of two edits at once, in
+            threads or one inside the other, each is made as a whole when it ends; a weight that
+            both have asked for is that of the last. A chain's edit is one, too: a call of the chain
+            in another thread has all of it or nothing.
         """
         edit = self._core.edit()
-        weights = EditableWeights(edit.weights())
         try:
-            yield weights
-        finally:
-            weights.close()
-            edit.close()
+            yield EditableWeights(edit)
+        except BaseException:
+            edit.cancel()
+            raise
+        edit.end()
 
     def state_dict(self) -> dict[str, Array]:
-        """Return copies of the weights.
+        """Return copies of the weights, all of them from between two edits.
 
         Returns
         -------
         dict of str to ndarray
             The weights by their names.
         """
-        return {name: w.copy() for name, w in self.weights.items()}
+        return self._copies()
+
+    def _copies(self) -> dict[str, Array]:
+        weights = self._core.weights()
+        return dict(zip(weights, _core.copies_of(list(weights.values())), strict=True))
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Set the weights from arrays.
+        """Set the weights from arrays, all of them or none.
 
         Parameters
         ----------
         mapping : mapping of str to array_like
-            Arrays of the layer's dtype, by the weights' names.
+            Arrays of the layer's dtype, by the weights' names. They may be views of the layer's own
+            weights.
         strict : bool, optional
             Whether the names must be exactly those of the weights. Otherwise weights that are not
             named keep their values, and other names are ignored.
@@ -247,12 +273,22 @@ class Weighted(Fixed):
         ValueError
             For wrong shapes and, with ``strict``, wrong names; the layer is then unchanged.
         TypeError
-            For arrays of the other floating dtype or of no numbers; likewise.
+            For arrays of the other floating dtype or of no numbers; likewise. So it is after
+            whatever an array raises when it is read.
         """
         arrays = check_state_dict(mapping, self.weights, strict)
-        with self.editing() as weights:
-            for name, array in arrays.items():
-                weights[name][...] = array
+        edit = self._core.edit()
+        first: dict[int, str] = {}  # a layer may be twice in a chain
+        for name, array in arrays.items():
+            made = edit.made(name)
+            if made is None:
+                made = edit.array(name, copied=False)
+                made[...] = array
+            elif not np.array_equal(made, array.astype(made.dtype), equal_nan=True):
+                other = first[id(made)]
+                raise ValueError(f"{other} and {name} are one weight, but have two values")
+            first.setdefault(id(made), name)
+        edit.end()
 
     @property
     def num_parameters(self) -> int:

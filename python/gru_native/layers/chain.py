@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import ArrayLike
@@ -66,21 +66,50 @@ class _Parts:
         return precisions.pop() if len(precisions) == 1 else "mixed"
 
     def edit(self) -> _PartsEdit:
-        return _PartsEdit([block._core.edit() for block in self._blocks])
+        return _PartsEdit([block._core for block in self._blocks])
+
+    @cached_property
+    def together(self) -> _core.Together:
+        """For calls with the weights of one moment."""
+        return _core.Together([block._core for block in self._blocks])
 
 
 class _PartsEdit:
-    """An edit of all blocks."""
+    """An edit of all blocks. A block that is there twice is edited once."""
 
-    def __init__(self, edits: list[Any]) -> None:
-        self._edits = edits
+    def __init__(self, cores: list[Any]) -> None:
+        self._edits: dict[int, _core.Edit] = {id(core): core.edit() for core in cores}
+        self._parts = {
+            f"{i}.{name}": (edit, name)
+            for i, edit in enumerate(self._edits[id(core)] for core in cores)
+            for name in edit.names()
+        }
 
-    def weights(self) -> dict[str, Array]:
-        return _numbered(edit.weights() for edit in self._edits)
+    def names(self) -> list[str]:
+        return list(self._parts)
 
-    def close(self) -> None:
-        for edit in self._edits:
-            edit.close()
+    def weight(self, name: str) -> Array:
+        edit, own = self._parts[name]
+        return edit.weight(own)
+
+    def made(self, name: str) -> Array | None:
+        edit, own = self._parts[name]
+        return edit.made(own)
+
+    def array(self, name: str, copied: bool = True) -> Array:
+        edit, own = self._parts[name]
+        return edit.array(own, copied)
+
+    def end(self) -> None:
+        _core.end_edits(list(self._edits.values()))
+
+    def cancel(self) -> None:
+        for edit in self._edits.values():
+            edit.cancel()
+
+    @property
+    def ended(self) -> bool:
+        return all(edit.ended for edit in self._edits.values())
 
 
 def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
@@ -151,7 +180,7 @@ class Chain(Quantizable, Weighted):
         self.input_size = self.blocks[0].input_size
         self.output_size = _output_size(self.blocks[-1])
         self.batch_first = self.blocks[0].batch_first
-        self._core = _Parts(self.blocks)
+        self._core: _Parts = _Parts(self.blocks)
 
     def _own_weights(self) -> dict[str, Array]:
         return {}  # the blocks have them
@@ -197,13 +226,17 @@ class Chain(Quantizable, Weighted):
         """
         y: Any = x
         final: list[State] = []
-        for i, block, initial in self._with_states(state):
-            with _in_block(i):
-                if isinstance(block, Dense):
-                    y = block(y, lengths=lengths)
-                else:
-                    y, end = block(y, initial, lengths=lengths)
-                    final.append(end)
+        i = 0
+        with self._core.together:
+            try:
+                for i, (block, initial) in enumerate(self._with_states(state)):
+                    if isinstance(block, Dense):
+                        y = block(y, lengths=lengths)
+                    else:
+                        y, end = block(y, initial, lengths=lengths)
+                        final.append(end)
+            except (TypeError, ValueError) as error:
+                raise _of_block(i, error) from None
         return y, tuple(final)
 
     def forward(
@@ -247,16 +280,20 @@ class Chain(Quantizable, Weighted):
         """
         y: Any = x
         final: list[State] = []
+        i = 0
         tapes: list[Any] = []
-        for i, block, initial in self._with_states(state):
-            with _in_block(i):
-                if isinstance(block, Dense):
-                    y, tape = block.forward(y, lengths=lengths)
-                    tapes.append(tape)
-                else:
-                    y, end, own = block.forward(y, initial, lengths=lengths, training=training)
-                    tapes.append(own)
-                    final.append(end)
+        with self._core.together:
+            try:
+                for i, (block, initial) in enumerate(self._with_states(state)):
+                    if isinstance(block, Dense):
+                        y, tape = block.forward(y, lengths=lengths)
+                        tapes.append(tape)
+                    else:
+                        y, end, own = block.forward(y, initial, lengths=lengths, training=training)
+                        tapes.append(own)
+                        final.append(end)
+            except (TypeError, ValueError) as error:
+                raise _of_block(i, error) from None
         return y, tuple(final), ChainTape(tuple(tapes))
 
     def backward(
@@ -293,14 +330,16 @@ class Chain(Quantizable, Weighted):
         gradient: Any = dy
         states: list[State] = []
         weights: dict[str, Array] = {}
-        for i, block, dfinal in reversed(list(self._with_states(dstate, "dstate"))):
+        for i, (block, dfinal) in reversed([*enumerate(self._with_states(dstate, "dstate"))]):
             own: Any = tape.tapes[i]
-            with _in_block(i):
+            try:
                 if isinstance(block, Dense):
                     gradient, dweights = block.backward(own, gradient)
                 else:
                     gradient, dinitial, dweights = block.backward(own, gradient, dfinal)
                     states.insert(0, dinitial)
+            except (TypeError, ValueError) as error:
+                raise _of_block(i, error) from None
             weights = {f"{i}.{name}": dw for name, dw in dweights.items()} | weights
         return ChainGradients(gradient, tuple(states), weights)
 
@@ -333,26 +372,33 @@ class Chain(Quantizable, Weighted):
     def _quantized(self, precision: str) -> dict[str, Any]:
         blocks = []
         for i, block in enumerate(self.blocks):
-            with _in_block(i):
+            try:
                 blocks.append(block.quantize(precision))
+            except (TypeError, ValueError) as error:
+                raise _of_block(i, error) from None
         return {"blocks": tuple(blocks), "_core": _Parts(tuple(blocks))}
 
     def _with_states(
         self, state: Sequence[Any] | None, name: str = "state"
-    ) -> Iterator[tuple[int, Block, Any]]:
-        recurrent = [i for i, block in enumerate(self.blocks) if not isinstance(block, Dense)]
-        if state is not None and not isinstance(state, (tuple, list)):
+    ) -> Iterable[tuple[Block, Any]]:
+        """The blocks, each with its entry."""
+        if state is None:
+            return [(block, None) for block in self.blocks]
+        if not isinstance(state, (tuple, list)):
             raise TypeError(
                 f"{name} is a {type(state).__name__}; expected a tuple with one entry for each "
                 "recurrent layer"
             )
-        if state is not None and len(state) != len(recurrent):
+        recurrent = sum(not isinstance(block, Dense) for block in self.blocks)
+        if len(state) != recurrent:
             raise ValueError(
-                f"{name} has {len(state)} entries; expected {len(recurrent)}, one for each "
-                "recurrent layer"
+                f"{name} has {len(state)} entries; expected {recurrent}, one for each recurrent "
+                "layer"
             )
-        entries = dict(zip(recurrent, state or [None] * len(recurrent), strict=True))
-        return iter([(i, block, entries.get(i)) for i, block in enumerate(self.blocks)])
+        entries = iter(state)
+        return [
+            (block, None if isinstance(block, Dense) else next(entries)) for block in self.blocks
+        ]
 
     def __repr__(self) -> str:
         return f"Chain([{', '.join(map(repr, self.blocks))}])"
@@ -366,9 +412,5 @@ def _output_size(block: Block) -> int:
     return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))
 
 
-@contextmanager
-def _in_block(i: int) -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"blocks[{i}]: {error}") from None
+def _of_block(i: int, error: Exception) -> Exception:
+    return type(error)(f"blocks[{i}]: {error}")
