@@ -226,10 +226,11 @@ class Chain(Quantizable, Weighted):
         """
         y: Any = x
         final: list[State] = []
+        parts = self._with_states(state)
         i = 0
         with self._core.together:
             try:
-                for i, (block, initial) in enumerate(self._with_states(state)):
+                for i, (block, initial) in enumerate(parts):  # noqa: B007  errors name it
                     if isinstance(block, Dense):
                         y = block(y, lengths=lengths)
                     else:
@@ -280,11 +281,12 @@ class Chain(Quantizable, Weighted):
         """
         y: Any = x
         final: list[State] = []
-        i = 0
         tapes: list[Any] = []
+        parts = self._with_states(state)
+        i = 0
         with self._core.together:
             try:
-                for i, (block, initial) in enumerate(self._with_states(state)):
+                for i, (block, initial) in enumerate(parts):  # noqa: B007  errors name it
                     if isinstance(block, Dense):
                         y, tape = block.forward(y, lengths=lengths)
                         tapes.append(tape)
