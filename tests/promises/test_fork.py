@@ -80,11 +80,17 @@ def run():
     return y.tobytes() + layer.backward(tape, y).x.tobytes()
 
 edited = gru_native.Chain([gru_native.GRU(16, 32), gru_native.Dense(32, 4)])
+fresh = gru_native.Chain([gru_native.GRU(16, 32), gru_native.Dense(32, 4)])
 states = [edited.state_dict(), {n: -w for n, w in edited.state_dict().items()}]
 
 def edit():
     for state in states:
         edited.load_state_dict(state)
+
+def is_whole(state):  # that of one edit, and the chain computes with it
+    fresh.load_state_dict(state)
+    right = edited(x)[0].tobytes() == fresh(x)[0].tobytes()
+    return right and any(all((own[n] == state[n]).all() for n in own) for own in states)
 
 works = [
     run,
@@ -131,8 +137,7 @@ for _ in range(count):
         signal.alarm(60)
         code = 1
         try:
-            right = run() == expected
-            edited(x)
+            right = run() == expected and is_whole(edited.state_dict())
             edit()
             gru_native.GRU(2, 3)
             code = 0 if right else 2

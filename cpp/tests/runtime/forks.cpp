@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-#include "tests/support/problem.h"
+#include "tests/support/chain.h"
 
 using namespace gru_native;
 using namespace gru_native::testing;
@@ -23,6 +23,9 @@ struct Calls {
   Layer<float> edited{spec_of(Cell::gru, 16, 40)}, loaded{spec_of(Cell::lstm, 40, 64)};
   std::vector<float> one, other;
   std::vector<const float*> ones, others;
+  std::shared_ptr<Layer<float>> below = std::make_shared<Layer<float>>(spec_of(Cell::gru, 5, 8));
+  std::shared_ptr<Dense<float>> above = std::make_shared<Dense<float>>(dense_of(8, 3));
+  Model model{{std::shared_ptr<const Layer<float>>(below), std::shared_ptr<const Dense<float>>(above)}};
   TreeLayer<float> tree{TreeSpec{TreeCell::child_sum, 5, 8}};
   std::vector<std::int64_t> parents{1, 2, -1};
   std::shared_ptr<const Tape<float>> tape;
@@ -71,7 +74,24 @@ struct Calls {
     tree.backward(*own, back);
     return dx;
   }
-  void edit() { edited.edit()["bias_ih_l0"][0] += 1; }
+  void edit() {
+    edited.edit()["bias_ih_l0"][0] += 1;
+    std::vector<WeightEdit<float>> edits;
+    edits.push_back(below->edit());
+    edits.push_back(above->edit());
+    for (const WeightEdit<float>& edit : edits) edit[0][0] += 1;
+    end_together(std::move(edits));
+  }
+  void call_model() const {
+    const std::vector<float> x = random_numbers<float>(15, 3);
+    std::vector<float> y(9);
+    ModelCall<float> call;
+    call.seq_len = 3;
+    call.batch = 1;
+    call.x = time_major(x.data(), 1, 5);
+    call.y = time_major(y.data(), 1, 3);
+    model.forward(call);
+  }
   void load(int turn) { loaded.load(turn % 2 ? ones : others); }
   static void make(int turn) {
     Layer<float> layer(spec_of(Cell::lstm, 5, 8));
@@ -91,6 +111,7 @@ bool all_works(Calls& c, const std::vector<std::vector<float>>& expected) {
   c.load(0);
   c.load(1);
   c.edit();
+  c.call_model();
   c.make(1);
   set_num_threads(3);
   return right && Calls::forward(c.wide) == expected[1];
@@ -108,6 +129,7 @@ void forks(int count) {
       [&](int) { c.record(); },
       [&](int) { c.grow(); },
       [&](int turn) { c.load(turn); },
+      [&](int) { c.call_model(); },
       [&](int turn) { Calls::make(turn); },
       [&](int turn) { set_num_threads(2 + turn % 2); },
   };

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import of_dtype, size
+from ._parts import Parts
 from ._recurrent import State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
 from .dense import Dense, DenseTape
@@ -49,71 +49,6 @@ class ChainGradients(NamedTuple):
     x: Array
     state: tuple[State, ...]
     weights: dict[str, Array]
-
-
-class _Parts:
-    """The weights of all blocks, each name behind its block's number."""
-
-    def __init__(self, blocks: tuple[Block, ...]) -> None:
-        self._blocks = blocks
-
-    def weights(self) -> dict[str, Array]:
-        return _numbered(block._core.weights() for block in self._blocks)
-
-    @property
-    def precision(self) -> str:
-        precisions = {block.precision for block in self._blocks}
-        return precisions.pop() if len(precisions) == 1 else "mixed"
-
-    def edit(self) -> _PartsEdit:
-        return _PartsEdit([block._core for block in self._blocks])
-
-    @cached_property
-    def together(self) -> _core.Together:
-        """For calls with the weights of one moment."""
-        return _core.Together([block._core for block in self._blocks])
-
-
-class _PartsEdit:
-    """An edit of all blocks. A block that is there twice is edited once."""
-
-    def __init__(self, cores: list[Any]) -> None:
-        self._edits: dict[int, _core.Edit] = {id(core): core.edit() for core in cores}
-        self._parts = {
-            f"{i}.{name}": (edit, name)
-            for i, edit in enumerate(self._edits[id(core)] for core in cores)
-            for name in edit.names()
-        }
-
-    def names(self) -> list[str]:
-        return list(self._parts)
-
-    def weight(self, name: str) -> Array:
-        edit, own = self._parts[name]
-        return edit.weight(own)
-
-    def made(self, name: str) -> Array | None:
-        edit, own = self._parts[name]
-        return edit.made(own)
-
-    def array(self, name: str, copied: bool = True) -> Array:
-        edit, own = self._parts[name]
-        return edit.array(own, copied)
-
-    def end(self) -> None:
-        _core.end_edits(list(self._edits.values()))
-
-    def cancel(self) -> None:
-        for edit in self._edits.values():
-            edit.cancel()
-
-    @property
-    def ended(self) -> bool:
-        return all(edit.ended for edit in self._edits.values())
-
-
-def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
-    return {f"{i}.{name}": w for i, part in enumerate(weights) for name, w in part.items()}
 
 
 class Chain(Quantizable, Weighted):
@@ -180,7 +115,7 @@ class Chain(Quantizable, Weighted):
         self.input_size = self.blocks[0].input_size
         self.output_size = _output_size(self.blocks[-1])
         self.batch_first = self.blocks[0].batch_first
-        self._core: _Parts = _Parts(self.blocks)
+        self._core: Parts = Parts(self.blocks)
 
     def _own_weights(self) -> dict[str, Array]:
         return {}  # the blocks have them
@@ -378,7 +313,7 @@ class Chain(Quantizable, Weighted):
                 blocks.append(block.quantize(precision))
             except (TypeError, ValueError) as error:
                 raise _of_block(i, error) from None
-        return {"blocks": tuple(blocks), "_core": _Parts(tuple(blocks))}
+        return {"blocks": tuple(blocks), "_core": Parts(tuple(blocks))}
 
     def _with_states(
         self, state: Sequence[Any] | None, name: str = "state"
