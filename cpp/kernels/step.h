@@ -44,9 +44,13 @@ EIGEN_ALWAYS_INLINE void store_all(const CellLanes<T> (&a)[n], T* to) {
   for (int s = 0; s < n; ++s) a[s].store(to + s * CellLanes<T>::size);
 }
 
-template <class M>
-EIGEN_ALWAYS_INLINE auto at(const M& m, Index row, Index column) {
+template <class T>
+EIGEN_ALWAYS_INLINE T* at(const Matrix<T>& m, Index row, Index column) {
   return m.base + row * m.stride + column;
+}
+template <class T>
+EIGEN_ALWAYS_INLINE T* at(const Rows<T>& rows, Index row, Index column) {
+  return row_at(rows, row) + column;
 }
 
 template <class Cell, class Part, bool save, class T>
@@ -55,14 +59,16 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
   using Options = typename Cell::template OptionsOf<V>;
   constexpr bool last = Part::template last<Cell>;
   T* const y = last && s.y.base ? row_at(s.y, row) : nullptr;
+  const T* const h_prev = row_at(s.h_prev, row);
+  T *const h = row_at(s.h, row), *const c = Cell::has_c ? row_at(s.c, row) : nullptr;
   for (Index block = block_begin; block < block_end; ++block) {
     const Index lane = block * V::size;
     GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - lane));
     T* const a = at(s.gates, row, lane * Cell::slots);
     Unit<V, Cell::slots> unit;
     load_all<T>(unit.a, a);
-    if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(at(s.h_prev, row, lane));
-    if constexpr (Cell::has_c) unit.c_prev = V::load(at(s.c, row, lane));
+    if constexpr (Cell::uses_h_prev || save) unit.h_prev = V::load(h_prev + lane);
+    if constexpr (Cell::has_c) unit.c_prev = V::load(c + lane);
     Part::template forward<Cell>(unit, Options::load(s.options, block));
     // What comes later goes on from these gates.
     if constexpr (save || !last || Cell::separate_output) store_all<T>(unit.a, a);
@@ -70,7 +76,7 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
       unit.h_prev.store(at(s.h_prev_saved, row, lane));
       if constexpr (Cell::has_c) unit.c_prev.store(at(s.c_prev_saved, row, lane));
     }
-    if constexpr (Cell::has_c) unit.c.store(at(s.c, row, lane));
+    if constexpr (Cell::has_c) unit.c.store(c + lane);
     for (int gate = 0; gate < Cell::recurrent_gates; ++gate) {
       const Index column = gate * s.hidden + lane, units = s.hidden - lane;
       unit.a[gate].store_first(at(s.gates_next, row, column), units);
@@ -79,7 +85,7 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
     }
     if constexpr (last && Cell::separate_output) continue;
     if constexpr (last) {
-      unit.h.store(at(s.h, row, lane));
+      unit.h.store(h + lane);
       if (y) unit.h.store_first(y + lane, s.hidden - lane);
     } else {
       unit.u.store(at(s.u, row, lane));

@@ -82,13 +82,14 @@ struct Step {
   Index hidden;               // units that exist; the rest of the last block is padding
   Index rows;
   Matrix<T> gates;            // pre-activations in, activations out when saving
-  Matrix<const T> h_prev;     // h(t-1)
-  Matrix<T> h;                // h(t)
-  Matrix<T> c;                // c(t-1) in, c(t) out
+  Rows<const T> h_prev;       // h(t-1)
+  Rows<T> h;                  // h(t)
+  Rows<T> c;                  // c(t-1) in, c(t) out
   Matrix<T> u;                // what the second product of the step reads
   Product<T> gates_product;   // gate recurrence: into i f o from those of the step before, over the same panels
-  Matrix<const T> gates_prev; // likewise: i(t-1), f(t-1), o(t-1), each `hidden` wide, not padded
-  Matrix<T> gates_next, gates_prev_saved;
+  Rows<const T> gates_prev;   // likewise: i(t-1), f(t-1), o(t-1), each `hidden` wide, not padded
+  Rows<T> gates_next;
+  Matrix<T> gates_prev_saved;
   Rows<T> y;                  // h(t) once more, for the user; not padded; base may be nullptr
   CellOptions<T> options;
   bool save;                  // training: keep the activations in `gates` and the old state in the next two
@@ -148,10 +149,11 @@ struct NormBack {
 template <class T>
 struct OutputStep {
   Index rows, block_begin, block_end, blocks, hidden;
-  Matrix<const T> gates, c;
+  Matrix<const T> gates;
+  Rows<const T> c;
   const T *gain, *bias;
   CellOptions<T> options;
-  Matrix<T> h;
+  Rows<T> h;
   Rows<T> y;                  // as in Step
   Matrix<T> c_saved;          // normalised; base may be nullptr
   T* scale_saved;             // or nullptr

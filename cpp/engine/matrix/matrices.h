@@ -19,6 +19,18 @@ template <class T>
 Rows<const T> rows_from(Matrix<T> m, Index row) {
   return {m.base + row * m.stride, m.stride, nullptr};
 }
+template <class T>
+Rows<T> rows_of(Matrix<T> m) {
+  return {m.base, m.stride, nullptr};
+}
+template <class T>
+Rows<const T> read_only(const Rows<T>& rows) {
+  return {rows.base, rows.stride, rows.offset};
+}
+template <class T>
+Rows<T> from_column(const Rows<T>& rows, Index column) {
+  return {rows.base + column, rows.stride, rows.offset};
+}
 
 template <class T>
 T* row_at(const Rows<T>& rows, Index i) {

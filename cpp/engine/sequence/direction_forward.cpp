@@ -51,8 +51,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   chunk_steps_ = std::max<Index>(1, chunk_bytes / (time.batch * gates_stride * static_cast<Index>(sizeof(T))));
   const auto matrix = [&](Index rows, Index stride) { return Matrix<T>{arena.take<T>(rows * stride), stride}; };
   const auto zeroed = [&](Index rows, Index stride) { return Matrix<T>{arena.take_zeroed<T>(rows * stride), stride}; };
-  for (Matrix<T>& h : h_) h = zeroed(time.batch, state_stride);
-  if (cell_.has_c) c_ = zeroed(time.batch, unit_stride);
+  for (Rows<T>& h : states_.h) h = rows_of(zeroed(time.batch, state_stride));
+  if (cell_.has_c) states_.c = rows_of(zeroed(time.batch, unit_stride));
   if (zoneout_.c.active()) c_before_ = zeroed(time.batch, unit_stride);
   zeros_ = zeroed(1, state_stride).base;
   const bool has_u = projects_ || has_candidate_;
@@ -76,27 +76,40 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
   if (cell_.recurrent_gates > 0) step_.gates_product = product_of(weights_.gates, lanes_, cell_.slots, 0);
   step_.hidden = spec.hidden_size;
-  step_.c = c_;
   step_.options = cell_options(spec, weights_);
   step_.save = tape_ != nullptr;
+}
+
+template <class T>
+void DirectionForward<T>::load_row(T* h, T* c, const T* from_h, const T* from_c) const {
+  const auto load = [](T* to, const T* from, Index columns) {
+    if (from) std::copy_n(from, columns, to);
+    else std::fill_n(to, columns, T(0));
+  };
+  load(h, from_h, state_);
+  load(h + gates_at_, from_h ? from_h + state_ : nullptr, spec_.recurrent_gates());
+  if (cell_.has_c) load(c, from_c, spec_.hidden_size);
+}
+
+template <class T>
+void DirectionForward<T>::store_row(const T* h, const T* c, T* to_h, T* to_c) const {
+  if (to_h) {
+    std::copy_n(h, state_, to_h);
+    std::copy_n(h + gates_at_, spec_.recurrent_gates(), to_h + state_);
+  }
+  if (to_c && cell_.has_c) std::copy_n(c, spec_.hidden_size, to_c);
 }
 
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
 template <class T>
 void DirectionForward<T>::load_state(const T* h0, const T* c0) {
-  const auto load = [&](Matrix<T> to, const T* from, Index from_stride, Index columns) {
-    for (Index row = 0; row < time_.batch; ++row) {
-      T* const at = to.base + row * to.stride;
-      if (from) std::copy_n(from + time_.user_row(row) * from_stride, columns, at);
-      else std::fill_n(at, columns, T(0));
-    }
-  };
-  for (const Matrix<T>& h : h_) {
-    load(h, h0, spec_.state_size(), state_);
-    load({h.base + gates_at_, h.stride}, h0 ? h0 + state_ : nullptr, spec_.state_size(), spec_.recurrent_gates());
+  for (Index row = 0; row < time_.batch; ++row) {
+    const Index user = time_.user_row(row);
+    for (const Rows<T>& h : states_.h)
+      load_row(row_at(h, row), cell_.has_c ? row_at(states_.c, row) : nullptr,
+               h0 ? h0 + user * spec_.state_size() : nullptr, c0 ? c0 + user * spec_.hidden_size : nullptr);
   }
   zero_state_ = !h0;
-  if (cell_.has_c) load(c_, c0, spec_.hidden_size, spec_.hidden_size);
 }
 
 template <class T>
@@ -104,14 +117,9 @@ void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
   for (Index row = 0; row < time_.batch; ++row) {
     const Index user = time_.user_row(row);
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
-    const Matrix<T>& h = h_[last % 2];  // where its last step wrote
-    if (h_out) {
-      T* const to = h_out + user * spec_.state_size();
-      std::copy_n(h.base + row * h.stride, state_, to);
-      std::copy_n(h.base + row * h.stride + gates_at_, spec_.recurrent_gates(), to + state_);
-    }
-    if (c_out && cell_.has_c)
-      std::copy_n(c_.base + row * c_.stride, spec_.hidden_size, c_out + user * spec_.hidden_size);
+    const T* const h = row_at(states_.h[last % 2], row);  // where its last step wrote
+    store_row(h, cell_.has_c ? row_at(states_.c, row) : nullptr, h_out ? h_out + user * spec_.state_size() : nullptr,
+              c_out ? c_out + user * spec_.hidden_size : nullptr);
   }
 }
 
@@ -162,7 +170,7 @@ inline void DirectionForward<T>::place(Step<T>& s, const Now& now) const {
   s.gates = from_row(gates_, now.gates_row);
   s.h_prev = read_only(now.h_prev);
   s.u = tape_ && u_.base ? from_row(u_, now.row) : u_;
-  s.h = projects_ ? s.u : now.h;
+  s.h = projects_ ? rows_of(s.u) : now.h;
   s.y = cell_hands_out_ ? now.y : Rows<T>{};
   if (!tape_) return;
   s.h_prev_saved = from_row(tape_->h_prev, now.row);
@@ -176,16 +184,16 @@ inline void DirectionForward<T>::recurrent_products(Step<T>& s, const Now& now) 
   const bool nothing = now.step == 0 && zero_state_ && weights_.finite;
   s.product.depth = nothing ? 0 : step_.product.depth;
   s.product.last_panel_first = (phase_ + now.step) % 2;
-  s.product.a = rows_from(now.h_prev, 0);
+  s.product.a = s.h_prev;
   s.product.acc = {s.gates.base, s.gates.stride, nullptr};
   s.product.start = {s.gates.base, s.gates.stride, nullptr};
   if (cell_.recurrent_gates == 0) return;
-  s.gates_prev = {now.h_prev.base + gates_at_, now.h_prev.stride};
-  s.gates_next = {now.h.base + gates_at_, now.h.stride};
+  s.gates_prev = from_column(s.h_prev, gates_at_);
+  s.gates_next = from_column(now.h, gates_at_);
   if (tape_) s.gates_prev_saved = from_row(tape_->gates_prev, now.row);
   s.gates_product.depth = nothing ? 0 : step_.gates_product.depth;
   s.gates_product.last_panel_first = s.product.last_panel_first;
-  s.gates_product.a = rows_from(s.gates_prev, 0);
+  s.gates_product.a = s.gates_prev;
   s.gates_product.acc = s.product.acc;
   s.gates_product.start = s.product.start;
 }
@@ -197,9 +205,9 @@ template <class T>
 void DirectionForward<T>::exchange_early(const Step<T>& s, const Part& mine) const {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T));
   for (Index row = 0; row < s.rows; ++row) {
-    T* const to = s.h.base + row * s.h.stride;
+    T* const to = row_at(s.h, row);
     for (Index k = mine.blocks.begin * lanes_; k < mine.blocks.end * lanes_; k += line) prefetch_to_write(to + k);
-    const T* const from = s.h_prev.base + row * s.h_prev.stride;
+    const T* const from = row_at(s.h_prev, row);
     for (Index k = 0; k < state_; k += line)
       if (k < mine.output_blocks.begin * lanes_ || k >= mine.output_blocks.end * lanes_) __builtin_prefetch(from + k);
   }
@@ -208,7 +216,7 @@ void DirectionForward<T>::exchange_early(const Step<T>& s, const Part& mine) con
 template <class T>
 void DirectionForward<T>::keep_c(Index rows, Share units) const {
   for (Index row = 0; row < rows; ++row)
-    std::copy(c_.base + row * c_.stride + units.begin, c_.base + row * c_.stride + units.end,
+    std::copy(row_at(states_.c, row) + units.begin, row_at(states_.c, row) + units.end,
               c_before_.base + row * c_before_.stride + units.begin);
 }
 
@@ -230,14 +238,14 @@ void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
 
 // h = W_hr m
 template <class T>
-void DirectionForward<T>::projection(const Step<T>& s, Matrix<T> h, Share output_blocks) const {
+void DirectionForward<T>::projection(const Step<T>& s, const Rows<T>& h, Share output_blocks) const {
   Product<T> p = second_;
   p.panel_begin = weights_.second.panel_begin(output_blocks.begin);
   p.panel_end = weights_.second.panel_end(output_blocks.end);
   p.row_end = s.rows;
   p.a = rows_from(s.u, 0);
   p.start = {zeros_, 0, nullptr};
-  p.acc = {h.base, h.stride, nullptr};
+  p.acc = h;
   kernels_.product(p);
 }
 
@@ -250,8 +258,7 @@ void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
     zoneout_.h.forward(read_only(now.h_prev), now.h, rows, recurring, time_, now.t);
   }
   for (Index row = 0; now.y.base && row < rows; ++row)
-    std::copy(now.h.base + row * now.h.stride + columns.begin, now.h.base + row * now.h.stride + columns.end,
-              row_at(now.y, row) + columns.begin);
+    std::copy(row_at(now.h, row) + columns.begin, row_at(now.h, row) + columns.end, row_at(now.y, row) + columns.begin);
 }
 
 // The recurrence, for steps whose input products fit into gates_. Whatever a member reads of others' units lies behind
@@ -268,10 +275,11 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
   s.product.panel_end = weights_.recurrent.panel_end(mine.blocks.end);
   s.product.scratch = scratch;
   s.block_end = mine.blocks.end;
+  s.c = states_.c;
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
     const Index turn = (phase_ + step) % 2;
-    const Now now{step, t, row, row - gates_first, h_[turn], h_[1 - turn], io.y.at(time_, t)};
+    const Now now{step, t, row, row - gates_first, states_.h[turn], states_.h[1 - turn], io.y.at(time_, t)};
     place(s, now);
     recurrent_products(s, now);
     if (crew.size() > 1) exchange_early(s, mine);
@@ -285,7 +293,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
     }
     if (!projects_ && !has_candidate_ && !cell_hands_out_) hand_out(now, mine.units);
     crew.barrier(member);
-    if (zoneout_.c.active()) zoneout_.c.forward(read_only(c_before_), c_, s.rows, mine.units, time_, t);
+    if (zoneout_.c.active()) zoneout_.c.forward(rows_from(c_before_, 0), states_.c, s.rows, mine.units, time_, t);
 
     if (has_candidate_) candidate(s, mine.blocks);
     else if (projects_) projection(s, now.h, mine.output_blocks);

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/sequence/norm.h"
+#include "engine/sequence/state_rows.h"
 #include "engine/sequence/step_rows.h"
 #include "engine/sequence/tape.h"
 #include "engine/sequence/zoneout.h"
@@ -27,6 +28,14 @@ class DirectionForward {
   void load_state(const T* h, const T* c);
   void store_state(T* h, T* c) const;
 
+  // From here on the states of the batch's rows are those, whose buffers have rows as wide as state_width() says.
+  // zero: all are zero.
+  void use_states(const StateRows<T>& states, bool zero) { states_ = states, phase_ = 0, zero_state_ = zero; }
+  StateWidth state_width() const { return {states_.h[0].stride, states_.c.stride}; }
+  // One row of such buffers, from and to the user's; null: zeros, or not wanted.
+  void load_row(T* h, T* c, const T* from_h, const T* from_c) const;
+  void store_row(const T* h, const T* c, T* to_h, T* to_c) const;
+
   // Steps [begin, end) of time->seq_len, called by every member of the crew.
   void run(const Io& io, Index begin, Index end, int member, Crew& crew);
   // After the last run of a call, by one member: the next call goes on from here.
@@ -44,8 +53,7 @@ class DirectionForward {
   // One step: its time, that time's first row in compact buffers and in gates_, and where h goes.
   struct Now {
     Index step, t, row, gates_row;
-    Matrix<T> h_prev, h;
-    Rows<T> y;
+    Rows<T> h_prev, h, y;
   };
 
   // scratch: a member's room for the activations of quantized products (kernels/table.h); null: there are none.
@@ -59,7 +67,7 @@ class DirectionForward {
   void exchange_early(const Step<T>& s, const Part& mine) const;
   void keep_c(Index rows, Share units) const;
   void candidate(const Step<T>& s, Share blocks) const;
-  void projection(const Step<T>& s, Matrix<T> h, Share output_blocks) const;
+  void projection(const Step<T>& s, const Rows<T>& h, Share output_blocks) const;
   void hand_out(const Now& now, Share columns) const;
 
   const LayerSpec& spec_;
@@ -70,21 +78,21 @@ class DirectionForward {
   const bool reverse_;
   DirectionTape<T>* const tape_;
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
-  Index gates_at_;             // gate recurrence: where i f o begin in a row of h_
+  Index gates_at_;             // gate recurrence: where i f o begin in a row of h
   bool projects_, has_candidate_;
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
   std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's
-  Matrix<T> h_[2];             // h(t-1) and h(t) in turn
-  Matrix<T> c_{}, u_{};
+  StateRows<T> states_{};
+  Matrix<T> u_{};
   const DirectionZoneout zoneout_;
   Matrix<T> c_before_{};       // zoneout of c
   bool cell_hands_out_;        // what it makes of h is h, so it may write y as well
   const T* zeros_;
   bool zero_state_ = true;     // before the next step 0
-  Index phase_ = 0;            // steps done in earlier calls: which of h_ is current
+  Index phase_ = 0;            // steps done in earlier calls: which h is current
 };
 
 }  // namespace gru_native

@@ -1,5 +1,6 @@
 #include "engine/sequence/zoneout.h"
 
+#include "engine/matrix/matrices.h"
 #include "engine/sequence/random.h"
 
 namespace gru_native {
@@ -15,7 +16,7 @@ void Zoneout::each(Index rows, Share units, const Timeline& time, Index t, const
 }
 
 template <class T>
-void Zoneout::forward(Matrix<const T> before, Matrix<T> now, Index rows, Share units, const Timeline& time,
+void Zoneout::forward(const Rows<const T>& before, const Rows<T>& now, Index rows, Share units, const Timeline& time,
                       Index t) const {
 #if defined(GRU_NATIVE_COUNT)
   const Index all = rows * (units.end - units.begin), mixed = draw_.training || p_ >= 1 ? 0 : all;
@@ -24,8 +25,8 @@ void Zoneout::forward(Matrix<const T> before, Matrix<T> now, Index rows, Share u
   GRU_NATIVE_EXECUTED(add, 2 * mixed);
 #endif
   each<T>(rows, units, time, t, [&](Index row, Index k, T m) {
-    T& s = now.base[row * now.stride + k];
-    const T old = before.base[row * before.stride + k];
+    T& s = row_at(now, row)[k];
+    const T old = row_at(before, row)[k];
     // Apart, so that a unit that is kept keeps its bits, whatever the other term is.
     s = m == T(1) ? old : m == T(0) ? s : m * old + (T(1) - m) * s;
   });
@@ -48,8 +49,10 @@ DirectionZoneout zoneout_of(const LayerSpec& spec, Index index, Draw draw) {
   return {{spec.zoneout, draw, stream}, {spec.zoneout_cell, draw, stream + 1}};
 }
 
-template void Zoneout::forward(Matrix<const float>, Matrix<float>, Index, Share, const Timeline&, Index) const;
-template void Zoneout::forward(Matrix<const double>, Matrix<double>, Index, Share, const Timeline&, Index) const;
+template void Zoneout::forward(const Rows<const float>&, const Rows<float>&, Index, Share, const Timeline&,
+                               Index) const;
+template void Zoneout::forward(const Rows<const double>&, const Rows<double>&, Index, Share, const Timeline&,
+                               Index) const;
 template void Zoneout::backward(Matrix<float>, Matrix<float>, Index, Share, const Timeline&, Index) const;
 template void Zoneout::backward(Matrix<double>, Matrix<double>, Index, Share, const Timeline&, Index) const;
 

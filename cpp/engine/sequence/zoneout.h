@@ -21,7 +21,8 @@ class Zoneout {
 
   // `rows` rows of time t. now = m before + (1 - m) now, for some units.
   template <class T>
-  void forward(Matrix<const T> before, Matrix<T> now, Index rows, Share units, const Timeline& time, Index t) const;
+  void forward(const Rows<const T>& before, const Rows<T>& now, Index rows, Share units, const Timeline& time,
+               Index t) const;
   // kept = m d, which goes back past the cell, and d = (1 - m) d.
   template <class T>
   void backward(Matrix<T> d, Matrix<T> kept, Index rows, Share units, const Timeline& time, Index t) const;
