@@ -5,6 +5,7 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/options.h"
+#include "bindings/precision.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 
@@ -111,6 +112,13 @@ void register_dense_of(py::module_& m) {
       .def("quantize", &quantize<T>, py::arg("precision"));
   def_weights(c);
   def_precision(c);
+  if constexpr (std::is_same_v<T, float>)
+    c.def(
+        "with_tensors",
+        [](const D& d, const std::string& precision, const py::dict& tensors) {
+          return D{std::make_shared<Dense<T>>(with_tensors(*d.layer, precision, tensors))};
+        },
+        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/blocks.h"
+#include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/without_gil.h"
 #include "files/model_file.h"
@@ -31,23 +32,47 @@ void Path::raise(const FileFault& fault) const {
 
 namespace {
 
+// The weights of the blocks of full precision, by name.
 template <class T>
-py::dict read_tensors(const Bytes& bytes, const Safetensors& file) {
+py::dict read_tensors(const Bytes& bytes, const ModelFile& read) {
   py::dict arrays;
-  std::vector<T*> data;
-  for (const auto& [name, tensor] : file.tensors) {
-    Array<T> array = empty_array<T>(tensor.shape);
-    data.push_back(array.mutable_data());
-    arrays[py::str(name)] = array;
-  }
+  std::vector<std::pair<std::string, T*>> targets;
+  for (const BlockSpec& block : read.blocks)
+    std::visit(
+        [&](const auto& spec) {
+          if (spec.precision != Precision::full) return;
+          each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+            Array<T> array = empty_array<T>(shape);
+            targets.emplace_back(block.prefix + name, array.mutable_data());
+            arrays[py::str(targets.back().first)] = array;
+          });
+        },
+        block.spec);
   without_gil([&] {
-    std::size_t i = 0;
-    for (const auto& [name, tensor] : file.tensors) read_tensor(bytes, name, tensor, data[i++]);
+    for (const auto& [name, to] : targets) read_tensor(bytes, read.file, name, to);
   });
   return arrays;
 }
 
-py::tuple read_model(const py::object& path_argument, const std::optional<py::list>& description) {
+// The layers of few bits, at their blocks' places; None: not of few bits.
+py::list read_layers(const Bytes& bytes, const ModelFile& read) {
+  py::list layers;
+  for (const BlockSpec& block : read.blocks)
+    std::visit(
+        [&](const auto& spec) {
+          if (spec.precision == Precision::full) return layers.append(py::none());
+          std::unique_ptr<decltype(read_few_bits(bytes, read.file, spec, block.prefix))> made;
+          without_gil([&] {
+            made = std::make_unique<typename decltype(made)::element_type>(
+                read_few_bits(bytes, read.file, spec, block.prefix));
+          });
+          layers.append(python_layer(std::move(*made), block.batch_first));
+        },
+        block.spec);
+  return layers;
+}
+
+py::tuple read_model(const py::object& path_argument, const std::optional<py::list>& description, bool full) {
   const Path path(path_argument);
   return path.during([&] {
     const OpenFile bytes(path.name());
@@ -57,25 +82,39 @@ py::tuple read_model(const py::object& path_argument, const std::optional<py::li
     } catch (const py::type_error& error) {  // of what a value may be: the argument itself is a list of dictionaries
       throw py::value_error(error.what());
     }
-    const ModelFile read = read_model_file(bytes, nullptr, description ? &given : nullptr);
-    py::dict arrays = read.file.dtype == dtype_name<float> ? read_tensors<float>(bytes, read.file)
-                                                           : read_tensors<double>(bytes, read.file);
-    return py::make_tuple(list_of(read.blocks), arrays);
+    const ModelFile read =
+        read_model_file(bytes, nullptr, description ? &given : nullptr, full ? LoadAs::full : LoadAs::stored);
+    const bool single = read.file.dtype == dtype_name<float>;
+    py::dict arrays = single ? read_tensors<float>(bytes, read) : read_tensors<double>(bytes, read);
+    return py::make_tuple(list_of(read.blocks), single, arrays, read_layers(bytes, read));
   });
 }
 
 template <class T>
-void write_model(const Path& path, const std::vector<BlockSpec>& blocks, const py::dict& arrays) {
-  std::map<std::string, GivenTensor> tensors;
-  std::vector<Array<T>> kept;
-  for (const auto& [name, value] : arrays) {
-    kept.push_back(as_array<T>("tensor", value));
-    const Array<T>& array = kept.back();
-    tensors.emplace(std::string(py::str(name)), GivenTensor{{array.shape(), array.shape() + array.ndim()},
-                                                            array.data(),
-                                                            static_cast<std::size_t>(array.nbytes())});
+bool give_array(const std::string& name, const py::array& array, std::vector<GivenTensor>& tensors) {
+  if (!array.dtype().equal(py::dtype::of<T>())) return false;
+  tensors.push_back({name,
+                     dtype_name<T>,
+                     {array.shape(), array.shape() + array.ndim()},
+                     array.data(),
+                     static_cast<std::size_t>(array.nbytes())});
+  return true;
+}
+
+void write_model(const py::object& path_argument, const py::list& blocks, const py::dict& arrays) {
+  const Path path(path_argument);
+  const std::vector<BlockSpec> specs = blocks_of(blocks);
+  std::vector<GivenTensor> tensors;
+  std::vector<py::array> kept;
+  for (const auto& [key, value] : arrays) {
+    const std::string name = py::str(key);
+    kept.push_back(py::array::ensure(value, py::array::c_style));
+    const py::array& array = kept.back();
+    if (!array || !(give_array<float>(name, array, tensors) || give_array<double>(name, array, tensors) ||
+                    give_array<std::int8_t>(name, array, tensors) || give_array<std::uint16_t>(name, array, tensors)))
+      throw py::type_error(name + " has another dtype than float32, float64, int8 and uint16 (bf16)");
   }
-  path.during([&] { without_gil([&] { write_model_file(path.name(), blocks, tensors, dtype_name<T>); }); });
+  path.during([&] { without_gil([&] { write_model_file(path.name(), specs, std::move(tensors)); }); });
 }
 
 py::bytes read_file(const py::object& path_argument) {
@@ -106,18 +145,13 @@ void write_file(const py::object& path_argument, const py::bytes& content) {
 }  // namespace
 
 void register_files(py::module_& m) {
-  m.def("read_model", &read_model, py::arg("path"), py::arg("description"),
-        "The blocks of a model file with all their options, and its tensors by name.\n\n"
-        "Without a description the blocks are what the file says, or else what names and shapes say. Raises OSError, "
-        "ValueError and TypeError.");
-  m.def(
-      "write_model",
-      [](const py::object& path, const py::list& blocks, const py::dict& tensors, bool single) {
-        if (single) write_model<float>(Path(path), blocks_of(blocks), tensors);
-        else write_model<double>(Path(path), blocks_of(blocks), tensors);
-      },
-      py::arg("path"), py::arg("blocks"), py::arg("tensors"), py::arg("single"),
-      "Writes such a file, whole or not at all.");
+  m.def("read_model", &read_model, py::arg("path"), py::arg("description"), py::arg("full"),
+        "The blocks of a model file with all their options, whether it is of float32 rather than float64, and by name "
+        "the tensors of blocks of full precision; for the others layers, at their places in a list.\n\n"
+        "Without a description the blocks are what the file says, or else what names, shapes and dtypes say. `full`: "
+        "all blocks are made of full precision. Raises OSError, ValueError and TypeError.");
+  m.def("write_model", &write_model, py::arg("path"), py::arg("blocks"), py::arg("tensors"),
+        "Writes such a file, whole or not at all. Arrays of uint16 are bf16.");
   m.def("write_file", &write_file, py::arg("path"), py::arg("content"), "Writes a file, whole or not at all.");
   m.def("read_file", &read_file, py::arg("path"), "All of a file; raises OSError also for what is no regular file.");
   m.def(

@@ -6,6 +6,7 @@
 
 #include "bindings/module.h"
 #include "bindings/options.h"
+#include "bindings/precision.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 #include "spec/names.h"
@@ -152,6 +153,13 @@ void register_layer(py::module_& m) {
       .def("quantize", &quantize<T>, py::arg("precision"));
   def_weights(c);
   def_precision(c);
+  if constexpr (std::is_same_v<T, float>)
+    c.def(
+        "with_tensors",
+        [](const L& l, const std::string& precision, const py::dict& tensors) {
+          return std::make_unique<L>(with_tensors(*l.layer, precision, tensors), l.batch_first);
+        },
+        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The Python-side layer object, shared with streams.
 #pragma once
 #include <memory>
+#include <utility>
 
 #include "bindings/arrays.h"
 #include "gru_native/dense.h"
@@ -21,6 +22,13 @@ template <class T>
 struct PyDense {
   std::shared_ptr<Dense<T>> layer;
 };
+
+inline py::object python_layer(Layer<float> made, bool batch_first) {
+  return py::cast(std::make_unique<PyLayer<float>>(std::move(made), batch_first));
+}
+inline py::object python_layer(Dense<float> made, bool) {
+  return py::cast(PyDense<float>{std::make_shared<Dense<float>>(std::move(made))});
+}
 
 // A tape with the layout of its call: backward's arrays must have it too.
 template <class T>

@@ -5,7 +5,6 @@
 
 #include "bindings/arrays.h"
 #include "bindings/edits.h"
-#include "spec/names.h"
 
 namespace gru_native::bindings {
 
@@ -14,13 +13,6 @@ py::dict weight_views(const std::vector<Weight<T>>& weights, const std::shared_p
   py::dict views;
   for (const Weight<T>& w : weights) views[py::str(w.name)] = weight_view(w, layer);
   return views;
-}
-
-// "int8" or "bf16".
-inline Precision precision_argument(const std::string& text) {
-  if (text != "int8" && text != "bf16")
-    throw py::value_error("precision is " + std::string(py::repr(py::str(text))) + "; expected \"int8\" or \"bf16\"");
-  return named<Precision>("precision", text, precision_names);
 }
 
 // New arrays in the weights' shapes, for backward to fill, and the pointers to them.
@@ -33,14 +25,6 @@ py::dict weight_gradients(const std::vector<Weight<const T>>& weights, std::vect
     gradients[py::str(w.name)] = dw;
   }
   return gradients;
-}
-
-// What every class with weights of few bits has besides.
-template <class Class>
-void def_precision(Class& c) {
-  using L = typename Class::type;
-  c.def_property_readonly("precision",
-                          [](const L& l) { return precision_names[static_cast<int>(l.layer->spec().precision)]; });
 }
 
 // What every layer's class has for _weights.Weighted; it holds a shared_ptr `layer`.

@@ -5,6 +5,9 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/matrix/quantization.h"
+#include "spec/names.h"
+
 namespace gru_native {
 namespace {
 
@@ -26,6 +29,10 @@ std::int64_t output_of(const BlockSpec& b) {
   return s.directions() * s.output_size();
 }
 bool is_dense(const BlockSpec& b) { return std::holds_alternative<DenseSpec>(b.spec); }
+
+Precision precision_of(const BlockSpec& b) {
+  return std::visit([](const auto& s) { return s.precision; }, b.spec);
+}
 
 // Tensors of one prefix, by the rest of their names.
 using Group = std::map<std::string, std::vector<std::int64_t>>;
@@ -133,16 +140,28 @@ bool is_number(const std::string& prefix) {
 
 }  // namespace
 
-std::vector<BlockSpec> infer_blocks(const std::vector<NamedShape>& tensors) {
+std::vector<BlockSpec> infer_blocks(const std::vector<NamedTensor>& tensors) {
+  std::set<std::string> scales;
+  for (const NamedTensor& t : tensors)
+    if (t.dtype == "I8") scales.insert(scale_name(t.name));
   std::map<std::string, Group> groups;
-  for (const NamedShape& t : tensors) {
+  std::map<std::string, Precision> precisions;
+  for (const NamedTensor& t : tensors) {
+    if (scales.count(t.name)) continue;
     const std::size_t dot = t.name.rfind('.');
     const std::size_t cut = dot == std::string::npos ? 0 : dot + 1;
-    groups[t.name.substr(0, cut)][t.name.substr(cut)] = t.shape;
+    const std::string prefix = t.name.substr(0, cut);
+    groups[prefix][t.name.substr(cut)] = t.shape;
+    if (t.dtype == "I8") precisions[prefix] = Precision::int8;
+    else if (t.dtype == "BF16" && t.shape.size() == 2) precisions.emplace(prefix, Precision::bf16);
   }
   if (groups.empty()) refuse("there are no tensors");
   std::vector<BlockSpec> blocks;
-  for (const auto& [prefix, group] : groups) blocks.push_back(infer_block(prefix, group));
+  for (const auto& [prefix, group] : groups) {
+    blocks.push_back(infer_block(prefix, group));
+    if (const auto found = precisions.find(prefix); found != precisions.end())
+      std::visit([&](auto& s) { s.precision = found->second; }, blocks.back().spec);
+  }
   if (blocks.size() == 1) return blocks;
 
   if (std::all_of(blocks.begin(), blocks.end(), [](const BlockSpec& b) { return is_number(b.prefix); })) {
@@ -163,9 +182,27 @@ std::vector<BlockSpec> infer_blocks(const std::vector<NamedShape>& tensors) {
   return ordered;
 }
 
-void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedShape>& tensors) {
-  std::map<std::string, const std::vector<std::int64_t>*> left;
-  for (const NamedShape& t : tensors) left[t.name] = &t.shape;
+namespace {
+
+// The dtypes that a tensor of a block may have.
+bool is_allowed(const std::string& dtype, Precision precision, bool is_matrix, bool any_precision) {
+  const bool is_full = dtype == "F32" || dtype == "F64";
+  if (any_precision) return is_full || dtype == "BF16" || is_matrix;
+  if (precision == Precision::full) return is_full;
+  if (!is_matrix) return is_full || (dtype == "BF16" && precision == Precision::bf16);
+  return dtype == (precision == Precision::int8 ? "I8" : "BF16");
+}
+
+std::string expected_dtype(Precision precision, bool is_matrix) {
+  if (precision == Precision::full || !is_matrix) return "F32 or F64";
+  return precision == Precision::int8 ? "I8" : "BF16";
+}
+
+}  // namespace
+
+void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedTensor>& tensors, bool any_precision) {
+  std::map<std::string, const NamedTensor*> left;
+  for (const NamedTensor& t : tensors) left[t.name] = &t;
   if (blocks.empty()) refuse("there are no blocks");
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const BlockSpec& block = blocks[i];
@@ -180,16 +217,31 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedS
              std::to_string(output_of(blocks[i - 1])) + ", the output size of the block before it");
     if (block.batch_first != blocks[0].batch_first)
       refuse(place + " has another batch_first than block 0; expected the same in all");
+    const Precision precision = precision_of(block);
     const auto take = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
       const auto found = left.find(block.prefix + name);
       if (found == left.end())
         refuse("there is no tensor " + shown(block.prefix + name) + ", which " + place + " needs");
-      if (*found->second != shape)
-        refuse("tensor " + shown(block.prefix + name) + " has shape " + shape_text(*found->second) + "; expected " +
+      const NamedTensor& tensor = *found->second;
+      if (tensor.shape != shape)
+        refuse("tensor " + shown(tensor.name) + " has shape " + shape_text(tensor.shape) + "; expected " +
                shape_text(shape) + " for " + place);
       left.erase(found);
+      return tensor.dtype;
     };
-    std::visit([&](const auto& s) { each_name(s, take); }, block.spec);
+    const auto take_weight = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+      const std::string dtype = take(name, shape);
+      const bool is_matrix = shape.size() == 2;
+      if (!is_allowed(dtype, precision, is_matrix, any_precision))
+        refuse("tensor " + shown(block.prefix + name) + " has dtype " + dtype + "; expected " +
+               expected_dtype(precision, is_matrix) + " for " + place + " with precision \"" +
+               precision_names[static_cast<int>(precision)] + "\"");
+      if (dtype != "I8") return;
+      const std::string scales = scale_name(name);
+      if (const std::string own = take(scales, {shape[0]}); own != "F32")
+        refuse("tensor " + shown(block.prefix + scales) + " has dtype " + own + "; expected F32");
+    };
+    std::visit([&](const auto& s) { each_name(s, take_weight); }, block.spec);
   }
   if (!left.empty()) refuse("tensor " + shown(left.begin()->first) + " belongs to no block");
 }

@@ -125,6 +125,7 @@ std::string description_text(const std::vector<BlockSpec>& blocks) {
   for (BlockSpec block : blocks) {
     json entry{{"type", type_of(block)}, {"prefix", block.prefix}};
     each_option(block, [&](const char* name, auto& value) { entry[name] = written(value); });
+    if (entry["precision"] == "full") entry.erase("precision");  // so that libraries from before it read the file
     list.push_back(entry);
   }
   return json{{"version", version}, {"blocks", list}}.dump();

@@ -7,7 +7,6 @@
 #include "files/json.h"
 #include "files/mapped_file.h"
 #include "files/whole_file.h"
-#include "spec/names.h"
 
 namespace gru_native {
 namespace {
@@ -15,12 +14,12 @@ namespace {
 template <class T, class Block, class Spec>
 std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& prefix, const Bytes& bytes,
                                         const Safetensors& file) {
+  if constexpr (std::is_same_v<T, float>)
+    if (spec.precision != Precision::full)
+      return std::make_shared<const Block>(read_few_bits(bytes, file, spec, prefix));
   auto block = std::make_shared<Block>(spec);
   const WeightEdit<T> edit = block->edit();
-  for (const Weight<T>& w : edit) {
-    const std::string name = prefix + w.name;
-    read_tensor(bytes, name, file.tensors.at(name), w.data);
-  }
+  for (const Weight<T>& w : edit) read_tensor(bytes, file, prefix + w.name, w.data);
   return block;
 }
 
@@ -38,20 +37,51 @@ auto in_file(const std::string& path, const F& f) {
 
 }  // namespace
 
-ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description) {
+ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description, LoadAs as) {
   Safetensors file = read_safetensors(bytes, dtype);
-  std::vector<NamedShape> shapes;
-  for (const auto& [name, tensor] : file.tensors) shapes.push_back({name, tensor.shape});
+  std::vector<NamedTensor> named;
+  for (const auto& [name, tensor] : file.tensors) named.push_back({name, tensor.shape, tensor.dtype});
   const auto text = file.metadata.find(description_key);
   std::vector<BlockSpec> blocks = description                   ? *description
                                   : text != file.metadata.end() ? parse_description(text->second)
-                                                                : infer_blocks(shapes);
-  match_blocks(blocks, shapes);
+                                                                : infer_blocks(named);
+  match_blocks(blocks, named, as == LoadAs::full);
+  if (as == LoadAs::full)
+    for (BlockSpec& block : blocks) std::visit([](auto& spec) { spec.precision = Precision::full; }, block.spec);
   return {std::move(blocks), std::move(file)};
 }
 
+namespace {
+
+// The floats that few bits stand for.
+void read_widened(const Bytes& bytes, const Safetensors& file, const std::string& name, float* to) {
+  const StoredTensor& tensor = file.tensors.at(name);
+  QuantizedMatrix m;
+  m.rows = tensor.shape[0];
+  m.columns = tensor.shape.size() > 1 ? tensor.shape[1] : 1;
+  if (tensor.dtype == "BF16") {
+    m.precision = Precision::bf16;
+    m.bits.resize(static_cast<std::size_t>(m.size()));
+    bytes.read(tensor.begin, m.bits.data(), tensor.bytes);
+  } else {
+    m.precision = Precision::int8;
+    m.q.resize(static_cast<std::size_t>(m.size()));
+    m.scale.resize(static_cast<std::size_t>(m.rows));
+    bytes.read(tensor.begin, m.q.data(), tensor.bytes);
+    const StoredTensor& scales = file.tensors.at(scale_name(name));
+    bytes.read(scales.begin, m.scale.data(), scales.bytes);
+  }
+  check_quantized(name, m);
+  dequantize(m, to);
+}
+
+}  // namespace
+
 template <class T>
-void read_tensor(const Bytes& bytes, const std::string& name, const StoredTensor& tensor, T* to) {
+void read_tensor(const Bytes& bytes, const Safetensors& file, const std::string& name, T* to) {
+  const StoredTensor& tensor = file.tensors.at(name);
+  if constexpr (std::is_same_v<T, float>)
+    if (tensor.dtype != dtype_name<T>) return read_widened(bytes, file, name, to);
   bytes.read(tensor.begin, to, tensor.bytes);
   // A sum is NaN if one of its terms is NaN or infinite, once those are multiplied by 0.
   T sum = 0;
@@ -65,8 +95,9 @@ void read_tensor(const Bytes& bytes, const std::string& name, const StoredTensor
 }
 
 template <class T>
-std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::vector<BlockSpec>* description) {
-  const ModelFile read = read_model_file(bytes, dtype_name<T>, description);
+std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::vector<BlockSpec>* description,
+                                                LoadAs as) {
+  const ModelFile read = read_model_file(bytes, dtype_name<T>, description, as);
   std::vector<ModelBlock<T>> blocks;
   for (const BlockSpec& b : read.blocks) {
     if (const auto* spec = std::get_if<LayerSpec>(&b.spec))
@@ -76,53 +107,47 @@ std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::v
   return std::make_shared<const BasicModel<T>>(std::move(blocks));
 }
 
-void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks,
-                      const std::map<std::string, GivenTensor>& tensors, const char* dtype) {
-  const std::string header = safetensors_header(tensors, {{description_key, description_text(blocks)}}, dtype);
+void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks, std::vector<GivenTensor> tensors) {
+  put_in_order(tensors);
+  const std::string header = safetensors_header(tensors, {{description_key, description_text(blocks)}});
   if (header.size() - 8 > longest_header) throw FileError("its header would be too long to be read again");
   WholeFile file(path);
   file.write(header.data(), header.size());
-  for (const auto& [name, tensor] : tensors) file.write(tensor.data, tensor.bytes);
+  for (const GivenTensor& tensor : tensors) file.write(tensor.data, tensor.bytes);
   file.finish();
 }
 
 template <class T>
-std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string& path) {
-  return in_file(path, [&] { return read_model<T>(MappedFile(path), nullptr); });
+std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string& path, LoadAs as) {
+  return in_file(path, [&] { return read_model<T>(MappedFile(path), nullptr, as); });
 }
 
 template <class T>
 std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string& path,
-                                                         const std::vector<BlockSpec>& description) {
-  return in_file(path, [&] { return read_model<T>(MappedFile(path), &description); });
+                                                         const std::vector<BlockSpec>& description, LoadAs as) {
+  return in_file(path, [&] { return read_model<T>(MappedFile(path), &description, as); });
 }
 
 template <class T>
 void BasicModel<T>::save(const std::string& path) const {
-  std::map<std::string, GivenTensor> tensors;
+  std::vector<GivenTensor> tensors;
   std::vector<BlockSpec> specs;
   for (std::size_t i = 0; i < blocks().size(); ++i)
     std::visit(
         [&](const auto& block) {
-          if (block->spec().precision != Precision::full)
-            throw FileError(path + ": block " + std::to_string(i) + " has " +
-                            precision_names[static_cast<int>(block->spec().precision)] +
-                            " weights, which files cannot hold; save the model of full precision");
           specs.push_back({blocks().size() == 1 ? "" : std::to_string(i) + ".", block->spec()});
-          for (const auto& w : block->weights())
-            tensors.emplace(specs.back().prefix + w.name,
-                            GivenTensor{w.shape, w.data, static_cast<std::size_t>(w.size()) * sizeof(T)});
+          give_tensors(*block, specs.back().prefix, tensors);
         },
         blocks()[i]);
-  in_file(path, [&] { write_model_file(path, specs, tensors, dtype_name<T>); });
+  in_file(path, [&] { write_model_file(path, specs, std::move(tensors)); });
 }
 
-#define GRU_NATIVE_MODEL_FILE(T)                                                                         \
-  template void read_tensor(const Bytes&, const std::string&, const StoredTensor&, T*);                  \
-  template std::shared_ptr<const BasicModel<T>> read_model(const Bytes&, const std::vector<BlockSpec>*); \
-  template std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string&);                 \
-  template std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string&,                  \
-                                                                    const std::vector<BlockSpec>&);      \
+#define GRU_NATIVE_MODEL_FILE(T)                                                                                       \
+  template void read_tensor(const Bytes&, const Safetensors&, const std::string&, T*);                                 \
+  template std::shared_ptr<const BasicModel<T>> read_model(const Bytes&, const std::vector<BlockSpec>*, LoadAs);       \
+  template std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string&, LoadAs);                       \
+  template std::shared_ptr<const BasicModel<T>> BasicModel<T>::load(const std::string&, const std::vector<BlockSpec>&, \
+                                                                    LoadAs);                                           \
   template void BasicModel<T>::save(const std::string&) const;
 GRU_NATIVE_MODEL_FILE(float)
 GRU_NATIVE_MODEL_FILE(double)

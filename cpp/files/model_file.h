@@ -1,6 +1,7 @@
 // A model in a safetensors file: which blocks it has, and their tensors.
 #pragma once
 #include "files/safetensors.h"
+#include "files/stored.h"
 #include "gru_native/model.h"
 
 namespace gru_native {
@@ -12,17 +13,42 @@ struct ModelFile {
 };
 
 // dtype: as read_safetensors. description: or nullptr. Throws FileError and std::invalid_argument, without the path.
-ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description);
+ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description,
+                          LoadAs as = LoadAs::stored);
 
-// A tensor's numbers. Throws FileError if one of them is NaN or infinite.
+// A weight's numbers, of few bits those that they stand for. Throws FileError if one of them is NaN or infinite.
 template <class T>
-void read_tensor(const Bytes& bytes, const std::string& name, const StoredTensor& tensor, T* to);
+void read_tensor(const Bytes& bytes, const Safetensors& file, const std::string& name, T* to);
+
+// The layer of few bits that a block is. Throws FileError and std::invalid_argument.
+template <class Spec>
+auto read_few_bits(const Bytes& bytes, const Safetensors& file, const Spec& spec, const std::string& prefix) {
+  return block_of_few_bits(spec, prefix, [&](const std::string& name, const std::vector<std::int64_t>&, auto* to) {
+    if constexpr (std::is_same_v<decltype(to), float*>) {
+      read_tensor(bytes, file, name, to);
+    } else {
+      const StoredTensor& tensor = file.tensors.at(name);
+      bytes.read(tensor.begin, to, tensor.bytes);
+    }
+  });
+}
 
 template <class T>
-std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::vector<BlockSpec>* description);
+std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::vector<BlockSpec>* description,
+                                                LoadAs as = LoadAs::stored);
+
+// A block's tensors, to be written.
+template <class Block>
+void give_tensors(const Block& block, const std::string& prefix, std::vector<GivenTensor>& tensors) {
+  each_tensor(block, [&](const std::string& name, const std::vector<std::int64_t>& shape, const auto* data) {
+    using Number = std::remove_const_t<std::remove_pointer_t<decltype(data)>>;
+    std::size_t bytes = sizeof(Number);
+    for (const std::int64_t n : shape) bytes *= static_cast<std::size_t>(n);
+    tensors.push_back({prefix + name, dtype_name<Number>, shape, data, bytes});
+  });
+}
 
 // Whole or not at all (files/whole_file.h). Throws FileError without the path.
-void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks,
-                      const std::map<std::string, GivenTensor>& tensors, const char* dtype);
+void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks, std::vector<GivenTensor> tensors);
 
 }  // namespace gru_native

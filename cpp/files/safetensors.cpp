@@ -22,13 +22,20 @@ std::string advice(const std::string& dtype, const std::string& wanted) {
   return std::string(": convert it before saving, with tensor.") + (wanted == "F32" ? "float()" : "double()");
 }
 
-// `wanted`: "F32", "F64" or nullptr. Without it, the first tensor decides for all.
+std::size_t item_size(const std::string& dtype) {
+  return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "BF16" ? 2 : dtype == "I8" ? 1 : 0;
+}
+
+// `wanted`: "F32", "F64" or nullptr. Without it, the first tensor decides for all. Few bits go with F32.
 void check_dtype(const std::string& tensor, const std::string& own, std::string& common, const char* wanted) {
-  if (wanted ? own != wanted : own != "F32" && own != "F64")
-    refuse(tensor,
-           "has dtype " + quoted(own) + "; expected " + (wanted ? wanted : "F32") + advice(own, wanted ? wanted : ""));
-  if (common.empty()) common = own;
-  if (own != common) refuse(tensor, "has dtype " + quoted(own) + ", others have " + common + "; expected one for all");
+  const std::size_t size = item_size(own);
+  const std::string family = size > 0 && size < 4 ? "F32" : own;
+  if (wanted ? family != wanted : size == 0)
+    refuse(tensor, "has dtype " + quoted(own) + "; expected " + (wanted ? wanted : "F32") +
+                       advice(family, wanted ? wanted : ""));
+  if (common.empty()) common = family;
+  if (family != common)
+    refuse(tensor, "has dtype " + quoted(own) + ", others have " + common + "; expected one for all");
 }
 
 // A list of whole numbers from 0 to 2^63 - 1.
@@ -76,8 +83,8 @@ StoredTensor read_entry(const std::string& name, const json& entry, std::string&
   if (type == entry.end() || !type->is_string()) refuse(name, "has no dtype");
   const std::string own = type->get<std::string>();
   check_dtype(name, own, dtype, wanted);
-  const std::size_t item = own == "F32" ? 4 : 8;
-  StoredTensor tensor{sizes(name, entry, "shape"), 0, item};
+  const std::size_t item = item_size(own);
+  StoredTensor tensor{own, sizes(name, entry, "shape"), 0, item};
   for (const std::int64_t n : tensor.shape)
     if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
       refuse(name, "has a shape larger than memory can be");
@@ -139,20 +146,28 @@ Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
     const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, data_size);
     ranges.push_back({tensor.begin, tensor.begin + tensor.bytes, nullptr});
     ranges.back().name =
-        &file.tensors.emplace(name, StoredTensor{tensor.shape, data + tensor.begin, tensor.bytes}).first->first;
+        &file.tensors.emplace(name, StoredTensor{tensor.dtype, tensor.shape, data + tensor.begin, tensor.bytes})
+             .first->first;
   }
   check_ranges(std::move(ranges), data_size);
   return file;
 }
 
-std::string safetensors_header(const std::map<std::string, GivenTensor>& tensors,
-                               const std::map<std::string, std::string>& metadata, const char* dtype) {
+void put_in_order(std::vector<GivenTensor>& tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const GivenTensor& a, const GivenTensor& b) {
+    const std::size_t one = item_size(a.dtype), other = item_size(b.dtype);
+    return one != other ? one > other : a.name < b.name;
+  });
+}
+
+std::string safetensors_header(const std::vector<GivenTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
   json header;
   header["__metadata__"] = metadata;
   std::size_t at = 0;
-  for (const auto& [name, tensor] : tensors) {
-    header[name] = {{"dtype", dtype}, {"shape", tensor.shape}, {"data_offsets", {at, at + tensor.bytes}}};
-    at += tensor.bytes;
+  for (const GivenTensor& t : tensors) {
+    header[t.name] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + t.bytes}}};
+    at += t.bytes;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');

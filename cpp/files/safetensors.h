@@ -15,32 +15,34 @@ namespace gru_native {
 inline constexpr std::size_t longest_header = std::size_t(1) << 20;
 
 struct StoredTensor {
+  std::string dtype;  // "F32", "F64", "BF16" or "I8"
   std::vector<std::int64_t> shape;
   std::size_t begin, bytes;  // in the file
 };
 
 struct Safetensors {
-  std::string dtype;  // of all tensors, "F32" or "F64"; empty: there are none
+  std::string dtype;  // of all tensors together: "F64", or "F32", beside which there may be others of fewer bits
   std::map<std::string, StoredTensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
-// What the file has, by its header. dtype: what every tensor must have, "F32" or "F64", or nullptr: either, but all the
-// same. Throws FileError naming the tensor.
+// What the file has, by its header. dtype: what its tensors must have together, "F32" or "F64", or nullptr: either.
+// Throws FileError naming the tensor.
 Safetensors read_safetensors(const Bytes& file, const char* dtype);
-
-template <class T>
-constexpr const char* dtype_name = sizeof(T) == 4 ? "F32" : "F64";
 
 // A tensor to be written.
 struct GivenTensor {
+  std::string name, dtype;
   std::vector<std::int64_t> shape;
   const void* data;
   std::size_t bytes;
 };
 
-// What comes before the tensors' bytes, which must follow in the order of the names.
-std::string safetensors_header(const std::map<std::string, GivenTensor>& tensors,
-                               const std::map<std::string, std::string>& metadata, const char* dtype);
+// Puts tensors in the order of a file, in which each begins at a multiple of its numbers' size.
+void put_in_order(std::vector<GivenTensor>& tensors);
+
+// What comes before the tensors' bytes, which must follow in this order.
+std::string safetensors_header(const std::vector<GivenTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata);
 
 }  // namespace gru_native

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "simd/bf16.h"
 #include "simd/lanes.h"
 #if defined(__SSE4_1__)
 #include <immintrin.h>
@@ -179,14 +180,6 @@ struct Int8Dotprod : Int8Form {
 
 // --- bf16
 // -------------------------------------------------------------------------------------------------------------
-
-// The upper half of a float, rounded to the nearest, ties to even; NaN stays one.
-EIGEN_ALWAYS_INLINE std::uint16_t to_bf16(float f) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &f, sizeof(bits));
-  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
-}
 
 // Both halves of a lane become floats by a shift and by a mask; activations stay floats.
 struct Bf16 {

@@ -141,6 +141,7 @@ template <class F>
 void each_option(BlockSpec& block, const F& f) {
   std::visit([&](auto& spec) { each_option(spec, f); }, block.spec);
   f("batch_first", block.batch_first);
+  std::visit([&](auto& spec) { detail::choice("precision", spec.precision, precision_names, f); }, block.spec);
 }
 
 const char* type_of(const BlockSpec& block);       // "RNN", "LSTM", "GRU", "Dense": the class in Python

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from . import _core
 from .layers import GRU, LSTM, RNN, Block, Chain, Dense
+from .layers._arguments import text
 
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense)}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
@@ -24,7 +25,9 @@ def save(model: Block | Chain, path: PathLike) -> None:
 
     ``gru_native.load``, ``gru_native::Model::load`` in C++ and the package safetensors read it. The
     tensors have their names from ``state_dict()``; the layers' options are in the metadata. A layer
-    of a subclass is saved as, and loads as, the class here that it derives from.
+    of a subclass is saved as, and loads as, the class here that it derives from. Weights of few
+    bits stay what they are: a matrix of int8 is an I8 tensor beside its scales, an F32 tensor under
+    its name with ".scale" behind it; one of bf16 is a BF16 tensor.
 
     The file is written under another name beside the path, brought to the disk, and then takes the
     path's place. So a reader finds the old file or the new one, whoever else saves there. A link is
@@ -41,33 +44,28 @@ def save(model: Block | Chain, path: PathLike) -> None:
     ------
     TypeError
         For another kind of model.
-    ValueError
-        For a quantized model, of which no file can hold the few bits yet.
     OSError
         For a file that cannot be written, is write-protected or no regular file.
     """
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
-    if model.precision not in ("float32", "float64"):
-        raise ValueError(
-            f"model has {model.precision} weights, which files cannot hold; expected full "
-            "precision: save the model that was quantized, and quantize it when it is loaded"
-        )
     blocks = (
         [describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
         if isinstance(model, Chain)
         else [describe(model, "")]
     )
-    _core.write_model(path, blocks, model.state_dict(), model.dtype == np.float32)
+    _core.write_model(path, blocks, model._stored())
 
 
-def load(path: PathLike, description: Description | None = None) -> Block | Chain:
+def load(
+    path: PathLike, description: Description | None = None, *, precision: str | None = None
+) -> Block | Chain:
     """Read the layer or chain in a safetensors file.
 
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
     layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
     an RNN (tanh), "weight" and "bias" a dense layer without activation. Blocks follow each other by
-    number or by matching sizes.
+    number or by matching sizes. One with matrices of bfloat16 is a layer of that precision.
 
     Parameters
     ----------
@@ -75,7 +73,11 @@ def load(path: PathLike, description: Description | None = None) -> Block | Chai
         The file.
     description : sequence of mapping, optional
         What names and shapes do not say: for each block its "type" (a class's name), its "prefix"
-        (what its tensors' names begin with, such as "rnn.") and the options of the class.
+        (what its tensors' names begin with, such as "rnn."), the options of the class and, for
+        weights of few bits, their "precision".
+    precision : {"float32"}, optional
+        Make layers of float32 also of weights of few bits, with the numbers that these stand for:
+        such layers can be trained. By default weights are what the file has.
 
     Returns
     -------
@@ -97,13 +99,18 @@ def load(path: PathLike, description: Description | None = None) -> Block | Chai
     >>> gru_native.load("model.safetensors", [rnn | {"nonlinearity": "relu"}])  # doctest: +SKIP
     """
     given = None if description is None else [dict(block) for block in description]
+    if precision is not None and text("precision", precision) != "float32":
+        raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
     try:
-        blocks, arrays = _core.read_model(path, given)
+        blocks, single, arrays, made = _core.read_model(path, given, precision is not None)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
-    dtype = next(iter(arrays.values())).dtype
+    dtype = np.float32 if single else np.float64
     layers: list[Block] = []
-    for block in blocks:
+    for block, core in zip(blocks, made, strict=True):
+        if core is not None:
+            layers.append(build(block, dtype, core))
+            continue
         layer = build(block, dtype)
         layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
         layers.append(layer)
@@ -113,19 +120,25 @@ def load(path: PathLike, description: Description | None = None) -> Block | Chai
 
 
 def describe(block: Block, prefix: str = "") -> dict[str, Any]:
-    """Its options by name. A subclass of one of CLASSES is described as that class."""
+    """Its options and precision by name; a subclass of one of CLASSES is described as that."""
     kind = next(name for name, kind in CLASSES.items() if isinstance(block, kind))
     options = {n: getattr(block, n) for n in block._options if n not in ("dtype", "seed")}
     for clip in CLIPS:
         if options.get(clip, 0) is None:
             options[clip] = 0.0
-    return {"type": kind, "prefix": prefix, **options}
+    precision = block._few_bits() or "full"
+    return {"type": kind, "prefix": prefix, "precision": precision, **options}
 
 
-def build(description: Mapping[str, Any], dtype: DTypeLike) -> Any:
-    """The layer that was described, with new weights."""
-    options = {k: v for k, v in description.items() if k not in ("type", "prefix")}
+def build(description: Mapping[str, Any], dtype: DTypeLike, core: Any = None) -> Any:
+    """The layer that was described, of this core; without one of full precision, and new."""
+    options = {k: v for k, v in description.items() if k not in ("type", "prefix", "precision")}
     for clip in CLIPS:
         if options.get(clip) == 0:
             del options[clip]
-    return CLASSES[description["type"]](**options, dtype=dtype)
+    kind = CLASSES[description["type"]]
+    layer = object.__new__(kind)
+    if core is not None:
+        vars(layer)["_made"] = core
+    kind.__init__(layer, **options, dtype=dtype)
+    return layer

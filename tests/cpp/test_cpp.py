@@ -143,6 +143,14 @@ def test_python_reads_what_cpp_saves(tmp_path):
     x = np.fromfile(tmp_path / "x", np.float32).reshape(9, 2, 3)
     y = np.fromfile(tmp_path / "y", np.float32).reshape(9, 2, 2)
     assert_same_bits(model(x)[0], y)
+    for precision in ("int8", "bf16"):
+        fast = gru_native.load(tmp_path / precision)
+        assert fast.precision == precision
+        y = np.fromfile(tmp_path / f"{precision}_y", np.float32).reshape(9, 2, 2)
+        assert_same_bits(fast(x)[0], y)
+        again = tmp_path / f"{precision}_again"
+        gru_native.save(fast, again)
+        assert again.read_bytes() == (tmp_path / precision).read_bytes()
 
 
 def corruptions():

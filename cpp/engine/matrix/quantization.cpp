@@ -4,30 +4,41 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
+#include <sstream>
 #include <stdexcept>
-#include <string>
+
+#include "simd/bf16.h"
+#include "spec/names.h"
 
 namespace gru_native {
 namespace {
 
-std::uint32_t bits_of(float f) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &f, sizeof(bits));
-  return bits;
+constexpr Index lane_bytes = 4;  // of packed weights
+constexpr float largest_scale = std::numeric_limits<float>::max() / 127;
+
+[[noreturn]] void refuse(const std::string& name, const std::string& what, std::size_t element,
+                         const std::string& expected) {
+  throw std::invalid_argument("tensor " + shown(name) + " holds " + what + " at element " + std::to_string(element) +
+                              "; expected " + expected);
 }
 
-// To the nearest, ties to even; NaN stays one.
-std::uint16_t upper_half(float f) {
-  const std::uint32_t bits = bits_of(f);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+// The place of the first number that f holds for; how many there are if it does for none. Most often it is asked in
+// vain, so all are looked at without a branch first.
+template <class N, class F>
+std::size_t first_that(const std::vector<N>& numbers, const F& f) {
+  N any = 0;
+  for (const N n : numbers) any = static_cast<N>(any | N(f(n)));
+  if (!any) return numbers.size();
+  return static_cast<std::size_t>(std::find_if(numbers.begin(), numbers.end(), f) - numbers.begin());
 }
 
-float float_of(std::uint16_t upper) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(upper) << 16;
-  float f;
-  std::memcpy(&f, &bits, sizeof(f));
-  return f;
+std::string number_text(float value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return "infinity";
+  std::ostringstream text;
+  text << value;
+  return text.str();
 }
 
 }  // namespace
@@ -44,7 +55,7 @@ QuantizedMatrix quantized(Precision precision, const char* name, const float* w,
                                   std::to_string(static_cast<Index>(k) / columns) + "; expected finite weights");
   if (precision == Precision::bf16) {
     m.bits.resize(n);
-    std::transform(w, w + n, m.bits.begin(), upper_half);
+    std::transform(w, w + n, m.bits.begin(), [](float f) { return to_bf16(f); });
     return m;
   }
   m.q.resize(n);
@@ -53,21 +64,39 @@ QuantizedMatrix quantized(Precision precision, const char* name, const float* w,
     const float* const from = w + row * columns;
     float largest = 0;
     for (Index k = 0; k < columns; ++k) largest = std::max(largest, std::fabs(from[k]));
-    // A row of nothing but denormals is 0: they are flushed in every call anyway.
-    const float scale = largest < std::numeric_limits<float>::min() * 127 ? 0 : largest / 127;
+    // A row of nothing but denormals is 0, with any scale: they are flushed in every call anyway.
+    const bool is_zero = largest < std::numeric_limits<float>::min() * 127;
+    const float scale = is_zero ? 1 : largest / 127;
     m.scale[static_cast<std::size_t>(row)] = scale;
+    // In the sum with 1.5 * 2^23 a float keeps no fraction: to the nearest, ties to even.
+    constexpr float whole = 12582912.0f;
+    std::int8_t* const to = m.q.data() + row * columns;
     for (Index k = 0; k < columns; ++k)
-      m.q[static_cast<std::size_t>(row * columns + k)] =
-          static_cast<std::int8_t>(scale > 0 ? std::clamp(std::nearbyint(from[k] / scale), -127.0f, 127.0f) : 0);
+      to[k] = static_cast<std::int8_t>(is_zero ? 0.0f : std::clamp(from[k] / scale, -127.0f, 127.0f) + whole - whole);
   }
   return m;
+}
+
+void check_quantized(const std::string& name, const QuantizedMatrix& m) {
+  if (m.precision == Precision::bf16) {
+    constexpr std::uint16_t exponent = 0x7f80;
+    const auto infinite = [](std::uint16_t bits) { return (bits & exponent) == exponent; };
+    if (const auto i = first_that(m.bits, infinite); i < m.bits.size())
+      refuse(name, number_text(from_bf16(m.bits[i])), i, "finite numbers");
+    return;
+  }
+  if (const auto i = first_that(m.q, [](std::int8_t q) { return q == -128; }); i < m.q.size())
+    refuse(name, "-128", i, "-127 to 127");
+  for (std::size_t i = 0; i < m.scale.size(); ++i)
+    if (!(m.scale[i] > 0 && m.scale[i] <= largest_scale))
+      refuse(scale_name(name), number_text(m.scale[i]), i, "positive numbers, of which 127 times is finite");
 }
 
 void dequantize(const QuantizedMatrix& m, float* w) {
   for (Index row = 0; row < m.rows; ++row)
     for (Index k = 0; k < m.columns; ++k) {
       const auto at = static_cast<std::size_t>(row * m.columns + k);
-      w[at] = m.precision == Precision::bf16 ? float_of(m.bits[at])
+      w[at] = m.precision == Precision::bf16 ? from_bf16(m.bits[at])
                                              : static_cast<float>(m.q[at]) * m.scale[static_cast<std::size_t>(row)];
     }
 }
@@ -87,24 +116,29 @@ PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units
 
 void fill_quantized(PackedMatrix<float>& m, const QuantizedRow& row, Index column) {
   const QuantizedMatrix& from = *row.matrix;
-  const Index columns = m.columns(), panel_columns = columns / m.panels, group = m.quantized.kernels->group;
-  const Index groups = divide_up(m.depth, group), panel = column / panel_columns;
-  char* const to = reinterpret_cast<char*>(m.data.data()) +
-                   (panel * groups * panel_columns + column % panel_columns) * Index(sizeof(float));
   const QuantizedKernels& kernels = *m.quantized.kernels;
-  const std::size_t first = static_cast<std::size_t>(row.row * from.columns);
+  const Index columns = m.columns(), panel_columns = columns / m.panels, group = kernels.group;
+  const Index groups = divide_up(m.depth, group), panel = column / panel_columns;
+  const auto first = static_cast<std::size_t>(row.row * from.columns);
+  const bool is_int8 = from.precision == Precision::int8;
+  const char* const bytes = is_int8 ? reinterpret_cast<const char*>(from.q.data() + first)
+                                    : reinterpret_cast<const char*>(from.bits.data() + first);
   GRU_NATIVE_COUNTING(m.needed_columns[static_cast<std::size_t>(column)] = 1);
-  for (Index k = 0; k < m.depth; ++k) {
-    char* const lane = to + k / group * panel_columns * Index(sizeof(float));
-    if (from.precision == Precision::bf16) {
-      std::memcpy(lane + k % group * 2, &from.bits[first + static_cast<std::size_t>(k)], 2);
-      continue;
-    }
-    const std::int8_t q = from.q[first + static_cast<std::size_t>(k)];
-    std::memcpy(lane + k % group, &q, 1);
-    m.offset[static_cast<std::size_t>(k / kernels.deepest * columns + column)] -= kernels.zero_point * q;
+  float* const to = m.data.data() + panel * groups * panel_columns + column % panel_columns;
+  const Index whole = m.depth / group;
+  for (Index g = 0; g < whole; ++g) std::memcpy(to + g * panel_columns, bytes + g * lane_bytes, lane_bytes);
+  if (whole < groups)  // the rest of that lane is 0
+    std::memcpy(to + whole * panel_columns, bytes + whole * lane_bytes,
+                static_cast<std::size_t>(m.depth % group * (lane_bytes / group)));
+  if (!is_int8) return;
+  m.scale.data()[column] = from.scale[static_cast<std::size_t>(row.row)];
+  if (kernels.zero_point == 0) return;
+  for (Index begin = 0; begin < m.depth; begin += kernels.deepest) {
+    const Index end = std::min(m.depth, begin + kernels.deepest);
+    const std::int8_t* const q = from.q.data() + first;
+    m.offset[static_cast<std::size_t>(begin / kernels.deepest * columns + column)] =
+        -kernels.zero_point * std::accumulate(q + begin, q + end, std::int32_t(0));
   }
-  if (from.precision == Precision::int8) m.scale.data()[column] = from.scale[static_cast<std::size_t>(row.row)];
 }
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 // Matrices of few bits: as they are kept and saved, and packed as the kernels read them (simd/dot.h).
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "engine/matrix/panels.h"
@@ -23,6 +24,11 @@ struct QuantizedMatrix {
 // From floats, [row][column]. int8: symmetric, scale = max |w| / 127 of each row, to the nearest whole number, ties to
 // even. Throws std::invalid_argument, beginning with `name`, for NaN and infinity.
 QuantizedMatrix quantized(Precision precision, const char* name, const float* w, Index rows, Index columns);
+// The name of an int8 matrix's scales.
+inline std::string scale_name(const std::string& matrix) { return matrix + ".scale"; }
+// Of numbers that come from outside. Throws std::invalid_argument, naming the matrix or its scales, unless all are
+// finite, whole numbers from -127 to 127, and scales positive.
+void check_quantized(const std::string& name, const QuantizedMatrix& m);
 // What it stands for, [row][column].
 void dequantize(const QuantizedMatrix& m, float* w);
 

@@ -33,15 +33,19 @@ struct TapeOf {
 template <class T, class Packed>
 class WeightStore final : public AnyStore {
  public:
-  WeightStore() : id_(next_id()), arenas_(std::make_shared<ArenaPool>()) {
+  explicit WeightStore(Precision precision = Precision::full)
+      : id_(next_id()), arenas_(std::make_shared<ArenaPool>()), precision_(precision) {
     active_kernels();  // an impossible GRU_NATIVE_ISA is reported here, before a layer has any weights
   }
 
-  // A tensor of zeros; returns its place in the list. All are added before the first commit.
+  // A tensor of zeros, or a place for a matrix of few bits; returns its place in the list. All are added before the
+  // first commit.
   int add(const std::string& name, std::vector<std::int64_t> shape) {
-    std::int64_t n = 1;
+    const bool few_bits = precision_ != Precision::full && shape.size() > 1;
+    std::int64_t n = few_bits ? 0 : 1;
     for (const std::int64_t size : shape) n *= size;
     storage_.emplace_back(n);
+    if (precision_ != Precision::full) quantized_.emplace_back();
     list_.push_back({name, shape, storage_.back().data()});
     writable_.push_back({name, std::move(shape), storage_.back().data()});
     return static_cast<int>(list_.size()) - 1;
@@ -57,14 +61,9 @@ class WeightStore final : public AnyStore {
 
   Precision precision() const { return precision_; }
   const std::vector<QuantizedMatrix>& quantized() const { return quantized_; }
-  // Puts a matrix of few bits in the place of a weight of the same shape, before anything is committed.
+  // Puts a matrix of few bits in its place, before anything is committed.
   void quantize(int weight, QuantizedMatrix matrix) {
-    precision_ = matrix.precision;
-    quantized_.resize(list_.size());
-    const auto at = static_cast<std::size_t>(weight);
-    quantized_[at] = std::move(matrix);
-    storage_[at] = Buffer<T>();
-    list_[at].data = writable_[at].data = nullptr;
+    quantized_[static_cast<std::size_t>(weight)] = std::move(matrix);
   }
   // Throws std::invalid_argument for weights of few bits: `what` cannot be done with them.
   void check_full(const char* what) const {
@@ -151,7 +150,7 @@ class WeightStore final : public AnyStore {
   WritingLock writing_;
   std::atomic<int> edits_{0};
   std::shared_ptr<ArenaPool> edit_arenas_;
-  Precision precision_ = Precision::full;
+  const Precision precision_;
   std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
   mutable LengthyLock widening_;
   mutable BriefLock lock_;

@@ -51,7 +51,7 @@ void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<
 }
 
 template <class T>
-Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec) {
+Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec), store(spec.precision) {
   each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
 }
 

@@ -8,8 +8,7 @@
 
 namespace gru_native {
 
-Dense<float> quantized_dense(DenseSpec spec, Precision precision, std::vector<QuantizedWeight> weights) {
-  spec.precision = precision;
+Dense<float> quantized_dense(const DenseSpec& spec, std::vector<QuantizedWeight> weights) {
   auto impl = std::make_unique<ImplOf<Dense<float>>>(spec);
   take_quantized(impl->store, std::move(weights));
   impl->store.replace(std::make_shared<PackedDense<float>>(spec, impl->store.quantized().front(),
@@ -19,8 +18,9 @@ Dense<float> quantized_dense(DenseSpec spec, Precision precision, std::vector<Qu
 
 template <>
 Dense<float> Dense<float>::quantize(Precision precision) const {
-  return quantized_dense(impl_->spec, precision,
-                         quantized_weights(impl_->store.list(), impl_->spec.precision, precision));
+  DenseSpec spec = impl_->spec;
+  spec.precision = precision;
+  return quantized_dense(spec, quantized_weights(impl_->store.list(), impl_->spec.precision, precision));
 }
 template <>
 Dense<double> Dense<double>::quantize(Precision) const {

@@ -6,6 +6,6 @@
 namespace gru_native {
 
 // As quantized_layer.
-Dense<float> quantized_dense(DenseSpec spec, Precision precision, std::vector<QuantizedWeight> weights);
+Dense<float> quantized_dense(const DenseSpec& spec, std::vector<QuantizedWeight> weights);
 
 }  // namespace gru_native

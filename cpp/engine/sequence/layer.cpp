@@ -39,7 +39,7 @@ template <class T>
 Layer<T>& Layer<T>::operator=(Layer&&) noexcept = default;
 
 template <class T>
-Layer<T>::Impl::Impl(const LayerSpec& s) : spec(s) {
+Layer<T>::Impl::Impl(const LayerSpec& s) : spec(s), store(s.precision) {
   each_weight(spec, [&](Index i, auto place, const std::string& name, std::vector<std::int64_t> shape) {
     index.resize(static_cast<std::size_t>(i) + 1);
     place(index.back()) = store.add(name, std::move(shape));

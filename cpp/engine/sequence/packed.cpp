@@ -213,12 +213,12 @@ std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const st
   return packed;
 }
 
-std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec, Precision precision,
+std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec,
                                                      const std::vector<Weight<const float>>& weights,
                                                      const std::vector<QuantizedMatrix>& matrices,
                                                      const std::vector<WeightIndex>& index) {
   auto packed = reserve_vectors<float>(spec, index.size());
-  const QuantizedKernels& kernels = quantized_kernels_for(precision);
+  const QuantizedKernels& kernels = quantized_kernels_for(spec.precision);
   for (std::size_t i = 0; i < index.size(); ++i) {
     PackedDirection<float>& p = packed->forward[i];
     each_matrix(p, spec, weights, index[i], [&](auto& m, Index units, int gates, Index depth, const auto& row) {

@@ -60,7 +60,7 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
 
 // Of few bits: `matrices` has those of the weights that are matrices, at their places; of these, `weights` needs no
 // data.
-std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec, Precision precision,
+std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec,
                                                      const std::vector<Weight<const float>>& weights,
                                                      const std::vector<QuantizedMatrix>& matrices,
                                                      const std::vector<WeightIndex>& index);

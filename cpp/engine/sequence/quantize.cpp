@@ -1,6 +1,5 @@
 #include "engine/sequence/quantize.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "engine/sequence/layer_impl.h"
@@ -18,25 +17,25 @@ std::vector<QuantizedWeight> quantized_weights(const std::vector<Weight<const fl
   std::vector<QuantizedWeight> made;
   for (const Weight<const float>& w : weights) {
     made.emplace_back();
-    if (w.shape.size() < 2) made.back().vector = w.data;
+    if (w.shape.size() < 2) made.back().vector.assign(w.begin(), w.end());
     else made.back().matrix = quantized(precision, w.name.c_str(), w.data, w.shape[0], w.shape[1]);
   }
   return made;
 }
 
-Layer<float> quantized_layer(LayerSpec spec, Precision precision, std::vector<QuantizedWeight> weights) {
-  spec.precision = precision;
+Layer<float> quantized_layer(const LayerSpec& spec, std::vector<QuantizedWeight> weights) {
   auto impl = std::make_unique<ImplOf<Layer<float>>>(spec);
   take_quantized(impl->store, std::move(weights));
   impl->store.replace(std::shared_ptr<const PackedWeights<float>>(
-      pack_quantized(spec, precision, impl->store.list(), impl->store.quantized(), impl->index)));
+      pack_quantized(spec, impl->store.list(), impl->store.quantized(), impl->index)));
   return open_handle<Layer<float>>(std::move(impl));
 }
 
 template <>
 Layer<float> Layer<float>::quantize(Precision precision) const {
-  return quantized_layer(impl_->spec, precision,
-                         quantized_weights(impl_->store.list(), impl_->spec.precision, precision));
+  LayerSpec spec = impl_->spec;
+  spec.precision = precision;
+  return quantized_layer(spec, quantized_weights(impl_->store.list(), impl_->spec.precision, precision));
 }
 template <>
 Layer<double> Layer<double>::quantize(Precision) const {

@@ -40,8 +40,8 @@ GRU_NATIVE_C_API const char* gru_native_version(void);
 /** What went wrong last in the calling thread; "" at first. Valid until this thread's next failing call. */
 GRU_NATIVE_C_API const char* gru_native_error(void);
 
-/** Loads a model file (safetensors, float32) as gru_native::Model::load does. `description` is the JSON that a file
- * without one needs, or NULL. On success *model is to be freed; otherwise it is NULL. */
+/** Loads a model file (safetensors; float32, or weights of fewer bits) as gru_native::Model::load does. `description`
+ * is the JSON that a file without one needs, or NULL. On success *model is to be freed; otherwise it is NULL. */
 GRU_NATIVE_C_API int gru_native_model_load(const char* path, const char* description, gru_native_model** model);
 
 /** Frees a model, or nothing for NULL. Streams made from it go on. */

@@ -33,6 +33,12 @@ struct BlockSpec {
   bool batch_first = false;  ///< An option of the Python classes; in C++ the strides of a call say it.
 };
 
+/// What becomes of weights of few bits when a file is loaded.
+enum class LoadAs {
+  stored,  ///< They stay what they are: the layers are for inference (see Precision).
+  full     ///< They become the floats that they stand for, in layers that can be trained and edited.
+};
+
 /// Descriptions from JSON, as model files have it:
 ///
 ///     {"version": 1, "blocks": [{"type": "LSTM", "prefix": "0.", "input_size": 1, "hidden_size": 16, ...}, ...]}
@@ -65,14 +71,16 @@ class GRU_NATIVE_API BasicModel {
   BasicModel(BasicModel&& other) noexcept;
   BasicModel& operator=(BasicModel&& other) noexcept;
 
-  /// Reads a safetensors file whose tensors are of T: one that save() or gru_native.save in Python wrote, or a
-  /// state_dict from PyTorch. Of the latter the blocks are taken from names and shapes, where these say enough. The
-  /// file is mapped, and must not be shortened meanwhile. Throws FileError and std::bad_alloc.
-  static std::shared_ptr<const BasicModel> load(const std::string& path);
+  /// Reads a safetensors file whose tensors are of T, or for float of fewer bits: one that save() or gru_native.save in
+  /// Python wrote, or a state_dict from PyTorch. Of the latter the blocks are taken from names, shapes and dtypes,
+  /// where these say enough. The file is mapped, and must not be shortened meanwhile. Throws FileError and
+  /// std::bad_alloc.
+  static std::shared_ptr<const BasicModel> load(const std::string& path, LoadAs as = LoadAs::stored);
   /// The same with the blocks as described, whatever the file says.
-  static std::shared_ptr<const BasicModel> load(const std::string& path, const std::vector<BlockSpec>& description);
+  static std::shared_ptr<const BasicModel> load(const std::string& path, const std::vector<BlockSpec>& description,
+                                                LoadAs as = LoadAs::stored);
 
-  /// Writes such a file, whole or not at all. Throws FileError.
+  /// Writes such a file, whole or not at all; weights of few bits as they are. Throws FileError.
   void save(const std::string& path) const;
 
   /// The layers, in the order of the data.

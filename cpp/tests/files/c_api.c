@@ -31,6 +31,20 @@ int main(int argc, char** argv) {
   CHECK(strcmp(gru_native_version(), GRU_NATIVE_VERSION) == 0);
   CHECK(strcmp(CMAKE_VERSION_OF_PROJECT, GRU_NATIVE_VERSION) == 0);
 
+  /* A model of int8, and one whose scales are missing. */
+  sprintf(path, "%s/int8", argv[1]);
+  CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_OK);
+  x[0] = 0.5f;
+  CHECK(gru_native_model_forward(model, 1, 1, x, NULL, NULL, expected, state) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_create(model, 1, 1, &stream) == GRU_NATIVE_OK);
+  CHECK(gru_native_stream_process(stream, x, y, 1) == GRU_NATIVE_OK);
+  CHECK(y[0] != 0 && y[0] == expected[0]);
+  gru_native_stream_free(stream);
+  gru_native_model_free(model);
+  sprintf(path, "%s/bad_int8_missing", argv[1]);
+  CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_FILE_ERROR && !model);
+  CHECK(strstr(gru_native_error(), "no tensor 1.weight.scale") != NULL);
+
   /* An LSTM, 1 -> 2, with a head to 1. */
   sprintf(path, "%s/chain", argv[1]);
   CHECK(gru_native_model_load(path, NULL, &model) == GRU_NATIVE_OK);

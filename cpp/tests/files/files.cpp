@@ -79,6 +79,48 @@ void check_round_trip(const std::vector<AnySpec>& specs) {
   unlink((path + "2").c_str());
 }
 
+std::shared_ptr<const Model> quantized(const Model& full, Precision precision) {
+  std::vector<ModelBlock<float>> blocks;
+  for (const ModelBlock<float>& block : full.blocks())
+    std::visit(
+        [&](const auto& b) {
+          using Block = std::remove_const_t<std::remove_reference_t<decltype(*b)>>;
+          blocks.push_back(std::make_shared<const Block>(b->quantize(precision)));
+        },
+        block);
+  return std::make_shared<const Model>(std::move(blocks));
+}
+
+// As a file has them: LoadAs::stored has the same bits, LoadAs::full those of the floats that they stand for.
+void check_few_bits(Precision precision) {
+  const auto full = chain_of<float>({spec_of(Cell::lstm, 3, 20, 2, false, 7), spec_of(Cell::gru, 7, 9, 1, true),
+                                     dense_of(18, 4, DenseActivation::softmax)},
+                                    31);
+  const auto owner = quantized(*full, precision);
+  const Model& model = *owner;
+  const std::string path = path_of("few_bits.safetensors");
+  model.save(path);
+  const auto loaded = Model::load(path);
+  CHECK(outputs(*loaded) == outputs(model), "other bits after a round trip");
+  CHECK(std::get<0>(loaded->blocks()[0])->spec().precision == precision, "precision");
+  loaded->save(path + "2");
+  CHECK(read(path) == read(path + "2"), "other bytes when saved again");
+  const auto wide = Model::load(path, LoadAs::full);
+  CHECK(std::get<1>(wide->blocks()[2])->spec().precision == Precision::full, "full");
+  for (std::size_t i = 0; i < model.blocks().size(); ++i)
+    std::visit(
+        [&](const auto& b) {
+          using Pointer = std::remove_const_t<std::remove_reference_t<decltype(b)>>;
+          const auto& own = std::get<Pointer>(wide->blocks()[i])->weights();
+          for (std::size_t k = 0; k < own.size(); ++k)
+            CHECK(std::equal(own[k].begin(), own[k].end(), b->weights()[k].begin()), "%s", own[k].name.c_str());
+        },
+        model.blocks()[i]);
+  CHECK(throws<FileError>([&] { Model64::load(path); }, "load it as float32 (Model)"), "float64");
+  unlink(path.c_str());
+  unlink((path + "2").c_str());
+}
+
 void check_options() {
   const std::string path = path_of("options.safetensors");
   std::vector<AnySpec> specs{spec_of(Cell::rnn_relu, 3, 4, 2, true), spec_of(Cell::gru, 8, 5, 1, false, 0, false),
@@ -314,6 +356,12 @@ void write_for_python(const std::string& folder) {
   };
   write(folder + "/x", bytes(random_numbers<float>(9 * 2 * 3, 77)));
   write(folder + "/y", bytes(outputs(*model)));
+  for (const Precision precision : {Precision::int8, Precision::bf16}) {
+    const std::string name = folder + (precision == Precision::int8 ? "/int8" : "/bf16");
+    const auto fast = quantized(*model, precision);
+    fast->save(name);
+    write(name + "_y", bytes(outputs(*fast)));
+  }
 }
 }  // namespace
 
@@ -325,6 +373,8 @@ int main(int argc, char** argv) {
     check_round_trip<float>({spec, dense_of(spec.output_size(), 3, DenseActivation::softmax)});
     check_round_trip<double>({spec, dense_of(spec.output_size(), 3, DenseActivation::log_softmax)});
   }
+  check_few_bits(Precision::int8);
+  check_few_bits(Precision::bf16);
   check_options();
   check_inference();
   check_hostile();

@@ -29,17 +29,41 @@ def dense(inputs, outputs, prefix=""):
     return {f"{prefix}weight": (outputs, inputs), f"{prefix}bias": (outputs,)}
 
 
+ITEMS = {"F64": "d", "F32": "f", "BF16": "H", "I8": "b"}
+
+
+def tensor_bytes(name, shape, dtype):
+    count = math.prod(shape)
+    numbers = values(name, count)
+    if dtype == "BF16":
+        numbers = [struct.unpack("<I", struct.pack("<f", n))[0] >> 16 for n in numbers]
+    if dtype == "I8":
+        numbers = [round(254 * n) for n in numbers]
+    if name.endswith(".scale"):
+        numbers = [abs(n) / 127 for n in numbers]
+    return struct.pack(f"<{count}{ITEMS[dtype]}", *numbers)
+
+
+def few_bits(shapes, dtype):
+    """Name -> shape and dtype: matrices of few bits, those of int8 with their scales."""
+    matrices = {name: (shape, dtype) for name, shape in shapes.items() if len(shape) == 2}
+    scales = {f"{n}.scale": (s[:1], "F32") for n, (s, _) in matrices.items() if dtype == "I8"}
+    vectors = {name: (shape, "F32") for name, shape in shapes.items() if len(shape) == 1}
+    return vectors | scales | matrices
+
+
 def safetensors(shapes, blocks=None, dtype="F32", **metadata):
+    """shapes: of each tensor its shape, or its shape and dtype."""
     header, data = {}, b""
     if blocks is not None:
         metadata["gru_native"] = json.dumps({"version": 1, "blocks": blocks})
     if metadata:
         header["__metadata__"] = metadata
     for name, shape in shapes.items():
-        count = math.prod(shape)
-        packed = struct.pack(f"<{count}{'f' if dtype == 'F32' else 'd'}", *values(name, count))
+        own_shape, own = shape if isinstance(shape[-1], str) else (shape, dtype)
+        packed = tensor_bytes(name, own_shape, own)
         offsets = [len(data), len(data) + len(packed)]
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        header[name] = {"dtype": own, "shape": own_shape, "data_offsets": offsets}
         data += packed
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -60,6 +84,8 @@ def files():
     good = safetensors(chain, [lstm, head])
     gru = {"type": "GRU", "prefix": "", "input_size": 2, "hidden_size": 1, "reset_after": False}
     rnn = {"type": "RNN", "prefix": "", "input_size": 1, "hidden_size": 1, "nonlinearity": "relu"}
+    int8, bf16 = few_bits(chain, "I8"), few_bits(chain, "BF16")
+    as_int8 = [{**lstm, "precision": "int8"}, {**head, "precision": "int8"}]
     both = recurrent(3, 1, 1) | recurrent(3, 1, 1, suffix="l0_reverse")
     return {
         "chain": good,
@@ -71,6 +97,16 @@ def files():
         "lstm_layers": safetensors(recurrent(8, 1, 2) | recurrent(8, 2, 2, suffix="l1")),
         "lstm_projection": safetensors(recurrent(8, 1, 1) | {"weight_hr_l0": (1, 2)}),
         "rnn": safetensors(recurrent(1, 1, 1), [{**rnn, "bias": True, "dropout": 0.5}]),
+        "int8": safetensors(int8, as_int8),
+        "int8_plain": safetensors(int8),
+        "bf16": safetensors(bf16, [{**b, "precision": "bf16"} for b in (lstm, head)]),
+        "bf16_plain": safetensors(chain, dtype="BF16"),
+        "bad_int8_full": safetensors(int8, [lstm, head]),
+        "bad_int8_missing": safetensors(
+            {name: t for name, t in int8.items() if name != "1.weight.scale"}, as_int8
+        ),
+        "bad_int8_mixed": safetensors({**int8, "1.weight": ((1, 2), "F32")}, as_int8),
+        "bad_int8_size": safetensors({**int8, "1.weight.scale": ((2,), "F32")}, as_int8),
         "bad_empty": b"",
         "bad_length": struct.pack("<Q", 2**63) + good[8:],
         "bad_truncated": good[:-3],

@@ -64,8 +64,6 @@ void check_refusals() {
   CHECK(refuses([&] { (void)fast.edit(); }, "edit the layer of full precision"), "edit");
   CHECK(refuses([&] { Layer<double>(layer.spec()).quantize(Precision::int8); }, "float64"), "double");
   CHECK(refuses([&] { Layer<float> made(fast.spec()); }, "precision is int8"), "constructor");
-  const Model model({std::make_shared<const Layer<float>>(layer.quantize(Precision::bf16))});
-  CHECK(throws<FileError>([&] { model.save("/nowhere/model"); }, "block 0 has bf16 weights"), "save");
   CHECK(refuses([&] { Dense<double>(DenseSpec{3, 2}).quantize(Precision::int8); }, "float64"), "dense double");
 }
 

@@ -24,6 +24,9 @@ class Parts:
         precisions = {block.precision for block in self._blocks}
         return precisions.pop() if len(precisions) == 1 else "mixed"
 
+    def stored(self) -> dict[str, Array]:
+        return _numbered(block._stored() for block in self._blocks)
+
     def edit(self) -> PartsEdit:
         return PartsEdit([block._core for block in self._blocks])
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _core
 
-FORMAT = 1  # another number whenever what a state holds changes
+FORMAT = 2  # another number whenever what a state holds changes
 
 
 def sealed(state: dict[str, Any], **free: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -129,8 +129,11 @@ class Weighted(Fixed):
     _core: _Core
     dtype: np.dtype[Any]
 
-    def _core_type(self, single: type[A], double: type[B]) -> type[A] | type[B]:
-        """The core's class for this dtype; what only describes a layer makes none."""
+    def _core_type(self, single: type[A], double: type[B]) -> Callable[..., A | B]:
+        """What makes its core: for this dtype, or one that is made already, as that of a file. What
+        only describes a layer makes none."""
+        if (made := vars(self).pop("_made", None)) is not None:
+            return lambda **options: made
         return of_dtype(self.dtype, single, double)
 
     def __init__(self, seed: int | None, bound: float) -> None:
@@ -140,6 +143,8 @@ class Weighted(Fixed):
                 raise TypeError(f"its random numbers are a {type(given).__name__}")
             return
         self._random = generator(seed)
+        if self._few_bits() is not None:
+            return
         edit = self._core.edit()
         for name in edit.names():
             w = edit.array(name, copied=False)
@@ -192,20 +197,22 @@ class Weighted(Fixed):
             raise ValueError(f"its options are {[*options]}; expected {[*kind._arguments]}")
         set_attributes(self, attributes)
         kind.__init__(self, **options)
-        self._take_weights(weights)
-        if precision is not None:  # the numbers that few bits stand for give the same bits again
-            vars(self).update(self._quantized(precision))
+        if precision is None:
+            self._take_weights(weights)
+        else:
+            vars(self)["_core"] = vars(self)["_core"].with_tensors(precision, weights)
 
     def _few_bits(self) -> str | None:
         """What ``quantize`` made of the weights, if it did."""
         return None
 
-    def _quantized(self, precision: str) -> dict[str, Any]:
-        raise TypeError(f"a {type(self).__name__} has no precision {precision!r}")
+    def _stored(self) -> dict[str, Array]:
+        """What a file or a pickle has to hold of the weights."""
+        return self._copies()
 
     def _own_weights(self) -> dict[str, Array]:
-        """What a pickle has to hold."""
-        return self._copies()
+        """What a pickle of its own has to hold of them."""
+        return self._stored()
 
     def _take_weights(self, weights: dict[str, Array]) -> None:
         self.load_state_dict(weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ class Quantizable:
 
     _core: Any
     dtype: np.dtype[Any]
+    _copies: Callable[[], dict[str, Any]]
 
     @property
     def precision(self) -> str:
@@ -69,6 +70,11 @@ class Quantizable:
     def _few_bits(self) -> str | None:
         own: str = self._core.precision
         return None if own in ("full", "mixed") else own
+
+    def _stored(self) -> dict[str, Any]:
+        full = self.precision in ("float32", "float64")
+        stored: dict[str, Any] = self._copies() if full else self._core.stored()
+        return stored
 
     def _quantized(self, precision: str) -> dict[str, Any]:
         """The attributes in which the quantized layer differs."""
