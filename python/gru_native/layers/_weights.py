@@ -24,9 +24,17 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
+def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
+    """Of bfloat16, which NumPy does not have: PyTorch's and ml_dtypes' become wider."""
+    if not str(getattr(value, "dtype", "")).endswith("bfloat16"):
+        return value
+    wide = value.float() if hasattr(value, "float") else value.astype(np.float32)
+    return np.asarray(wide).astype(own.dtype)
+
+
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     try:
-        array = np.asarray(value)
+        array = np.asarray(_of_numpys_dtype(value, own))
     except (TypeError, ValueError):
         raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
     if array.dtype.kind not in "fiub":
