@@ -33,10 +33,7 @@ def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
 
 
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
-    try:
-        array = np.asarray(_of_numpys_dtype(value, own))
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
+    array = _core.numpy_array(name, _of_numpys_dtype(value, own), "numbers")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
     own_kinds = (own.dtype, np.dtype(np.float16))
