@@ -14,6 +14,7 @@ struct PyLayer {
       : layer(std::make_shared<Layer<T>>(spec)), batch_first(batch_first) {}
   PyLayer(Layer<T> made, bool batch_first)
       : layer(std::make_shared<Layer<T>>(std::move(made))), batch_first(batch_first) {}
+  PyLayer(std::shared_ptr<Layer<T>> layer, bool batch_first) : layer(std::move(layer)), batch_first(batch_first) {}
   std::shared_ptr<Layer<T>> layer;
   bool batch_first;
 };

@@ -53,6 +53,18 @@ class PyRtrl {
     const OneCall::Scope only(one_call_, "RTRL");
     rtrl_.load_state(state.view());
   }
+  Array<T> carried() {
+    Array<T> copy = empty_array<T>({rtrl_.carried_size()});
+    const OneCall::Scope only(one_call_, "RTRL");
+    rtrl_.save_carried(copy.mutable_data());
+    return copy;
+  }
+  void set_carried(const py::object& value) {
+    const Array<T> numbers = as_array<T>("carried", value);
+    check_shape("carried", numbers, {{"size", rtrl_.carried_size()}});
+    const OneCall::Scope only(one_call_, "RTRL");
+    rtrl_.load_carried(numbers.data());
+  }
   void reset() {
     const OneCall::Scope only(one_call_, "RTRL");
     rtrl_.reset();
@@ -92,6 +104,7 @@ void register_one(py::module_& m) {
       .def("__call__", &R::step, py::arg("x"))
       .def("gradient", &R::gradient, py::arg("dy"), py::arg("dstate"))
       .def_property("state", &R::state, &R::set_state)
+      .def_property("carried", &R::carried, &R::set_carried)
       .def_property_readonly("batch_size", &R::batch_size)
       .def("reset", &R::reset)
       .def("reset_rows", &R::reset_rows, py::arg("mask"));

@@ -6,8 +6,9 @@
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/one_call.h"
-#include "bindings/reading.h"
+#include "bindings/options.h"
 #include "bindings/without_gil.h"
+#include "engine/model/stream_blocks.h"
 #include "spec/limits.h"
 
 namespace gru_native::bindings {
@@ -17,9 +18,14 @@ template <class T>
 class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
-      : layers_{l.layer->spec()}, batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {}
+      : batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {
+    layers_.push_back(l.layer->spec());
+    remember(l.layer);
+  }
   PyStream(const py::list& chain, std::int64_t batch_size, bool batch_first)
       : batch_first_(batch_first), is_chain_(true), stream_(model_of(chain), batch_size, most_threads) {}
+  // A copy with a state of its own.
+  PyStream(PyStream& other) : PyStream(other, OneCall::Scope(other.one_call_, "stream")) {}
 
   // x: one step (input,) or (batch, input), or a chunk (seq, input) or of rank 3.
   py::object process(const py::object& x_argument, const py::object& out) {
@@ -100,16 +106,49 @@ class PyStream {
   }
   std::int64_t batch_size() const { return stream_.batch(); }
 
+  // The options of its blocks, each with a layer that has the weights that the stream has.
+  py::list blocks() const {
+    py::list list;
+    const std::vector<NewBlock<T>> made = blocks_of(stream_);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      const auto python = [&](const auto& layer) { return layer ? python_layer(layer) : py::none(); };
+      const py::object anew = std::visit(python, made[i]), own = std::visit(python, few_bits_[i]);
+      list.append(py::make_tuple(dict_of(specs_[i]), anew.is_none() ? own : anew));
+    }
+    return list;
+  }
+  bool is_chain() const { return is_chain_; }
+
  private:
+  PyStream(const PyStream& other, const OneCall::Scope&)
+      : layers_(other.layers_),
+        specs_(other.specs_),
+        few_bits_(other.few_bits_),
+        batch_first_(other.batch_first_),
+        is_chain_(other.is_chain_),
+        stream_(other.stream_) {}
+
+  template <class L>
+  void remember(const std::shared_ptr<L>& layer) {
+    specs_.push_back({"", layer->spec(), batch_first_});
+    few_bits_.push_back(layer->spec().precision == Precision::full ? std::shared_ptr<L>() : layer);
+  }
+  py::object python_layer(const std::shared_ptr<Layer<T>>& layer) const {
+    return py::cast(std::make_unique<PyLayer<T>>(layer, batch_first_));
+  }
+  static py::object python_layer(const std::shared_ptr<Dense<T>>& layer) { return py::cast(PyDense<T>{layer}); }
   std::shared_ptr<const BasicModel<T>> model_of(const py::list& chain) {
     std::vector<ModelBlock<T>> blocks;
     for (const py::handle block : chain) {
       if (py::isinstance<PyLayer<T>>(block)) {
         const auto& layer = block.cast<const PyLayer<T>&>();
         layers_.push_back(layer.layer->spec());
+        remember(layer.layer);
         blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
       } else if (py::isinstance<PyDense<T>>(block)) {
-        blocks.push_back(std::shared_ptr<const Dense<T>>(block.cast<const PyDense<T>&>().layer));
+        const auto& dense = block.cast<const PyDense<T>&>();
+        remember(dense.layer);
+        blocks.push_back(std::shared_ptr<const Dense<T>>(dense.layer));
       } else {
         throw py::type_error("blocks[" + std::to_string(blocks.size()) + "] has no weights to compute with");
       }
@@ -126,7 +165,7 @@ class PyStream {
     }
     const bool sequence = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
     if (!sequence || py::len(value) != layers_.size())
-      throw py::type_error("state is a " + type_name(value) +
+      throw py::type_error("state is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
                            (sequence ? " of " + std::to_string(py::len(value)) : "") + "; expected a tuple with " +
                            std::to_string(layers_.size()) + " states, one for each recurrent layer");
     return py::tuple(value);
@@ -145,6 +184,8 @@ class PyStream {
   }
 
   std::vector<LayerSpec> layers_;  // the recurrent ones
+  std::vector<BlockSpec> specs_;
+  std::vector<NewBlock<T>> few_bits_;  // blocks of few bits, whose weights never change; null: not one of them
   bool batch_first_ = false, is_chain_ = false;
   Stream<T> stream_;
   OneCall one_call_;
@@ -172,6 +213,11 @@ void register_stream(py::module_& m) {
                     "a tuple with that of each recurrent layer.\n"
                     "Assigning sets it; None means zeros.")
       .def_property_readonly("batch_size", &S::batch_size)
+      .def("__copy__", [](S& s) { return std::make_unique<S>(s); })
+      .def(
+          "__deepcopy__", [](S& s, const py::object&) { return std::make_unique<S>(s); }, py::arg("memo"))
+      .def("_blocks", &S::blocks)
+      .def_property_readonly("_is_chain", &S::is_chain)
       .def("reset", &S::reset, "Back to the zero state.");
 }
 

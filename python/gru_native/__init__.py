@@ -15,7 +15,7 @@ other frameworks.
 from ._core import __version__  # before NumPy, which has its own troubles in a subinterpreter
 
 # isort: split
-from . import losses
+from . import losses, streams  # noqa: F401  pickle must know of streams
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (

@@ -1,5 +1,6 @@
-"""Layers in other processes: multiprocessing's start method "spawn", and what joblib and Ray do."""
+"""Layers and streams in other processes: start method "spawn", and what joblib and Ray do."""
 
+import copy
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -48,6 +49,38 @@ def test_a_layer_goes_to_a_process_and_comes_back(pool, name):
             assert not weight.flags.writeable
     for weight_name, weight in layer.weights.items():
         assert_same_bits(np.asarray(weight), before[weight_name])
+
+
+def continued(online, x):
+    """A stream or RTRL after a few more steps, as a worker takes them; and its results."""
+    return online, [online(step) for step in x]
+
+
+ONLINE = {
+    "stream": lambda: gru_native.LSTM.variant("FGR", 3, 21, dtype=np.float64, seed=1).stream(2),
+    "chain's stream": lambda: LAYERS["chain"](seed=1).stream(2),
+    "stream of few bits": lambda: gru_native.GRU(3, 21, seed=1).quantize("int8").stream(2),
+    "rtrl": lambda: gru_native.RTRL(gru_native.LSTM(3, 5, peephole=True, seed=1), 2),
+}
+
+
+@pytest.mark.parametrize("make", ONLINE.values(), ids=ONLINE)
+def test_a_stream_goes_on_in_a_process_and_comes_back(pool, make):
+    online = make()
+    dtype = np.float64 if isinstance(online, gru_native._core.Stream64) else np.float32
+    x = np.random.default_rng(2).standard_normal((9, 2, 3)).astype(dtype)
+    continued(online, x[:3])
+    job = pool.submit(continued, copy.deepcopy(online), x[3:6])  # it is pickled some time later
+    _, expected = continued(online, x[3:6])
+    back, result = job.result(timeout=120)
+    for actual, wanted in zip(result, expected, strict=True):
+        assert_same_bits(actual, wanted)
+    for actual, wanted in zip(continued(back, x[6:])[1], continued(online, x[6:])[1], strict=True):
+        assert_same_bits(actual, wanted)
+    if isinstance(online, gru_native.RTRL):
+        dy = expected[0]
+        for name, gradient in online.gradient(dy).items():
+            assert_same_bits(back.gradient(dy)[name], gradient)
 
 
 def test_methods_are_mapped(pool):

@@ -84,6 +84,21 @@ void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row)
   fill_panels(m, units, lanes, row, {0, m.depth});
 }
 
+// The other way round: row(gate, unit) is where that row goes.
+template <class T, class RowOf>
+void unpack_panels(const PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row) {
+  const Index columns = m.width * lanes;
+  for (Index panel = 0; panel < m.panels; ++panel)
+    for (int v = 0; v < m.width; ++v)
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
+        if (unit >= units) continue;
+        const T* const column = m.data.data() + panel * m.depth * columns + v * lanes + lane;
+        T* const to = row(v % m.gates, unit);
+        for (Index k = 0; k < m.depth; ++k) to[k] = column[k * columns];
+      }
+}
+
 // k of the result: the columns of m in storage order (block, gate, lane), padding of the last panel left out.
 // Columns of the result: the k of m. `blocks`: of m's columns.
 template <class T>

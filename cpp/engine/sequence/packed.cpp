@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "runtime/dispatch.h"
 
@@ -15,12 +16,13 @@ struct RowOf {
 };
 
 // f(packed matrix, its units, gates and depth, row(gate, unit)) for each that there is.
-template <class T, class F>
-void each_matrix(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
-                 const WeightIndex& at, const F& f) {
+template <class Direction, class W, class F>
+void each_matrix(Direction& p, const LayerSpec& spec, const std::vector<Weight<W>>& weights, const WeightIndex& at,
+                 const F& f) {
+  using T = std::remove_const_t<W>;
   const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
   const Index hidden = spec.hidden_size;
-  const auto gates = [&](PackedMatrix<T>& m, int weight, Slots slots) {
+  const auto gates = [&](auto& m, int weight, Slots slots) {
     f(m, hidden, slots.count, weights[weight].shape[1], [&, weight, slots](int gate, Index unit) {
       return RowOf{weight, cell.torch_gate[slots.first + gate] * hidden + unit};
     });
@@ -65,9 +67,12 @@ bool has_finite_recurrence(const std::vector<Weight<const T>>& weights, const We
   return all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
 }
 
-template <class T>
-void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
-                  const WeightIndex& at) {
+// bias(number of a slot, those of torch's biases that it is the sum of, or null), and number(packed, torch's) for each
+// number of the other vectors.
+template <class W, class Bias, class F>
+void each_vector(const PackedDirection<std::remove_const_t<W>>& p, const LayerSpec& spec,
+                 const std::vector<Weight<W>>& weights, const WeightIndex& at, const Bias& bias, const F& number) {
+  using T = std::remove_const_t<W>;
   const Kernels<T>& kernels = kernels_for<T>();
   const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
   const Index hidden = spec.hidden_size, lanes = kernels.lanes;
@@ -77,17 +82,17 @@ void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vecto
     for (Index unit = 0; unit < hidden; ++unit)
       for (int slot = 0; slot < cell.slots; ++slot) {
         const Index row = cell.torch_gate[slot] * hidden + unit;
-        T b = 0;
-        if (fills(cell.input, slot)) b += weights[at.bias_ih].data[row];
-        if (fills(cell.recurrent, slot) || fills(cell.candidate, slot)) b += weights[at.bias_hh].data[row];
-        p.bias.data()[((unit / lanes) * cell.slots + slot) * lanes + unit % lanes] = b;
+        const bool by_input = fills(cell.input, slot);
+        const bool by_state = fills(cell.recurrent, slot) || fills(cell.candidate, slot);
+        bias(p.bias.data()[((unit / lanes) * cell.slots + slot) * lanes + unit % lanes],
+             by_input ? weights[at.bias_ih].data + row : nullptr, by_state ? weights[at.bias_hh].data + row : nullptr);
       }
   // One number a unit and slot, from torch's rows.
   const auto vectors = [&](const Buffer<T>& v, int weight, Slots slots) {
     for (Index unit = 0; weight >= 0 && unit < hidden; ++unit)
       for (int k = 0; k < slots.count; ++k)
-        v.data()[(unit / lanes * slots.count + k) * lanes + unit % lanes] =
-            weights[weight].data[cell.torch_gate[slots.first + k] * hidden + unit];
+        number(v.data()[(unit / lanes * slots.count + k) * lanes + unit % lanes],
+               weights[weight].data[cell.torch_gate[slots.first + k] * hidden + unit]);
   };
   if (spec.layer_norm) {
     vectors(p.gain_x, at.gain_ih, cell.input);
@@ -99,7 +104,20 @@ void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vecto
     for (int gate = 0; gate < 3; ++gate)
       if (const int weight = at.peephole[gate]; weight >= 0)
         for (Index unit = 0; unit < hidden; ++unit)
-          p.peephole.data()[((unit / lanes) * 3 + gate) * lanes + unit % lanes] = weights[weight].data[unit];
+          number(p.peephole.data()[((unit / lanes) * 3 + gate) * lanes + unit % lanes], weights[weight].data[unit]);
+}
+
+template <class T>
+void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
+                  const WeightIndex& at) {
+  each_vector(
+      p, spec, weights, at,
+      [](T& sum, const T* ih, const T* hh) {
+        sum = 0;
+        if (ih) sum += *ih;
+        if (hh) sum += *hh;
+      },
+      [](T& packed, const T& weight) { packed = weight; });
 }
 
 // body(rank, members), by the team if there is one.
@@ -255,13 +273,36 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
   });
 }
 
+template <class T>
+void unpack(const PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+            const std::vector<WeightIndex>& index) {
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    const PackedDirection<T>& p = packed.forward[i];
+    each_matrix(p, spec, weights, index[i], [&](const PackedMatrix<T>& m, Index units, int, Index, const auto& row) {
+      unpack_panels(m, units, packed.lanes, [&](int gate, Index unit) {
+        const RowOf to = row(gate, unit);
+        return weights[to.weight].data + to.row * m.depth;
+      });
+    });
+    each_vector(
+        p, spec, weights, index[i],
+        [](const T& sum, T* ih, T* hh) {
+          if (ih) *ih = sum;
+          if (hh) *hh = ih ? T(0) : sum;
+        },
+        [](const T& packed_number, T& weight) { weight = packed_number; });
+  }
+}
+
 #define GRU_NATIVE_PACKED(T)                                                                                       \
   template CellOptions<T> cell_options(const LayerSpec&, const PackedDirection<T>&);                               \
   template struct PackedWeights<T>;                                                                                \
   template std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec&, const std::vector<Weight<const T>>&, \
                                                             const std::vector<WeightIndex>&);                      \
   template void pack(PackedWeights<T>&, const LayerSpec&, const std::vector<Weight<const T>>&,                     \
-                     const std::vector<WeightIndex>&, TeamLease*);
+                     const std::vector<WeightIndex>&, TeamLease*);                                                 \
+  template void unpack(const PackedWeights<T>&, const LayerSpec&, const std::vector<Weight<T>>&,                   \
+                       const std::vector<WeightIndex>&);
 GRU_NATIVE_PACKED(float)
 GRU_NATIVE_PACKED(double)
 

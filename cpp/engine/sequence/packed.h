@@ -58,6 +58,11 @@ template <class T>
 void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
           const std::vector<WeightIndex>& index, TeamLease* team = nullptr);
 
+// Weights that pack() would make the same of, but for those of few bits. Sums of two biases are the first of them.
+template <class T>
+void unpack(const PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<T>>& weights,
+            const std::vector<WeightIndex>& index);
+
 // Of few bits: `matrices` has those of the weights that are matrices, at their places; of these, `weights` needs no
 // data.
 std::unique_ptr<PackedWeights<float>> pack_quantized(const LayerSpec& spec,

@@ -42,6 +42,8 @@ struct Rtrl<T>::Impl {
   void step(const T* x, T* y);
   void gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights);
   void reset(const bool* mask);
+  template <class F>
+  void each_carried(const F& f);
 };
 
 // All that one step needs for one sequence, and each member its own way back.
@@ -243,6 +245,32 @@ void Rtrl<T>::load_state(const States<const T>& from) {
   impl_->reset(nullptr);
   if (from.h) std::copy_n(from.h, impl_->h.size(), impl_->h.begin());
   if (from.c) std::copy_n(from.c, impl_->c.size(), impl_->c.begin());
+}
+
+// f(where numbers lie, how many) for all that goes from step to step, but `fresh`; without what pads P's rows.
+template <class T>
+template <class F>
+void Rtrl<T>::Impl::each_carried(const F& f) {
+  f(h.data(), batch * h_size);
+  f(c.data(), batch * c_size);
+  for (Index b = 0; b < batch; ++b)
+    for (Index row = 0; row < rows; ++row) f(influence_of(0, b).base + row * stride, place.back());
+}
+
+template <class T>
+std::int64_t Rtrl<T>::carried_size() const {
+  const Impl& r = *impl_;
+  return r.batch * (r.h_size + r.c_size + r.rows * r.place.back() + 1);
+}
+template <class T>
+void Rtrl<T>::save_carried(T* to) const {
+  impl_->each_carried([&](const T* from, Index n) { to = std::copy_n(from, n, to); });
+  std::copy(impl_->fresh.begin(), impl_->fresh.end(), to);
+}
+template <class T>
+void Rtrl<T>::load_carried(const T* from) {
+  impl_->each_carried([&](T* to, Index n) { std::copy_n(from, n, to), from += n; });
+  std::transform(from, from + impl_->batch, impl_->fresh.begin(), [](T flag) { return char(flag != 0); });
 }
 
 template <class T>

@@ -45,6 +45,15 @@ class GRU_NATIVE_API Rtrl {
   void save_state(const States<T>& to) const;
   /// Sets the state; null: zeros. A state that is loaded counts as independent of the weights.
   void load_state(const States<const T>& from);
+
+  /// Numbers in all that it has from step to step: the state, P and what is known of P.
+  std::int64_t carried_size() const;
+  /// Copies them. Another one, of a layer with the same spec and weights and of the same batch, that loads them goes on
+  /// with the same bits.
+  void save_carried(T* to) const;
+  /// Takes such numbers.
+  void load_carried(const T* from);
+
   /// Back to the zero state for each sequence where mask, [batch], is true; null: for all.
   void reset(const bool* mask = nullptr);
 

@@ -26,6 +26,11 @@ class GRU_NATIVE_API Stream {
   /// The same of a single layer.
   explicit Stream(const Layer<T>& layer, std::int64_t batch = 1, int threads = 1);
   ~Stream();
+  /// Another stream with the same weights, which are shared, and a state of its own, which is equal now. Throws
+  /// std::bad_alloc.
+  Stream(const Stream& other);
+  /// The same in the place of this stream, which stays as it is if that throws.
+  Stream& operator=(const Stream& other);
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
 

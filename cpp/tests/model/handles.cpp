@@ -17,7 +17,8 @@ static_assert(only_move<Layer<float>, Dense<float>, TreeLayer<float>, GatedGraph
                         GraphReadout<float>, OutputRnn<float>>);
 static_assert(only_move<Tape<float>, DenseTape<float>, TreeTape<float>, GraphTape<float>, GrConvTape<float>,
                         ReadoutTape<float>, OutputRnnTape<float>>);
-static_assert(only_move<Model, Stream<float>, Rtrl<float>>);
+static_assert(only_move<Model, Rtrl<float>>);
+static_assert(std::is_nothrow_move_constructible_v<Stream<float>> && std::is_copy_constructible_v<Stream<float>>);
 
 // No bool beside an integer that could be taken for one another: the call says both by name.
 template <class L, class... Arguments>

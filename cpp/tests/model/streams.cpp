@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "engine/model/stream_blocks.h"
 #include "tests/support/chain.h"
 
 using namespace gru_native;
@@ -58,6 +59,17 @@ void check(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch
                  seq_len - 1);
   CHECK(y == expected, "other bits from a saved state");
 
+  // A copy goes on from where the stream is, and on its own; so does one that takes another's place.
+  stream.load_state(state.data());
+  Stream twin(stream), third(model, 1);
+  stream.reset();
+  third = twin;
+  for (Stream<T>* copy : {&twin, &third}) {
+    std::fill(y.begin() + out, y.end(), T(0));
+    copy->process(x.data() + in, y.data() + out, seq_len - 1);
+    CHECK(y == expected, "other bits of a copy");
+  }
+
   // Zeros at the start, after reset and by hand; prewarm is zeros run in.
   const std::vector<T> nothing(size(300 * in));
   std::vector<T> unused(size(300 * out)), a(initial.size()), b(initial.size());
@@ -66,7 +78,7 @@ void check(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch
   CHECK(std::all_of(a.begin(), a.end(), [](T v) { return v == 0; }), "state after reset");
   stream.process(nothing.data(), unused.data(), 300);
   stream.save_state(a.data());
-  Stream third = std::move(other);
+  third = std::move(other);
   other = Stream(model, batch);
   other.prewarm(300);
   other.save_state(b.data());
@@ -76,6 +88,23 @@ void check(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch
   third.process(nothing.data(), unused.data(), 0);
   third.save_state(b.data());
   CHECK(std::all_of(b.begin(), b.end(), [](T v) { return v == 0; }), "0 frames changed the state");
+}
+
+// The weights of a stream as layers anew: what they compute has the same bits.
+template <class T>
+void check_blocks(const std::vector<AnySpec>& specs) {
+  const auto model = chain_of<T>(specs, 11);
+  const std::int64_t in = model->input_size(), out = model->output_size();
+  Stream<T> stream(model);
+  std::vector<ModelBlock<T>> blocks;
+  for (const NewBlock<T>& block : blocks_of(stream))
+    std::visit([&](const auto& layer) { blocks.push_back(ModelBlock<T>(layer)); }, block);
+  Stream<T> again(std::make_shared<const BasicModel<T>>(blocks));
+  const std::vector<T> x = random_numbers<T>(static_cast<std::size_t>(9 * in), 3);
+  std::vector<T> y(static_cast<std::size_t>(9 * out)), z(y.size());
+  stream.process(x.data(), y.data(), 9);
+  again.process(x.data(), z.data(), 9);
+  CHECK(std::memcmp(y.data(), z.data(), y.size() * sizeof(T)) == 0, "other bits of layers made anew");  // relu: NaN
 }
 
 void check_errors() {
@@ -122,6 +151,8 @@ int main() {
   for (const std::int64_t hidden : {1, 8, 40})
     for (const std::int64_t layers : {1, 3})
       for (const LayerSpec& spec : all_cells(3, hidden, layers, false)) {
+        check_blocks<float>({spec, dense_of(spec.output_size(), 18)});
+        check_blocks<double>({dense_of(2, 3, DenseActivation::relu, false), spec});
         check(chain_of<float>({spec}, 5), 1, 23);
         check(chain_of<float>({spec}, 5), 3, 23);
         check(chain_of<double>({spec}, 6), 2, 23);

@@ -45,6 +45,13 @@ void check_rtrl(const LayerSpec& spec, unsigned seed) {
   };
   std::vector<double> y(static_cast<std::size_t>(p.batch * p.outputs)), h(p.h.size()), c(p.c.size());
   for (std::int64_t t = 0; t < p.seq_len; ++t) {
+    if (t % 2 == 0) {  // another one goes on
+      std::vector<double> carried(static_cast<std::size_t>(r.carried_size()));
+      r.save_carried(carried.data());
+      Rtrl<double> other(std::shared_ptr<const Layer<double>>(std::shared_ptr<void>(), &p.layer), p.batch);
+      other.load_carried(carried.data());
+      r = std::move(other);
+    }
     r.step(p.x.data() + t * p.batch * spec.input_size, y.data());
     add(dy.data() + t * p.batch * p.outputs, {});
     for (std::size_t i = 0; i < y.size(); ++i)

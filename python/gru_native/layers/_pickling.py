@@ -78,10 +78,9 @@ def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def reading(kind: type) -> Iterator[None]:
+def reading(kind: str) -> Iterator[None]:
     """Turns what is wrong with a state into one kind of error."""
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        name = kind.__name__
-        raise pickle.UnpicklingError(f"this pickle of a {name} cannot be read: {error}") from error
+        raise pickle.UnpicklingError(f"this pickle of a {kind} cannot be read: {error}") from error

@@ -24,16 +24,11 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
-    """Of bfloat16, which NumPy does not have: PyTorch's and ml_dtypes' become wider."""
-    if not str(getattr(value, "dtype", "")).endswith("bfloat16"):
-        return value
-    wide = value.float() if hasattr(value, "float") else value.astype(np.float32)
-    return np.asarray(wide).astype(own.dtype)
-
-
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
-    array = _core.numpy_array(name, _of_numpys_dtype(value, own), "numbers")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
     own_kinds = (own.dtype, np.dtype(np.float16))
@@ -137,7 +132,7 @@ class Weighted(Fixed):
     def _core_type(self, single: type[A], double: type[B]) -> Callable[..., A | B]:
         """What makes its core: for this dtype, or one that is made already, as that of a file. What
         only describes a layer makes none."""
-        if (made := vars(self).pop("_made", None)) is not None:
+        if (made := vars(self).get("_made")) is not None:
             return lambda **options: made
         return of_dtype(self.dtype, single, double)
 
@@ -148,7 +143,7 @@ class Weighted(Fixed):
                 raise TypeError(f"its random numbers are a {type(given).__name__}")
             return
         self._random = generator(seed)
-        if self._few_bits() is not None:
+        if vars(self).pop("_made", None) is not None:  # which has weights, too
             return
         edit = self._core.edit()
         for name in edit.names():
@@ -180,7 +175,7 @@ class Weighted(Fixed):
         return sealed(held, attributes=attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading(type(self)):
+        with reading(type(self).__name__):
             if "_core" in vars(self):
                 raise ValueError("this one is made already")
             try:

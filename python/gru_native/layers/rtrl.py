@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import of_dtype, row_mask, size
+from ._pickling import attributes_of, opened, reading, sealed, set_attributes
 from ._recurrent import State, StateLike
-from ._weights import Array, missing
+from ._weights import Array, check_state_dict, missing
 from .gru import GRU
 from .lstm import LSTM
 from .rnn import RNN
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Recurrent: TypeAlias = RNN | GRU | LSTM
+HELD = ("layer", "batch_size", "carried", "gradients", "attributes")  # what a pickle holds
 
 
 class RTRL:
@@ -84,6 +89,62 @@ class RTRL:
 
     def __getattr__(self, name: str) -> Any:
         raise missing(self, name)
+
+    # --- copies
+
+    def __copy__(self) -> Self:
+        """Another one over the same layer, with a state, derivatives and gradients of its own."""
+        twin = type(self).__new__(type(self))
+        set_attributes(twin, attributes_of(self))
+        RTRL.__init__(twin, self._layer, self.batch_size)
+        twin._take(self._core.carried, self._gradients)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes = attributes_of(self)
+        for name in ("_core", "_layer", "_gradients"):
+            attributes.pop(name, None)
+        held = {
+            "layer": self._layer,
+            "batch_size": self.batch_size,
+            "carried": self._core.carried,
+            "gradients": self._gradients,
+        }
+        return sealed(held, attributes=attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading(type(self).__name__):
+            if "_core" in vars(self):
+                raise ValueError("this one is made already")
+            try:
+                self._remake(*opened(state, *HELD))
+            except BaseException:
+                vars(self).clear()  # as if it had never been tried
+                raise
+
+    def _remake(
+        self,
+        layer: Recurrent,
+        batch_size: int,
+        carried: Array,
+        gradients: dict[str, Array],
+        attributes: dict[str, Any],
+    ) -> None:
+        set_attributes(self, attributes)
+        rows = size("batch_size", batch_size)
+        # Each sequence has derivatives by all weights: no room is made for more than there are.
+        weights = layer.num_parameters if isinstance(layer, (RNN, GRU, LSTM)) else 0
+        if not isinstance(carried, np.ndarray) or carried.size < rows * weights:
+            raise ValueError(f"what it carries is too little for batch_size={rows}")
+        RTRL.__init__(self, layer, rows)
+        self._take(carried, gradients)
+
+    def _take(self, carried: Array, gradients: dict[str, Array]) -> None:
+        self._core.carried = carried
+        for name, gradient in check_state_dict(gradients, self._gradients, True).items():
+            self._gradients[name][...] = gradient
+
+    # --- learning
 
     def __call__(self, x: ArrayLike) -> Array:
         """Compute the outputs of one step.

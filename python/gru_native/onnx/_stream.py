@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,9 @@ from ..layers._arguments import size
 from ..layers._weights import Array
 from .operators import compute
 from .recognition import Recognition
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ModelStream:
@@ -29,6 +33,12 @@ class ModelStream:
         self.batch_size = size("batch_size", batch_size)
         self._tail = model.tail
         self._stream = model.stream(self.batch_size)
+
+    def __copy__(self) -> Self:
+        """Another one with a state of its own."""
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self), _stream=copy.copy(self._stream))
+        return twin
 
     def __call__(self, x: ArrayLike, out: NDArray[Any] | None = None) -> Array:
         """Compute the outputs for x, and go on to the next state.

@@ -1,5 +1,8 @@
 """Models that torch.onnx.export and tf2onnx write: called, streamed, saved."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -129,6 +132,24 @@ def test_sizes_that_are_fixed(shape, batch_first, tmp_path):
     assert_close(model.stream(batch)(x), expected, 1e-5)
     model.save(tmp_path / "model.safetensors")
     assert_close(gru_native.load(tmp_path / "model.safetensors")(x)[0], expected, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [copy.copy, copy.deepcopy, lambda stream: pickle.loads(pickle.dumps(stream))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_stream_with_functions_behind_it_has_copies(way):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    options = {"layers": 1, "bidirectional": False, "batch_first": False, "last": False}
+    module = torch_model(rng, "GRU", **options, activation=torch.nn.ELU())
+    stream = gru_native.onnx.load(from_torch(module, torch.zeros(6, 4, 3))).stream(4)
+    x = rng.standard_normal((6, 4, 3), np.float32)
+    stream(x)
+    twin = way(stream)
+    expected = twin(x)
+    assert (stream(x) == expected).all()
 
 
 def test_torch_with_states_of_its_own(tmp_path):

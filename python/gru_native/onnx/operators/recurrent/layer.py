@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ...._core import numpy_array
 from ....layers import GRU, LSTM, RNN
 from ....layers._weights import Array
 
@@ -76,7 +75,7 @@ class Recurrent:
 
     def _own(self, name: str, value: Any) -> Array:
         """As an array of the layers' dtype, if it has the node's."""
-        array = numpy_array(name, value, "numbers")
+        array = np.asarray(value)
         if array.dtype != self.dtype:
             raise TypeError(f"{name} has dtype {array.dtype}; expected {self.dtype}, as W")
         return array.astype(self.layers[0].dtype, copy=False)
@@ -129,7 +128,7 @@ def _one_way(
 def _lengths(value: Any, steps: int, batch: int) -> Array | None:
     if value is None:
         return None
-    lengths = numpy_array("sequence_lens", value, "whole numbers")
+    lengths = np.asarray(value)
     if lengths.dtype.kind not in "iu":
         raise TypeError(f"sequence_lens has dtype {lengths.dtype}; expected int32")
     if lengths.shape != (batch,):

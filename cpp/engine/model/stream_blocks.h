@@ -1,0 +1,19 @@
+// What a stream is made of, for those who take it to another process.
+#pragma once
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "gru_native/stream.h"
+
+namespace gru_native {
+
+template <class T>
+using NewBlock = std::variant<std::shared_ptr<Layer<T>>, std::shared_ptr<Dense<T>>>;
+
+// New layers with the weights that the stream has: as those were when it was made, but for biases, which may be the
+// sums of two. Null for a layer of few bits, whose weights never change.
+template <class T>
+std::vector<NewBlock<T>> blocks_of(const Stream<T>& stream);
+
+}  // namespace gru_native

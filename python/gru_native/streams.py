@@ -1,0 +1,51 @@
+"""Streams in pickles: the weights that they were made with, as layers, and the state."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .files import build
+from .layers import GRU, LSTM, RNN, Chain, Stream
+from .layers._pickling import opened, reading, sealed
+
+HELD = ("model", "batch_size", "state")
+
+
+def reduced(stream: Any) -> tuple[Callable[..., object], tuple[Any, ...]]:
+    """What ``pickle`` writes: the function that makes the stream anew, and its argument."""
+    dtype = np.float32 if isinstance(stream, _core.Stream32) else np.float64
+    layers = [build(description, dtype, core) for description, core in stream._blocks()]
+    model = Chain(layers) if stream._is_chain else layers[0]
+    held = {"model": model, "batch_size": stream.batch_size, "state": stream.state}
+    return restored, (sealed(held),)
+
+
+def restored(state: dict[str, Any]) -> Stream:
+    """The stream that ``reduced`` has taken apart."""
+    with reading("Stream"):
+        model, batch_size, its_state = opened(state, *HELD)
+        if not isinstance(model, (RNN, LSTM, GRU, Chain)):
+            raise TypeError(f"its model is a {type(model).__name__}; expected a layer or a Chain")
+        for part in _arrays(its_state):  # before room is made for as many sequences
+            if part.ndim != 3 or part.shape[1] != batch_size:
+                raise ValueError(f"state has shape {part.shape}; expected batch={batch_size}")
+        stream: Stream = model.stream(batch_size)
+        stream.state = its_state
+        return stream
+
+
+def _arrays(state: Any) -> list[np.ndarray[Any, Any]]:
+    if isinstance(state, tuple):
+        return [array for part in state for array in _arrays(part)]
+    if not isinstance(state, np.ndarray):
+        raise TypeError(f"state holds a {type(state).__name__}; expected arrays")
+    return [state]
+
+
+for kind in (_core.Stream32, _core.Stream64):
+    copyreg.pickle(kind, reduced)
