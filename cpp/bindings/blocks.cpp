@@ -23,6 +23,8 @@ std::vector<BlockSpec> blocks_of(const py::list& list) {
       says_layout.push_back(options.contains("batch_first"));
     } catch (const py::type_error& error) {
       throw py::type_error(place + error.what());
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {  // ValueError, std::invalid_argument
       throw py::value_error(place + error.what());
     }

@@ -45,16 +45,16 @@ void read(const json& from, ActivationFunction& value, const char* name) {
   value = function_named(name, function, numbers);
 }
 template <class T>
-json written(const T& value) {
-  return value;
+std::string written(const T& value) {
+  return json_text(value);
 }
-json written(const ActivationFunction& f) {
-  std::string name = function_names[static_cast<int>(f.kind)];
+std::string written(const ActivationFunction& f) {
+  std::string name = json_text(function_names[static_cast<int>(f.kind)]);
   const std::vector<double> numbers = unusual_numbers(f);
   if (numbers.empty()) return name;
-  json list = json::array({name});
-  for (const double number : numbers) list.push_back(number);
-  return list;
+  std::vector<std::string> list{std::move(name)};
+  for (const double number : numbers) list.push_back(json_text(number));
+  return list_text(list);
 }
 
 BlockSpec read_block(const json& from) {
@@ -83,7 +83,7 @@ BlockSpec read_block(const json& from) {
   return block;
 }
 
-json parse(const std::string& text) {
+ParsedJson parse(const std::string& text) {
   try {
     return parse_json(text);
   } catch (const FileError& error) {
@@ -94,7 +94,8 @@ json parse(const std::string& text) {
 }  // namespace
 
 std::vector<BlockSpec> parse_description(const std::string& text) {
-  const json root = parse(text);
+  const ParsedJson parsed = parse(text);
+  const json& root = *parsed;
   if (!root.is_object()) throw FileError("description: is no JSON object");
   const auto number = root.find("version");
   if (number == root.end() || !number->is_number_integer() || *number != version)
@@ -112,6 +113,8 @@ std::vector<BlockSpec> parse_description(const std::string& text) {
     try {
       blocks.push_back(read_block(block));
       says_layout.push_back(block.contains("batch_first"));
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {
       throw FileError("description: block " + std::to_string(blocks.size()) + ": " + error.what());
     }
@@ -121,14 +124,15 @@ std::vector<BlockSpec> parse_description(const std::string& text) {
 }
 
 std::string description_text(const std::vector<BlockSpec>& blocks) {
-  json list = json::array();
+  std::vector<std::string> list;
   for (BlockSpec block : blocks) {
-    json entry{{"type", type_of(block)}, {"prefix", block.prefix}};
+    std::map<std::string, std::string> entry{{"type", json_text(type_of(block))}, {"prefix", json_text(block.prefix)}};
     each_option(block, [&](const char* name, auto& value) { entry[name] = written(value); });
-    if (entry["precision"] == "full") entry.erase("precision");  // so that libraries from before it read the file
-    list.push_back(entry);
+    // So that libraries from before it read the file.
+    if (entry["precision"] == json_text("full")) entry.erase("precision");
+    list.push_back(object_text(entry));
   }
-  return json{{"version", version}, {"blocks", list}}.dump();
+  return object_text({{"version", json_text(std::int64_t(version))}, {"blocks", list_text(list)}});
 }
 
 }  // namespace gru_native

@@ -133,7 +133,8 @@ std::string read_header(const Bytes& file) {
 
 Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
   const std::string text = read_header(bytes);
-  const json header = parse_json(text);
+  const ParsedJson parsed = parse_json(text);
+  const json& header = *parsed;
   if (!header.is_object()) throw FileError("has a header that is no JSON object");
   const std::size_t data = 8 + text.size(), data_size = bytes.size() - data;
   Safetensors file;
@@ -162,14 +163,20 @@ void put_in_order(std::vector<GivenTensor>& tensors) {
 
 std::string safetensors_header(const std::vector<GivenTensor>& tensors,
                                const std::map<std::string, std::string>& metadata) {
-  json header;
-  header["__metadata__"] = metadata;
+  std::map<std::string, std::string> entries, strings;
+  for (const auto& [key, value] : metadata) strings[key] = json_text(value);
+  entries["__metadata__"] = object_text(strings);
   std::size_t at = 0;
   for (const GivenTensor& t : tensors) {
-    header[t.name] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + t.bytes}}};
+    std::vector<std::string> sizes;
+    for (const std::int64_t size : t.shape) sizes.push_back(json_text(size));
+    const auto offset = [](std::size_t bytes) { return json_text(static_cast<std::int64_t>(bytes)); };
+    entries[t.name] = object_text({{"dtype", json_text(t.dtype)},
+                                   {"shape", list_text(sizes)},
+                                   {"data_offsets", list_text({offset(at), offset(at + t.bytes)})}});
     at += t.bytes;
   }
-  std::string text = header.dump();
+  std::string text = object_text(entries);
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::string prefix;
   for (std::uint64_t length = text.size(), i = 0; i < 8; ++i) prefix += static_cast<char>(length >> 8 * i & 0xff);

@@ -44,14 +44,15 @@ void run_lattices(const Call& call) {
 
   TeamLease team(useful_threads(macs));
   const int crews = static_cast<int>(std::min<Index>(team.size(), call.batch));
-  std::vector<std::unique_ptr<Crew>> crew_of;
+  std::vector<Crew> crew_of;
   std::vector<Block> blocks;
-  for (int c = 0; c < crews; ++c) {
-    crew_of.push_back(std::make_unique<Crew>(team.size() / crews + (c < team.size() % crews)));
+  for (int c = 0, first = 0; c < crews; ++c) {
+    crew_of.emplace_back(team, first, team.size() / crews + (c < team.size() % crews));
+    first += crew_of.back().size();
     blocks.emplace_back(static_cast<std::size_t>(needed));
   }
   const auto compute = [&](Index b, int c, int member) {
-    Crew& crew = *crew_of[static_cast<std::size_t>(c)];
+    Crew& crew = crew_of[static_cast<std::size_t>(c)];
     const int last = Lattice::backward_follows_forward ? 0 : crew.size() - 1;
     const auto share = [&](Index n) { return share_of(n, 1, member, crew.size()); };
     const Lattice lattice(call, b, Scratch(blocks[static_cast<std::size_t>(c)].data()));

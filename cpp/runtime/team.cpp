@@ -25,21 +25,25 @@ constexpr int idle_spins = 1000;  // about 40 microseconds, then sleep
 // `size - 1` threads beside the caller of run().
 class Team {
  public:
-  explicit Team(int size) : size_(size), cores_(new std::atomic<int>[static_cast<std::size_t>(size)]) {
+  explicit Team(int size)
+      : size_(size),
+        cores_(new std::atomic<int>[static_cast<std::size_t>(size)]),
+        marks_(new Mark[2 * static_cast<std::size_t>(size)]) {
     for (int rank = 0; rank < size; ++rank) cores_[rank].store(-1, std::memory_order_relaxed);
+    threads_.reserve(static_cast<std::size_t>(size) - 1);
     try {
       for (int rank = 1; rank < size; ++rank) threads_.emplace_back([this, rank] { work(rank); });
     } catch (const std::system_error&) {
       size_ = static_cast<int>(threads_.size()) + 1;  // the system gives no more threads: do with fewer
+    } catch (...) {
+      end();  // no memory for one more; those that have begun use this object
+      throw;
     }
   }
-  ~Team() {
-    call_.store(stop, std::memory_order_seq_cst);
-    wake();
-    for (std::thread& t : threads_) t.join();
-  }
+  ~Team() { end(); }
 
   int size() const { return size_; }
+  Mark* marks() const { return marks_.get(); }
   bool try_acquire() { return !busy_.test_and_set(std::memory_order_acquire); }
   void release() { busy_.clear(std::memory_order_release); }
 
@@ -79,6 +83,12 @@ class Team {
  private:
   static constexpr std::uint64_t stop = ~std::uint64_t(0);
 
+  void end() {
+    call_.store(stop, std::memory_order_seq_cst);
+    wake();
+    for (std::thread& t : threads_) t.join();
+  }
+
   void wake() {
     const std::lock_guard<std::mutex> lock(mutex_);
     changed_.notify_all();
@@ -117,6 +127,7 @@ class Team {
   void (*body_)(void*, int) = nullptr;
   void* context_ = nullptr;
   std::unique_ptr<std::atomic<int>[]> cores_;  // of each rank, when it was last seen
+  std::unique_ptr<Mark[]> marks_;
   const Affinity affinity_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -143,6 +154,8 @@ int initial_threads() {
   return std::min(usable_cores(), most_threads);
 }
 
+FoundOnce<int> cores;
+
 // Never destroyed: worker threads may outlive static objects at exit.
 struct Registry {
   BriefLock lock;
@@ -151,7 +164,10 @@ struct Registry {
   std::atomic<int> num_threads{initial_threads()};
 
   static Registry& get() {
-    return registry.get([] { return Registry(); });
+    return registry.get([] {
+      cores.get(usable_cores);  // members of a team, who ask for patience, must not ask for memory
+      return Registry();
+    });
   }
 
   std::shared_ptr<Team> current(int size) {
@@ -185,8 +201,6 @@ struct Registry {
 FoundOnce<Registry> Registry::registry;
 const Registry::AtFork Registry::at_fork;
 
-FoundOnce<int> cores;
-
 }  // namespace
 
 int spin_patience(int members) { return members > cores.get(usable_cores) ? 0 : 1500; }
@@ -196,12 +210,28 @@ namespace {
 thread_local ThreadsHere here;
 std::atomic_flag other_busy = ATOMIC_FLAG_INIT;
 
-// Others did not give what they had promised.
+// Others did not give what they had promised. All threads are there, or none begins: members wait for each other.
 void run_on_new_threads(int members, void (*body)(void*, int), void* context) {
+  enum Word { wait, begin, leave };
+  std::atomic<Word> word{wait};
   std::vector<std::thread> threads;
-  for (int rank = 1; rank < members; ++rank) threads.emplace_back(body, context, rank);
-  body(context, 0);
-  for (std::thread& t : threads) t.join();
+  const auto all = [&](Word said) {
+    word.store(said, std::memory_order_release);
+    if (said == begin) body(context, 0);
+    for (std::thread& t : threads) t.join();
+  };
+  try {
+    threads.reserve(static_cast<std::size_t>(members) - 1);
+    for (int rank = 1; rank < members; ++rank)
+      threads.emplace_back([&, rank] {
+        spin_until([&] { return word.load(std::memory_order_acquire) != wait; }, 0);
+        if (word.load(std::memory_order_relaxed) == begin) body(context, rank);
+      });
+  } catch (...) {
+    all(leave);
+    throw;
+  }
+  all(begin);
 }
 
 }  // namespace
@@ -212,7 +242,9 @@ TeamLease::TeamLease(int wanted) : size_(1) {
   wanted = std::min({wanted, limit, here.most});
   if (wanted < 2) return;
   if (here.other && here.other->has(here.most)) {
-    if (other_busy.test_and_set(std::memory_order_acquire)) return;
+    own_marks_.reset(new (std::nothrow) Mark[2 * static_cast<std::size_t>(wanted)]);
+    if (!own_marks_ || other_busy.test_and_set(std::memory_order_acquire)) return;
+    marks_ = own_marks_.get();
     other_ = here.other;
     other_team_ = here.most;
     size_ = wanted;
@@ -223,8 +255,12 @@ TeamLease::TeamLease(int wanted) : size_(1) {
   } catch (const std::bad_alloc&) {
     return;  // no memory for a team: do without
   }
-  if (team_->try_acquire()) size_ = wanted < team_->size() ? wanted : team_->size();
-  else team_.reset();
+  if (!team_->try_acquire()) {
+    team_.reset();
+    return;
+  }
+  size_ = std::min(wanted, team_->size());
+  marks_ = team_->marks();
 }
 
 TeamLease::~TeamLease() {

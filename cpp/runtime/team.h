@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -55,8 +56,14 @@ struct ThreadsHere {
 // Sets them; returns what held before.
 ThreadsHere use_threads_here(ThreadsHere threads);
 
+// How often a member of a crew has come to a barrier. A pair of cache lines each: neighbours are prefetched together.
+struct alignas(128) Mark {
+  std::atomic<std::uint32_t> reached{0};
+};
+
 // The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
-// another call: many callers share the cores by not sharing the team. Safe from any thread and after fork().
+// another call (many callers share the cores by not sharing the team), and when there is no memory for one. Safe from
+// any thread and after fork().
 class TeamLease {
  public:
   explicit TeamLease(int wanted);
@@ -66,6 +73,7 @@ class TeamLease {
   int size() const { return size_; }
 
   // body(rank) on every member at once, rank 0 on the calling thread; returns when all are done. It must not throw.
+  // Throws what std::thread does, with nothing done, if others do not give the threads that they had promised.
   template <class Body>
   void run(const Body& body) {
     run([](void* b, int rank) { (*static_cast<const Body*>(b))(rank); }, const_cast<Body*>(&body));
@@ -74,16 +82,25 @@ class TeamLease {
  private:
   void run(void (*body)(void* context, int rank), void* context);
   std::shared_ptr<class Team> team_;
+  friend class Crew;
   int size_;
-  const OtherThreads* other_ = nullptr;  // if these are they
+  Mark* marks_ = nullptr;                 // two for each member
+  std::unique_ptr<Mark[]> own_marks_;     // with others' threads
+  const OtherThreads* other_ = nullptr;   // if these are they
   int other_team_ = 0;
 };
 
-// The members of a team who work on one thing step by step, and wait for each other in between.
+// The members of a team who work on one thing step by step, and wait for each other in between. Those that share a team
+// have marks of their own each. Asks for no memory.
 class Crew {
  public:
-  explicit Crew(int size)
-      : size_(size), patience_(size > 1 ? spin_patience(size) : 0), marks_(size > 1 ? new Mark[size] : nullptr) {}
+  Crew() : size_(1), patience_(0), marks_(nullptr) {}  // a thread alone
+  explicit Crew(const TeamLease& team) : Crew(team, 0, team.size()) {}
+  Crew(const TeamLease& team, int first_mark, int size)
+      : size_(size), patience_(size > 1 ? spin_patience(size) : 0), marks_(team.marks_ + first_mark) {
+    for (int member = 0; size > 1 && member < size; ++member)
+      marks_[member].reached.store(0, std::memory_order_relaxed);
+  }
   int size() const { return size_; }
 
   // Returns when every member has called it as often as this one. What members wrote before is then visible.
@@ -99,12 +116,18 @@ class Crew {
   }
 
  private:
-  struct alignas(128) Mark {  // a pair of cache lines each: neighbours are prefetched together
-    std::atomic<std::uint32_t> reached{0};
-  };
   int size_;
   int patience_;
-  std::unique_ptr<Mark[]> marks_;
+  Mark* marks_;
+};
+
+// All members, and two halves that do not wait for each other.
+struct Crews {
+  explicit Crews(const TeamLease& team)
+      : all(team),
+        halves{Crew(team, team.size(), team.size() / 2),
+               Crew(team, team.size() + team.size() / 2, team.size() - team.size() / 2)} {}
+  Crew all, halves[2];
 };
 
 }  // namespace gru_native

@@ -137,7 +137,7 @@ void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphT
   messages.acc = {m.base, m.stride, nullptr};
   messages.row_end = nodes;
   TeamLease team(useful_threads(gru, time.rows, time.seq_len));
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share panels = share_of(packed->edge.panels, 1, rank, crew.size());
@@ -208,7 +208,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
   DirectionBackward<T> back(impl_->gru, *packed.gru, 0, time, false, tape.direction, arena);
 
   TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len));
-  Crew crew(team.size());
+  Crew crew(team);
   std::vector<T*> scratch;
   const Index widest = std::max<Index>(spec.inputs(), hidden);
   for (int i = 0; i < team.size(); ++i)

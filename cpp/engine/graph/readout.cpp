@@ -133,7 +133,7 @@ void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const Pac
   const auto& [z, a, y] = values;
   const Matrix<T> p = take_matrix<T>(scratch, call.nodes, packed.units);
   TeamLease team(useful_threads(spec, call.nodes));
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&, &z = z, &a = a, &y = y](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
@@ -206,7 +206,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
   const PackedMatrix<T>& transposed = packed.transposed();
   TeamLease team(useful_threads(r.spec, tape.nodes));
-  Crew crew(team.size());
+  Crew crew(team);
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)
     scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, r.columns(), team.size())));

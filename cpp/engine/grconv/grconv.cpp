@@ -140,7 +140,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvForwardCall<T>& call, cons
   std::fill_n(call.y, levels.batch * hidden, T(0));
 
   TeamLease team(threads(levels));
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     for (Index level = 0; level < levels.count; ++level) {
@@ -227,7 +227,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
     });
 
   TeamLease team(l.threads(levels));
-  Crew crew(team.size());
+  Crew crew(team);
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)
     scratch.push_back(

@@ -153,7 +153,7 @@ void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& c
     scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));
   gather(call.dy, outputs, time, d);
 
-  Crew all(team.size());
+  Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share rows = share_of(time.rows, whole_tiles, rank, team.size());

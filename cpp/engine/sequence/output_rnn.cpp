@@ -144,7 +144,7 @@ void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Time
       std::copy_n(call.targets.data + (t - 1) * call.targets.step_stride + user * call.targets.batch_stride, outputs,
                   to);
   });
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     multiply(w.ih, rows_from(v.x, 0), {w.bias_h.data(), 0, nullptr}, v.h,
@@ -253,7 +253,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
       if (last) GRU_NATIVE_EXECUTED(add, outputs);
     });
 
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Rows<const T> none{zeros, 0, nullptr};

@@ -128,10 +128,10 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
     one = T(0);
   };
 
-  Crew all(team.size());
+  Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    Crew alone(1);
+    Crew alone;
     const Share mine = share_of(batch, 1, rank, team.size());
     for (Index b = mine.begin; b < mine.end; ++b) forward_of(b, alone);
     all.barrier(rank);

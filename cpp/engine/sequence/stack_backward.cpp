@@ -69,7 +69,7 @@ void StackBackward<T>::run(StepRows<const T> dy, const States<const T>& dfinal, 
     for (const DirectionBackward<T>& d : directions_) sums = std::max(sums, d.gradient_scratch(widest, team.size()));
     for (T*& of_member : scratch) of_member = arena_.take<T>(sums);
   }
-  Crews crews{Crew(team.size()), {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)}};
+  Crews crews(team);
   Crew& all = crews.all;
   team.run([&](int rank) {
     const FlushDenormals flush;

@@ -27,9 +27,6 @@ class StackBackward {
   Matrix<const T> dx() const { return {dx_[0].base, dx_[0].stride}; }
 
  private:
-  struct Crews {
-    Crew all, halves[2];
-  };
   void through_time(Index layer, StepRows<const T> dy, const States<const T>& dfinal, const States<T>& dinitial,
                     int rank, Crews& crews);
   void through_products(Index layer, const Wanted& wanted, T* scratch, int rank, int members);

@@ -52,23 +52,22 @@ void StackForward<T>::store_state(const States<T>& s) const {
 // Two directions on two or more threads are two crews that never wait for each other within a layer.
 template <class T>
 void StackForward<T>::layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank,
-                            Crew& all, Crew* halves) {
+                            Crews& crews) {
   const Index first = layer * spec_.directions();
   for (int d = 0; d < spec_.directions(); ++d) {
     typename DirectionForward<T>::Io own = io;
     own.y = io.y.from_column(d * spec_.output_size());
-    if (spec_.directions() == 1 || all.size() == 1) {
-      directions_[first + d].run(own, begin, end, rank, all);
-    } else if ((rank >= halves[0].size()) == (d == 1)) {
-      directions_[first + d].run(own, begin, end, d == 1 ? rank - halves[0].size() : rank, halves[d]);
+    if (spec_.directions() == 1 || crews.all.size() == 1) {
+      directions_[first + d].run(own, begin, end, rank, crews.all);
+    } else if ((rank >= crews.halves[0].size()) == (d == 1)) {
+      directions_[first + d].run(own, begin, end, d == 1 ? rank - crews.halves[0].size() : rank, crews.halves[d]);
     }
   }
 }
 
 template <class T>
 void StackForward<T>::run(Rows<const T> x, StepRows<T> y, TeamLease& team) {
-  Crew all(team.size());
-  Crew halves[2] = {Crew(team.size() / 2), Crew(team.size() - team.size() / 2)};
+  Crews crews(team);
   const Index columns = spec_.directions() * spec_.output_size();
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -80,13 +79,13 @@ void StackForward<T>::run(Rows<const T> x, StepRows<T> y, TeamLease& team) {
         layer(l,
               {bottom ? x : rows_from(between_[l - 1], 0), bottom ? 0 : first,
                top ? y : StepRows<T>::compact(between_[l], first)},
-              begin, end, rank, all, halves);
+              begin, end, rank, crews);
         if (top) break;
-        all.barrier(rank);
+        crews.all.barrier(rank);
         if (dropout_.active()) {
-          const Share mine = share_of(time_.rows, 1, rank, all.size());
+          const Share mine = share_of(time_.rows, 1, rank, crews.all.size());
           dropout_.apply(between_[l], columns, time_, l, mine.begin, mine.end);
-          all.barrier(rank);
+          crews.all.barrier(rank);
         }
       }
     }

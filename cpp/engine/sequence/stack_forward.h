@@ -20,8 +20,7 @@ class StackForward {
   void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
 
  private:
-  void layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank, Crew& all,
-             Crew* halves);
+  void layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank, Crews& crews);
 
   const LayerSpec& spec_;
   const Timeline& time_;

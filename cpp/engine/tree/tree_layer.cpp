@@ -82,7 +82,7 @@ int threads_for(const TreeSpec& spec, const Forest& f) {
 template <class T>
 void run(const ForestForward<T>& forward, const TreeForwardCall<T>& call, int threads) {
   TeamLease team(threads);
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     forward.run(call.h, call.c, rank, crew);
@@ -137,7 +137,7 @@ void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>&
   const TreeGradients<T> gradients{gradient(at.ih), gradient(at.bias), gradient(at.hh), gradient(at.hh_f)};
   TeamLease team(threads_for(impl_->spec, tape.forest));
   const ForestBackward<T> backward(impl_->spec, *tape.packed, tape.forest, tape.values, *arena, team.size());
-  Crew crew(team.size());
+  Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     backward.run(call.dh, call.dc, call.dx, gradients, rank, crew);
