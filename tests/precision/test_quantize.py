@@ -231,6 +231,26 @@ ERRORS = {
         ValueError,
         "train the layer of full precision",
     ),
+    "training a chain": (
+        lambda: Chain([GRU(3, 4)]).quantize("int8").forward(np.zeros((2, 1, 3), np.float32)),
+        ValueError,
+        "blocks[0]: the layer has int8 weights, which are for inference only; train the layer of",
+    ),
+    "rtrl": (
+        lambda: gru_native.RTRL(RNN(3, 4).quantize("int8")),
+        ValueError,
+        "the layer has int8 weights, which are for inference only; train the layer of full",
+    ),
+    "loading": (
+        lambda: GRU(3, 4).quantize("bf16").load_state_dict(GRU(3, 4).state_dict()),
+        ValueError,
+        "edit the layer of full precision",
+    ),
+    "loading a chain": (
+        lambda: Chain([GRU(3, 4)]).quantize("bf16").load_state_dict({}, strict=False),
+        ValueError,
+        "edit the layer of full precision",
+    ),
     "editing": (lambda: _edit(GRU(3, 4).quantize("bf16")), ValueError, "edit the layer of full"),
     "others": (
         lambda: gru_native.compare(GRU(3, 4), LSTM(3, 4), np.zeros((2, 1, 3), np.float32)),
@@ -248,6 +268,25 @@ ERRORS = {
 def _edit(layer):
     with layer.editing() as w:
         w["weight_hh_l0"] *= 2
+
+
+OTHERS = {
+    "OutputRNN": lambda: gru_native.OutputRNN(3, 4, 2),
+    "ChildSumTreeLSTM": lambda: gru_native.ChildSumTreeLSTM(3, 4),
+    "NaryTreeLSTM": lambda: gru_native.NaryTreeLSTM(3, 4, 2),
+    "GatedGraph": lambda: gru_native.GatedGraph(3, 2),
+    "GatedRecursiveConv": lambda: gru_native.GatedRecursiveConv(3, 4),
+    "NodeScores": lambda: gru_native.NodeScores(3, 4, 2),
+    "GraphSum": lambda: gru_native.GraphSum(3, 4, 2),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layers_without_such_a_form_say_so(name):
+    layer = OTHERS[name]()
+    assert not hasattr(layer, "quantize")
+    with pytest.raises(AttributeError, match=f"{name} has no form with weights of few bits; RNN"):
+        layer.quantize("int8")
 
 
 @pytest.mark.parametrize("case", ERRORS)

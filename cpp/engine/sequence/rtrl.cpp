@@ -59,6 +59,7 @@ struct Member {
 template <class T>
 Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
     : layer(std::move(l)), spec(layer->spec()), batch(batch) {
+  impl_of(*layer).store.check_full("train");
   h_size = spec.state_size();
   c_size = spec.has_c() ? spec.hidden_size : 0;
   recurrent = h_size + c_size;

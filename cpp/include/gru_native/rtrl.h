@@ -23,8 +23,8 @@ template <class T>
 class GRU_NATIVE_API Rtrl {
  public:
   /// `batch` sequences side by side, with zero states. Throws std::invalid_argument for a layer that is null, has more
-  /// than one layer or direction, zoneout, gate recurrence or layer normalisation, and for a batch below 1 or larger
-  /// than memory; and std::bad_alloc.
+  /// than one layer or direction, zoneout, gate recurrence, layer normalisation or weights of few bits, and for a batch
+  /// below 1 or larger than memory; and std::bad_alloc.
   explicit Rtrl(std::shared_ptr<const Layer<T>> layer, std::int64_t batch = 1);
   ~Rtrl();
   Rtrl(Rtrl&& other) noexcept;

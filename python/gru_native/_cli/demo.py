@@ -23,6 +23,7 @@ from .training import RATES, train
 
 PROMPT = 200  # characters of the held-out text that the network writes on from
 WRITTEN = 500  # characters
+PRECISIONS = ("int8", "bf16")
 TEMPERATURE = 0.7  # below 1, the likely becomes likelier
 
 
@@ -36,6 +37,7 @@ class Options:
     steps: int | None
     text: Path | None
     seed: int
+    precision: str | None
     out: Path
 
 
@@ -74,6 +76,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         default=0,
         metavar="N",
         help="of all random numbers (default: 0)",
+    )
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        help="after training in float32, quantize the weights, and measure and save the network so",
     )
     add(
         "--out",
@@ -127,6 +134,13 @@ def run(options: Options) -> int:
         say("training interrupted; going on with what has been learnt")
     say(f"saved in {options.out}")
     bits = model.bits_per_character(corpus.held_out)
+    if options.precision:
+        model, full = _quantized(model, options), bits
+        bits = model.bits_per_character(corpus.held_out)
+        say(
+            f"\n{full:.4f} bits per character on the held-out text in float32, "
+            f"{bits:.4f} in {options.precision}: {bits / full - 1:+.3%}"
+        )
     say(f"\n{bits:.3f} bits per character on the held-out text. ", end="")
     _write(model, corpus.held_out[:PROMPT], options.seed)
 
@@ -143,12 +157,24 @@ def run(options: Options) -> int:
         f"held-out text  {bits:.3f} bits per character, and again after saving and loading",
         f"training       {trained.characters / trained.seconds:,.0f} characters per second, "
         f"{trained.characters / len(corpus.training):.1f} times over the text",
-        f"network        {options.cell}, {parameters:,} parameters",
+        f"network        {options.cell}, {parameters:,} parameters, {loaded.precision}",
         f"computed with  {engine}",
         f"time in total  {perf_counter() - began:.1f} s",
         f"file           {options.out} ({size / 1e6:.1f} MB)",
     )
     return 0
+
+
+def _quantized(model: CharacterModel, options: Options) -> CharacterModel:
+    """Saved in the place of the network of float32."""
+    assert options.precision
+    try:
+        chain = model.chain.quantize(options.precision)
+    except ValueError as error:  # NaN, after a training that went wrong
+        raise Failure(str(error)) from None
+    with _named(options.out):
+        save(chain, options.out)
+    return CharacterModel(chain, model.alphabet)
 
 
 @contextmanager

@@ -110,6 +110,10 @@ def check_state_dict(
 def missing(self: object, name: str) -> Exception:
     """What a class raises for an attribute that it does not have."""
     own = type(self).__name__
+    if name == "quantize" and "_core" in vars(self):
+        having = "RNN, LSTM, GRU, Dense and chains of them have"
+        text = f"{own} has no form with weights of few bits; {having} {name}()"
+        return AttributeError(text, name=name, obj=self)
     if "_core" in vars(self) or name.startswith("__"):
         return AttributeError(f"{own!r} object has no attribute {name!r}", name=name, obj=self)
     return TypeError(f"this {own} was made without __init__; expected {own}(...)")
