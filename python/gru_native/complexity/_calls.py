@@ -22,7 +22,7 @@ from ..layers import (
     OutputRNN,
 )
 from ..layers._arguments import flag, size
-from ._arguments import at_least
+from ._arguments import at_least, fits
 from ._count import Count
 from ._dense import Embedding, Linear
 from ._extent import Extent
@@ -37,6 +37,7 @@ from ._parts import (
     state_of,
 )
 from ._roofline import Weights
+from ._stack import joined
 from ._trees import Forest, Tree
 
 
@@ -104,7 +105,8 @@ def count(
         parts = {"embedding.": Embedding(vocabulary, layer.input_size), **parts}
     if outputs is not None:
         width = list(parts.values())[-1].width
-        parts["output."] = Linear(width, at_least("outputs", outputs, 1), True, "identity")
+        fits("the weights", width * at_least("outputs", outputs, 1), outputs=outputs)
+        parts["output."] = Linear(width, outputs, True, "identity")
     has_steps = not isinstance(layer, GatedRecursiveConv)
     step = passes_of_all(parts, Extent(1, 1), replace(o, state=True)) if has_steps else None
     columns = (1 if vocabulary else layer.input_size) + list(parts.values())[-1].width
@@ -114,14 +116,14 @@ def count(
     return Count(
         layer=_shown(layer, vocabulary, outputs),
         extent={"seq_len": extent.seq, "batch": extent.batch, "rows": extent.rows},
-        tensors=tuple(prefixed(parts)),
+        tensors=prefixed(parts),
         passes=passes_of_all(parts, extent, o),
         textbook=passes_of_all(parts, extent, replace(o, textbook=True)),
         step=step,
         kept=dict(kept),
         state=sum(state_of(part, extent.batch) for part in parts.values()),
         steps=extent.seq if has_steps else max(extent.seq - 1, 1),
-        reads=tuple(w for part in parts.values() for w in part.reads()),
+        reads=joined(part.reads() for part in parts.values()),
         spared=has_steps and not state and not isinstance(layer, OutputRNN),
         moved=(extent.batch if has_steps else extent.rows) * columns,
     )
@@ -226,6 +228,9 @@ def count_graph(
         )
     g = Graphs.of(nodes, edges, graphs, columns)
     network = Network.of(layer)
+    numbers = g.nodes * max(network.inputs, network.hidden_size)
+    given = {"nodes": nodes} | ({"edges": g.edges} if graphs is None else {"graphs": graphs})
+    fits("the arrays", max(numbers, network.adjacency(g), 2 * g.edges), **given)
     passes = network.passes(g)
     return Count(
         layer=repr(layer),
@@ -269,6 +274,7 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
     readout, nodes = Readout.of(layer), at_least("nodes", nodes, 1)
     graphs = at_least("graphs", graphs, 1)
     passes = readout.passes(nodes, graphs)
+    fits("the arrays", max(nodes * readout.columns, graphs), nodes=nodes, graphs=graphs)
     made = graphs if readout.sums else nodes
     return Count(
         layer=repr(layer),

@@ -10,8 +10,11 @@ from numpy.typing import DTypeLike
 
 from ..layers._arguments import flag, float_dtype
 from ._roofline import Limits, Roofline, Weights, roofline
+from ._stack import Run, Stack, counted, joined
 from ._table import figure, plain
 from ._work import Passes, Tensor, Work
+
+LISTED = 1000  # equal layers whose tensors are listed one by one
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Count:
     extent : dict of str to int
         The sizes of the call, such as ``seq_len``, ``batch`` and ``rows``, the steps of all
         sequences.
-    tensors : tuple of Tensor
+    tensors : sequence of Tensor
         All weights.
     passes : Passes
         What the core executes.
@@ -42,7 +45,7 @@ class Count:
         Numbers that go from one step to the next, of all sequences.
     steps : int
         Steps that wait for one another.
-    reads : tuple of Weights
+    reads : sequence of Weights
         The numbers in each layer's matrices, by how often they are read.
     spared : bool
         Whether the first step needs no recurrent product.
@@ -52,14 +55,14 @@ class Count:
 
     layer: str
     extent: dict[str, int]
-    tensors: tuple[Tensor, ...]
+    tensors: Sequence[Tensor]
     passes: Passes
     textbook: Passes
     step: Passes | None = None
     kept: dict[str, int] = field(default_factory=dict)
     state: int = 0
     steps: int = 1
-    reads: tuple[Weights, ...] = ()
+    reads: Sequence[Weights] = ()
     spared: bool = False
     moved: int = 0
 
@@ -86,14 +89,14 @@ class Count:
     @property
     def parameters(self) -> int:
         """How many numbers all weights have."""
-        return sum(t.size for t in self.tensors)
+        return sum(n * t.size for t, n in counted(self.tensors))
 
     @property
     def parameters_by_role(self) -> dict[str, int]:
         """How many numbers the weights of each role have; for roles see ``Tensor``."""
         sums: dict[str, int] = {}
-        for t in self.tensors:
-            sums[t.role] = sums.get(t.role, 0) + t.size
+        for t, n in counted(self.tensors):
+            sums[t.role] = sums.get(t.role, 0) + n * t.size
         return sums
 
     @property
@@ -105,7 +108,9 @@ class Count:
     def parameters_with_one_bias(self) -> int:
         """How many numbers the weights have with one bias a gate, as in papers, not torch's two."""
         second = sum(
-            t.size for t in self.tensors if t.name.rsplit(".", 1)[-1].startswith("bias_hh")
+            n * t.size
+            for t, n in counted(self.tensors)
+            if t.name.rsplit(".", 1)[-1].startswith("bias_hh")
         )
         return self.parameters - second
 
@@ -175,7 +180,9 @@ class Count:
         work = self.forward + self.backward if flag("training", training) else self.forward
         return roofline(
             work.flops * (width // 4),
-            [Weights(width * w.once, width * w.every_step, w.directions) for w in self.reads],
+            joined([self.reads]).mapped(
+                lambda w: Weights(width * w.once, width * w.every_step, w.directions)
+            ),
             self.steps,
             limits,
             threads,
@@ -185,6 +192,9 @@ class Count:
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain numbers, texts, lists and dictionaries, for JSON.
+
+        Of more than 1000 equal layers the tensors of the first stand there, with how many
+        ``layers`` there are.
 
         Returns
         -------
@@ -201,10 +211,7 @@ class Count:
             "parameters_without_biases": self.parameters_without_biases,
             "parameters_with_one_bias": self.parameters_with_one_bias,
             "parameters_by_role": self.parameters_by_role,
-            "tensors": [
-                {"name": t.name, "shape": list(t.shape), "role": t.role, "size": t.size}
-                for t in self.tensors
-            ],
+            "tensors": [entry for run in joined([self.tensors]).runs for entry in _listed(run)],
             "forward": self.forward.to_dict(),
             "backward_to_inputs": self.to_inputs.to_dict(),
             "backward_to_weights": self.to_weights.to_dict(),
@@ -230,6 +237,15 @@ class Count:
             f"{self.forward.macs:,} forward, {self.to_inputs.macs:,} backward to inputs, "
             f"{self.to_weights.macs:,} to weights)"
         )
+
+
+def _listed(run: Run) -> list[dict[str, object]]:
+    many = run.layers > LISTED
+    return [
+        {"name": t.name, "shape": list(t.shape), "role": t.role, "size": t.size}
+        | ({"layers": run.layers} if many else {})
+        for t in Stack[Tensor]([run._replace(layers=1) if many else run])
+    ]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..layers import Dense
-from ._arguments import at_least
+from ._arguments import at_least, fits
 from ._cells import Activation, activation
 from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
@@ -79,6 +79,8 @@ class Embedding:
 
     def __post_init__(self) -> None:
         at_least("vocabulary", self.vocabulary, 1)
+        numbers = self.vocabulary * self.output_size
+        fits("the embedding", numbers, vocabulary=self.vocabulary, input_size=self.output_size)
 
     @property
     def width(self) -> int:

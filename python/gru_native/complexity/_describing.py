@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from .. import _core, layers
 from ._parts import tensors_of
+from ._stack import counted
 
 
 class _NoEdit:
@@ -86,7 +87,7 @@ class _Described:
     @property
     def num_parameters(self) -> int:
         """The number of weights that a layer of this description has."""
-        return sum(t.size for t in tensors_of(self))
+        return sum(n * t.size for t, n in counted(tensors_of(self)))
 
 
 K = TypeVar("K", bound=type)

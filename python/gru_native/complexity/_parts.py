@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,6 +26,7 @@ from ._graphs import Network, Readout
 from ._grconv import GrConv
 from ._outputs import OutputRecurrence
 from ._sequences import Recurrent
+from ._stack import Stack, joined
 from ._trees import Tree
 from ._work import Passes, Tensor, Work, total
 
@@ -49,14 +51,16 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
     return {"": part_of(layer)}
 
 
-def prefixed(parts: dict[str, Part]) -> list[Tensor]:
+def prefixed(parts: dict[str, Part]) -> Stack[Tensor]:
     """All tensors, under the names that a chain gives them."""
-    return [
-        replace(t, name=prefix + t.name) for prefix, part in parts.items() for t in part.tensors()
-    ]
+
+    def named(tensors: Sequence[Tensor], prefix: str) -> Stack[Tensor]:
+        return joined([tensors]).mapped(lambda t: replace(t, name=prefix + t.name))
+
+    return joined(named(part.tensors(), prefix) for prefix, part in parts.items())
 
 
-def tensors_of(layer: object) -> list[Tensor]:
+def tensors_of(layer: object) -> Sequence[Tensor]:
     """Of any layer."""
     if isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
         return Tree.of(layer).tensors()
@@ -107,17 +111,12 @@ def passes_of_all(parts: dict[str, Part], extent: Extent, o: Options) -> Passes:
     last = list(parts)[-1]
 
     def named(work: Work, prefix: str) -> Work:
-        return replace(
-            work, products=tuple(replace(p, place=prefix + p.place) for p in work.products)
-        )
+        products = joined([work.products])
+        return replace(work, products=products.mapped(lambda p: replace(p, place=prefix + p.place)))
 
     result = []
     for prefix, part in parts.items():
         # Only the last part may go without dy: the others get the gradient of what they hand on.
         p = passes_of(part, extent, o if prefix == last else replace(o, dy=True))
-        result.append(
-            Passes(
-                named(p.forward, prefix), named(p.to_inputs, prefix), named(p.to_weights, prefix)
-            )
-        )
+        result.append(Passes(*(named(work, prefix) for work in p._works())))
     return total(result)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._arguments import at_least
+from ._stack import counted
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,9 @@ class Weights(NamedTuple):
     every_step: float
     directions: int = 1
 
+    def _of_layer(self, layer: int) -> Weights:
+        return self
+
 
 @dataclass(frozen=True)
 class Roofline:
@@ -311,16 +315,18 @@ def roofline(
     """
     at_least("threads", threads, 1)
     cores = limits.used(threads)
-    shares = [Weights(w.once / cores, w.every_step / cores, w.directions) for w in layers]
+    shares = [
+        (Weights(w.once / cores, w.every_step / cores, w.directions), n) for w, n in counted(layers)
+    ]
     reads = steps * passes - spared
-    whole = sum(w.once + w.every_step for w in shares)
+    whole = sum(n * (w.once + w.every_step) for w, n in shares)
     if spared and steps == 1:
-        whole = sum(w.once for w in shares)
+        whole = sum(n * w.once for w, n in shares)
     seconds, slowest = 0.0, 0.0
-    for w in shares:
+    for w, n in shares:
         # What is read again and again.
         cycle = whole if steps == 1 else w.every_step * cores / max(cores, w.directions)
-        seconds += reads * w.every_step / limits.read_rate(cycle, threads)
-        seconds += w.once / limits.read_rate(whole, threads)
+        seconds += n * reads * w.every_step / limits.read_rate(cycle, threads)
+        seconds += n * w.once / limits.read_rate(whole, threads)
         slowest = max(slowest, cycle)
     return Roofline(flops / limits.flops(threads), seconds, limits.level(slowest, threads).name)

@@ -25,6 +25,7 @@ from ._cells import (
 )
 from ._extent import Extent
 from ._roofline import Weights
+from ._stack import Run, Stack
 from ._work import Operations, Passes, Product, Tensor, Work, ops, times, total
 
 COUNTED = {  # options of single cells
@@ -120,17 +121,32 @@ class Recurrent:
         """Columns of a layer's input."""
         return self.input_size if layer == 0 else self.width
 
-    def places(self) -> Iterator[tuple[int, bool, str]]:
-        """Layer, whether it runs backwards in time, and the suffix of its weights' names."""
-        for layer in range(self.num_layers):
-            for reverse in range(self.directions):
-                yield layer, bool(reverse), f"l{layer}" + ("_reverse" if reverse else "")
+    def layers(self) -> Iterator[tuple[int, int]]:
+        """The first of each kind of layer, and how many of its kind follow each other.
 
-    def tensors(self) -> list[Tensor]:
+        The first has inputs of its own, and the last may go without dy.
+        """
+        yield 0, 1
+        if self.num_layers > 2:
+            yield 1, self.num_layers - 2
+        if self.num_layers > 1:
+            yield self.num_layers - 1, 1
+
+    def places(self) -> list[tuple[bool, str]]:
+        """For each direction whether it runs backwards in time, and the suffix of its weights'
+        names, but for the layer's number."""
+        return [(False, "l{}"), (True, "l{}_reverse")][: self.directions]
+
+    def tensors(self) -> Stack[Tensor]:
         """All weights, in the order of ``layer.weights``."""
+        return Stack(
+            Run(tuple(self._tensors_of(layer)), layer, count) for layer, count in self.layers()
+        )
+
+    def _tensors_of(self, layer: int) -> list[Tensor]:
         rows, n = self.cell.gates * self.hidden_size, self.hidden_size
         result = []
-        for layer, _, place in self.places():
+        for _, place in self.places():
             own: list[tuple[str, tuple[int, ...], str]] = [
                 ("weight_ih", (rows, self.inputs(layer)), "input"),
                 ("weight_hh", (rows, self.state_size), "recurrent"),
@@ -162,16 +178,23 @@ class Recurrent:
         dy: bool = True,
     ) -> Passes:
         """The work of one call. ``textbook``: no step is spared."""
+        spared = [
+            0 if state or textbook else extent.rows_at_first_step(reverse)
+            for reverse, _ in self.places()
+        ]
         result = total(
-            self._direction(
-                layer,
-                place,
-                extent.rows,
-                0 if state or textbook else extent.rows_at_first_step(reverse),
-                dy or layer + 1 < self.num_layers,
-                dropped,
-            )
-            for layer, reverse, place in self.places()
+            total(
+                self._direction(
+                    layer,
+                    place,
+                    extent.rows,
+                    spared[reverse],
+                    dy or layer + 1 < self.num_layers,
+                    dropped,
+                )
+                for reverse, place in self.places()
+            )._of_layers(layer, count)
+            for layer, count in self.layers()
         )
         if dropped and self.dropout > 0:
             between = (self.num_layers - 1) * extent.rows * self.width
@@ -250,20 +273,18 @@ class Recurrent:
                 backward += times(rows * size * past_cell, ZONEOUT_KEPT)
         return Passes(Work(elementwise=forward), Work(elementwise=backward))
 
-    def reads(self) -> list[Weights]:
+    def reads(self) -> Stack[Weights]:
         """Of each layer, both directions: W, for all steps at once, and what every step needs."""
         c, n = self.cell, self.hidden_size
         every = (c.recurrent + c.candidate) * n * self.state_size
         every += self.output_size * n if self.proj_size else 0
         every += self.recurrent_gates * self.recurrent_gates
-        return [
-            Weights(
-                self.directions * c.input * n * self.inputs(layer),
-                self.directions * every,
-                self.directions,
-            )
-            for layer in range(self.num_layers)
-        ]
+
+        def of(layer: int) -> Weights:
+            once = self.directions * c.input * n * self.inputs(layer)
+            return Weights(once, self.directions * every, self.directions)
+
+        return Stack(Run((of(layer),), layer, count) for layer, count in self.layers())
 
     def kept(self, extent: Extent) -> dict[str, int]:
         """Numbers that a tape holds for backward, without padding."""
@@ -279,10 +300,9 @@ class Recurrent:
             each["normalised"] = (c.input + c.recurrent + c.has_c) * self.hidden_size
             each["scales"] = 2 + c.has_c
         kept: Operations = Counter()
-        for layer, reverse, _ in self.places():
-            kept += times(rows, each)
-            if not reverse:
-                kept += times(rows, {"inputs": self.inputs(layer)})
+        for layer, count in self.layers():
+            kept += times(rows * count * self.directions, each)
+            kept += times(rows * count, {"inputs": self.inputs(layer)})
         return dict(kept)
 
     def state_numbers(self, batch: int) -> int:

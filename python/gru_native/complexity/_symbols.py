@@ -27,10 +27,12 @@ from ._graphs import Network, Readout
 from ._grconv import GrConv
 from ._outputs import OutputRecurrence
 from ._sequences import Recurrent
+from ._stack import counted
 from ._trees import Tree
 from ._work import Tensor
 
 Monomial: TypeAlias = tuple[str, ...]
+Counted: TypeAlias = tuple[Tensor, int]
 
 
 class Polynomial:
@@ -131,8 +133,8 @@ class Statement:
         return "\n".join([*lines, "with " + ", ".join(f"{s} = {n}" for s, n in self.sizes.items())])
 
 
-def _sum(tensors: Iterable[Tensor]) -> Polynomial:
-    return sum((Polynomial.of(t.size) for t in tensors), Polynomial({}))
+def _sum(tensors: Iterable[Counted]) -> Polynomial:
+    return sum((Polynomial.of(t.size) * n for t, n in tensors), Polynomial({}))
 
 
 Layer: TypeAlias = (
@@ -150,8 +152,8 @@ Layer: TypeAlias = (
 )
 
 
-def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Tensor], dict[str, Any]]:
-    """The tensors, with polynomials for sizes, and the values of their symbols."""
+def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Counted], dict[str, Any]]:
+    """The tensors and how often they are there, with polynomials for sizes; the symbols' values."""
     part: Any
     if isinstance(layer, (RNN, LSTM, GRU)):
         own = Recurrent.of(layer)
@@ -178,10 +180,10 @@ def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Tensor], dict[str, Any]
     sizes = {symbol: int(getattr(part, field)) for field, symbol in names.items()}
     symbols: dict[str, Any] = {field: Polynomial(symbol) for field, symbol in names.items()}
     symbolic = replace(part, **symbols)
-    tensors: list[Tensor] = symbolic.tensors()
+    tensors = list[Counted](counted(symbolic.tensors()))
     if outputs:
         head: Any = Linear(symbolic.width, Polynomial("n_o"), True, "identity")  # type: ignore[arg-type]
-        tensors += head.tensors()
+        tensors += counted(head.tensors())
     return tensors, sizes
 
 
@@ -218,9 +220,9 @@ def statement(layer: Layer, outputs: int | None = None) -> Statement:
     tensors, sizes = _symbolic(layer, outputs is not None)
     if outputs is not None:
         sizes["n_o"] = outputs
-    matrices = [t for t in tensors if t.role not in ("bias", "peephole")]
+    matrices = [(t, n) for t, n in tensors if t.role not in ("bias", "peephole")]
     # As the paper does, leave out what reads the inputs, and the projection beside 4 n_c n_r.
-    most = _sum(t for t in matrices if t.role != "projection" and not _reads_inputs(t))
+    most = _sum((t, n) for t, n in matrices if t.role != "projection" and not _reads_inputs(t))
     if not most.terms:
         most = _sum(matrices)
     h = "n_r" if "n_r" in sizes else "n_c"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TypeAlias
+
+from ._stack import Run, Stack, counted, joined
 
 Operations: TypeAlias = Counter[str]  # element-wise operations by kind
 
@@ -43,6 +45,9 @@ class Tensor:
         """How many numbers it has."""
         return prod(self.shape)
 
+    def _of_layer(self, layer: int) -> Tensor:
+        return replace(self, name=self.name.format(layer))
+
 
 @dataclass(frozen=True)
 class Product:
@@ -73,6 +78,9 @@ class Product:
         """How many multiply-accumulates it has."""
         return self.columns * self.depth * self.times
 
+    def _of_layer(self, layer: int) -> Product:
+        return replace(self, place=self.place.format(layer))
+
 
 @dataclass(frozen=True)
 class Work:
@@ -80,19 +88,19 @@ class Work:
 
     Attributes
     ----------
-    products : tuple of Product
+    products : sequence of Product
         The products.
     elementwise : Counter of str
         How many element-wise operations of each kind there are.
     """
 
-    products: tuple[Product, ...] = ()
+    products: Sequence[Product] = ()
     elementwise: Operations = field(default_factory=Counter)
 
     @property
     def macs(self) -> int:
         """How many multiply-accumulates all products have."""
-        return sum(p.macs for p in self.products)
+        return sum(n * p.macs for p, n in counted(self.products))
 
     @property
     def flops(self) -> int:
@@ -104,7 +112,7 @@ class Work:
         """How many element-wise operations of all kinds there are."""
         return sum(self.elementwise.values())
 
-    def macs_by(self, key: Callable[[Product], str] = lambda p: p.role) -> dict[str, int]:
+    def macs_by(self, key: Callable[[Product], str] | None = None) -> dict[str, int]:
         """Count multiply-accumulates by role, or by another property of the products.
 
         Parameters
@@ -118,12 +126,16 @@ class Work:
             The sums that are not 0.
         """
         sums: dict[str, int] = {}
-        for p in self.products:
-            sums[key(p)] = sums.get(key(p), 0) + p.macs
+        if key is None:
+            for p, n in counted(self.products):
+                sums[p.role] = sums.get(p.role, 0) + n * p.macs
+        else:  # which may ask for the layer
+            for p in self.products:
+                sums[key(p)] = sums.get(key(p), 0) + p.macs
         return {name: n for name, n in sums.items() if n}
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.products + other.products, self.elementwise + other.elementwise)
+        return _sum([self, other])
 
     def to_dict(self) -> dict[str, object]:
         """Return plain numbers by name, for JSON.
@@ -165,15 +177,30 @@ class Passes:
         return self.to_inputs + self.to_weights
 
     def __add__(self, other: Passes) -> Passes:
-        return Passes(
-            self.forward + other.forward,
-            self.to_inputs + other.to_inputs,
-            self.to_weights + other.to_weights,
-        )
+        return total([self, other])
+
+    def _of_layers(self, first: int, layers: int) -> Passes:
+        """What so many equal layers do, of which this is one."""
+        return Passes(*(_stacked(work, first, layers) for work in self._works()))
+
+    def _works(self) -> tuple[Work, Work, Work]:
+        return self.forward, self.to_inputs, self.to_weights
+
+
+def _stacked(work: Work, first: int, layers: int) -> Work:
+    own = tuple(product for product, _ in counted(work.products))
+    stack: Stack[Product] = Stack([Run(own, first, layers)])
+    return Work(stack, times(layers, work.elementwise))
+
+
+def _sum(works: Sequence[Work]) -> Work:
+    operations: Operations = Counter()
+    for work in works:
+        operations.update(work.elementwise)
+    return Work(joined(work.products for work in works), operations)
 
 
 def total(passes: Iterable[Passes]) -> Passes:
-    result = Passes()
-    for p in passes:
-        result += p
-    return result
+    """All of them together."""
+    works = [p._works() for p in passes]
+    return Passes(*map(_sum, zip(*works, strict=True))) if works else Passes()
