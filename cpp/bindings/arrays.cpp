@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include "bindings/reading.h"
+
 namespace gru_native::bindings {
 namespace {
 
@@ -9,8 +11,15 @@ std::string tuple_text(const std::vector<std::string>& items) {
   return text + (items.size() == 1 ? ",)" : ")");
 }
 
-std::string type_name(py::handle value) { return py::str(py::type::of(value).attr("__name__")); }
 std::string dtype_name(const py::array& a) { return py::str(a.dtype()); }
+
+bool has_dtype(py::handle value) {
+  const auto dtype = py::reinterpret_steal<py::object>(PyObject_GetAttrString(value.ptr(), "dtype"));
+  if (dtype) return true;
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
+  PyErr_Clear();
+  return false;
+}
 
 template <class T>
 constexpr const char* own_name = sizeof(T) == 4 ? "float32" : "float64";
@@ -31,23 +40,10 @@ std::string shape_text(const py::array& a) {
 template <class T>
 Array<T> as_array(const char* name, py::handle value) {
   if (Array<T>::check_(value)) return aligned(py::reinterpret_borrow<Array<T>>(value));
-  py::array a;
-  if (py::isinstance<py::array>(value)) {
-    a = py::reinterpret_borrow<py::array>(value);
-  } else {
-    try {
-      a = py::array::ensure(value);
-    } catch (const py::error_already_set&) {
-      PyErr_Clear();
-    }
-    if (!a) {
-      PyErr_Clear();
-      throw py::type_error(std::string(name) + " is a " + type_name(value) +
-                           " that NumPy cannot read as an array; expected " + own_name<T> + " numbers");
-    }
-    // A list of Python floats is float64 by NumPy's habit, not by the user's choice.
-    if (a.dtype().kind() == 'f' && !py::hasattr(value, "dtype")) a = py::array(a.attr("astype")(own_name<T>));
-  }
+  py::array a = numpy_array(name, value, std::string(own_name<T>) + " numbers");
+  // A list of Python floats is float64 by NumPy's habit, not by the user's choice.
+  if (a.dtype().kind() == 'f' && !py::isinstance<py::array>(value) && !has_dtype(value))
+    a = py::array(a.attr("astype")(own_name<T>));
   const char kind = a.dtype().kind();
   const bool convertible = kind == 'i' || kind == 'u' || kind == 'b' || (kind == 'f' && a.itemsize() == 2);
   const bool same = kind == 'f' && a.itemsize() == sizeof(T);
@@ -75,12 +71,9 @@ void check_shape(const char* name, const py::array& a, const std::vector<Dim>& d
 }
 
 Array<std::int64_t> integers_argument(const char* name, const py::object& value) {
-  py::array a = py::array::ensure(value);
-  if (!a || (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')) {
-    PyErr_Clear();
-    throw py::type_error(std::string(name) + " is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
-                         "; expected whole numbers");
-  }
+  const py::array a = numpy_array(name, value, "whole numbers");
+  if (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')
+    throw py::type_error(std::string(name) + " is of dtype " + dtype_name(a) + "; expected whole numbers");
   // A cast would make the largest unsigned numbers negative, which may have a meaning.
   const Array<std::int64_t> wide = copy_of(
       Array<std::int64_t>(py::array(a.attr("astype")("int64", py::arg("order") = "C", py::arg("copy") = false))));
@@ -184,12 +177,9 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
 
 std::optional<std::vector<std::uint8_t>> mask_argument(const py::object& value, const Layout& layout) {
   if (value.is_none()) return std::nullopt;
-  const py::array a = py::array::ensure(value);
-  if (!a || a.dtype().kind() != 'b') {
-    PyErr_Clear();
-    throw py::type_error("mask is " + (a ? "of dtype " + dtype_name(a) : "a " + type_name(value)) +
-                         "; expected bool, False where a step is masked");
-  }
+  const std::string expected = "bool, False where a step is masked";
+  const py::array a = numpy_array("mask", value, expected);
+  if (a.dtype().kind() != 'b') throw py::type_error("mask is of dtype " + dtype_name(a) + "; expected " + expected);
   std::vector<Dim> dims = layout.dims("", 1);
   dims.pop_back();
   check_shape("mask", a, dims);

@@ -5,6 +5,7 @@
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "bindings/options.h"
+#include "bindings/reading.h"
 #include "files/blocks.h"
 #include "spec/check_model.h"
 
@@ -15,18 +16,13 @@ std::vector<BlockSpec> blocks_of(const py::list& list) {
   for (const py::handle entry : list) {
     const std::string place = "block " + std::to_string(blocks.size()) + ": ";
     if (!py::isinstance<py::dict>(entry))
-      throw py::type_error(place + "it is a " + std::string(py::str(py::type::of(entry).attr("__name__"))) +
-                           "; expected a dictionary");
+      throw py::type_error(place + "it is a " + type_name(entry) + "; expected a dictionary");
     try {
       const auto options = py::reinterpret_borrow<py::dict>(entry);
       blocks.push_back(block_of(options));
       says_layout.push_back(options.contains("batch_first"));
-    } catch (const py::type_error& error) {
-      throw py::type_error(place + error.what());
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception& error) {  // ValueError, std::invalid_argument
-      throw py::value_error(place + error.what());
+    } catch (...) {
+      throw_from(place);
     }
   }
   complete_layouts(blocks, says_layout);

@@ -6,6 +6,7 @@
 #include "bindings/blocks.h"
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/reading.h"
 #include "bindings/without_gil.h"
 #include "files/model_file.h"
 #include "files/whole_file.h"
@@ -15,9 +16,9 @@ namespace gru_native::bindings {
 Path::Path(const py::handle& path) {
   path_ = py::reinterpret_steal<py::object>(PyOS_FSPath(path.ptr()));
   if (!path_) {
-    PyErr_Clear();
-    throw py::type_error("path is a " + std::string(py::str(py::type::of(path).attr("__name__"))) +
-                         "; expected a string or an os.PathLike");
+    py::error_already_set error;
+    if (!error.matches(PyExc_TypeError)) throw error;
+    raise_from(error, PyExc_TypeError, "path is a " + type_name(path) + "; expected a string or an os.PathLike");
   }
   PyObject* bytes = nullptr;
   if (!PyUnicode_FSConverter(path_.ptr(), static_cast<void*>(&bytes)))
@@ -81,6 +82,9 @@ py::tuple read_model(const py::object& path_argument, const std::optional<py::li
       if (description) given = blocks_of(*description);
     } catch (const py::type_error& error) {  // of what a value may be: the argument itself is a list of dictionaries
       throw py::value_error(error.what());
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_TypeError)) throw;
+      raise_from(error, PyExc_ValueError, py::str(error.value()));
     }
     const ModelFile read =
         read_model_file(bytes, nullptr, description ? &given : nullptr, full ? LoadAs::full : LoadAs::stored);

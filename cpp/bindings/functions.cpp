@@ -3,27 +3,27 @@
 #include <string>
 #include <vector>
 
+#include "bindings/reading.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
 
 ActivationFunction function_argument(const char* name, const py::handle& value) {
-  if (py::isinstance<py::str>(value)) return function_named(name, value.cast<std::string>(), {});
+  if (py::isinstance<py::str>(value)) return function_named(name, text(name, value, "a function's name"), {});
   const auto refuse = [&](const std::string& what) {
     throw py::type_error(std::string(name) + " is " + what + "; expected a string, or a tuple of one and its numbers");
   };
-  const auto type_of = [](const py::handle& h) { return std::string(py::str(py::type::of(h).attr("__name__"))); };
-  if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value)) refuse("a " + type_of(value));
+  if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value)) refuse("a " + type_name(value));
   const auto parts = py::reinterpret_borrow<py::sequence>(value);
-  if (parts.empty() || !py::isinstance<py::str>(parts[0])) refuse("a " + type_of(value) + " without a name");
+  if (parts.empty() || !py::isinstance<py::str>(parts[0])) refuse("a " + type_name(value) + " without a name");
   std::vector<double> numbers;
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const py::object number = parts[i];
     if (py::isinstance<py::bool_>(number) || !(PyFloat_Check(number.ptr()) || PyIndex_Check(number.ptr())))
-      refuse("a " + type_of(value) + " with a " + type_of(number));
-    numbers.push_back(py::float_(number).cast<double>());
+      refuse("a " + type_name(value) + " with a " + type_name(number));
+    numbers.push_back(real_number(name, number, "numbers behind its function's name"));
   }
-  return function_named(name, parts[0].cast<std::string>(), numbers);
+  return function_named(name, text(name, parts[0], "a function's name"), numbers);
 }
 
 py::object function_object(const ActivationFunction& f) {

@@ -32,6 +32,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   if (!in_main_interpreter()) throw pybind11::import_error(not_in_subinterpreters);
   m.doc() = "The compiled core of gru_native.";
   m.attr("__version__") = GRU_NATIVE_VERSION;
+  gru_native::bindings::register_reading(m);
   gru_native::bindings::register_runtime(m);
   gru_native::bindings::register_edits(m);
   gru_native::bindings::register_layers(m);

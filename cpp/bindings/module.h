@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 namespace gru_native::bindings {
+void register_reading(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 void register_rtrl(pybind11::module_& m);
 void register_output_rnn(pybind11::module_& m);

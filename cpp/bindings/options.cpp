@@ -3,36 +3,31 @@
 #include <algorithm>
 
 #include "bindings/functions.h"
+#include "bindings/reading.h"
 
 namespace gru_native::bindings {
 namespace {
 
 [[noreturn]] void refuse(const char* option, const py::handle& value, const char* expected) {
-  throw py::type_error(std::string(option) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
-                       "; expected " + expected);
+  throw py::type_error(std::string(option) + " is a " + type_name(value) + "; expected " + expected);
 }
 
 }  // namespace
 
 void GivenOptions::read(const char* option, const py::handle& from, std::int64_t& value) {
-  if (py::isinstance<py::bool_>(from) || !PyIndex_Check(from.ptr())) refuse(option, from, "a whole number");
-  value = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(from.ptr())).ptr());
-  if (PyErr_Occurred()) {
-    PyErr_Clear();
-    throw py::value_error(std::string(option) + " is out of range; expected a size that memory can hold");
-  }
+  int overflow = 0;
+  value = PyLong_AsLongLongAndOverflow(whole_number(option, from, "a whole number").ptr(), &overflow);
+  if (overflow) throw py::value_error(std::string(option) + " is out of range; expected a size that memory can hold");
 }
 void GivenOptions::read(const char* option, const py::handle& from, bool& value) {
   if (!py::isinstance<py::bool_>(from)) refuse(option, from, "True or False");
   value = from.cast<bool>();
 }
 void GivenOptions::read(const char* option, const py::handle& from, double& value) {
-  if (py::isinstance<py::bool_>(from) || !PyNumber_Check(from.ptr())) refuse(option, from, "a number");
-  value = py::float_(py::reinterpret_borrow<py::object>(from)).cast<double>();
+  value = real_number(option, from, "a number");
 }
 void GivenOptions::read(const char* option, const py::handle& from, std::string& value) {
-  if (!py::isinstance<py::str>(from)) refuse(option, from, "a text");
-  value = from.cast<std::string>();
+  value = text(option, from, "a text");
 }
 void GivenOptions::read(const char* option, const py::handle& from, ActivationFunction& value) {
   value = function_argument(option, from);

@@ -6,6 +6,7 @@
 
 #include "bindings/module.h"
 #include "bindings/openmp.h"
+#include "bindings/reading.h"
 
 namespace gru_native::bindings {
 
@@ -15,22 +16,15 @@ namespace {
 
 // Numbers that an int cannot hold are refused here, in the words of set_num_threads.
 int threads_argument(const char* name, const py::object& value) {
-  const std::string expected = "; expected a number of threads from 1 to 256";
-  const auto whole =
-      py::reinterpret_steal<py::object>(PyBool_Check(value.ptr()) ? nullptr : PyNumber_Index(value.ptr()));
-  if (!whole && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
-  if (!whole) {
-    PyErr_Clear();
-    throw py::type_error(std::string(name) + " is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
-                         expected);
-  }
+  const std::string expected = "a number of threads from 1 to 256";
+  const py::int_ whole = whole_number(name, value, expected);
   int overflow = 0;
   const long long number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
   if (overflow == 0 && number == static_cast<int>(number)) return static_cast<int>(number);
   const auto bits = whole.attr("bit_length")().cast<std::size_t>();
   throw py::value_error(std::string(name) + " is " +
                         (bits > 256 ? "a number of " + std::to_string(bits) + " bits" : std::string(py::str(whole))) +
-                        expected);
+                        "; expected " + expected);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "bindings/module.h"
 #include "bindings/one_call.h"
 #include "bindings/options.h"
+#include "bindings/reading.h"
 #include "bindings/without_gil.h"
 #include "engine/model/stream_blocks.h"
 #include "spec/limits.h"
@@ -165,7 +166,7 @@ class PyStream {
     }
     const bool sequence = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
     if (!sequence || py::len(value) != layers_.size())
-      throw py::type_error("state is a " + std::string(py::str(py::type::of(value).attr("__name__"))) +
+      throw py::type_error("state is a " + type_name(value) +
                            (sequence ? " of " + std::to_string(py::len(value)) : "") + "; expected a tuple with " +
                            std::to_string(layers_.size()) + " states, one for each recurrent layer");
     return py::tuple(value);

@@ -86,7 +86,7 @@ class Limits:
             rates = float(values["flops_one"]), float(values["flops_all"])
             limits = cls(str(values["isa"]), int(values["cores"]), *rates, levels)
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"limits: {error!r} is missing or of another kind") from None
+            raise ValueError(f"limits: {error!r} is missing or of another kind") from error
         numbers = [limits.cores, *rates, *(rate for v in levels for rate in (v.one, v.all))]
         if not levels or not all(0 < n < float("inf") for n in numbers):
             raise ValueError("limits: expected rates above 0, and at least one level")
@@ -116,7 +116,7 @@ class Limits:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path}: is no JSON: {error}") from None
+            raise ValueError(f"{path}: is no JSON: {error}") from error
         own = values.get("limits", values) if isinstance(values, dict) else None
         if not isinstance(own, dict):
             raise ValueError(f"{path}: has no limits; expected results.json of bench/compare.py")

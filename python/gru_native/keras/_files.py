@@ -115,7 +115,7 @@ def _named(path: PathLike) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)}: {error}") from None
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _opened(path: PathLike) -> Iterator[tuple[H5Source, bytes | None]]:
             h5 = h5py.File(data, "r")
             of_keras_2 = "model_weights" in h5
         except _BROKEN as error:
-            raise ValueError(f"the HDF5 file cannot be read: {error}") from None
+            raise ValueError(f"the HDF5 file cannot be read: {error}") from error
         try:
             if of_keras_2:
                 raise ValueError("has the format of Keras 2; save it again as .keras with Keras 3")
@@ -159,14 +159,14 @@ def _unzip(file: BinaryIO) -> tuple[bytes, BinaryIO]:
                 raise ValueError(f"{CONFIG} is larger than {_MOST_CONFIG} bytes")
             return archive.read(CONFIG), io.BytesIO(archive.read(WEIGHTS))
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"the zip file cannot be read: {error}") from None
+        raise ValueError(f"the zip file cannot be read: {error}") from error
 
 
 def _parse(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"config: {error}") from None
+        raise ValueError(f"config: {error}") from error
 
 
 class H5Source:
@@ -183,7 +183,7 @@ class H5Source:
         try:
             array = np.asarray(dataset[()])
         except _BROKEN as error:
-            raise ValueError(f"tensor {path} ({name}) cannot be read: {error}") from None
+            raise ValueError(f"tensor {path} ({name}) cannot be read: {error}") from error
         if not np.isfinite(array).all():
             raise ValueError(f"tensor {path} ({name}) holds NaN or infinity")
         return array
@@ -205,7 +205,7 @@ class H5Source:
             if dataset.id.get_storage_size() != dataset.nbytes:
                 raise ValueError("is not all there")
         except _BROKEN as error:
-            raise ValueError(f"tensor {path} ({name}) {error}") from None
+            raise ValueError(f"tensor {path} ({name}) {error}") from error
         return dataset
 
     def _item(self, path: str, name: str) -> Any:
@@ -219,17 +219,17 @@ class H5Source:
                 if type(link) is not self._h5py.HardLink:
                     raise ValueError("is a link to elsewhere")
                 item = item[part]
-            except (KeyError, AttributeError):
-                raise ValueError(f"tensor {path} ({name}) is missing") from None
+            except (KeyError, AttributeError) as error:
+                raise ValueError(f"tensor {path} ({name}) is missing") from error
             except _BROKEN as error:
-                raise ValueError(f"tensor {path} ({name}) {error}") from None
+                raise ValueError(f"tensor {path} ({name}) {error}") from error
         return item
 
 
 def _h5py() -> Any:
     try:
         return importlib.import_module("h5py")
-    except ImportError:
+    except ImportError as error:
         raise ImportError(
             'Keras files need the package h5py: python -m pip install "gru-native[keras]"'
-        ) from None
+        ) from error

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .. import _core
+
 # "tanh", or with numbers of its own: ("leaky_relu", 0.02), ("affine", 0.5, 1.0).
 Function: TypeAlias = str | tuple[str, float] | tuple[str, float, float]
 A = TypeVar("A")
@@ -19,8 +21,9 @@ def size(name: str, value: object) -> int:
         raise TypeError(f"{name} is a bool; expected a whole number")
     try:
         whole = index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a whole number") from None
+    except TypeError as error:
+        kind = type(value).__name__
+        raise TypeError(f"{name} is a {kind}; expected a whole number") from error
     if not -(2**63) <= whole < 2**63:
         raise ValueError(f"{name} is {whole}; expected a size that memory can hold")
     return whole
@@ -35,7 +38,10 @@ def flag(name: str, value: object) -> bool:
 def number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} is out of range; expected a number") from error
 
 
 def text(name: str, value: object) -> str:
@@ -68,7 +74,7 @@ def limit(name: str, value: float | None) -> float | None:
 
 def row_mask(mask: ArrayLike) -> NDArray[np.bool_]:
     """The mask as (batch,) of bool, or an error."""
-    marked = np.asarray(mask)
+    marked = _core.numpy_array("mask", mask, "bool")
     if marked.dtype != np.bool_:
         raise TypeError(f"mask has dtype {marked.dtype}; expected bool")
     if marked.ndim != 1:
@@ -87,8 +93,8 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """float32 or float64; anything else is a TypeError or ValueError."""
     try:
         own = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from None
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"dtype is {dtype!r}; expected np.float32 or np.float64") from error
     if own not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype is {own}; expected float32 or float64")
     return own

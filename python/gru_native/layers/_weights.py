@@ -24,11 +24,16 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
+def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
+    """Of bfloat16, which NumPy does not have: PyTorch's and ml_dtypes' become wider."""
+    if not str(getattr(value, "dtype", "")).endswith("bfloat16"):
+        return value
+    wide = value.float() if hasattr(value, "float") else value.astype(np.float32)
+    return np.asarray(wide).astype(own.dtype)
+
+
 def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected numbers") from None
+    array = _core.numpy_array(name, _of_numpys_dtype(value, own), "numbers")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
     own_kinds = (own.dtype, np.dtype(np.float16))

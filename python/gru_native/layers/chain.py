@@ -172,7 +172,7 @@ class Chain(Quantizable, Weighted):
                         y, end = block(y, initial, lengths=lengths)
                         final.append(end)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from None
+                raise _of_block(i, error) from error
         return y, tuple(final)
 
     def forward(
@@ -230,7 +230,7 @@ class Chain(Quantizable, Weighted):
                         tapes.append(own)
                         final.append(end)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from None
+                raise _of_block(i, error) from error
         return y, tuple(final), ChainTape(tuple(tapes))
 
     def backward(
@@ -276,7 +276,7 @@ class Chain(Quantizable, Weighted):
                     gradient, dinitial, dweights = block.backward(own, gradient, dfinal)
                     states.insert(0, dinitial)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from None
+                raise _of_block(i, error) from error
             weights = {f"{i}.{name}": dw for name, dw in dweights.items()} | weights
         return ChainGradients(gradient, tuple(states), weights)
 
@@ -312,7 +312,7 @@ class Chain(Quantizable, Weighted):
             try:
                 blocks.append(block.quantize(precision))
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from None
+                raise _of_block(i, error) from error
         return {"blocks": tuple(blocks), "_core": Parts(tuple(blocks))}
 
     def _with_states(
@@ -349,5 +349,6 @@ def _output_size(block: Block) -> int:
     return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))
 
 
-def _of_block(i: int, error: Exception) -> Exception:
-    return type(error)(f"blocks[{i}]: {error}")
+def _of_block(i: int, error: TypeError | ValueError) -> Exception:
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"blocks[{i}]: {error}")

@@ -243,7 +243,7 @@ def draw_gates(
     OSError
         For a path that cannot be written.
     """
-    levels = [np.asarray(level) for level in gates]
+    levels = [_core.numpy_array(f"gates[{k}]", level, "numbers") for k, level in enumerate(gates)]
     for k, level in enumerate(levels):
         if level.ndim != 3 or len(level) != len(levels) - k or level.shape[2] != 3:
             raise ValueError(

@@ -62,10 +62,18 @@ class Quantizable:
             raise TypeError(
                 f"the layer has {self.dtype} weights; expected float32: only these are quantized"
             )
-        fast = object.__new__(type(self))
-        vars(fast).update(vars(self))
-        vars(fast).update(self._quantized(text("precision", precision)))
-        return fast
+        return self._but(self._quantized(text("precision", precision)))
+
+    def _but(self: Q, attributes: dict[str, Any]) -> Q:
+        """One that differs in these attributes."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        vars(other).update(attributes)
+        return other
+
+    def _of_few_bits(self: Q, precision: str, tensors: dict[str, Any]) -> Q:
+        """One with the same options and these tensors, as files have them."""
+        return self._but({"_core": self._core.with_tensors(precision, tensors)})
 
     def _few_bits(self) -> str | None:
         own: str = self._core.precision

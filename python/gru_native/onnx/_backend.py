@@ -10,6 +10,7 @@ import onnx
 import onnx.backend.base
 from numpy.typing import ArrayLike
 
+from .._core import numpy_array
 from ..layers._weights import Array
 from ._load import Model, load
 from ._model import Graph, Input, _node
@@ -207,7 +208,7 @@ class Backend(onnx.backend.base.Backend):
         try:
             super().run_node(node, inputs, device, outputs_info, **kwargs)
         except onnx.checker.ValidationError as error:
-            raise ValueError(f"not a valid node: {error}") from None
+            raise ValueError(f"not a valid node: {error}") from error
         opset = kwargs.get("opset_version", onnx.defs.onnx_opset_version())
         names = [name for name in dict.fromkeys(node.input) if name]
         arrays = (
@@ -215,7 +216,9 @@ class Backend(onnx.backend.base.Backend):
             if isinstance(inputs, Mapping)
             else dict(zip(names, _listed(inputs), strict=True))
         )
-        types = {name: Input(np.asarray(arrays[name]).dtype, None) for name in arrays}
+        types = {
+            name: Input(numpy_array(name, arrays[name], "numbers").dtype, None) for name in arrays
+        }
         outputs = [name for name in node.output if name]
         graph = Graph(types, outputs, {}, [_node(node, opset, None)])
         return Prepared(Model(Program(graph))).run(arrays)

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 
 from .. import files
+from .._core import numpy_array
 from ..layers import Block, Chain
 from ..layers._arguments import flag
-from ..layers._weights import Array
 from ._model import Input, PathLike, read, shown
 from ._program import Program
 from ._stream import ModelStream
@@ -202,11 +202,11 @@ def load(model: PathLike | onnx.ModelProto) -> Model:
     except ValueError as error:
         if isinstance(model, onnx.ModelProto):
             raise
-        raise ValueError(f"{model!s}: {error}") from None
+        raise ValueError(f"{model!s}: {error}") from error
 
 
 def _checked(name: str, value: ArrayLike, expected: Input) -> NDArray[Any]:
-    array: Array = np.asarray(value)
+    array = numpy_array(name, value, "numbers")
     floats = array.dtype.kind == "f" and expected.dtype.kind == "f"
     if array.dtype != expected.dtype:
         narrow = array.dtype.kind in "iub" or array.dtype == np.float16

@@ -61,12 +61,12 @@ def read(source: PathLike | onnx.ModelProto) -> Graph:
     path = Path(source)
     try:
         proto = onnx.ModelProto.FromString(_core.read_file(path))
-    except DecodeError:
-        raise ValueError(f"{path}: not an ONNX model, or a truncated one") from None
+    except DecodeError as error:
+        raise ValueError(f"{path}: not an ONNX model, or a truncated one") from error
     try:
         return _graph(proto, path.parent)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {error}") from error
 
 
 def shown(name: str) -> str:
@@ -83,7 +83,7 @@ def _graph(model: onnx.ModelProto, folder: Path | None) -> Graph:
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise ValueError(f"not a valid ONNX model: {error}") from None
+        raise ValueError(f"not a valid ONNX model: {error}") from error
     opset = _opset(model)
     graph = model.graph
     if graph.sparse_initializer:
@@ -203,7 +203,7 @@ def tensor(proto: onnx.TensorProto, name: str, folder: Path | None) -> Array:
     try:
         array = onnx.numpy_helper.to_array(proto)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{owner}: {error}") from None
+        raise ValueError(f"{owner}: {error}") from error
     if array.shape != dims:
         raise ValueError(f"{owner} has shape {array.shape}; expected {dims}")
     return array
@@ -224,8 +224,8 @@ def _external(proto: onnx.TensorProto, owner: str, folder: Path | None, size: in
     try:
         offset = int(entries.get("offset", "0"))
         length = int(entries.get("length", str(size)))
-    except ValueError:
-        raise ValueError(f"{owner}: offset and length of its data are no whole numbers") from None
+    except ValueError as error:
+        raise ValueError(f"{owner}: offset and length of its data are no whole numbers") from error
     if length != size or offset < 0 or offset + length > file.stat().st_size:
         raise ValueError(
             f"{owner} needs {size} bytes; {shown(location)} has {file.stat().st_size}, and the "

@@ -25,11 +25,11 @@ def named(node: Node) -> Iterator[None]:
     """Errors inside name the node."""
     try:
         yield
-    except MemoryError:
-        raise ValueError(f"{node.label}: the result does not fit in memory") from None
+    except MemoryError as error:
+        raise ValueError(f"{node.label}: the result does not fit in memory") from error
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         kind = TooLarge if isinstance(error, TooLarge) else ValueError
-        raise kind(f"{node.label}: {error}") from None
+        raise kind(f"{node.label}: {error}") from error
 
 
 class Program:

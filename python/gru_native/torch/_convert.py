@@ -9,23 +9,29 @@ import torch
 from torch import nn
 
 from .. import layers
+from ..layers._arguments import text
 from ..layers._recurrent import USUAL
-from ._function import array_of
 from ._modules import CLASSES
+from ._quantized import from_dynamic, kind_of
 from ._recurrent import DTYPES, new_layer, own_options
 
 
-def from_torch(module: nn.Module) -> Any:
+def from_torch(module: nn.Module, *, precision: str | None = None) -> Any:
     """Make the layer on NumPy arrays that computes what a module does.
 
     Parameters
     ----------
-    module : torch.nn.LSTM, GRU or RNN
-        Or one of this package's, on any device, float32 or float64. Its weights are copied.
+    module : torch.nn.LSTM, GRU, RNN or Linear
+        Or one of this package's, on any device, float32, float64 or bfloat16; or an LSTM, GRU or
+        Linear of ``torch.ao.nn.quantized.dynamic``. Its weights are copied.
+    precision : {"float32"}, optional
+        Make a layer of float32 also of weights of fewer bits, with the numbers that they stand for.
+        By default a module of bfloat16 becomes a layer of that precision, as ``quantize("bf16")``
+        makes it, and a dynamic one of int8 a layer of int8.
 
     Returns
     -------
-    gru_native.LSTM, GRU or RNN
+    gru_native.LSTM, GRU, RNN or Dense
         The layer, which has the same weights, to the bit.
 
     Raises
@@ -33,19 +39,35 @@ def from_torch(module: nn.Module) -> Any:
     TypeError
         For another kind of module.
     ValueError
-        For weights of another dtype.
+        For weights of another dtype, or another precision.
+
+    Notes
+    -----
+    PyTorch's int8 has -128, and layers here do not: such a weight becomes -127 and so differs by
+    one step. Weights whose zero points take them beyond 8 bits make a layer of float32, as those of
+    float16 do. PyTorch gives all rows of a call one scale for what is multiplied by the weights;
+    here each row and step has its own, so outputs are a little nearer to those of float32.
     """
+    if precision is not None and text("precision", precision) != "float32":
+        raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
+    if (dynamic := kind_of(module)) is not None:
+        return from_dynamic(module, dynamic, precision is not None)
     own = next((c for c in CLASSES if isinstance(module, c.torch_class)), None)
-    if own is None:
+    if own is None and not isinstance(module, nn.Linear):
         kind = type(module).__name__
-        raise TypeError(f"module is a {kind}; expected a torch.nn.LSTM, GRU or RNN")
-    dtype = module.weight_ih_l0.dtype
-    if dtype not in DTYPES:
-        raise ValueError(f"module has weights of dtype {dtype}; expected float32 or float64")
-    layer = new_layer(module, own.numpy_class, DTYPES[dtype], seed=None)
-    weights = {name: getattr(module, name).detach().cpu() for name in layer.weights}
-    layer.load_state_dict({name: array_of(w) for name, w in weights.items()})
-    return layer
+        raise TypeError(f"module is a {kind}; expected a torch.nn.LSTM, GRU, RNN or Linear")
+    dtype = next(module.parameters()).dtype
+    if dtype not in DTYPES and dtype != torch.bfloat16:
+        expected = "float32, float64 or bfloat16"
+        raise ValueError(f"module has weights of dtype {dtype}; expected {expected}")
+    own_dtype = DTYPES.get(dtype, np.float32)
+    if own is not None:
+        layer = new_layer(module, own.numpy_class, own_dtype, seed=None)
+    else:
+        sizes = module.in_features, module.out_features
+        layer = layers.Dense(*sizes, bias=module.bias is not None, dtype=own_dtype)
+    layer.load_state_dict({name: getattr(module, name).detach().cpu() for name in layer.weights})
+    return layer.quantize("bf16") if dtype == torch.bfloat16 and precision is None else layer
 
 
 def to_torch(layer: layers.RNN | layers.LSTM | layers.GRU) -> nn.RNNBase:

@@ -35,7 +35,7 @@ def new_layer(module: nn.RNNBase, numpy_class: type[Any], dtype: Any, seed: int 
     """A layer on NumPy arrays with the module's options, and weights of its own."""
     same = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
     keywords: dict[str, Any] = {name: getattr(module, name) for name in same}
-    if module.proj_size:
+    if getattr(module, "proj_size", 0):
         keywords["proj_size"] = module.proj_size
     if module.mode.startswith("RNN"):
         keywords["nonlinearity"] = module.mode.removeprefix("RNN_").lower()

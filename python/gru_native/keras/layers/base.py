@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
 from .._cells import Slot
@@ -91,7 +92,8 @@ class Layer(ABC):
             For a wrong number, shape or dtype of arrays; the text names the tensor, and nothing has
             changed.
         """
-        arrays, own = [np.asarray(array) for array in weights], list(self._tensors())
+        arrays = [numpy_array(f"weights[{i}]", a, "numbers") for i, a in enumerate(weights)]
+        own = list(self._tensors())
         if len(arrays) != len(own):
             raise ValueError(f"weights has {len(arrays)} arrays; expected {len(own)}")
         for array, (path, present) in zip(arrays, own, strict=True):
@@ -111,7 +113,7 @@ class Layer(ABC):
 def array_of(x: ArrayLike, dtype: str, rank: int, shape: str) -> Array:
     """x as an array. ValueError, with the expected shape, if it has not so many axes."""
     # A list of Python floats is float64 by NumPy's habit, not by the user's choice.
-    array = x if isinstance(x, np.ndarray) else np.asarray(x, dtype)
+    array = x if isinstance(x, np.ndarray) else numpy_array("x", x, "numbers", dtype)
     if array.ndim != rank:
         raise ValueError(f"x has shape {array.shape}; expected {shape}")
     return array

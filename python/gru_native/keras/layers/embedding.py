@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers._weights import Array
 from .._config import Entry
 from .._source import Source, take
@@ -57,7 +58,7 @@ class Embedding(Layer):
         TypeError
             For what are no whole numbers.
         """
-        index = np.asarray(x)
+        index = numpy_array("x", x, "whole numbers")
         if index.dtype.kind not in "iu":
             raise TypeError(f"x has dtype {index.dtype}; expected whole numbers")
         rows = len(self.table)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
 from .._activations import OUTPUT
@@ -65,7 +65,7 @@ class Activation(Layer):
         ndarray
             The function of each number; "softmax" and "log_softmax" go along the last axis.
         """
-        return OUTPUT[self.activation](np.asarray(x))
+        return OUTPUT[self.activation](numpy_array("x", x, "numbers"))
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return self(x), mask
@@ -115,7 +115,7 @@ class Identity(Layer):
         ndarray
             The same.
         """
-        return np.asarray(x)
+        return numpy_array("x", x, "numbers")
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return x, mask

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers._weights import Array
 from .._config import Entry
 from .._source import Source
@@ -57,7 +58,7 @@ class Masking(Layer):
         return self._run(x, None)[0]  # type: ignore[no-any-return]
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
-        array = np.asarray(x)
+        array = numpy_array("x", x, "floating numbers")
         if array.dtype.kind != "f":
             raise TypeError(f"x has dtype {array.dtype}; expected float32 or float64")
         own: Array = np.any(array != array.dtype.type(self.mask_value), axis=-1)

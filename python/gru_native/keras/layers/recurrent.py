@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
 from .._cells import Cell, Native, Slot, make_native
@@ -114,7 +115,7 @@ class Recurrent(Layer):
         y = array_of(
             x, self.spec.cells[0].dtype, 3, f"(batch, seq_len, input_size={self.input_size})"
         )
-        mask = None if mask is None else np.asarray(mask)
+        mask = None if mask is None else numpy_array("mask", mask, "bool")
         if self.spec.go_backwards:
             y = y[:, ::-1]
             mask = mask[:, ::-1] if mask is not None and mask.ndim == 2 else mask

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from ..._core import numpy_array
 from ...layers import Block, Chain
 from ...layers._weights import Array
 from .._cells import numbered, snake_case
@@ -66,14 +66,15 @@ class Sequential(Layer):
         TypeError
             For another dtype.
         """
-        return self._run(x, None if mask is None else np.asarray(mask))[0]
+        return self._run(x, None if mask is None else numpy_array("mask", mask, "bool"))[0]
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         for layer in self.layers:
             try:
                 x, mask = layer._run(x, mask)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"layer {layer.name!r}: {error}") from None
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"layer {layer.name!r}: {error}") from error
         return x, mask
 
     def chain(self) -> Chain:

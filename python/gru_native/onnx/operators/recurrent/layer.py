@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...._core import numpy_array
 from ....layers import GRU, LSTM, RNN
 from ....layers._weights import Array
 
@@ -75,7 +76,7 @@ class Recurrent:
 
     def _own(self, name: str, value: Any) -> Array:
         """As an array of the layers' dtype, if it has the node's."""
-        array = np.asarray(value)
+        array = numpy_array(name, value, "numbers")
         if array.dtype != self.dtype:
             raise TypeError(f"{name} has dtype {array.dtype}; expected {self.dtype}, as W")
         return array.astype(self.layers[0].dtype, copy=False)
@@ -128,7 +129,7 @@ def _one_way(
 def _lengths(value: Any, steps: int, batch: int) -> Array | None:
     if value is None:
         return None
-    lengths = np.asarray(value)
+    lengths = numpy_array("sequence_lens", value, "whole numbers")
     if lengths.dtype.kind not in "iu":
         raise TypeError(f"sequence_lens has dtype {lengths.dtype}; expected int32")
     if lengths.shape != (batch,):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...._core import numpy_array
 from ....layers import GRU, LSTM, RNN
 from ....layers._weights import Array
 from ..._model import Node
@@ -74,7 +75,11 @@ def recurrent(
     for name in ("W", "R"):
         if tensors.get(name) is None:
             raise ValueError(f"{name} is missing; expected a tensor")
-    given = {name: np.asarray(array) for name, array in tensors.items() if array is not None}
+    given = {
+        name: numpy_array(name, value, "numbers")
+        for name, value in tensors.items()
+        if value is not None
+    }
     dtype = _dtype(given)
     own = np.dtype(np.float32) if dtype == np.float16 else dtype
     options = read(op_type, attributes, given["R"].shape[-1] if given["R"].ndim == 3 else None)

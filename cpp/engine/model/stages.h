@@ -1,0 +1,87 @@
+// The blocks of a model at work on a batch, one window of steps after the other.
+#pragma once
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "engine/model/dense.h"
+#include "engine/sequence/packed.h"
+#include "engine/sequence/stack_forward.h"
+#include "gru_native/model.h"
+
+namespace gru_native {
+
+// What a block computes with: the weights of one moment.
+template <class T>
+struct BlockWeights {
+  LayerSpec spec;
+  std::shared_ptr<const PackedWeights<T>> layer;  // or
+  std::shared_ptr<const PackedDense<T>> dense;
+
+  BlockWeights(const Layer<T>& l);
+  BlockWeights(const Dense<T>& d);
+  Index input() const { return dense ? dense->spec.input_size : spec.input_size; }
+  Index output() const { return dense ? dense->spec.output_size : spec.output_size(); }
+  Index h_size() const { return dense ? 0 : spec.num_layers * spec.state_size(); }  // of each sequence
+  Index c_size() const { return dense || !spec.has_c() ? 0 : spec.num_layers * spec.hidden_size; }
+  int threads(Index rows, Index steps) const;
+};
+
+template <class T>
+std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T>>& model);
+
+// std::invalid_argument for what cannot go on from step to step, and for a batch whose buffers have a size that no
+// address can hold. name: the batch's among the user's arguments.
+template <class T>
+void check_stages(const std::vector<BlockWeights<T>>& blocks, const char* name, std::int64_t batch);
+
+template <class T>
+class Stages {
+ public:
+  // For at most `batch` rows.
+  Stages(const std::vector<BlockWeights<T>>& blocks, Index batch);
+  Stages(const Stages&) = delete;
+  Stages& operator=(const Stages&) = delete;
+
+  Timeline time;  // of the window that comes next; to be set before it
+  Index window;   // the most steps of one
+  Index input() const { return stages_.front().weights.input(); }
+  Index output() const { return stages_.back().weights.output(); }
+  // The threads that are worth it for so many steps of `rows` rows, and at most `most`.
+  int threads(Index rows, Index steps, int most) const;
+  const T* zeros() const { return zeros_; }  // a row of inputs
+
+  // x: compact rows of `time`.
+  void run(Rows<const T> x, const StepRows<T>& y, TeamLease& team);
+
+  // f(stack, where its h begins, where its c begins): in the states of `batch` sequences as BasicModel::state_size has
+  // them; -1: it has no c.
+  template <class F>
+  void each_stack(Index batch, const F& f) {
+    Index at = 0;
+    for (Stage& s : stages_) {
+      const Index c = at + batch * s.weights.h_size(), end = c + batch * s.weights.c_size();
+      if (s.stack) f(*s.stack, at, end > c ? c : Index(-1));
+      at = end;
+    }
+  }
+  Index state_size() const;  // of each sequence
+
+  std::vector<BlockWeights<T>> weights() const {
+    std::vector<BlockWeights<T>> all;
+    for (const Stage& s : stages_) all.push_back(s.weights);
+    return all;
+  }
+
+ private:
+  struct Stage {
+    BlockWeights<T> weights;
+    std::unique_ptr<StackForward<T>> stack;  // of a layer
+    Matrix<T> out;                           // of one window: what the next stage reads
+  };
+  std::deque<Stage> stages_;  // which stay where they are
+  Arena arena_;
+  const T* zeros_;
+};
+
+}  // namespace gru_native
