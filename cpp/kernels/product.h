@@ -36,14 +36,20 @@ EIGEN_ALWAYS_INLINE RuntimeStrides strides_of(const Product<T>& p, RuntimeStride
 
 #if defined(GRU_NATIVE_COUNT)
 template <class T>
+Index needed_columns(const Product<T>& p, Index column, Index columns) {
+  Index wanted = 0;
+  for (Index c = column; c < column + columns; ++c)
+    wanted += p.needed.columns ? p.needed.columns[c] : c < p.needed.columns_end;
+  return wanted;
+}
+template <class T>
 void count_tile(const Product<T>& p, Index row, Index rows, Index column, Index columns, Index k, Index depth) {
   const Needed& n = p.needed;
-  Index wanted = 0, macs = 0;
-  for (Index c = column; c < column + columns; ++c) wanted += n.columns ? n.columns[c] : c < n.columns_end;
+  Index macs = 0;
   for (Index r = row; r < row + rows; ++r)
     if (!n.rows || n.rows[r])
       for (Index i = k; i < k + depth; ++i) macs += n.a ? n.a[r * n.a_row_stride + i * n.a_k_stride] : 1;
-  count_work(n.work, macs * wanted);
+  count_work(n.work, macs * needed_columns(p, column, columns));
 }
 #endif
 

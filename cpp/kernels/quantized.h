@@ -102,6 +102,9 @@ template <class Dot>
 EIGEN_ALWAYS_INLINE void convert_rows(const Product<float>& p, Index begin, Index end, Index k, Index depth) {
   using S = Scratch<Dot>;
   const Index stride = S::stride(depth);
+  // Each member converts the rows that it reads: the one with the first panels counts them.
+  GRU_NATIVE_COUNTING(if (Dot::integer && p.panel_begin == 0 && p.panel_end > 0)
+                          count_work(Work::quantize, (end - begin) * depth));
   for (Index row = begin; row < end; ++row) {
     const float* const a = row_at(p.a, row);
     auto* const to = S::activations(p.scratch) + (row - begin) * stride;
@@ -138,6 +141,8 @@ EIGEN_DONT_INLINE void quantized_tile(const Product<float>& p, Index panel, Inde
     a[r] = S::activations(p.scratch) + (at + r) * stride;
   }
   GRU_NATIVE_COUNTING(count_tile(p, row, R, column, C * lanes, k, depth));
+  GRU_NATIVE_COUNTING(if (Dot::integer && k == 0)
+                          count_work(Work::dequantize, R * needed_columns(p, column, C * lanes)));
   Index vectors[C];
   for (int c = 0; c < C; ++c) vectors[c] = c / width * p.acc_panel_step + p.acc_vector[c % width];
 

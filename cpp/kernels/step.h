@@ -133,6 +133,8 @@ void step_over_blocks(const Step<T>& s) {
     const Cut rows = cut_of(s.rows, blocks, b);
     p.row_begin = rows.begin;
     p.row_end = rows.end;
+    p.panel_begin = s.product.panel_begin;
+    p.panel_end = s.product.panel_end;
     multiply.begin(p);
     for (Index i = 0; i < groups; ++i) {
       const Cut cut = cut_of(panels, groups, s.product.last_panel_first ? groups - 1 - i : i);

@@ -44,12 +44,14 @@ enum class Work {
   scaled_tanh,
   hard_sigmoid,
   slope,  // of one of these eight
+  quantize,    // a number that an int8 product reads, once for each row, whoever else converts it
+  dequantize,  // a sum of an int8 product, times both scales and added
 };
 inline constexpr const char* work_names[] = {
     "mac_forward", "mac_inputs", "mac_weights", "add",          "multiply", "divide",     "sigmoid",
     "tanh",        "relu",       "exp",         "log",          "sqrt",     "abs",        "select",
     "clip",        "dropout",    "zoneout",     "softsign",     "softplus", "leaky_relu", "thresholded_relu",
-    "elu",         "affine",     "scaled_tanh", "hard_sigmoid", "slope"};
+    "elu",         "affine",     "scaled_tanh", "hard_sigmoid", "slope",    "quantize",   "dequantize"};
 inline constexpr int work_kinds = sizeof(work_names) / sizeof(*work_names);
 
 // Of all threads since the last reset.

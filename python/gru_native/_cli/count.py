@@ -129,6 +129,7 @@ def _figures(layer: Any, options: dict[str, Any]) -> Figures:
             state=bool(options["state"]),
             vocabulary=options["vocabulary"],
             outputs=outputs,
+            precision=options["precision"],
         )
     symbols = complexity.statement(layer, outputs) if options["symbols"] else None
     time = None

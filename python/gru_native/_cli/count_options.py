@@ -63,7 +63,7 @@ NUMBERS = {
     "zoneout_cell": "of the LSTM: that of c (default: 0)",
 }
 LAYER = (*SIZES, *FLAGS, *TEXTS, *NUMBERS, "variant")
-SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs")
+SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs", "precision")
 TREES = ("parents", "slots")
 GRAPHS = ("nodes", "edges")
 PRINTED = ("published", "symbols", "limits", "threads")  # of all networks
@@ -103,6 +103,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         layer.add_argument(option_of(name), dest=name, metavar="NAME", help=text)
     for name, text in NUMBERS.items():
         layer.add_argument(option_of(name), dest=name, type=float, metavar="X", help=text)
+    layer.add_argument(
+        "--precision",
+        choices=("int8", "bf16"),
+        help="as quantize() makes the layer, for inference (default: as it is)",
+    )
     around = command.add_argument_group("around the layer")
     add = around.add_argument
     add("--vocabulary", type=int, metavar="N", help="an embedding of N symbols before it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from numpy.typing import ArrayLike
@@ -21,7 +22,7 @@ from ..layers import (
     NodeScores,
     OutputRNN,
 )
-from ..layers._arguments import flag, size
+from ..layers._arguments import flag, size, text
 from ._arguments import at_least, fits
 from ._count import Count
 from ._dense import Embedding, Linear
@@ -33,6 +34,7 @@ from ._parts import (
     kept_by,
     parts_of,
     passes_of_all,
+    precisions_of,
     prefixed,
     state_of,
 )
@@ -53,6 +55,7 @@ def count(
     taught: bool = False,
     vocabulary: int | None = None,
     outputs: int | None = None,
+    precision: str | None = None,
 ) -> Count:
     """Count one call of a layer over sequences, and the backward that follows it.
 
@@ -79,6 +82,9 @@ def count(
         Puts an embedding of so many symbols before the layer.
     outputs : int, optional
         Puts a dense layer of so many units behind the layer.
+    precision : {"int8", "bf16"}, optional
+        Counts the layer that ``quantize`` makes; by default the layer as it is. Weights of few bits
+        are for inference: there is no backward to count.
 
     Returns
     -------
@@ -88,7 +94,7 @@ def count(
     Raises
     ------
     ValueError
-        For sizes or lengths that the layer itself would refuse.
+        For sizes, lengths or a precision that the layer itself would refuse.
     TypeError
         For another kind of layer or argument.
     """
@@ -107,18 +113,25 @@ def count(
         width = list(parts.values())[-1].width
         fits("the weights", width * at_least("outputs", outputs, 1), outputs=outputs)
         parts["output."] = Linear(width, outputs, True, "identity")
+    if precision is not None and text("precision", precision) not in ("int8", "bf16"):
+        raise ValueError(f"precision is {precision!r}; expected 'int8' or 'bf16'")
+    precisions = precisions_of(layer, precision)
+    if outputs is not None and precision is not None:
+        precisions["output."] = precision
     has_steps = not isinstance(layer, GatedRecursiveConv)
-    step = passes_of_all(parts, Extent(1, 1), replace(o, state=True)) if has_steps else None
+    one = Extent(1, 1)
+    step = passes_of_all(parts, one, replace(o, state=True), precisions) if has_steps else None
     columns = (1 if vocabulary else layer.input_size) + list(parts.values())[-1].width
     kept: Counter[str] = Counter()
-    for part in parts.values():
-        kept.update(kept_by(part, extent))
+    for prefix, part in parts.items():
+        if prefix not in precisions:
+            kept.update(kept_by(part, extent))
     return Count(
-        layer=_shown(layer, vocabulary, outputs),
+        layer=_shown(layer, vocabulary, outputs, precisions),
         extent={"seq_len": extent.seq, "batch": extent.batch, "rows": extent.rows},
-        tensors=prefixed(parts),
-        passes=passes_of_all(parts, extent, o),
-        textbook=passes_of_all(parts, extent, replace(o, textbook=True)),
+        tensors=prefixed(parts, precisions),
+        passes=passes_of_all(parts, extent, o, precisions),
+        textbook=passes_of_all(parts, extent, replace(o, textbook=True), precisions),
         step=step,
         kept=dict(kept),
         state=sum(state_of(part, extent.batch) for part in parts.values()),
@@ -288,6 +301,10 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
     )
 
 
-def _shown(layer: Sequential, vocabulary: int | None, outputs: int | None) -> str:
+def _shown(
+    layer: Sequential, vocabulary: int | None, outputs: int | None, precisions: Mapping[str, str]
+) -> str:
     before = "" if vocabulary is None else f"embedding of {vocabulary} -> "
-    return before + repr(layer) + ("" if outputs is None else f" -> {outputs} outputs")
+    after = "" if outputs is None else f" -> {outputs} outputs"
+    kinds = sorted(set(precisions.values()))
+    return before + repr(layer) + after + (f", weights of {' and '.join(kinds)}" if kinds else "")

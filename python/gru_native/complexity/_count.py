@@ -87,6 +87,16 @@ class Count:
         return self.passes.backward
 
     @property
+    def precision(self) -> str:
+        """Of the weights: ``"full"``, ``"int8"``, ``"bf16"``, or ``"mixed"``."""
+        precisions = {
+            t.precision
+            for t, _ in counted(self.tensors)
+            if len(t.shape) > 1 and t.role != "embedding"
+        }
+        return (precisions.pop() or "full") if len(precisions) == 1 else "mixed"
+
+    @property
     def parameters(self) -> int:
         """How many numbers all weights have."""
         return sum(n * t.size for t, n in counted(self.tensors))
@@ -120,7 +130,8 @@ class Count:
         Parameters
         ----------
         dtype : dtype_like, optional
-            ``np.float32`` or ``np.float64``.
+            ``np.float32`` or ``np.float64``: of all numbers but weights of few bits, beside which
+            there is only float32.
 
         Returns
         -------
@@ -134,7 +145,17 @@ class Count:
         TypeError
             For what is no dtype.
         """
-        return Bytes.of(self, float_dtype(dtype).itemsize)
+        return Bytes.of(self, self._own_dtype(dtype).itemsize)
+
+    def _own_dtype(self, dtype: DTypeLike) -> np.dtype[np.generic]:
+        own = float_dtype(dtype)
+        if own not in map(np.dtype, self._dtypes):
+            raise ValueError(f"dtype is {own}; expected float32, beside {self.precision} weights")
+        return own
+
+    @property
+    def _dtypes(self) -> tuple[str, ...]:
+        return ("float32", "float64") if self.precision == "full" else ("float32",)
 
     def roofline(
         self,
@@ -168,7 +189,7 @@ class Count:
         Raises
         ------
         ValueError
-            For threads below 1 or another dtype.
+            For threads below 1, another dtype or weights of few bits, whose limits are others.
         TypeError
             For arguments of the wrong kind.
 
@@ -176,6 +197,11 @@ class Count:
         --------
         roofline : How it is computed.
         """
+        if self.precision != "full":
+            raise ValueError(
+                f"the layer has {self.precision} weights; expected full precision, since limits "
+                "are those of float32"
+            )
         width = float_dtype(dtype).itemsize
         work = self.forward + self.backward if flag("training", training) else self.forward
         return roofline(
@@ -217,7 +243,8 @@ class Count:
             "backward_to_weights": self.to_weights.to_dict(),
             "textbook_forward": self.textbook.forward.to_dict(),
             "step": step,
-            "bytes": {name: self.bytes(name).to_dict() for name in ("float32", "float64")},
+            "precision": self.precision,
+            "bytes": {name: self.bytes(name).to_dict() for name in self._dtypes},
         }
 
     def table(self) -> str:
@@ -289,10 +316,11 @@ class Bytes:
         Bytes
             What the call needs and moves.
         """
-        traffic = itemsize * (c.parameters + c.moved + 2 * c.state)
+        weights = sum(n * t.bytes(itemsize) for t, n in counted(c.tensors))
+        traffic = weights + itemsize * (c.moved + 2 * c.state)
         flops = c.forward.flops if c.step is None else c.extent["batch"] * c.step.forward.flops
         return cls(
-            itemsize * c.parameters,
+            weights,
             itemsize * c.state,
             itemsize * sum(c.kept.values()),
             traffic,
@@ -340,12 +368,12 @@ def rows_of(counts: Sequence[Count]) -> list[tuple[str, list[int | float | None]
     add_work("backward to inputs", [c.to_inputs for c in counts])
     add_work("backward to weights", [c.to_weights for c in counts])
     for name in ("float32", "float64"):
-        sizes = [c.bytes(name) for c in counts]
-        add(f"bytes in {name}: weights", [b.weights for b in sizes])
-        add("  state", [b.state for b in sizes])
-        add("  kept for backward", [b.tape for b in sizes])
-        add("  moved by a step", [b.traffic for b in sizes])
-        add("  FLOP a byte moved", [b.intensity for b in sizes])
+        sizes = [c.bytes(name) if name in c._dtypes else None for c in counts]
+        add(f"bytes in {name}: weights", [b.weights if b else None for b in sizes])
+        add("  state", [b.state if b else None for b in sizes])
+        add("  kept for backward", [b.tape if b else None for b in sizes])
+        add("  moved by a step", [b.traffic if b else None for b in sizes])
+        add("  FLOP a byte moved", [b.intensity if b else None for b in sizes])
     return rows
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ..layers import (
@@ -28,10 +29,13 @@ from ._outputs import OutputRecurrence
 from ._sequences import Recurrent
 from ._stack import Stack, joined
 from ._trees import Tree
-from ._work import Passes, Tensor, Work, total
+from ._work import Passes, Tensor, Work, in_few_bits, total
 
 Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv | OutputRNN
 Part: TypeAlias = Recurrent | Linear | Embedding | GrConv | OutputRecurrence
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv | OutputRNN) -> Part:
@@ -51,11 +55,29 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
     return {"": part_of(layer)}
 
 
-def prefixed(parts: dict[str, Part]) -> Stack[Tensor]:
+def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
+    """Of the parts whose weights have few bits; asked: of all that can."""
+    blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
+    prefixes = parts_of(layer)
+    own = {p: b._few_bits() for p, b in zip(prefixes, blocks, strict=True)}
+    if asked is None:
+        return {p: precision for p, precision in own.items() if precision is not None}
+    for block in blocks:
+        if not isinstance(block, (RNN, LSTM, GRU, Dense)):
+            raise ValueError(f"a {type(block).__name__} has no form of precision {asked!r}")
+        if (precision := block._few_bits()) not in (None, asked):
+            raise ValueError(f"the layer has {precision} weights already; expected full precision")
+    return dict.fromkeys(prefixes, asked)
+
+
+def prefixed(parts: dict[str, Part], precisions: Mapping[str, str] = NONE) -> Stack[Tensor]:
     """All tensors, under the names that a chain gives them."""
 
     def named(tensors: Sequence[Tensor], prefix: str) -> Stack[Tensor]:
-        return joined([tensors]).mapped(lambda t: replace(t, name=prefix + t.name))
+        precision = precisions.get(prefix)
+        return joined([tensors]).mapped(
+            lambda t: replace(t, name=prefix + t.name, precision=precision)
+        )
 
     return joined(named(part.tensors(), prefix) for prefix, part in parts.items())
 
@@ -106,7 +128,9 @@ def state_of(part: Part, batch: int) -> int:
     return 0
 
 
-def passes_of_all(parts: dict[str, Part], extent: Extent, o: Options) -> Passes:
+def passes_of_all(
+    parts: dict[str, Part], extent: Extent, o: Options, precisions: Mapping[str, str] = NONE
+) -> Passes:
     """Of all parts; places are behind their part's prefix."""
     last = list(parts)[-1]
 
@@ -118,5 +142,7 @@ def passes_of_all(parts: dict[str, Part], extent: Extent, o: Options) -> Passes:
     for prefix, part in parts.items():
         # Only the last part may go without dy: the others get the gradient of what they hand on.
         p = passes_of(part, extent, o if prefix == last else replace(o, dy=True))
+        if prefix in precisions:
+            p = in_few_bits(p, precisions[prefix])
         result.append(Passes(*(named(work, prefix) for work in p._works())))
     return total(result)

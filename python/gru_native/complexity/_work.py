@@ -34,16 +34,36 @@ class Tensor:
     role : str
         What it is for: input, recurrent, projection, bias, peephole, output, message, gate or
         embedding.
+    precision : str or None
+        Of its matrix: ``"int8"``, ``"bf16"`` or None, full.
     """
 
     name: str
     shape: tuple[int, ...]
     role: str
+    precision: str | None = None
 
     @property
     def size(self) -> int:
         """How many numbers it has."""
         return prod(self.shape)
+
+    def bytes(self, itemsize: int) -> int:
+        """Count its bytes: of a matrix of int8 with the scales of its rows.
+
+        Parameters
+        ----------
+        itemsize : int
+            Bytes of a number where the precision is full.
+
+        Returns
+        -------
+        int
+            The bytes.
+        """
+        if self.precision is None or len(self.shape) < 2:
+            return itemsize * self.size
+        return self.size + itemsize * self.shape[0] if self.precision == "int8" else 2 * self.size
 
     def _of_layer(self, layer: int) -> Tensor:
         return replace(self, name=self.name.format(layer))
@@ -198,6 +218,21 @@ def _sum(works: Sequence[Work]) -> Work:
     for work in works:
         operations.update(work.elementwise)
     return Work(joined(work.products for work in works), operations)
+
+
+def in_few_bits(passes: Passes, precision: str) -> Passes:
+    """Of a layer for inference whose products have such weights; see cpp/kernels/quantized.h.
+
+    What an int8 product reads is made whole numbers, once for each row, and its sums become floats.
+    """
+    if precision != "int8":
+        return Passes(passes.forward)
+    products = list(counted(passes.forward.products))
+    conversions = ops(
+        quantize=sum(n * p.times * p.depth for p, n in products),
+        dequantize=sum(n * p.times * p.columns for p, n in products),
+    )
+    return Passes(passes.forward + Work(elementwise=conversions))
 
 
 def total(passes: Iterable[Passes]) -> Passes:
