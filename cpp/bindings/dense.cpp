@@ -101,7 +101,7 @@ PyDense<T> quantize(const PyDense<T>& d, const std::string& precision) {
 template <class T>
 void register_dense_of(py::module_& m) {
   using D = PyDense<T>;
-  py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), tape_doc);
   py::class_<D> c(m, (std::string("Dense") + suffix<T>).c_str(), "A dense layer; gru_native.Dense is its face.");
   c.def(py::init([](const py::kwargs& options) {
      return D{std::make_shared<Dense<T>>(spec_of<DenseSpec>(options, "Dense"))};

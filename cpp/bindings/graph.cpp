@@ -121,7 +121,7 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
 template <class T>
 void register_graph(py::module_& m) {
   using G = PyGraph<T>;
-  py::class_<PyGraphTape<T>>(m, (std::string("GraphTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<PyGraphTape<T>>(m, (std::string("GraphTape") + suffix<T>).c_str(), tape_doc);
   py::class_<G> c(m, (std::string("Graph") + suffix<T>).c_str(),
                   "A gated graph network; gru_native.GatedGraph is its face.");
   c.def(py::init([](const py::kwargs& options) {

@@ -83,7 +83,7 @@ py::tuple backward(const PyGrConv<T>& l, const PyGrConvTape<T>& tape, const py::
 template <class T>
 void register_grconv(py::module_& m) {
   using L = PyGrConv<T>;
-  py::class_<PyGrConvTape<T>>(m, (std::string("GrConvTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<PyGrConvTape<T>>(m, (std::string("GrConvTape") + suffix<T>).c_str(), tape_doc);
   py::class_<L> c(m, (std::string("GrConv") + suffix<T>).c_str(),
                   "A gated recursive convolution; gru_native.GatedRecursiveConv is its face.");
   c.def(py::init([](const py::kwargs& options) {

@@ -133,7 +133,7 @@ std::unique_ptr<PyLayer<T>> quantize(const PyLayer<T>& l, const std::string& pre
 template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
-  py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), "What backward needs of one forward call.");
+  py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), tape_doc);
   py::class_<L> c(m, (std::string("Layer") + suffix<T>).c_str(),
                   "A recurrent layer; gru_native.RNN, LSTM and GRU are its faces.");
   c.def(py::init([](const py::kwargs& options) {

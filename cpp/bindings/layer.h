@@ -38,6 +38,7 @@ struct PyTape {
   Layout layout;
 };
 
+constexpr const char* tape_doc = "What ``backward`` needs of one forward call.\n\nMade by ``forward``.";
 template <class T>
 constexpr const char* suffix = sizeof(T) == 4 ? "32" : "64";
 

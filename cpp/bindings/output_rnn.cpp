@@ -125,8 +125,7 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
 template <class T>
 void register_one(py::module_& m) {
   using L = PyOutputRnn<T>;
-  py::class_<PyOutputRnnTape<T>>(m, (std::string("OutputRnnTape") + suffix<T>).c_str(),
-                                 "What backward needs of one call.");
+  py::class_<PyOutputRnnTape<T>>(m, (std::string("OutputRnnTape") + suffix<T>).c_str(), tape_doc);
   py::class_<L> c(m, (std::string("OutputRnn") + suffix<T>).c_str(),
                   "Output recurrence; gru_native.OutputRNN is its face.");
   c.def(py::init([](const py::kwargs& options) {

@@ -92,7 +92,7 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
 template <class T>
 void register_readout(py::module_& m) {
   using R = PyReadout<T>;
-  py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), "What backward needs of one call.");
+  py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), tape_doc);
   py::class_<R> c(m, (std::string("Readout") + suffix<T>).c_str(),
                   "A readout of a graph; gru_native.NodeScores and GraphSum are its faces.");
   c.def(py::init([](const py::kwargs& options) {

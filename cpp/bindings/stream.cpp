@@ -192,34 +192,81 @@ class PyStream {
   OneCall one_call_;
 };
 
+// Each begins with what Python's inspect takes for a signature.
+constexpr const char* call_doc = R"(__call__($self, x, out=None)
+--
+
+Compute the outputs for x, and go on to the next state.
+
+Parameters
+----------
+x : array_like
+    One step, (input_size,) or for a batch above 1 (batch, input_size); or a chunk,
+    (seq, input_size) or (seq, batch, input_size), with ``batch_first`` (batch, seq, input_size).
+    Of the layer's dtype; lists, integers and float16 are converted.
+out : ndarray, optional
+    An array to write the outputs to, in their shape and dtype, C-contiguous. It may be x, or
+    overlap it.
+
+Returns
+-------
+ndarray
+    The outputs, in x's shape with the layer's output size last; ``out``, if it was given.
+
+Raises
+------
+ValueError
+    For a wrong shape, also of ``out``, and for one that is read-only; the state is then unchanged.
+TypeError
+    For another dtype or kind; likewise.
+RuntimeError
+    While another call of this stream is under way; likewise.
+)";
+constexpr const char* state_doc =
+    R"(The state: h, or for the LSTM (h, c), each (num_layers, batch, size), of the layer's dtype.
+
+For a chain it is a tuple with that of each recurrent layer. What is read is a copy. Assigning sets
+it, None to zeros.
+)";
+constexpr const char* reset_doc = R"(reset($self)
+--
+
+Go back to the zero state, from which new sequences begin.
+)";
+
 template <class T>
 void register_stream(py::module_& m) {
   using S = PyStream<T>;
-  py::class_<S>(m, (std::string("Stream") + suffix<T>).c_str(),
-                "Feeds a layer one step or one chunk after the other and keeps the state in between.\n\n"
-                "Made by layer.stream(batch_size). It keeps the weights of that moment; use it from one thread at a\n"
-                "time. The outputs are those of the whole sequence, bit for bit.")
+  py::options options;
+  options.disable_function_signatures();
+  const std::string doc =
+      std::string(R"(A layer or chain at work on sequences that come in pieces, in float)") + suffix<T> + R"(.
+
+Made by ``layer.stream(batch_size)``. It is called with one step or one chunk after the other, and
+keeps the state in between. Its outputs are those of the whole sequence, bit for bit. It keeps the
+weights of the moment at which it was made, whatever becomes of the layer.
+
+It takes one call at a time. Copies, also by ``copy.copy``, and pickles go on from where it is, on
+their own.
+
+Attributes
+----------
+batch_size : int
+    Sequences side by side.
+)";
+  py::class_<S>(m, (std::string("Stream") + suffix<T>).c_str(), doc.c_str())
       .def(py::init<const PyLayer<T>&, std::int64_t>(), py::arg("layer"), py::arg("batch_size"))
       .def(py::init<const py::list&, std::int64_t, bool>(), py::arg("layer"), py::arg("batch_size"),
            py::arg("batch_first"))
-      .def("__call__", &S::process, py::arg("x"), py::arg("out") = py::none(),
-           "The outputs for x, and on to the next state.\n\n"
-           "x is one step, (input_size,) or for a batch (batch, input_size), or a chunk, (seq, input_size) or\n"
-           "(seq, batch, input_size) ((batch, seq, input_size) with batch_first). The result has x's shape with\n"
-           "the layer's output size last; out, if given, is filled and returned. It may be x, or overlap it.\n\n"
-           "Raises ValueError for a wrong shape, TypeError for a wrong dtype, RuntimeError while another thread is in\n"
-           "a call of this stream; the state is then unchanged.")
-      .def_property("state", &S::state, &S::set_state,
-                    "A copy of the state: h, or (h, c) for the LSTM, of shape (num_layers, batch, size); for a chain\n"
-                    "a tuple with that of each recurrent layer.\n"
-                    "Assigning sets it; None means zeros.")
-      .def_property_readonly("batch_size", &S::batch_size)
+      .def("__call__", &S::process, py::arg("x"), py::arg("out") = py::none(), call_doc)
+      .def_property("state", &S::state, &S::set_state, state_doc)
+      .def_property_readonly("batch_size", &S::batch_size, "Sequences side by side.")
+      .def("reset", &S::reset, reset_doc)
       .def("__copy__", [](S& s) { return std::make_unique<S>(s); })
       .def(
           "__deepcopy__", [](S& s, const py::object&) { return std::make_unique<S>(s); }, py::arg("memo"))
       .def("_blocks", &S::blocks)
-      .def_property_readonly("_is_chain", &S::is_chain)
-      .def("reset", &S::reset, "Back to the zero state.");
+      .def_property_readonly("_is_chain", &S::is_chain);
 }
 
 }  // namespace

@@ -106,8 +106,7 @@ py::tuple forest_sizes(const py::object& parents_, const py::object& slots_, std
 template <class T>
 void register_tree(py::module_& m) {
   using L = PyTreeLayer<T>;
-  py::class_<PyTreeTape<T>>(m, (std::string("TreeTape") + suffix<T>).c_str(),
-                            "What backward needs of one forward call over a forest.");
+  py::class_<PyTreeTape<T>>(m, (std::string("TreeTape") + suffix<T>).c_str(), tape_doc);
   py::class_<L> c(m, (std::string("TreeLayer") + suffix<T>).c_str(),
                   "A Tree-LSTM; gru_native.ChildSumTreeLSTM and NaryTreeLSTM are its faces.");
   c.def(py::init([](const py::kwargs& options) {

@@ -4,12 +4,15 @@ import importlib
 import inspect
 import re
 from dataclasses import is_dataclass
+from types import UnionType
+from typing import get_args
 
 import pytest
 
 validate = pytest.importorskip("numpydoc.validate").validate
 
-PACKAGES = ("gru_native", *(f"gru_native.{n}" for n in ("complexity", "torch", "keras", "onnx")))
+PARTS = ("losses", "complexity", "torch", "keras", "onnx")
+PACKAGES = ("gru_native", *(f"gru_native.{part}" for part in PARTS))
 # Of numpydoc's checks those that hold here: not on which line a docstring begins, nor whether there
 # is an extended summary, a "See Also" or an example.
 CHECKS = {
@@ -28,10 +31,15 @@ def public_things():
             continue  # an extra that is not installed
         for name in module.__all__:
             thing = getattr(module, name)
-            if inspect.isclass(thing):
-                yield f"{package}.{name}"
-                yield from (f"{package}.{name}.{member}" for member in members_of(thing))
-            elif inspect.isroutine(thing):
+            kinds = {f"{package}.{name}": thing} if inspect.isclass(thing) else {}
+            if isinstance(thing, UnionType):  # of the core's classes, one for each dtype
+                kinds = {f"{kind.__module__}.{kind.__name__}": kind for kind in get_args(thing)}
+            for path, kind in kinds.items():
+                yield path
+                yield from (f"{path}.{member}" for member in members_of(kind))
+            if kinds:
+                continue
+            if inspect.isroutine(thing):
                 yield f"{package}.{name}"
 
 
@@ -40,7 +48,7 @@ def members_of(kind):
     for name in dir(kind):
         owner = next(base for base in kind.__mro__ if name in vars(base))
         member = inspect.getattr_static(kind, name)
-        ours = owner.__module__.startswith("gru_native") and "_core" not in owner.__module__
+        ours = owner.__module__.startswith("gru_native")
         documented = inspect.isroutine(member) or isinstance(
             member, (property, classmethod, staticmethod)
         )
@@ -54,6 +62,7 @@ NAMES = sorted(set(public_things()))
 def test_there_are_many():
     assert len(NAMES) > 200
     assert {"gru_native.LSTM", "gru_native.LSTM.forward", "gru_native.Chain.__call__"} <= set(NAMES)
+    assert {"gru_native.losses.ctc", "gru_native._core.Stream32.__call__"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,17 +70,18 @@ def test_sections(name):
     result = validate(name)
     errors = {code: text for code, text in result["errors"] if code in CHECKS}
     doc = result["docstring"] or ""
-    package = max((p for p in PACKAGES if name.startswith(p)), key=len)
+    package = max((p for p in (*PACKAGES, "gru_native._core") if name.startswith(p)), key=len)
     thing = importlib.import_module(package)
     for part in name.removeprefix(f"{package}.").split("."):
         thing = (
             inspect.getattr_static(thing, part) if inspect.isclass(thing) else getattr(thing, part)
         )
-    if inspect.isclass(thing) and made_by_others(thing, doc):
+    is_made_by_others = inspect.isclass(thing) and made_by_others(thing, doc)
+    if is_made_by_others:
         errors.pop("PR01", None)
         assert "Attributes\n" in doc or not vars(thing).get("__annotations__"), doc
     assert not errors, f"{name}: {errors}"
-    if takes_arguments(thing) and not (inspect.isclass(thing) and made_by_others(thing, doc)):
+    if not is_made_by_others and takes_arguments(thing):
         assert re.search(r"^ *Raises\n *-+$", doc, re.M) or name in CANNOT_FAIL, name
 
 

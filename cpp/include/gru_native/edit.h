@@ -48,7 +48,7 @@ class GRU_NATIVE_API WeightEdit {
 
 /// Ends edits of several layers as one: a call of a Model of these layers, and a Stream that is made of it, has what
 /// was written to all of them or to none. Edits that have been moved from must not be among them.
-/// \throws std::bad_alloc; what was written is then committed, but not as one.
+/// Throws std::bad_alloc; what was written is then committed, but not as one.
 template <class T>
 GRU_NATIVE_API void end_together(std::vector<WeightEdit<T>> edits);
 
