@@ -316,7 +316,7 @@ class Bytes:
         Bytes
             What the call needs and moves.
         """
-        weights = sum(n * t.bytes(itemsize) for t, n in counted(c.tensors))
+        weights = sum(n * t._bytes(itemsize) for t, n in counted(c.tensors))
         traffic = weights + itemsize * (c.moved + 2 * c.state)
         flops = c.forward.flops if c.step is None else c.extent["batch"] * c.step.forward.flops
         return cls(

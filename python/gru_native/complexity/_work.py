@@ -48,19 +48,8 @@ class Tensor:
         """How many numbers it has."""
         return prod(self.shape)
 
-    def bytes(self, itemsize: int) -> int:
-        """Count its bytes: of a matrix of int8 with the scales of its rows.
-
-        Parameters
-        ----------
-        itemsize : int
-            Bytes of a number where the precision is full.
-
-        Returns
-        -------
-        int
-            The bytes.
-        """
+    def _bytes(self, itemsize: int) -> int:
+        """Of a matrix of int8 with its rows' scales; itemsize: where the precision is full."""
         if self.precision is None or len(self.shape) < 2:
             return itemsize * self.size
         return self.size + itemsize * self.shape[0] if self.precision == "int8" else 2 * self.size

@@ -20,6 +20,7 @@ class Quantizable:
     _core: Any
     dtype: np.dtype[Any]
     _copies: Callable[[], dict[str, Any]]
+    load_state_dict: Callable[..., None]
 
     @property
     def precision(self) -> str:
@@ -70,6 +71,13 @@ class Quantizable:
         vars(other).update(vars(self))
         vars(other).update(attributes)
         return other
+
+    def _of_stored(self: Q, precision: str, tensors: dict[str, Any]) -> Q:
+        """This one with other weights, or one of few bits: of tensors as ``_stored`` gives them."""
+        if precision != "full":
+            return self._of_few_bits(precision, tensors)
+        self.load_state_dict(tensors)
+        return self
 
     def _of_few_bits(self: Q, precision: str, tensors: dict[str, Any]) -> Q:
         """One with the same options and these tensors, as files have them."""

@@ -17,8 +17,8 @@ from ..layers._arguments import Function, flag
 from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._fusion import ACTIVATIONS
-from ._model import PathLike
-from .operators.recurrent import BLOCKS, PEEPHOLES
+from ._model import OF_RUNTIME, PathLike
+from .operators.recurrent import BLOCKS, PEEPHOLES, QUANTIZED, SCALES
 from .operators.recurrent.functions import onnx_functions
 
 OPSET, IR_VERSION = 17, 8
@@ -40,6 +40,8 @@ def export(
     (num_layers * directions, batch, hidden_size). The states of a chain's recurrent layers are
     numbered: "h_n_0", "h_n_1". Each layer of a stack is a node; ``load`` makes the same layers of
     them again, bit for bit. Past the end of a sequence "y" is 0, or what dense layers make of 0.
+    LSTMs of int8 are nodes DynamicQuantizeLSTM, which ONNX Runtime has, and dense layers of int8
+    are products of integers between DynamicQuantizeLinear and what makes floats of them again.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def export(
     ------
     ValueError
         For options that ONNX's operators do not have: projections, missing gates, ``cell_clip``
-        (theirs limits what goes into activations, not c). The text names the option.
+        (theirs limits what goes into activations, not c); for an RNN and a GRU of int8 and for
+        bf16, which no operator has. The text names the option.
     TypeError
         For anything else than a layer or a chain.
     OSError
@@ -66,6 +69,12 @@ def export(
     for block in blocks:
         if not isinstance(block, (RNN, LSTM, GRU, Dense)):
             raise TypeError(f"layer is a {type(block).__name__}; expected a layer or a Chain")
+        precision = block._few_bits()
+        if precision == "bf16" or (precision and isinstance(block, (RNN, GRU))):
+            raise ValueError(
+                f"layer has a {type(block).__name__} of {precision}, for which ONNX has no "
+                "operator; export it in full precision"
+            )
     writer = _Writer(np.dtype(layer.dtype))
     model = _model(blocks, writer, flag("state", state), flag("lengths", lengths))
     if sum(t.ByteSize() for t in writer.tensors) >= 2**31 - 2**20:
@@ -125,9 +134,13 @@ def _model(
     graph = onnx.helper.make_graph(
         writer.nodes, "gru_native", writer.inputs, writer.outputs, writer.tensors
     )
+    domains = {node.domain for node in writer.nodes}
     return onnx.helper.make_model(
         graph,
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        opset_imports=[
+            onnx.helper.make_opsetid("", OPSET),
+            *(onnx.helper.make_opsetid(domain, 1) for domain in OF_RUNTIME if domain in domains),
+        ],
         ir_version=IR_VERSION,
         producer_name="gru_native",
         producer_version=__version__,
@@ -135,14 +148,29 @@ def _model(
 
 
 def _dense(writer: _Writer, dense: Dense, prefix: str, x: str) -> str:
-    weight = writer.tensor(f"{prefix}weight", dense.weights["weight"].T)
-    y = writer.node("MatMul", [x, weight], [f"{prefix}product"])
+    if dense._few_bits():
+        y = _integer_product(writer, dense._stored(), prefix, x)
+    else:
+        weight = writer.tensor(f"{prefix}weight", dense.weights["weight"].T)
+        y = writer.node("MatMul", [x, weight], [f"{prefix}product"])
     if dense.bias:
         bias = writer.tensor(f"{prefix}bias", dense.weights["bias"])
         y = writer.node("Add", [y, bias], [f"{prefix}sum"])
     if dense.activation != "identity":
         y = writer.node(_DENSE[dense.activation], [y], [f"{prefix}y"])
     return y
+
+
+def _integer_product(writer: _Writer, stored: dict[str, Array], prefix: str, x: str) -> str:
+    """As ONNX Runtime's quantize_dynamic writes it."""
+    weight = writer.tensor(f"{prefix}weight", stored["weight"].T)
+    scale = writer.tensor(f"{prefix}weight_scale", stored["weight.scale"])
+    own = [f"{prefix}x_{part}" for part in ("whole", "scale", "zero_point")]
+    writer.node("DynamicQuantizeLinear", [x], own)
+    whole = writer.node("MatMulInteger", [own[0], weight, own[2]], [f"{prefix}whole"])
+    floats = writer.node("Cast", [whole], [f"{prefix}floats"], to=onnx.TensorProto.FLOAT)
+    scales = writer.node("Mul", [own[1], scale], [f"{prefix}scales"])
+    return writer.node("Mul", [floats, scales], [f"{prefix}product"])
 
 
 def _stack(
@@ -171,10 +199,14 @@ def _stack(
         inputs += ["" if names is None else names[k] for names in initial]
         if isinstance(layer, LSTM) and layer._cell_options["peephole"]:
             inputs += [""] * (7 - len(inputs)) + [_peepholes(writer, layer, k, own)]
+        op, domain = type(layer).__name__, ""
+        if layer._few_bits():
+            op, domain = QUANTIZED, "com.microsoft"
+            inputs += [""] * (8 - len(inputs)) + _scales(writer, layer, k, own)
         while not inputs[-1]:
             inputs.pop()
         ends = [f"{own}{part}_n" for part in parts]
-        y = writer.node(type(layer).__name__, inputs, [f"{own}Y", *ends], **attributes)
+        y = writer.node(op, inputs, [f"{own}Y", *ends], domain=domain, **attributes)
         for i, end in enumerate(ends):
             final[i].append(end)
         if axis:
@@ -240,14 +272,30 @@ def _single(layer: RNN | LSTM | GRU, name: str, value: Any) -> float:
 def _weights(writer: _Writer, layer: RNN | LSTM | GRU, k: int, own: str) -> list[str]:
     """W, R and B of one node: rows by gate in ONNX's order, directions stacked."""
     w, r, b = [], [], []
+    stored = layer._stored()
     for suffix in _suffixes(layer, k):
-        w.append(_gates(layer, layer.weights[f"weight_ih{suffix}"]))
-        r.append(_gates(layer, layer.weights[f"weight_hh{suffix}"]))
+        w.append(_gates(layer, stored[f"weight_ih{suffix}"]))
+        r.append(_gates(layer, stored[f"weight_hh{suffix}"]))
         if layer.bias:
             b += [_gates(layer, layer.weights[f"bias_{of}{suffix}"]) for of in ("ih", "hh")]
+    if layer._few_bits():  # columns by gate
+        w, r = [m.T for m in w], [m.T for m in r]
     names = [writer.tensor(f"{own}W", np.stack(w)), writer.tensor(f"{own}R", np.stack(r))]
     bias = np.concatenate(b).reshape(len(w), -1) if b else None
     return [*names, "" if bias is None else writer.tensor(f"{own}B", bias)]
+
+
+def _scales(writer: _Writer, layer: RNN | LSTM | GRU, k: int, own: str) -> list[str]:
+    """Scales and zero points of W and R, one for each row."""
+    names, stored = [], layer._stored()
+    for role, weight in zip(SCALES, ("ih", "ih", "hh", "hh"), strict=True):
+        rows = []
+        for suffix in _suffixes(layer, k):
+            scale = _gates(layer, stored[f"weight_{weight}{suffix}.scale"])
+            scale = np.where(scale > 0, scale, 1).astype(scale.dtype)  # of a gate that is unused
+            rows.append(np.zeros(scale.shape, np.int8) if "zero" in role else scale)
+        names.append(writer.tensor(f"{own}{role}", np.stack(rows)))
+    return names
 
 
 def _suffixes(layer: RNN | LSTM | GRU, k: int) -> list[str]:

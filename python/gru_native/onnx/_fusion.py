@@ -10,6 +10,7 @@ import numpy as np
 from .. import files
 from ..layers import Dense
 from ..layers._weights import Array
+from ._integers import Weight, integer_products
 from ._model import Node
 
 DENSE = "Dense"  # the op of a node that stands for a whole layer; ONNX has none of that name
@@ -21,6 +22,7 @@ def fuse(
     nodes: Sequence[Node], constants: Mapping[str, Array], outputs: Sequence[str]
 ) -> tuple[list[Node], dict[tuple[str, ...], Dense]]:
     """The nodes with one for each dense layer, and these layers by their node's outputs."""
+    nodes, integers = integer_products(nodes, constants, outputs)
     uses = Counter(name for node in nodes for name in node.inputs)
     uses.update(outputs)
     consumer = {name: node for node in nodes for name in node.inputs if uses[name] == 1}
@@ -28,7 +30,7 @@ def fuse(
     left: list[Node] = []
     layers: dict[tuple[str, ...], Dense] = {}
     for node in nodes:
-        found = _product(node, constants)
+        found = integers.get(node.outputs) or _product(node, constants)
         if node.outputs in gone:
             continue
         if found is None:
@@ -38,7 +40,7 @@ def fuse(
         end = node
         after = consumer.get(end.outputs[0])
         if bias is None and after is not None and after.op == "Add":
-            bias = _bias(after, end.outputs[0], constants, len(weight))
+            bias = _bias(after, end.outputs[0], constants, len(weight.floats))
             if bias is not None:
                 end = after
                 gone.add(end.outputs)
@@ -54,7 +56,7 @@ def fuse(
     return left, layers
 
 
-def _product(node: Node, constants: Mapping[str, Array]) -> tuple[str, Array, Array | None] | None:
+def _product(node: Node, constants: Mapping[str, Array]) -> tuple[str, Weight, Array | None] | None:
     """The input, weight (output_size, input_size) and bias of a product that a layer computes."""
     if node.op not in ("MatMul", "Gemm") or node.inputs[0] in constants:
         return None
@@ -64,17 +66,17 @@ def _product(node: Node, constants: Mapping[str, Array]) -> tuple[str, Array, Ar
     if weight.dtype not in (np.float32, np.float64):
         return None
     if node.op == "MatMul":
-        return node.inputs[0], weight.T, None
+        return node.inputs[0], Weight(weight.T), None
     own = node.attributes
     if own.get("transA", 0) or own.get("alpha", 1.0) != 1.0 or own.get("beta", 1.0) != 1.0:
         return None
     weight = weight if own.get("transB", 0) else weight.T
     if len(node.inputs) < 3 or not node.inputs[2]:
-        return node.inputs[0], weight, None
+        return node.inputs[0], Weight(weight), None
     bias = constants.get(node.inputs[2])
     if bias is None or bias.shape not in ((len(weight),), (1, len(weight))):
         return None
-    return node.inputs[0], weight, bias.reshape(-1)
+    return node.inputs[0], Weight(weight), bias.reshape(-1)
 
 
 def _bias(add: Node, product: str, constants: Mapping[str, Array], size: int) -> Array | None:
@@ -92,16 +94,25 @@ def is_on_rows(node: Node, rank: int | None) -> bool:
     return axis == -1 or (rank is not None and axis == rank - 1)
 
 
-def make_dense(weight: Array, bias: Array | None, activation: str) -> Dense:
-    """A layer with these weights, in the shapes that Dense has."""
-    outputs, inputs = weight.shape
-    dense = Dense(inputs, outputs, bias=bias is not None, activation=activation, dtype=weight.dtype)
-    dense.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
-    return dense
+def make_dense(weight: Weight, bias: Array | None, activation: str) -> Dense:
+    """A layer with this weight, in the shape that Dense has."""
+    outputs, inputs = weight.floats.shape
+    dtype = weight.floats.dtype
+    dense = Dense(inputs, outputs, bias=bias is not None, activation=activation, dtype=dtype)
+    tensors = {"weight": weight.floats} if weight.stored is None else weight.stored
+    precision = "full" if weight.stored is None else "int8"
+    return dense._of_stored(precision, tensors | ({} if bias is None else {"bias": bias}))
+
+
+def with_bias(dense: Dense, bias: Array) -> Dense:
+    """The same layer, which has none, with a bias."""
+    options = {**files.describe(dense), "bias": True}
+    other: Dense = files.build(options, dense.dtype)
+    return other._of_stored(options["precision"], dense._stored() | {"bias": bias})
 
 
 def with_activation(dense: Dense, activation: str) -> Dense:
     """The same layer with another function."""
-    other: Dense = files.build({**files.describe(dense), "activation": activation}, dense.dtype)
-    other.load_state_dict(dense.weights)
-    return other
+    options = {**files.describe(dense), "activation": activation}
+    other: Dense = files.build(options, dense.dtype)
+    return other._of_stored(options["precision"], dense._stored())

@@ -20,6 +20,7 @@ from ..layers._weights import Array
 
 PathLike: TypeAlias = str | os.PathLike[str]
 DOMAINS = ("", "ai.onnx")
+OF_RUNTIME = {"com.microsoft": ("DynamicQuantizeLSTM",)}  # ONNX Runtime's own operators
 OPSETS = range(7, 100)  # before 7, broadcasting was another
 
 
@@ -143,7 +144,7 @@ def _opset(model: onnx.ModelProto) -> int:
 def _node(proto: onnx.NodeProto, opset: int, folder: Path | None) -> Node:
     name = proto.name or next(iter(proto.output), "")
     label = f"node {shown(name)} ({proto.op_type})"
-    if proto.domain not in DOMAINS:
+    if proto.domain not in DOMAINS and proto.op_type not in OF_RUNTIME.get(proto.domain, ()):
         raise ValueError(f"{label} is of domain {shown(proto.domain)}; expected operators of ONNX")
     attributes = {a.name: _attribute(label, a, folder) for a in proto.attribute}
     return Node(

@@ -54,7 +54,9 @@ def as_array(value):
     return np.asarray(value) if isinstance(value, np.generic) else value
 
 
-@pytest.mark.parametrize("op", sorted(names() - {"Not"}))  # whose cases are of opset 1
+@pytest.mark.parametrize(
+    "op", sorted(names() - {"Not", "DynamicQuantizeLSTM"})
+)  # no cases of today
 def test_cases_of_onnx(op, cases):
     assert cases[op]
     for name, model, sets in cases[op]:

@@ -3,7 +3,16 @@
 A file has the operators of one subject, each a function under ``registry.operator``.
 """
 
-from . import arithmetic, functions, parts, recurrent, reduce, shape, values  # noqa: F401
+from . import (  # noqa: F401
+    arithmetic,
+    functions,
+    parts,
+    quantized,
+    recurrent,
+    reduce,
+    shape,
+    values,
+)
 from .registry import compute, find, names
 
 __all__ = ["compute", "find", "names"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import LSTM, Dense
-from .._fusion import ACTIVATIONS, ROW_WISE, is_on_rows, make_dense, with_activation
+from .._fusion import ACTIVATIONS, ROW_WISE, is_on_rows, with_activation, with_bias
 from .._model import Node
 from .._program import Program
 from ..operators.recurrent import tensors_of
@@ -115,7 +115,7 @@ def _add(node: Node, x: Value, bias: Value) -> list[Any] | None:
         return None
     if bias.shape != (last.output_size,):
         return None
-    return [_closed(x, make_dense(last.weights["weight"], bias, "identity"))]
+    return [_closed(x, with_bias(last, bias))]
 
 
 def _open_dense(x: Value) -> Dense | None:

@@ -130,14 +130,14 @@ def _stacked(stack: list[Block], batch_first: bool) -> Block:
     if not isinstance(stack[0], Dense):
         options["num_layers"] = len(stack)
     layer: Block = files.build(options, stack[0].dtype)
-    layer.load_state_dict(
+    return layer._of_stored(
+        options["precision"],
         {
             name.replace("_l0", f"_l{k}"): array
             for k, one in enumerate(stack)
-            for name, array in one.weights.items()
-        }
+            for name, array in one._stored().items()
+        },
     )
-    return layer
 
 
 def _verify(

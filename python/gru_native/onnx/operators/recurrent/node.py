@@ -7,6 +7,7 @@ one row; peepholes i o f; a leading axis of directions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,22 @@ from ....layers._weights import Array
 from ..._model import Node
 from ..registry import operator
 from .attributes import Attributes, read
+from .eight_bits import QUANTIZED, SCALES, in_whole_numbers
 from .layer import Recurrent
 
-OPERATORS = ("RNN", "LSTM", "GRU")
+OPERATORS = ("RNN", "LSTM", "GRU", QUANTIZED)
 # Our blocks of rows (i f g o, r z n) from ONNX's.
 BLOCKS = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
 _COUPLED = (0, 3, 1)  # f has no weights of its own
 PEEPHOLES = {"i": 0, "o": 1, "f": 2}
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")  # of the LSTM
-_WEIGHTS = ("W", "R", "B", "P")
+_WEIGHTS = ("W", "R", "B", "P", *SCALES)
 
 
 def tensors_of(node: Node) -> dict[str, str]:
     """The tensors that a node has, by the names of the operator's documentation."""
-    order = _INPUTS if node.op == "LSTM" else _INPUTS[:6]
+    orders = {"LSTM": _INPUTS, QUANTIZED: (*_INPUTS, *SCALES)}
+    order = orders.get(node.op, _INPUTS[:6])
     return {role: name for role, name in zip(order, node.inputs, strict=False) if name}
 
 
@@ -42,6 +45,8 @@ def weights_of(node: Node) -> dict[str, str]:
 def make(node: Node, values: Mapping[str, Array]) -> Recurrent:
     """The layers of a node; values has its weights. Raises as ``recurrent``."""
     weights = {role: values[name] for role, name in weights_of(node).items()}
+    if node.op == QUANTIZED:
+        return quantized(node.attributes, weights)
     return recurrent(node.op, node.attributes, weights)
 
 
@@ -60,6 +65,52 @@ def _recurrent(
     made = recurrent(node.op, node.attributes, {"W": W, "R": R, "B": B, "P": P})
     outputs = made.run(X, sequence_lens, initial_h, initial_c)
     return [array for array in outputs if array is not None]
+
+
+@operator(QUANTIZED, since=1)
+def _quantized(
+    node: Node,
+    X: Array,
+    W: Array,
+    R: Array,
+    B: Array | None = None,
+    sequence_lens: Array | None = None,
+    initial_h: Array | None = None,
+    initial_c: Array | None = None,
+    P: Array | None = None,
+    W_scale: Array | None = None,
+    W_zero_point: Array | None = None,
+    R_scale: Array | None = None,
+    R_zero_point: Array | None = None,
+) -> Sequence[Any]:
+    raise ValueError("has weights that the model computes; expected constants")
+
+
+def quantized(attributes: Mapping[str, Any], tensors: Mapping[str, Array]) -> Recurrent:
+    """ONNX Runtime's DynamicQuantizeLSTM, whose W and R are of 8 bits, columns by gate.
+
+    Its layers are of int8 with the same bits if zero points leave all numbers within -127 to 127,
+    and else of float32. Raises as ``recurrent``.
+    """
+    numbers = {role: in_whole_numbers(role, tensors) for role in ("W", "R")}
+    others = {role: tensors[role] for role in ("B", "P") if role in tensors}
+    floats = {role: n.q.astype(np.float32) * n.scale[..., None] for role, n in numbers.items()}
+    made = recurrent("LSTM", attributes, {**floats, **others})
+    if not all(n.fits for n in numbers.values()):
+        return made
+    options = read("LSTM", attributes, floats["R"].shape[2])
+    whole = {role: n.q.astype(np.int8) for role, n in numbers.items()} | others
+    scales = {role: n.scale for role, n in numbers.items()}
+    layers = []
+    for first, layer in enumerate(made.layers):
+        stored: dict[str, Array] = {}
+        for d in range(2 if layer.bidirectional else 1):
+            end = "_l0" + "_reverse" * d
+            stored |= _weights("LSTM", options, whole, first + d, end)
+            for name, rows in _weights("LSTM", options, scales, first + d, end).items():
+                stored[f"{name}.scale"] = rows
+        layers.append(layer._of_few_bits("int8", stored))
+    return replace(made, layers=tuple(layers))
 
 
 def recurrent(
