@@ -193,7 +193,7 @@ class PyStream {
 };
 
 // Each begins with what Python's inspect takes for a signature.
-constexpr const char* call_doc = R"(__call__($self, x, out=None)
+constexpr const char* call_doc = R"(__call__(self, x, out=None)
 --
 
 Compute the outputs for x, and go on to the next state.
@@ -228,7 +228,7 @@ constexpr const char* state_doc =
 For a chain it is a tuple with that of each recurrent layer. What is read is a copy. Assigning sets
 it, None to zeros.
 )";
-constexpr const char* reset_doc = R"(reset($self)
+constexpr const char* reset_doc = R"(reset(self)
 --
 
 Go back to the zero state, from which new sequences begin.
