@@ -38,6 +38,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_dense(m);
   gru_native::bindings::register_streams(m);
+  gru_native::bindings::register_sessions(m);
   gru_native::bindings::register_rtrl(m);
   gru_native::bindings::register_output_rnn(m);
   gru_native::bindings::register_graphs(m);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "bindings/layer.h"
+#include "bindings/model_states.h"
 #include "bindings/module.h"
 #include "bindings/one_call.h"
 #include "bindings/options.h"
@@ -20,11 +20,13 @@ class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
       : batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {
-    layers_.push_back(l.layer->spec());
+    states_.layers.push_back(l.layer->spec());
     remember(l.layer);
   }
   PyStream(const py::list& chain, std::int64_t batch_size, bool batch_first)
-      : batch_first_(batch_first), is_chain_(true), stream_(model_of(chain), batch_size, most_threads) {}
+      : states_(chain),
+        batch_first_(batch_first),
+        stream_(chain_argument<T>(chain, [this](const auto& layer) { remember(layer); }), batch_size, most_threads) {}
   // A copy with a state of its own.
   PyStream(PyStream& other) : PyStream(other, OneCall::Scope(other.one_call_, "stream")) {}
 
@@ -70,34 +72,10 @@ class PyStream {
       const OneCall::Scope only(one_call_, "stream");
       stream_.save_state(flat.data());
     }
-    const T* from = flat.data();
-    const auto take = [&](Array<T>& to) {
-      std::copy_n(from, to.size(), to.mutable_data());
-      from += to.size();
-    };
-    py::list states;
-    for (const LayerSpec& spec : layers_) {
-      NewState<T> copy(spec, state_layout());
-      take(copy.h);
-      if (copy.c) take(*copy.c);
-      states.append(copy.object());
-    }
-    return is_chain_ ? py::object(py::tuple(states)) : py::object(states[0]);
+    return states_.object(flat.data(), stream_.batch());
   }
   void set_state(const py::object& value) {
-    std::vector<T> flat(stream_.state_size());
-    T* to = flat.data();
-    const py::tuple parts = parts_of(value);
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      const LayerSpec& spec = layers_[i];
-      const std::string name = is_chain_ ? "state[" + std::to_string(i) + "]" : "state";
-      const StateArrays<T> s = state_argument<T>(name.c_str(), py::object(parts[i]), spec, state_layout());
-      const std::int64_t rows = spec.num_layers * stream_.batch();
-      if (s.h) std::copy_n(s.h->data(), s.h->size(), to);
-      to += rows * spec.state_size();
-      if (s.c) std::copy_n(s.c->data(), s.c->size(), to);
-      if (spec.has_c()) to += rows * spec.hidden_size;
-    }
+    const std::vector<T> flat = states_.numbers("state", value, stream_.batch());
     const OneCall::Scope only(one_call_, "stream");
     stream_.load_state(flat.data());
   }
@@ -118,15 +96,14 @@ class PyStream {
     }
     return list;
   }
-  bool is_chain() const { return is_chain_; }
+  bool is_chain() const { return states_.is_chain; }
 
  private:
   PyStream(const PyStream& other, const OneCall::Scope&)
-      : layers_(other.layers_),
+      : states_(other.states_),
         specs_(other.specs_),
         few_bits_(other.few_bits_),
         batch_first_(other.batch_first_),
-        is_chain_(other.is_chain_),
         stream_(other.stream_) {}
 
   template <class L>
@@ -138,40 +115,6 @@ class PyStream {
     return py::cast(std::make_unique<PyLayer<T>>(layer, batch_first_));
   }
   static py::object python_layer(const std::shared_ptr<Dense<T>>& layer) { return py::cast(PyDense<T>{layer}); }
-  std::shared_ptr<const BasicModel<T>> model_of(const py::list& chain) {
-    std::vector<ModelBlock<T>> blocks;
-    for (const py::handle block : chain) {
-      if (py::isinstance<PyLayer<T>>(block)) {
-        const auto& layer = block.cast<const PyLayer<T>&>();
-        layers_.push_back(layer.layer->spec());
-        remember(layer.layer);
-        blocks.push_back(std::shared_ptr<const Layer<T>>(layer.layer));
-      } else if (py::isinstance<PyDense<T>>(block)) {
-        const auto& dense = block.cast<const PyDense<T>&>();
-        remember(dense.layer);
-        blocks.push_back(std::shared_ptr<const Dense<T>>(dense.layer));
-      } else {
-        throw py::type_error("blocks[" + std::to_string(blocks.size()) + "] has no weights to compute with");
-      }
-    }
-    return std::make_shared<const BasicModel<T>>(std::move(blocks));
-  }
-  // One state for each recurrent layer.
-  py::tuple parts_of(const py::object& value) const {
-    if (!is_chain_) return py::make_tuple(value);
-    if (value.is_none()) {
-      py::list nothing;
-      for (std::size_t i = 0; i < layers_.size(); ++i) nothing.append(py::none());
-      return nothing;
-    }
-    const bool sequence = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
-    if (!sequence || py::len(value) != layers_.size())
-      throw py::type_error("state is a " + type_name(value) +
-                           (sequence ? " of " + std::to_string(py::len(value)) : "") + "; expected a tuple with " +
-                           std::to_string(layers_.size()) + " states, one for each recurrent layer");
-    return py::tuple(value);
-  }
-  Layout state_layout() const { return {1, stream_.batch(), true, false}; }
   static Array<T> output_argument(const py::object& out, const Shape& shape) {
     if (!Array<T>::check_(out))
       throw py::type_error(std::string("out is not a C-contiguous float") + suffix<T> + " array; expected one");
@@ -184,10 +127,10 @@ class PyStream {
     return y;
   }
 
-  std::vector<LayerSpec> layers_;  // the recurrent ones
+  ModelStates<T> states_;
   std::vector<BlockSpec> specs_;
   std::vector<NewBlock<T>> few_bits_;  // blocks of few bits, whose weights never change; null: not one of them
-  bool batch_first_ = false, is_chain_ = false;
+  bool batch_first_ = false;
   Stream<T> stream_;
   OneCall one_call_;
 };

@@ -46,6 +46,8 @@ from .layers import (
     OutputTape,
     ReadoutGradients,
     ReadoutTape,
+    SavedSessions,
+    SessionPool,
     Stream,
     Tape,
     TreeGradients,
@@ -72,8 +74,10 @@ __all__ = [  # noqa: RUF022  in groups
     "GraphSum",
     "GatedRecursiveConv",
     "draw_gates",
-    # step by step: inference, and gradients online
+    # step by step: one stream, many sessions, gradients online
     "Stream",
+    "SessionPool",
+    "SavedSessions",
     "RTRL",
     # training
     "losses",

@@ -29,8 +29,7 @@ class DirectionForward {
   void store_state(T* h, T* c) const;
 
   // From here on the states of the batch's rows are those, whose buffers have rows as wide as state_width() says.
-  // zero: all are zero.
-  void use_states(const StateRows<T>& states, bool zero) { states_ = states, phase_ = 0, zero_state_ = zero; }
+  void use_states(const StateRows<T>& states) { states_ = states, phase_ = 0, zero_state_ = false; }
   StateWidth state_width() const { return {states_.h[0].stride, states_.c.stride}; }
   // One row of such buffers, from and to the user's; null: zeros, or not wanted.
   void load_row(T* h, T* c, const T* from_h, const T* from_c) const;

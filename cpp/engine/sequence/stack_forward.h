@@ -16,6 +16,8 @@ class StackForward {
 
   void load_state(const States<const T>& s);
   void store_state(const States<T>& s) const;
+  const LayerSpec& spec() const { return spec_; }
+  std::deque<DirectionForward<T>>& directions() { return directions_; }  // [layer * directions + direction]
   // x: by compact row.
   void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
 

@@ -13,6 +13,10 @@ Timeline::Timeline(Index seq_len, Index batch, const std::int64_t* lengths)
   std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return lengths[a] > lengths[b]; });
   length.resize(batch);
   for (Index row = 0; row < batch; ++row) length[row] = lengths[order[row]];
+  count_alive();
+}
+
+void Timeline::count_alive() {
   alive_at.resize(seq_len);
   first_at.resize(seq_len + 1);
   Index alive = batch;
@@ -22,6 +26,16 @@ Timeline::Timeline(Index seq_len, Index batch, const std::int64_t* lengths)
     first_at[t + 1] = first_at[t] + alive;
   }
   rows = first_at[seq_len];
+}
+
+void Timeline::restart(const Index* lengths, Index count) {
+  seq_len = user_len = lengths[0];
+  batch = count;
+  rows = seq_len * batch;
+  length.clear();
+  if (lengths[count - 1] == seq_len) return;
+  length.assign(lengths, lengths + count);
+  count_alive();
 }
 
 Timeline::Timeline(Index user_len, Index batch, const std::int64_t* lengths, const Sequences<const std::uint8_t>& mask)

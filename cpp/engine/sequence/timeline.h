@@ -26,6 +26,9 @@ struct Timeline {
   // Without a mask, or without a zero in it, that of the lengths alone.
   Timeline(Index seq_len, Index batch, const std::int64_t* lengths, const Sequences<const std::uint8_t>& mask);
 
+  // That of rows with such lengths, which do not rise and are not all 0, in the memory that this one has.
+  void restart(const Index* lengths, Index batch);
+
   bool ragged() const { return !length.empty(); }
   bool masked() const { return !end.empty(); }
   Index alive(Index t) const { return ragged() ? alive_at[t] : batch; }
@@ -33,6 +36,9 @@ struct Timeline {
   Index length_of(Index row) const { return ragged() ? length[row] : seq_len; }
   Index user_row(Index row) const { return order.empty() ? row : order[row]; }
   Index user_step(Index t, Index row) const { return masked() ? step[first(t) + row] : t; }
+
+ private:
+  void count_alive();
 };
 
 // The s-th step of a direction is time s, or, in reverse, time seq_len - 1 - s: rows then come alive at their own ends.

@@ -11,6 +11,7 @@
 #include "gru_native/readout.h"
 #include "gru_native/rtrl.h"
 #include "gru_native/runtime.h"
+#include "gru_native/session_pool.h"
 #include "gru_native/stream.h"
 #include "gru_native/tree.h"
 #include "gru_native/version.h"

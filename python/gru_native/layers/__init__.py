@@ -12,6 +12,7 @@ from .quantized import Difference, compare
 from .readout import GraphSum, NodeScores, ReadoutGradients, ReadoutTape
 from .rnn import RNN
 from .rtrl import RTRL
+from .sessions import SavedSessions, SessionPool
 from .tree import ChildSumTreeLSTM, NaryTreeLSTM, TreeGradients, TreeTape
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "OutputTape",
     "ReadoutGradients",
     "ReadoutTape",
+    "SavedSessions",
+    "SessionPool",
     "State",
     "StateLike",
     "Stream",

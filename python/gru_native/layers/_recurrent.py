@@ -19,6 +19,7 @@ from ._arguments import (
 )
 from ._weights import Array, Weighted
 from .quantized import Quantizable
+from .sessions import SessionPool
 
 State: TypeAlias = Array | tuple[Array, Array]
 StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -291,6 +292,29 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         return stream_type(self._core, size("batch_size", batch_size))
+
+    def sessions(self, capacity: int) -> SessionPool:
+        """Make a pool of sessions over this layer: many streams, of which any go forward at once.
+
+        Parameters
+        ----------
+        capacity : int
+            Sessions that may be open at once; ``reserve`` makes it more.
+
+        Returns
+        -------
+        SessionPool
+            It keeps the weights of this moment.
+
+        Raises
+        ------
+        ValueError
+            For a capacity below 1, and for a bidirectional layer, which needs the end of the
+            sequence.
+        TypeError
+            For a capacity that is no whole number.
+        """
+        return SessionPool(self._core, self.dtype, capacity)
 
     def __repr__(self) -> str:
         options = {

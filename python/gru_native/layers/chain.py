@@ -17,6 +17,7 @@ from .gru import GRU
 from .lstm import LSTM
 from .quantized import Quantizable
 from .rnn import RNN
+from .sessions import SessionPool
 
 Block: TypeAlias = RNN | LSTM | GRU | Dense
 
@@ -305,6 +306,30 @@ class Chain(Quantizable, Weighted):
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         cores = [block._core for block in self.blocks]
         return stream_type(cores, size("batch_size", batch_size), self.batch_first)
+
+    def sessions(self, capacity: int) -> SessionPool:
+        """Make a pool of sessions over this chain: many streams, of which any go forward at once.
+
+        Parameters
+        ----------
+        capacity : int
+            Sessions that may be open at once; ``reserve`` makes it more.
+
+        Returns
+        -------
+        SessionPool
+            It keeps the weights of this moment.
+
+        Raises
+        ------
+        ValueError
+            For a capacity below 1, and for a bidirectional layer, which needs the end of the
+            sequence.
+        TypeError
+            For a capacity that is no whole number.
+        """
+        cores = [block._core for block in self.blocks]
+        return SessionPool(cores, self.dtype, capacity, self.batch_first)
 
     def _quantized(self, precision: str) -> dict[str, Any]:
         blocks = []

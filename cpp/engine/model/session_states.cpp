@@ -1,0 +1,209 @@
+#include "engine/model/session_states.h"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+namespace gru_native {
+
+template <class T>
+StateBlocks<T>::StateBlocks(std::vector<StateWidth> widths) : widths_(std::move(widths)) {
+  for (const StateWidth& w : widths_) {
+    before_.push_back(slot_width_);
+    slot_width_ += 2 * w.h + w.c;
+  }
+  blocks_.reserve(64);  // each is as large as all before it, so memory ends first
+}
+
+template <class T>
+void StateBlocks<T>::add(Buffer<T> memory, Index slots) {
+  const Index begin = capacity();
+  blocks_.push_back({std::move(memory), begin, begin + slots, 0});
+  // Blocks are aligned alike, so whole numbers lie between them.
+  const auto address = [](const Part& part) { return reinterpret_cast<std::intptr_t>(part.memory.data()); };
+  blocks_.back().at = (address(blocks_.back()) - address(blocks_.front())) / static_cast<Index>(sizeof(T));
+}
+
+template <class T>
+const typename StateBlocks<T>::Part& StateBlocks<T>::part_of(Index slot) const {
+  const Part* part = blocks_.data();
+  while (slot >= part->end) ++part;
+  return *part;
+}
+
+template <class T>
+Index StateBlocks<T>::begin_of(const Part& part, Index direction) const {
+  return part.at + before_[static_cast<std::size_t>(direction)] * (part.end - part.begin);
+}
+
+template <class T>
+Index StateBlocks<T>::h(Index direction, Index slot, bool turn) const {
+  const Part& part = part_of(slot);
+  const StateWidth w = widths_[static_cast<std::size_t>(direction)];
+  return begin_of(part, direction) + (2 * (slot - part.begin) + (turn ? 1 : 0)) * w.h;
+}
+
+template <class T>
+Index StateBlocks<T>::c(Index direction, Index slot) const {
+  const Part& part = part_of(slot);
+  const StateWidth w = widths_[static_cast<std::size_t>(direction)];
+  return begin_of(part, direction) + 2 * (part.end - part.begin) * w.h + (slot - part.begin) * w.c;
+}
+
+namespace {
+
+constexpr int slot_bits = 32;
+constexpr std::int64_t most_generations = std::int64_t(1) << 31;
+Index slot_of(std::int64_t id) { return id & ((std::int64_t(1) << slot_bits) - 1); }
+std::int64_t generation_of(std::int64_t id) { return id >> slot_bits; }
+
+}  // namespace
+
+// Memory is asked for before the lock is taken (runtime/locks.h).
+void SessionTable::grow(Index capacity) {
+  const std::size_t size = static_cast<std::size_t>(capacity);
+  std::vector<Session> sessions(size);
+  std::vector<Index> unused;
+  unused.reserve(size);
+  const std::lock_guard<BriefLock> lock(lock_);
+  const Index before = static_cast<Index>(sessions_.size());
+  for (Index slot = capacity; slot-- > before;) unused.push_back(slot);
+  unused.insert(unused.end(), free_.begin(), free_.end());
+  std::copy(sessions_.begin(), sessions_.end(), sessions.begin());
+  sessions_.swap(sessions);
+  free_.swap(unused);
+}
+
+std::vector<std::int64_t> SessionTable::ids() const {
+  std::vector<std::int64_t> ids;
+  for (;;) {
+    std::size_t size = 0;
+    {
+      const std::lock_guard<BriefLock> lock(lock_);
+      size = sessions_.size();
+      if (ids.capacity() >= size) {
+        for (std::size_t slot = 0; slot < size; ++slot)
+          if (sessions_[slot].open)
+            ids.push_back(sessions_[slot].generation << slot_bits | static_cast<std::int64_t>(slot));
+      }
+    }
+    if (ids.capacity() >= size) break;
+    ids.reserve(size);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+Index SessionTable::take_slot() {
+  std::size_t size = 0;
+  {
+    const std::lock_guard<BriefLock> lock(lock_);
+    if (!free_.empty()) {
+      const Index slot = free_.back();
+      free_.pop_back();
+      return slot;
+    }
+    size = sessions_.size();
+  }
+  throw std::runtime_error("all " + std::to_string(size) +
+                           " sessions of the pool are open; expected a free one: close one, or reserve more");
+}
+
+std::int64_t SessionTable::open(Index slot) {
+  const std::lock_guard<BriefLock> lock(lock_);
+  Session& session = sessions_[static_cast<std::size_t>(slot)];
+  session.open = true, session.busy = false, session.turn = false;
+  return session.generation << slot_bits | slot;
+}
+
+// rows has room for them. At a fault its last one is that of the id at fault, and nobody is taken.
+SessionTable::Fault SessionTable::mark(const std::int64_t* ids, Index count, Take take, std::vector<SessionRow>& rows) {
+  const auto session_of = [&](const SessionRow& row) -> Session& {
+    return sessions_[static_cast<std::size_t>(row.slot)];
+  };
+  const auto taken = [&](const SessionRow& row) {
+    return std::any_of(rows.begin(), rows.end() - 1, [&](const SessionRow& other) { return other.slot == row.slot; });
+  };
+  const auto fault_of = [&](std::int64_t id, const SessionRow& row) {
+    if (id < 0 || row.slot >= static_cast<Index>(sessions_.size())) return Fault::unknown;
+    const Session& session = session_of(row);
+    if (take == Take::open && (!session.open || session.generation != generation_of(id))) return Fault::unknown;
+    if (session.busy) return taken(row) ? Fault::twice : Fault::busy;
+    return Fault::none;
+  };
+  for (Index i = 0; i < count; ++i) {
+    rows.push_back({i, slot_of(ids[i]), 0, false, false});
+    const Fault fault = fault_of(ids[i], rows.back());
+    if (fault != Fault::none) {
+      for (auto row = rows.begin(); row + 1 != rows.end(); ++row) session_of(*row).busy = false;
+      return fault;
+    }
+    Session& session = session_of(rows.back());
+    session.busy = true;
+    if (take == Take::open) rows.back().turn = session.turn;
+  }
+  return Fault::none;
+}
+
+// All others are closed. Their slots go on counting past the ids here, which may be their own of another life.
+void SessionTable::open_instead_of_all(const std::int64_t* ids, const std::vector<SessionRow>& rows) {
+  std::int64_t latest = 0;
+  for (const SessionRow& row : rows) {
+    Session& session = sessions_[static_cast<std::size_t>(row.slot)];
+    session.open = true;
+    session.generation = generation_of(ids[row.user]);
+    latest = std::max(latest, session.generation);
+  }
+  free_.clear();
+  for (Index slot = static_cast<Index>(sessions_.size()); slot-- > 0;) {
+    Session& session = sessions_[static_cast<std::size_t>(slot)];
+    if (session.busy) continue;
+    session.open = false;
+    session.generation = std::max(session.generation, latest) + 1;
+    if (session.generation < most_generations) free_.push_back(slot);
+  }
+}
+
+SessionTable::Claim::Claim(SessionTable& table, const std::string& name, const std::int64_t* ids, Index count,
+                           std::vector<SessionRow>& rows, Take take)
+    : table_(table), rows_(rows) {
+  rows_.clear();
+  rows_.reserve(static_cast<std::size_t>(count));
+  Fault fault = Fault::none;
+  {
+    const std::lock_guard<BriefLock> lock(table_.lock_);
+    if (take == Take::instead_of_all &&
+        std::any_of(table_.sessions_.begin(), table_.sessions_.end(), [](const Session& s) { return s.busy; }))
+      fault = Fault::other;
+    if (fault == Fault::none) fault = table_.mark(ids, count, take, rows_);
+    if (fault == Fault::none && take == Take::instead_of_all) table_.open_instead_of_all(ids, rows_);
+  }
+  if (fault == Fault::none) return;
+  if (fault == Fault::other)
+    throw std::runtime_error("a session of the pool is in use by another call; expected none that is");
+  const Index at = rows_.back().user;
+  const std::string which = name + (count == 1 ? "" : "[" + std::to_string(at) + "]"), id = std::to_string(ids[at]);
+  if (fault == Fault::busy) throw std::runtime_error(which + " is " + id + ", which is in use by another call");
+  throw std::invalid_argument(which + " is " + id + "; expected " +
+                              (fault == Fault::twice          ? "each session once"
+                               : take == Take::instead_of_all ? "an id that a pool of this capacity gives out"
+                                                              : "the id of an open session"));
+}
+
+SessionTable::Claim::~Claim() {
+  const std::lock_guard<BriefLock> lock(table_.lock_);
+  for (const SessionRow& row : rows_) {
+    Session& session = table_.sessions_[static_cast<std::size_t>(row.slot)];
+    session.busy = false;
+    session.turn = row.turn;
+    if (!row.ends) continue;
+    session.open = false;
+    if (++session.generation < most_generations) table_.free_.push_back(row.slot);
+  }
+}
+
+template class StateBlocks<float>;
+template class StateBlocks<double>;
+
+}  // namespace gru_native
