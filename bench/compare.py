@@ -1,6 +1,7 @@
 """Compares gru_native with PyTorch, ONNX Runtime and OpenVINO, and with what the machine allows.
 
 python bench/compare.py [--quick] [--group ...] [--cells ...] [--threads 1 2] [--out DIR]
+python bench/compare.py --precision int8|bf16 [--quick] [--cells lstm gru] [--threads 1 2] ...
 
 Needs `pip install "gru-native[bench]"`, and a C++ compiler for the limits of the machine and the
 steps timed in C++. See bench/README.md.
@@ -13,12 +14,14 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.progress import Progress
 
 import checks
 import peers
 from comparison import report, rows, tables
 from measuring import cases, limits, machine, native, ours, placement, problem, progress, timing
+from peers import low_precision
 
 CHECKS = "checks"
 ROUNDS = 5  # at least; with --quick 2
@@ -31,6 +34,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--group", nargs="+", default=["all"], choices=[*cases.GROUPS, CHECKS, "all"],
         help="what to measure (checks: memory, import time, neighbours, ...)",
     )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=["int8", "bf16"],
+        help="instead: layers with such weights beside the others' and our float32",
+    )  # fmt: skip
     parser.add_argument("--cells", nargs="+", choices=list(cases.GATES), help="default: all")
     parser.add_argument("--threads", nargs="+", type=int, help="default: 1, 2 and all cores")
     parser.add_argument("--seconds", type=float, help="to spend on each shape (default 4)")
@@ -42,10 +49,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--threads has {given.threads[0]}; expected whole numbers from 1")
     given.too_many = [n for n in given.threads if n > cores]
     given.threads = [n for n in given.threads if n <= cores] or [1]
-    given.cells = tuple(given.cells or (["lstm", "gru"] if given.quick else cases.GATES))
+    few = given.quick or given.precision
+    given.cells = tuple(given.cells or (["lstm", "gru"] if few else cases.GATES))
+    if given.precision and ("rnn" in given.cells or given.group != ["all"]):
+        parser.error("--precision has the LSTM and the GRU, and no --group")
     given.seconds = given.seconds or (0.5 if given.quick else 4.0)
     given.out = given.out or native.HERE / "results" / machine.instruction_set()
     given.groups = [*cases.GROUPS, CHECKS] if "all" in given.group else given.group
+    if given.precision:
+        given.groups, given.out = ["inference"], given.out / given.precision
     return given
 
 
@@ -55,11 +67,12 @@ def _native(run: report.Run, given: argparse.Namespace, bar: Progress) -> None:
         task = bar.add_task("building the C++ programs", total=None)
         native.build()
         bar.update(task, description="measuring the limits of the machine")
-        run.limits = limits.measure(machine.instruction_set(), given.quick)
-        bar.update(task, description="steps in C++")
-        threads = ",".join(map(str, given.threads))
-        options = ["--cells", ",".join(given.cells), "--threads", threads]
-        run.steps = native.run("step", *options, *(["--quick"] if given.quick else []))["steps"]
+        if not given.precision:  # all of it is of float32
+            run.limits = limits.measure(machine.instruction_set(), given.quick)
+            bar.update(task, description="steps in C++")
+            threads = ",".join(map(str, given.threads))
+            options = ["--cells", ",".join(given.cells), "--threads", threads]
+            run.steps = native.run("step", *options, *(["--quick"] if given.quick else []))["steps"]
         if max(given.threads) > 1:
             run.placement = placement.Placement()
     except native.BuildError as error:
@@ -84,9 +97,16 @@ def _case(
     own = [ours.runner(numbers, n) for n in given.threads]
     with own[0].around():
         reference = own[0].outputs()
+    tolerance = problem.OF_FEW_BITS if given.precision else problem.TOLERANCE
+    if given.precision:
+        for runner in own:
+            runner.library = rows.FULL_PRECISION
+        few_bits = problem.Problem(case)
+        few_bits.layer = numbers.layer.quantize(given.precision)
+        own = [ours.runner(few_bits, n) for n in given.threads] + own
     runners = own + peers.runners(others, numbers, given.threads, run.notes)
     for runner in runners:
-        problem.compare(reference, runner, case)
+        problem.compare(reference, runner, case, tolerance)
     full = case.full_batch()
     if full:
         same = problem.Problem(full)
@@ -94,7 +114,13 @@ def _case(
     least = 2 if given.quick else ROUNDS
     ready = run.placement.wait if run.placement else lambda: None
     timings = timing.measure(runners, given.seconds, least, tick, ready)
-    return rows.make(case, runners, timings, given.threads, run.limits, run.steps)
+    made = rows.make(case, runners, timings, given.threads, run.limits, run.steps)
+    if given.precision:
+        with own[0].around():
+            apart = np.abs(own[0].outputs()["y"] - reference["y"])
+        for row in made:
+            row.errors = float(apart.max()), float(apart.mean())
+    return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,6 +132,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     others = peers.installed(notes)
     versions = {peer.name: peer.version for peer in others}
     run = report.Run(machine.describe(versions), given.threads, notes=notes)
+    if given.precision:
+        run.precision = given.precision
+        others = [low_precision.LowPrecision(p.name, p.version, run.precision) for p in others]
     console.print(machine.line(run.machine), highlight=False)
 
     groups = [g for g in cases.GROUPS if g in given.groups]
@@ -118,6 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.print(tables.of_steps(run.steps, run.limits).rich())
             for group in groups:
                 grid = cases.grid((group,), given.cells, given.quick)
+                if given.precision:
+                    grid = cases.of_few_bits(given.cells, given.quick)
                 task = bar.add_task(group, total=len(grid))
                 for done, case in enumerate(grid):
                     bar.update(task, description=case.name, completed=done)
@@ -126,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     gc.collect()
                 bar.remove_task(task)
                 for n in given.threads:
-                    if made := tables.of_rows(run.rows, group, n):
+                    if made := tables.of_rows(run.rows, group, n, run.precision):
                         console.print(made.rich())
             if CHECKS in given.groups:
                 task = bar.add_task("memory, imports, neighbours", total=len(checks.CHECKS))

@@ -129,14 +129,15 @@ class Parts {
     s.product.start = {gates_.base, gates_.stride, nullptr};
     s.blocks_in_panel = direction().recurrent.blocks_in_panel();
     s.block_end = share(s.blocks_in_panel, rank, threads).end;
-    s.hidden = shape_.hidden, s.rows = shape_.batch, s.gates = gates_, s.c = c_;
+    s.hidden = shape_.hidden, s.rows = shape_.batch, s.gates = gates_;
+    s.c = {c_.base, c_.stride, nullptr};
     s.options = cell_options(layer_.spec(), direction());
     for (Index t = 0; t < shape_.steps; ++t) {
-      const Matrix<float> from = h_[t % 2];
+      const Matrix<float> from = h_[t % 2], to = h_[(t + 1) % 2];
       s.product.last_panel_first = t % 2;
-      s.h_prev = {from.base, from.stride};
+      s.h_prev = {from.base, from.stride, nullptr};
       s.product.a = {from.base, from.stride, nullptr};
-      s.h = h_[(t + 1) % 2];
+      s.h = {to.base, to.stride, nullptr};
       cell_.forward(s);
     }
   }

@@ -12,13 +12,14 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from comparison.rows import Row
+from comparison.rows import FULL_PRECISION, Row
 from comparison.tables import TITLES
 from measuring.problem import OURS
 
 # Okabe and Ito's colours, told apart by all; markers say the same in black and white.
 STYLES = {
     OURS: ("#0072B2", "o"),
+    FULL_PRECISION: ("#56B4E9", "v"),  # ours, beside int8 and bf16
     "PyTorch": ("#D55E00", "s"),
     "ONNX Runtime": ("#009E73", "^"),
     "OpenVINO": ("#CC79A7", "D"),
@@ -42,7 +43,14 @@ def _plain(axis: Any) -> None:
     axis.set_tick_params(which="minor", length=0)
 
 
-def time_by_size(rows: Sequence[Row], where: str, path: Path) -> None:
+def _median(row: Row, name: str) -> float | None:
+    if name == FULL_PRECISION:
+        return row.full_precision
+    found = row.ours if name == OURS else row.peers.get(name, (None,))[0]
+    return found.median if found else None
+
+
+def time_by_size(rows: Sequence[Row], where: str, precision: str, path: Path) -> None:
     """Microseconds a call against hidden size at B=1: a panel for each cell and length."""
     chosen = [r for r in rows if r.case.group == "inference" and r.case.batch == 1]
     cells = list(dict.fromkeys(r.case.cell for r in chosen))
@@ -62,11 +70,7 @@ def time_by_size(rows: Sequence[Row], where: str, path: Path) -> None:
             here = [r for r in chosen if (r.case.cell, r.case.seq_len) == (cell, length)]
             here.sort(key=lambda r: r.case.hidden_size)
             for name, (colour, marker) in STYLES.items():
-                points = [
-                    (r.case.hidden_size, 1e6 * t.median)
-                    for r in here
-                    if (t := r.ours if name == OURS else r.peers.get(name, (None,))[0])
-                ]
+                points = [(r.case.hidden_size, 1e6 * t) for r in here if (t := _median(r, name))]
                 if points:
                     width = 2.2 if name == OURS else 1.4
                     panel.plot(
@@ -74,7 +78,7 @@ def time_by_size(rows: Sequence[Row], where: str, path: Path) -> None:
                         color=colour,
                         marker=marker,
                         lw=width,
-                        label=name,
+                        label=f"{OURS}, {name}" if name == FULL_PRECISION else name,
                     )
             limits = [(r.case.hidden_size, 1e6 * r.limit) for r in here if r.limit]
             if limits:
@@ -87,7 +91,7 @@ def time_by_size(rows: Sequence[Row], where: str, path: Path) -> None:
             _plain(panel.xaxis)
             _plain(panel.yaxis)
     panels[0][0].legend(fontsize=9)
-    figure.suptitle(f"Inference, float32, {where}: lower is better")
+    figure.suptitle(f"Inference, {precision}, {where}: lower is better")
     _save(figure, path)
 
 
@@ -158,17 +162,19 @@ def _few_ticks(panel: Any, values: Sequence[float]) -> None:
     panel.set_xticks([t for t in ticks if min(values) / 2.5 <= t <= max(values) * 2.5])
 
 
-def all_plots(rows: Sequence[Row], machine: dict[str, Any], threads: int, out: Path) -> list[Path]:
+def all_plots(
+    rows: Sequence[Row], machine: dict[str, Any], threads: int, out: Path, precision: str
+) -> list[Path]:
     where = f"{threads} thread{'s' if threads > 1 else ''}, {machine['isa']}"
     here = [r for r in rows if r.threads == threads]
     paths = [out / name for name in ("time.png", "ratio.png", "limit.png")]
     for path in paths:  # none from an older run may stay
         path.unlink(missing_ok=True)
-    time_by_size(here, where, paths[0])
+    time_by_size(here, where, precision, paths[0])
     _per_shape(
         here,
         lambda r: r.ratio,
-        f"Speed against the best peer, float32, {where}",
+        f"Speed against the best peer, {precision}, {where}",
         "time of the best peer / time of gru_native (right of 1: gru_native is faster)",
         [1.0],
         True,
@@ -177,7 +183,7 @@ def all_plots(rows: Sequence[Row], machine: dict[str, Any], threads: int, out: P
     _per_shape(
         [r for r in here if r.case.group != "streaming"],
         lambda r: r.percent,
-        f"How close to the limit of the machine, float32, {where}",
+        f"How close to the limit of the machine, {precision}, {where}",
         "least possible time / time of gru_native (percent; dashed: 60 and 80)",
         [60.0, 80.0],
         False,

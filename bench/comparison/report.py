@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comparison import tables, targets
-from comparison.rows import Row, Step
+from comparison import few_bits, tables, targets
+from comparison.rows import FULL_PRECISION, Row, Step
 from comparison.targets import Target
 from measuring import machine
 from measuring.cases import GROUPS
@@ -23,6 +23,7 @@ class Run:
 
     machine: dict[str, Any]
     threads: list[int]
+    precision: str = FULL_PRECISION  # of the weights, ours and those of the peers
     limits: Limits | None = None
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -36,6 +37,8 @@ class Run:
         return 2 if 2 in self.threads else max(self.threads)
 
     def targets(self) -> list[Target]:
+        if self.precision != FULL_PRECISION:
+            return few_bits.evaluate(self.rows, self.precision, self.main_threads)
         return targets.evaluate(self.rows, self.steps, self.limits, self.checks)
 
 
@@ -46,7 +49,7 @@ def write(run: Run, out: Path) -> list[Path]:
     try:
         from comparison import plots
 
-        drawn = plots.all_plots(run.rows, run.machine, run.main_threads, out)
+        drawn = plots.all_plots(run.rows, run.machine, run.main_threads, out, run.precision)
     except ImportError as error:
         run.notes.append(f"no plots: {error}")
     paths = [out / "results.json", out / "results.csv", out / "results.md"]
@@ -60,6 +63,7 @@ def _json(run: Run) -> dict[str, Any]:
     return {
         "machine": run.machine,
         "threads": run.threads,
+        "precision": run.precision,
         "limits": asdict(run.limits) if run.limits else None,
         "rows": [row.flat() for row in run.rows],
         "steps_in_cpp": run.steps,
@@ -76,7 +80,7 @@ def _markdown(run: Run) -> str:
         made
         for threads in order
         for group in GROUPS
-        if (made := tables.of_rows(run.rows, group, threads))
+        if (made := tables.of_rows(run.rows, group, threads, run.precision))
     ]
     if run.steps:
         shown.append(tables.of_steps(run.steps, run.limits))
@@ -84,7 +88,7 @@ def _markdown(run: Run) -> str:
         shown.append(tables.of_limits(run.limits))
     shown.append(tables.of_targets(run.targets()))
     parts = [
-        f"Medians of one run, microseconds a call, float32. {machine.line(run.machine)}.",
+        f"Medians of one run, microseconds a call, {run.precision}. {machine.line(run.machine)}.",
         *(made.markdown() for made in shown),
     ]
     if run.notes:

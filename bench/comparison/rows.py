@@ -13,6 +13,8 @@ from measuring.timing import Timing
 
 FULL_BATCH = "gru_native, full batch"  # beside a ragged row: as many steps, all rows equally long
 
+FULL_PRECISION = "float32"  # beside a row of few bits: the layer that was quantized
+
 Step = dict[str, Any]  # one measurement of step.cpp
 
 
@@ -26,6 +28,8 @@ class Row:
     bound: str = ""  # "FMA", or the level from which the weights come
     ours_in_cpp: float | None = None  # seconds, rows of one step only
     full_batch: float | None = None  # seconds, ragged rows only
+    full_precision: float | None = None  # seconds, rows of few bits only, as are errors:
+    errors: tuple[float, float] | None = None  # of the outputs, the largest and the mean
 
     @property
     def name(self) -> str:
@@ -43,6 +47,11 @@ class Row:
 
     def ratio_to(self, peer: str) -> float | None:
         return self.peers[peer][0].median / self.ours.median if peer in self.peers else None
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as long our float32 takes."""
+        return self.full_precision / self.ours.median if self.full_precision else None
 
     @property
     def percent(self) -> float | None:
@@ -76,6 +85,10 @@ class Row:
             "bound": self.bound,
             "percent_of_limit": _rounded(self.percent),
         }
+        if self.errors:
+            line["float32_us"] = _us(self.full_precision)
+            line["gain"] = _rounded(self.gain)
+            line["largest_error"], line["mean_error"] = self.errors
         for name, (timing, threads) in self.peers.items():
             line[f"{name} us"] = _us(timing.median)
             line[f"{name} threads"] = threads
@@ -106,12 +119,14 @@ def make(
         row = Row(case, n, own[OURS])
         for runner, timing in measured:
             name = runner.library
-            if name in (OURS, FULL_BATCH) or runner.threads > n:
+            if name in (OURS, FULL_BATCH, FULL_PRECISION) or runner.threads > n:
                 continue
             if name not in row.peers or timing.median < row.peers[name][0].median:
                 row.peers[name] = (timing, runner.threads)
         if FULL_BATCH in own:
             row.full_batch = own[FULL_BATCH].median
+        if FULL_PRECISION in own:
+            row.full_precision = own[FULL_PRECISION].median
         if limits:
             row.limit = limit_seconds(case, limits, n)
             row.bound = limit_parts(case, limits, n).bound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from comparison import targets
-from comparison.rows import Row, Step
+from comparison.rows import FULL_PRECISION, Row, Step
 from comparison.targets import Target
 from measuring.limits import Limits
 from measuring.problem import OURS
@@ -39,7 +39,9 @@ def _line(row: Row, peers: Sequence[str], cpp: bool, full: bool) -> Iterator[str
     yield "-" if row.percent is None else f"{row.percent:.0f} %"
 
 
-def of_rows(rows: Sequence[Row], group: str, threads: int) -> Table | None:
+def of_rows(
+    rows: Sequence[Row], group: str, threads: int, precision: str = FULL_PRECISION
+) -> Table | None:
     """Microseconds a call of one group at one number of threads."""
     chosen = [r for r in rows if r.case.group == group and r.threads == threads]
     if not chosen:
@@ -47,12 +49,33 @@ def of_rows(rows: Sequence[Row], group: str, threads: int) -> Table | None:
     peers = list(dict.fromkeys(name for r in chosen for name in r.peers))
     cpp = any(r.ours_in_cpp for r in chosen)
     full = any(r.full_batch for r in chosen)
+    if precision != FULL_PRECISION:
+        return _of_few_bits(chosen, peers, precision, threads)
     header = ["us a call", OURS]
     header += ["in C++"] * cpp + ["full batch"] * full + peers
     header += ["best peer / ours", "limit", "of the limit"]
     title = f"{TITLES[group]}, float32, {threads} thread{'s' if threads > 1 else ''}"
     lines = [tuple(_line(r, peers, cpp, full)) for r in chosen]
     return Table(title, tuple(header), lines)
+
+
+def _of_few_bits(rows: Sequence[Row], peers: Sequence[str], precision: str, threads: int) -> Table:
+    lines = []
+    for row in rows:
+        largest, mean = row.errors or (0.0, 0.0)
+        times = [row.peers[peer][0].median if peer in row.peers else None for peer in peers]
+        lines.append(
+            (
+                row.case.name,
+                *map(_us, (row.ours.median, row.full_precision, *times)),
+                *(number(ratio, "x") for ratio in (row.gain, row.ratio)),
+                f"{largest:.4f}",
+                f"{mean:.5f}",
+            )
+        )
+    header = ("us a call", OURS, "its float32", *peers, "float32 / ours", "best peer / ours")
+    title = f"Inference, {precision}, {threads} thread{'s' if threads > 1 else ''}"
+    return Table(title, (*header, "largest error", "mean error"), lines)
 
 
 def of_limits(limits: Limits) -> Table:

@@ -1,4 +1,4 @@
-"""What is measured: the shapes of every group. Float32 throughout."""
+"""What is measured: the shapes of every group, in float32, and those of few bits."""
 
 from __future__ import annotations
 
@@ -118,6 +118,15 @@ def _streaming(cell: str) -> Iterator[Case]:
         yield Case("streaming", cell, 1, 1, 1, h)
     for h in (64, 128, 256):
         yield Case("streaming", cell, 1, 1, h, h)
+
+
+def of_few_bits(cells: tuple[str, ...], quick: bool) -> list[Case]:
+    """Where weights of few bits count, small batches of large layers, and where they do not."""
+    shapes = [(1, 1, 1024), *((100, 1, h) for h in (64, 256, 512, 1024))]
+    shapes += [(100, 32, 256), (100, 32, 512)]
+    if quick:
+        shapes = [(100, 1, 64), (100, 1, 256)]
+    return [Case("inference", cell, t, b, h, h) for cell in cells for t, b, h in shapes]
 
 
 def _is_quick(case: Case) -> bool:

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +20,21 @@ import onnx
 from measuring.problem import NotSupportedError, Problem, Runner
 from peers import onnx_model
 
-PEERS = ("PyTorch", "ONNX Runtime", "OpenVINO")
 
+@dataclass(frozen=True)
+class LowPrecision:
+    """A peer at one precision."""
 
-def runner(peer: str, problem: Problem, precision: str, threads: int) -> Runner:
-    """One peer at one precision, ready to be timed.
+    name: str
+    version: str
+    precision: str
 
-    Raises
-    ------
-    ImportError
-        The peer is not installed.
-    NotSupportedError
-        It has no such layer at that precision.
-    """
-    make = {"PyTorch": _pytorch, "ONNX Runtime": _onnx_runtime, "OpenVINO": _openvino}[peer]
-    made = make(problem, precision, threads)
-    made.library, made.threads = peer, threads
-    return made
+    def runner(self, problem: Problem, threads: int) -> Runner:
+        """Ready to be timed; raises NotSupportedError where it has no such layer."""
+        make = {"PyTorch": _pytorch, "ONNX Runtime": _onnx_runtime, "OpenVINO": _openvino}
+        made = make[self.name](problem, self.precision, threads)
+        made.library, made.threads = self.name, threads
+        return made
 
 
 def _pytorch(problem: Problem, precision: str, threads: int) -> Runner:
