@@ -40,7 +40,7 @@ class Together {
     for (const py::handle layer : layers)
       if (!add<PyLayer<float>>(layer) && !add<PyLayer<double>>(layer) && !add<PyDense<float>>(layer) &&
           !add<PyDense<double>>(layer))
-        throw py::type_error("expected layers that a chain can have");
+        throw py::type_error("blocks[" + std::to_string(stores_.size()) + "] " + no_weights);
   }
   void enter() const { std::make_unique<Moment>(stores_, this).release(); }
   void exit(const py::object&, const py::object&, const py::object&) const { delete Moment::last_of(this); }

@@ -8,6 +8,9 @@
 
 namespace gru_native::bindings {
 
+// What a chain says of a block that is a description for gru_native.complexity.
+inline constexpr const char* no_weights = "has no weights to compute with; expected a layer";
+
 template <class T>
 struct PyLayer {
   PyLayer(const LayerSpec& spec, bool batch_first)

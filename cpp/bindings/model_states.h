@@ -23,7 +23,7 @@ std::shared_ptr<const BasicModel<T>> chain_argument(const py::list& chain, const
   for (const py::handle block : chain) {
     if (py::isinstance<PyLayer<T>>(block)) add(block.cast<const PyLayer<T>&>().layer);
     else if (py::isinstance<PyDense<T>>(block)) add(block.cast<const PyDense<T>&>().layer);
-    else throw py::type_error("blocks[" + std::to_string(blocks.size()) + "] has no weights to compute with");
+    else throw py::type_error("blocks[" + std::to_string(blocks.size()) + "] " + no_weights);
   }
   return std::make_shared<const BasicModel<T>>(std::move(blocks));
 }

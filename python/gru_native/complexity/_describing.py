@@ -20,6 +20,9 @@ class _NoEdit:
     def end(self) -> None:
         pass
 
+    def cancel(self) -> None:
+        pass
+
 
 class _NoCore:
     """In the place of the core's layer."""
