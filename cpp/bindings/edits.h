@@ -95,8 +95,11 @@ class LayerEdit final : public PyEdit {
   };
 
   std::size_t place(const std::string& name) const {
-    for (std::size_t i = 0; i < weights_.size(); ++i)
-      if (weights_[i].name == name) return i;
+    // From where the last one was: weights are mostly asked for in their order, and there may be many.
+    for (std::size_t k = 0; k < weights_.size(); ++k) {
+      const std::size_t i = (last_ + k) % weights_.size();
+      if (weights_[i].name == name) return last_ = i;
+    }
     throw py::key_error(name);
   }
   std::vector<py::array> arrays() const override {
@@ -119,6 +122,7 @@ class LayerEdit final : public PyEdit {
   const std::vector<Weight<T>>& weights_;  // the layer's
   std::shared_ptr<Arena> memory_;
   std::vector<Made> made_;
+  mutable std::size_t last_ = 0;
 };
 
 template <class T>

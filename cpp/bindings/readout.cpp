@@ -9,6 +9,7 @@
 #include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "spec/checks.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -47,6 +48,8 @@ struct Call {
         graphs = std::max(graphs, std::min(graph->at(v), most - 1) + 1);
     }
     if (graphs < 1) throw py::value_error("num_graphs is " + std::to_string(graphs) + "; expected at least 1");
+    check_fits("the sums", static_cast<double>(graphs) * static_cast<double>(spec.output_size),
+               {{"num_graphs", graphs}});
     y = empty_array<T>({spec.kind == ReadoutKind::graph_sum ? graphs : arguments.nodes, spec.output_size});
     arguments.y = y.mutable_data();
   }

@@ -75,7 +75,7 @@ def _gradient_arrays(grads: object) -> list[NDArray[Any]]:
             raise TypeError(f"{name} has dtype {g.dtype}; expected float32 or float64")
         if not g.flags.writeable:
             raise ValueError(f"{name} is read-only; expected an array that can be scaled in place")
-    return list(named.values())
+    return [np.asarray(g) for g in named.values()]  # no subclass with methods of its own
 
 
 def _norm(arrays: list[NDArray[Any]]) -> float:

@@ -7,6 +7,17 @@ pytest.importorskip("resource")  # limits are those of Unix
 import fuzzing
 
 
+def test_api():
+    import api
+
+    tries = fuzzing.run(api.one, range(60))
+    assert not tries.failures, tries
+    assert {"computed", "refused", "no memory", "raised what the argument raised"} == set(
+        tries.outcomes
+    )
+    assert tries.outcomes.total() == 60 * api.CALLS
+
+
 def test_onnx_models():
     pytest.importorskip("onnx")
     import onnx_models

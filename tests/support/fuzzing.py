@@ -1,6 +1,7 @@
 """Many random tries of one kind, each with a seed of its own, and what came of them."""
 
 import argparse
+import faulthandler
 import resource
 import signal
 import time
@@ -8,10 +9,12 @@ import traceback
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 SECONDS = 10  # for one try
+ADDRESSES = 3 << 30  # bytes that the process may ask for besides, so that too much is refused
 MEGABYTES = 700  # that one try may add to the most that the process ever had
 
 
@@ -36,7 +39,7 @@ class Tries:
             f"{count:8} FAILED, first --only {first}: {kind}\n{text}"
             for kind, (first, text, count) in self.failures.items()
         ]
-        return "\n".join([*lines, f"{self.outcomes.total():8} tries"])
+        return "\n".join([*lines, f"{self.outcomes.total():8} inputs"])
 
 
 @contextmanager
@@ -59,8 +62,26 @@ def _limits():
         raise Wrong(f"takes more than {MEGABYTES} MB")
 
 
+@contextmanager
+def _memory():
+    """Requests for very much memory fail in the block, as where there is none."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = pages * resource.getpagesize() + ADDRESSES
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def run(one, numbers, seed=0):
-    """one(rng) -> an outcome; whatever it raises is a failure. Returns Tries."""
+    """one(rng) -> an outcome, or how often it had each; what it raises is a failure: Tries."""
+    with _memory():
+        return _run(one, numbers, seed)
+
+
+def _run(one, numbers, seed):
     tries = Tries()
     for number in numbers:
         try:
@@ -74,7 +95,7 @@ def run(one, numbers, seed=0):
             if isinstance(error, Wrong):
                 kind = str(error).split("\n")[0]
             tries.fail(kind, number, "".join(traceback.format_exception_only(error)))
-        tries.outcomes[outcome] += 1
+        tries.outcomes.update([outcome] if isinstance(outcome, str) else outcome)
     return tries
 
 
@@ -89,6 +110,7 @@ def main(doc, one):
     if given.only is not None:
         print(one(np.random.default_rng([given.seed, given.only])))
         return 0
+    faulthandler.enable()
     begin = time.monotonic()
     tries = run(one, range(given.start, given.start + given.count), given.seed)
     print(f"{tries} in {time.monotonic() - begin:.0f} s")

@@ -47,6 +47,10 @@ def number(name: str, value: object) -> float:
 def text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a {type(value).__name__}; expected a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} holds what is no character; expected a string") from error
     return value
 
 

@@ -226,14 +226,14 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             For another dtype or kind.
         """
         random = self.dropout > 0 or self.zoneout > 0 or getattr(self, "zoneout_cell", 0) > 0
-        seed = int(self._random.integers(2**63)) if training and random else 0
+        seed = int(self._random.integers(2**63)) if flag("training", training) and random else 0
         result: tuple[Array, S, Any] = self._core.forward(
             x,
             state,
             lengths,
             mask,
             text("masked_output", masked_output),
-            training=flag("training", training),
+            training=bool(training),
             seed=seed,
         )
         return result

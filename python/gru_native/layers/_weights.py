@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ._arguments import generator, of_dtype
+from ._arguments import flag, generator, of_dtype
 from ._options import Fixed
 from ._pickling import attributes_of, opened, reading, sealed, set_attributes
 
@@ -105,7 +105,7 @@ def check_state_dict(
         )
     missing = [name for name in own if name not in mapping]
     surplus = [name for name in mapping if name not in own]
-    if strict and (missing or surplus):
+    if flag("strict", strict) and (missing or surplus):
         lacks = [f"mapping lacks {missing}"] * bool(missing)
         unknown = [f"mapping has {surplus}, which this layer does not have"] * bool(surplus)
         raise ValueError(f"{'; '.join(lacks + unknown)}; expected exactly {list(own)}")
