@@ -18,6 +18,16 @@ def test_api():
     assert tries.outcomes.total() == 60 * api.CALLS
 
 
+def test_model_files():
+    import model_files
+
+    tries = fuzzing.run(model_files.one, range(10))
+    assert not tries.failures, tries
+    taken = "computed by both" if model_files.library() else "loaded"
+    assert tries.outcomes["refused"] > 500
+    assert tries.outcomes[taken] > 100
+
+
 def test_onnx_models():
     pytest.importorskip("onnx")
     import onnx_models

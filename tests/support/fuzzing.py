@@ -63,7 +63,7 @@ def _limits():
 
 
 @contextmanager
-def _memory():
+def memory():
     """Requests for very much memory fail in the block, as where there is none."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -77,7 +77,7 @@ def _memory():
 
 def run(one, numbers, seed=0):
     """one(rng) -> an outcome, or how often it had each; what it raises is a failure: Tries."""
-    with _memory():
+    with memory():
         return _run(one, numbers, seed)
 
 
