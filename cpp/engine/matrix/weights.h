@@ -18,7 +18,7 @@
 #include "runtime/handle.h"
 #include "runtime/locks.h"
 #include "runtime/memory.h"
-#include "spec/names.h"
+#include "spec/check_precision.h"
 
 namespace gru_native {
 
@@ -66,12 +66,7 @@ class WeightStore final : public AnyStore {
     quantized_[static_cast<std::size_t>(weight)] = std::move(matrix);
   }
   // Throws std::invalid_argument for weights of few bits: `what` cannot be done with them.
-  void check_full(const char* what) const {
-    if (precision_ == Precision::full) return;
-    throw std::invalid_argument(std::string("the layer has ") + precision_names[static_cast<int>(precision_)] +
-                                " weights, which are for inference only; " + what +
-                                " the layer of full precision, and quantize it again");
-  }
+  void check_full(const char* what) const { gru_native::check_full(precision_, what); }
 
   // Both by a layer that says how its weights are packed:
   //   std::shared_ptr<Packed> reserve() const;     all the memory that they take

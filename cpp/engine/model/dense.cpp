@@ -11,8 +11,8 @@
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "spec/check_dense.h"
+#include "spec/check_precision.h"
 #include "spec/checks.h"
-#include "spec/names.h"
 #include "spec/tensors.h"
 
 namespace gru_native {
@@ -58,9 +58,7 @@ Dense<T>::Impl::Impl(const DenseSpec& spec) : spec(spec), store(spec.precision) 
 template <class T>
 Dense<T>::Dense(const DenseSpec& spec) {
   spec.validate();
-  if (spec.precision != Precision::full)
-    refuse("precision", precision_names[static_cast<int>(spec.precision)],
-           "full: set the weights of such a layer, and call quantize");
+  check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }

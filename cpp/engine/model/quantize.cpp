@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/model/dense.h"
+#include "spec/check_precision.h"
 
 namespace gru_native {
 
@@ -24,7 +25,7 @@ Dense<float> Dense<float>::quantize(Precision precision) const {
 }
 template <>
 Dense<double> Dense<double>::quantize(Precision) const {
-  throw std::invalid_argument("the layer has float64 weights; expected float32: only these are quantized");
+  refuse_float64();
 }
 
 }  // namespace gru_native

@@ -15,17 +15,15 @@
 #include "engine/threads.h"
 #include "runtime/dispatch.h"
 #include "spec/check_layer.h"
+#include "spec/check_precision.h"
 #include "spec/checks.h"
-#include "spec/names.h"
 #include "spec/tensors.h"
 
 namespace gru_native {
 template <class T>
 Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
-  if (spec.precision != Precision::full)
-    refuse("precision", precision_names[static_cast<int>(spec.precision)],
-           "full: set the weights of such a layer, and call quantize");
+  check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }

@@ -3,17 +3,13 @@
 #include <utility>
 
 #include "engine/sequence/layer_impl.h"
-#include "spec/checks.h"
-#include "spec/names.h"
+#include "spec/check_precision.h"
 
 namespace gru_native {
 
 std::vector<QuantizedWeight> quantized_weights(const std::vector<Weight<const float>>& weights, Precision own,
                                                Precision precision) {
-  if (precision != Precision::int8 && precision != Precision::bf16) refuse("precision", "full", "int8 or bf16");
-  if (own != Precision::full)
-    throw std::invalid_argument(std::string("the layer has ") + precision_names[static_cast<int>(own)] +
-                                " weights already; quantize the layer of full precision");
+  check_quantizable(own, precision);
   std::vector<QuantizedWeight> made;
   for (const Weight<const float>& w : weights) {
     made.emplace_back();
@@ -39,7 +35,7 @@ Layer<float> Layer<float>::quantize(Precision precision) const {
 }
 template <>
 Layer<double> Layer<double>::quantize(Precision) const {
-  throw std::invalid_argument("the layer has float64 weights; expected float32: only these are quantized");
+  refuse_float64();
 }
 
 }  // namespace gru_native
