@@ -14,7 +14,9 @@ from ._weights import Array
 
 
 class SavedSessions(TypedDict):
-    """All sessions of a pool, as ``save_state`` returns them.
+    """All sessions of a pool.
+
+    Made by ``SessionPool.save_state``.
 
     Attributes
     ----------
@@ -79,6 +81,15 @@ class SessionPool:
         ----------
         session : int
             Its id.
+
+        Raises
+        ------
+        ValueError
+            For an id of no open session.
+        TypeError
+            For one that is no whole number.
+        RuntimeError
+            While another thread is stepping the session.
         """
         self._core.close(session)
 
@@ -89,6 +100,15 @@ class SessionPool:
         ----------
         session : int
             Its id.
+
+        Raises
+        ------
+        ValueError
+            For an id of no open session.
+        TypeError
+            For one that is no whole number.
+        RuntimeError
+            While another thread is stepping the session.
         """
         self._core.reset(session)
 
@@ -139,6 +159,15 @@ class SessionPool:
         ndarray, tuple
             As ``Stream.state`` with ``batch_size=1``: h, or (h, c) for the LSTM, each
             (num_layers, 1, size); of a chain a tuple with that of each recurrent layer.
+
+        Raises
+        ------
+        ValueError
+            For an id of no open session.
+        TypeError
+            For one that is no whole number.
+        RuntimeError
+            While another thread is stepping the session.
         """
         return self._core.state(session)
 
@@ -166,6 +195,13 @@ class SessionPool:
         ----------
         capacity : int
             Sessions that may be open at once. If the pool must grow, it at least doubles.
+
+        Raises
+        ------
+        ValueError
+            For a capacity below 1, or larger than memory can be.
+        TypeError
+            For one that is no whole number.
         """
         self._core.reserve(size("capacity", capacity))
 
