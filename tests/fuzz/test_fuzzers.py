@@ -47,6 +47,14 @@ def test_keras_files():
     assert {"refused by load", "computed"} <= set(tries.outcomes)
 
 
+def test_sessions():
+    import sessions
+
+    tries = fuzzing.run(sessions.one, range(60))
+    assert not tries.failures, tries
+    assert {"one thread", "threads", "few bits"} <= set(tries.outcomes)
+
+
 def test_a_failure_is_noticed():
     def one(rng):
         if rng.integers(3) == 0:
