@@ -94,8 +94,9 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
 template <class T>
 PyDense<T> quantize(const PyDense<T>& d, const std::string& precision) {
   const Precision chosen = precision_argument(precision);
-  const py::gil_scoped_release release;
-  return {std::make_shared<Dense<T>>(d.layer->quantize(chosen))};
+  PyDense<T> made;
+  without_gil([&] { made.layer = std::make_shared<Dense<T>>(d.layer->quantize(chosen)); });
+  return made;
 }
 
 template <class T>

@@ -126,8 +126,9 @@ bool load(PyLayer<T>& l, const py::list& arrays) {
 template <class T>
 std::unique_ptr<PyLayer<T>> quantize(const PyLayer<T>& l, const std::string& precision) {
   const Precision chosen = precision_argument(precision);
-  const py::gil_scoped_release release;
-  return std::make_unique<PyLayer<T>>(l.layer->quantize(chosen), l.batch_first);
+  std::unique_ptr<PyLayer<T>> made;
+  without_gil([&] { made = std::make_unique<PyLayer<T>>(l.layer->quantize(chosen), l.batch_first); });
+  return made;
 }
 
 template <class T>

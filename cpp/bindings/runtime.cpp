@@ -7,6 +7,7 @@
 #include "bindings/module.h"
 #include "bindings/openmp.h"
 #include "bindings/reading.h"
+#include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 
@@ -31,6 +32,7 @@ int threads_argument(const char* name, const py::object& value) {
 
 void register_runtime(pybind11::module_& m) {
   watch_forks();
+  find_main_thread();
   m.def(
       "set_num_threads", [](const py::object& n) { set_num_threads(threads_argument("n", n)); }, py::arg("n"),
       "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"

@@ -1,12 +1,18 @@
 #include "bindings/without_gil.h"
 
+#include <pthread.h>
 #include <unistd.h>
+
+#include <atomic>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
 
 namespace gru_native::bindings {
 namespace {
+
+// 0: nobody knows yet.
+std::atomic<unsigned long> main_thread{0};
 
 [[noreturn]] void sleep_until_the_process_ends() {
   for (;;) pause();
@@ -25,6 +31,22 @@ void GilRelease::take_back() {
 #else
   PyEval_RestoreThread(state_);
 #endif
+}
+
+bool GilRelease::check_signals() {
+  take_back();
+  const bool raised = PyErr_CheckSignals() != 0;
+  state_ = PyEval_SaveThread();
+  return raised;
+}
+
+bool handles_signals() { return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed); }
+
+// The thread that forks is the main one of the child.
+void find_main_thread() {
+  namespace py = pybind11;
+  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+  pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
 }
 
 }  // namespace gru_native::bindings

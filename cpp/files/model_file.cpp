@@ -7,6 +7,7 @@
 #include "files/json.h"
 #include "files/mapped_file.h"
 #include "files/whole_file.h"
+#include "runtime/interruption.h"
 
 namespace gru_native {
 namespace {
@@ -85,8 +86,9 @@ void read_tensor(const Bytes& bytes, const Safetensors& file, const std::string&
   bytes.read(tensor.begin, to, tensor.bytes);
   // A sum is NaN if one of its terms is NaN or infinite, once those are multiplied by 0.
   T sum = 0;
-  const std::size_t n = tensor.bytes / sizeof(T);
-  for (std::size_t i = 0; i < n; ++i) sum += to[i] * T(0);
+  in_parts(0, static_cast<Index>(tensor.bytes / sizeof(T)), macs_of_copy, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) sum += to[i] * T(0);
+  });
   if (sum == 0) return;
   std::size_t i = 0;
   while (std::isfinite(to[i])) ++i;

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/interruption.h"
+
 namespace gru_native {
 
 FileFault system_fault() {
@@ -56,8 +58,9 @@ OpenFile::OpenFile(const std::string& path) : file_(open_regular(path)) {
 }
 
 void OpenFile::read(std::size_t at, void* to, std::size_t n) const {
-  constexpr std::size_t at_once = std::size_t(1) << 30;  // systems read at most 2 GiB
+  constexpr std::size_t at_once = std::size_t(8) << 20;
   for (char* next = static_cast<char*>(to); n > 0;) {
+    look();
     const ssize_t got = pread(file_.get(), next, std::min(n, at_once), static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw system_fault();

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string>
 
+#include "runtime/interruption.h"
+
 namespace gru_native {
 namespace {
 
@@ -116,9 +118,10 @@ WholeFile::~WholeFile() {
 }
 
 void WholeFile::write(const void* data, std::size_t n) {
-  constexpr std::size_t at_once = std::size_t(1) << 30;  // systems write at most 2 GiB
+  constexpr std::size_t at_once = std::size_t(8) << 20;
   const SizeErrors no_signal;
   for (const char* next = static_cast<const char*>(data); n > 0;) {
+    look();
     const ssize_t put = ::write(file_.get(), next, std::min(n, at_once));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) throw system_fault();

@@ -8,6 +8,7 @@
 #include "losses/rows.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "runtime/interruption.h"
 #include "runtime/team.h"
 #include "spec/check_losses.h"
 
@@ -70,7 +71,11 @@ double cross_entropy(const CrossEntropyCall<T>& call) {
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.rows, 1, rank, team.size());
-    for (Index row = mine.begin; row < mine.end; ++row) losses[static_cast<std::size_t>(row)] = loss_of(row);
+    Progress progress;
+    for (Index row = mine.begin; row < mine.end; ++row) {
+      progress.add(2 * softmax_macs * static_cast<double>(call.classes));
+      losses[static_cast<std::size_t>(row)] = loss_of(row);
+    }
   });
   const auto bad = std::find_if(losses.begin(), losses.end(), [](double loss) { return std::isnan(loss); });
   if (bad != losses.end()) refuse_logits("row " + std::to_string(bad - losses.begin()));

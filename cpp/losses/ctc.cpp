@@ -56,7 +56,9 @@ class CtcLattice {
   }
   // Log probabilities of the labels, and what those of blanks follow from.
   void look_up(Share steps) const {
+    Progress progress;
     for (Index t = steps.begin; t < steps.end; ++t) {
+      progress.add(softmax_macs * static_cast<double>(call_.classes + labels_));
       z_[t] = rows_.normalizer(a(t), call_.classes);
       label_.clear(t);
       for (Index u = 1; u <= labels_; ++u) label_[t][u] = log_probability(a(t), z_[t], y(u));
@@ -69,7 +71,11 @@ class CtcLattice {
     forward_.clear(0);
     forward_.clear(1);
     forward_[0][0] = 0;
-    for (Index t = 0; t < steps_; ++t) lattice_.ctc_forward(step(t, forward_, t, t + 1));
+    Progress progress;
+    for (Index t = 0; t < steps_; ++t) {
+      progress.add(macs_of_step());
+      lattice_.ctc_forward(step(t, forward_, t, t + 1));
+    }
     const double b = forward_[2 * steps_][labels_], l = forward_[2 * steps_ + 1][labels_], top = std::max(b, l);
     *log_p_ = std::isfinite(top) ? top + std::log(std::exp(b - top) + std::exp(l - top)) : top;
     return 0 - *log_p_;
@@ -81,12 +87,18 @@ class CtcLattice {
       backward_.clear(last);
       backward_[last][labels_] = 0;
     }
-    for (Index t = steps_ - 1; t > 0; --t) lattice_.ctc_backward(step(t, backward_, t, t - 1));
+    Progress progress;
+    for (Index t = steps_ - 1; t > 0; --t) {
+      progress.add(macs_of_step());
+      lattice_.ctc_backward(step(t, backward_, t, t - 1));
+    }
   }
 
   // Past the end, and of what cannot be, it is 0.
   void gradient(Share steps) const {
+    Progress progress;
     for (Index t = steps.begin; t < steps.end; ++t) {
+      progress.add(softmax_macs * static_cast<double>(call_.classes + labels_));
       T* const d = dlogits_ + t * call_.dlogits.step_stride;
       if (t >= steps_ || std::isinf(*log_p_)) {
         std::fill_n(d, call_.classes, T(0));
@@ -101,6 +113,7 @@ class CtcLattice {
   }
 
  private:
+  double macs_of_step() const { return 4 * softmax_macs * static_cast<double>(labels_ + 1); }
   std::int64_t y(Index u) const { return y_[u - 1]; }
   const T* a(Index t) const { return logits_ + t * call_.logits.step_stride; }
   // From the states of one step to those of another, by the symbols of step t.

@@ -11,6 +11,7 @@
 #include "engine/threads.h"
 #include "losses/scratch.h"
 #include "runtime/denormals.h"
+#include "runtime/interruption.h"
 #include "runtime/memory.h"
 #include "runtime/team.h"
 #include "spec/check_losses.h"

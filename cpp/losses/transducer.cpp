@@ -46,7 +46,9 @@ class TransducerLattice {
     forward_.close();
   }
   void look_up(Share nodes) const {
+    Progress progress;
     for (Index node = nodes.begin; node < nodes.end; ++node) {
+      progress.add(softmax_macs * static_cast<double>(call_.classes));
       const Index t = node / (labels_ + 1), u = node % (labels_ + 1);
       const T* const a = logits_ + row(t, u);
       z_[node] = rows_.normalizer(a, call_.classes);
@@ -60,8 +62,11 @@ class TransducerLattice {
   double forward() const {
     forward_.clear(0);
     forward_[0][0] = 0;
-    for (Index d = 0; d < diagonals_; ++d)
+    Progress progress;
+    for (Index d = 0; d < diagonals_; ++d) {
+      progress.add(macs_of_diagonal());
       lattice_.transducer_forward({last_ + 1, forward_[d], stay_[d], advance_[d], forward_[d + 1]});
+    }
     *log_p_ = forward_[diagonals_][last_];
     return 0 - *log_p_;
   }
@@ -70,14 +75,19 @@ class TransducerLattice {
     if (std::isinf(*log_p_)) return;
     backward_.clear();
     backward_[diagonals_ % 2][last_] = 0;
-    for (Index d = diagonals_ - 1; d >= 0; --d)
+    Progress progress;
+    for (Index d = diagonals_ - 1; d >= 0; --d) {
+      progress.add(macs_of_diagonal());
       lattice_.transducer_backward(
           {last_ + 1, forward_[d], backward_[(d + 1) % 2], *log_p_, stay_[d], advance_[d], backward_[d % 2]});
+    }
   }
 
   // Of nodes that are not of this sequence, and of what cannot be, it is 0.
   void gradient(Share nodes) const {
+    Progress progress;
     for (Index node = nodes.begin; node < nodes.end; ++node) {
+      progress.add(softmax_macs * static_cast<double>(call_.classes));
       const Index t = node / (call_.labels + 1), u = node % (call_.labels + 1);
       T* const d = dlogits_ + node * call_.classes;
       if (t >= steps_ || u > labels_ || std::isinf(*log_p_)) {
@@ -93,6 +103,7 @@ class TransducerLattice {
   }
 
  private:
+  double macs_of_diagonal() const { return 2 * softmax_macs * static_cast<double>(last_ + 1); }
   Index row(Index t, Index u) const { return (t * (call_.labels + 1) + u) * call_.classes; }
   double& blank(Index t, Index u) const { return by_label_ ? stay_[t + u][u] : advance_[t + u][t]; }
   double& label(Index t, Index u) const { return by_label_ ? advance_[t + u][u] : stay_[t + u][t]; }

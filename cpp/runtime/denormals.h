@@ -36,4 +36,32 @@ class FlushDenormals {
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 };
 
+// Within such a scope: what others run there, who know nothing of the flushing.
+class KeepDenormals {
+ public:
+#if defined(__x86_64__)
+  KeepDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ & ~(0x8000u | 0x0040u)); }
+  ~KeepDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#elif defined(__aarch64__)
+  KeepDenormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(saved_)::"memory");
+    asm volatile("msr fpcr, %0" ::"r"(saved_ & ~(std::uint64_t(1) << 24)) : "memory");
+  }
+  ~KeepDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved_) : "memory"); }
+
+ private:
+  std::uint64_t saved_;
+#else
+  KeepDenormals() {}
+  ~KeepDenormals() {}
+
+ private:
+#endif
+  KeepDenormals(const KeepDenormals&) = delete;
+  KeepDenormals& operator=(const KeepDenormals&) = delete;
+};
+
 }  // namespace gru_native

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 #include <utility>
+
+#include "runtime/interruption.h"
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -13,6 +15,14 @@ namespace {
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t huge_page = std::size_t(2) << 20;
 constexpr std::size_t idle_arenas = 4;  // kept for the next calls; more only while more calls run at once
+
+// Can be interrupted: pages come into being by it, which takes long.
+void clear(void* p, std::size_t bytes) {
+  constexpr double macs_of_byte = 4;
+  in_parts(0, static_cast<Index>(bytes), macs_of_byte, 64, [&](Index begin, Index end) {
+    std::memset(static_cast<char*>(p) + begin, 0, static_cast<std::size_t>(end - begin));
+  });
+}
 
 std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 }  // namespace
@@ -41,7 +51,7 @@ Block::~Block() { std::free(data_); }
 
 template <class T>
 Buffer<T>::Buffer(std::ptrdiff_t n) : block_(static_cast<std::size_t>(n) * sizeof(T)) {
-  if (n > 0) std::memset(block_.data(), 0, block_.size());
+  clear(block_.data(), block_.size());
 }
 template class Buffer<float>;
 template class Buffer<double>;
@@ -60,7 +70,7 @@ void* Arena::take_bytes(std::size_t bytes) {
 template <class T>
 T* Arena::take_zeroed(std::ptrdiff_t n) {
   T* p = take<T>(n);
-  std::memset(static_cast<void*>(p), 0, static_cast<std::size_t>(n) * sizeof(T));
+  clear(p, static_cast<std::size_t>(n) * sizeof(T));
   return p;
 }
 template float* Arena::take_zeroed<float>(std::ptrdiff_t);

@@ -136,6 +136,7 @@ class Team {
 thread_local Team::Membership::Place Team::Membership::current{nullptr, 0};
 
 void give_way() {
+  look_while_waiting();
   if (const auto& here = Team::Membership::current; here.team) here.team->settle(here.rank);
   std::this_thread::yield();
 }
@@ -270,8 +271,24 @@ TeamLease::~TeamLease() {
 
 void TeamLease::run(void (*body)(void*, int), void* context) {
   if (size_ < 2) return body(context, 0);
-  if (team_) return team_->run(size_, body, context);
-  if (!other_->run(other_team_, size_, body, context)) run_on_new_threads(size_, body, context);
+  struct Call {
+    void (*body)(void*, int);
+    void* context;
+    std::atomic<bool>& ended;
+  } call{body, context, ended_};
+  const auto as_member = [](void* of_call, int rank) {
+    const Call& c = *static_cast<Call*>(of_call);
+    const TeamMember member(&c.ended);
+    try {
+      c.body(c.context, rank);
+    } catch (const Interrupted&) {
+      c.ended.store(true, std::memory_order_relaxed);
+    }
+  };
+  const TeamMember caller(&ended_);  // while it waits for the others at the end, too
+  if (team_) team_->run(size_, as_member, &call);
+  else if (!other_->run(other_team_, size_, as_member, &call)) run_on_new_threads(size_, as_member, &call);
+  if (ended_.load(std::memory_order_relaxed)) throw Interrupted();
 }
 
 ThreadsHere use_threads_here(ThreadsHere threads) {

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #endif
 
+#include "runtime/interruption.h"
 #include "spec/limits.h"
 
 namespace gru_native {
@@ -72,38 +73,44 @@ class TeamLease {
   TeamLease& operator=(const TeamLease&) = delete;
   int size() const { return size_; }
 
-  // body(rank) on every member at once, rank 0 on the calling thread; returns when all are done. It must not throw.
-  // Throws what std::thread does, with nothing done, if others do not give the threads that they had promised.
+  // body(rank) on every member at once, rank 0 on the calling thread; returns when all are done. It must throw nothing
+  // but Interrupted, which all then leave it by. Throws what std::thread does, with nothing done, if others do not give
+  // the threads that they had promised.
   template <class Body>
   void run(const Body& body) {
     run([](void* b, int rank) { (*static_cast<const Body*>(b))(rank); }, const_cast<Body*>(&body));
   }
 
  private:
+  friend class Crew;
   void run(void (*body)(void* context, int rank), void* context);
   std::shared_ptr<class Team> team_;
-  friend class Crew;
   int size_;
   Mark* marks_ = nullptr;                 // two for each member
   std::unique_ptr<Mark[]> own_marks_;     // with others' threads
   const OtherThreads* other_ = nullptr;   // if these are they
   int other_team_ = 0;
+  std::atomic<bool> ended_{false};        // the call shall end, or a member has left
 };
 
 // The members of a team who work on one thing step by step, and wait for each other in between. Those that share a team
 // have marks of their own each. Asks for no memory.
 class Crew {
  public:
-  Crew() : size_(1), patience_(0), marks_(nullptr) {}  // a thread alone
+  Crew() : size_(1), patience_(0), marks_(nullptr), ended_(nullptr) {}  // a thread alone
   explicit Crew(const TeamLease& team) : Crew(team, 0, team.size()) {}
   Crew(const TeamLease& team, int first_mark, int size)
-      : size_(size), patience_(size > 1 ? spin_patience(size) : 0), marks_(team.marks_ + first_mark) {
+      : size_(size),
+        patience_(size > 1 ? spin_patience(size) : 0),
+        marks_(team.marks_ + first_mark),
+        ended_(&team.ended_) {
     for (int member = 0; size > 1 && member < size; ++member)
       marks_[member].reached.store(0, std::memory_order_relaxed);
   }
   int size() const { return size_; }
 
-  // Returns when every member has called it as often as this one. What members wrote before is then visible.
+  // Returns when every member has called it as often as this one. What members wrote before is then visible. Throws
+  // Interrupted if one has left.
   void barrier(int member) {
     if (size_ == 1) return;
     const std::uint32_t mine = marks_[member].reached.load(std::memory_order_relaxed) + 1;
@@ -111,7 +118,9 @@ class Crew {
     for (int other = 0; other < size_; ++other) {
       const std::atomic<std::uint32_t>& theirs = marks_[other].reached;
       const auto there = [&] { return static_cast<std::int32_t>(theirs.load(std::memory_order_acquire) - mine) >= 0; };
-      if (other != member) spin_until(there, patience_);
+      if (other == member || there()) continue;
+      spin_until([&] { return there() || ended_->load(std::memory_order_relaxed); }, patience_);
+      if (!there()) throw Interrupted();
     }
   }
 
@@ -119,6 +128,7 @@ class Crew {
   int size_;
   int patience_;
   Mark* marks_;
+  const std::atomic<bool>* ended_;
 };
 
 // All members, and two halves that do not wait for each other.

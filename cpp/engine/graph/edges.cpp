@@ -49,7 +49,9 @@ EdgeLists::Side EdgeLists::side_of(Index nodes, Index edges, const std::int64_t*
 
 template <class T>
 void EdgeLists::gather(const Messages& shape, Matrix<const T> m, const T* start, Matrix<T> a, Share nodes) const {
+  Progress progress;
   for (Index v = nodes.begin; v < nodes.end; ++v) {
+    progress.add(macs_of_copy * static_cast<double>(shape.hidden * (degree(v) + 1)));
     T* const to = a.base + v * a.stride;
     std::copy_n(start, shape.against + shape.hidden, to);
     for (Index i = in_.first[v]; i < in_.first[v + 1]; ++i) {
@@ -65,7 +67,9 @@ void EdgeLists::gather(const Messages& shape, Matrix<const T> m, const T* start,
 
 template <class T>
 void EdgeLists::scatter(const Messages& shape, Matrix<const T> da, Matrix<T> dm, Share nodes) const {
+  Progress progress;
   for (Index v = nodes.begin; v < nodes.end; ++v) {
+    progress.add(macs_of_copy * static_cast<double>(shape.hidden * (degree(v) + 1)));
     T* const to = dm.base + v * dm.stride;
     std::fill_n(to, dm.stride, T(0));
     for (Index i = out_.first[v]; i < out_.first[v + 1]; ++i) {
@@ -95,7 +99,7 @@ void EdgeMatrices<T>::gather(const Messages& shape, Matrix<const T> m, const T* 
       if (kind == 0 || (kind == shape.types && at > 0)) p.start = {start + at, 0, nullptr};
       else p.start = {p.acc.base, p.acc.stride, nullptr};
       p.row_end = end - begin;
-      kernels_for<T>().product(p);
+      multiply(p);
     }
   }
 }
@@ -116,7 +120,7 @@ void EdgeMatrices<T>::scatter(const Messages& shape, Matrix<const T> da, Matrix<
       p.start = {zeros, 0, nullptr};
       GRU_NATIVE_COUNTING(p.needed.work = Work::mac_inputs);
       p.row_end = end - begin;
-      kernels_for<T>().product(p);
+      multiply(p);
     }
     for (Index v = begin; v < end; ++v) std::fill(dm.base + v * dm.stride + used, dm.base + (v + 1) * dm.stride, T(0));
   }

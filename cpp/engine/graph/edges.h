@@ -40,6 +40,7 @@ class EdgeLists {
   };
   static Side side_of(Index nodes, Index edges, const std::int64_t* own, const std::int64_t* other,
                       const std::int64_t* type);
+  Index degree(Index v) const { return in_.first[v + 1] - in_.first[v] + out_.first[v + 1] - out_.first[v]; }
   Side in_, out_;
 };
 

@@ -20,6 +20,11 @@ Messages shape_of(const GraphSpec& spec) {
   return {spec.hidden_size, spec.num_edge_types, spec.inputs() - spec.hidden_size};
 }
 
+double macs_of_step(const GraphSpec& spec, Index nodes) {
+  const double hidden = static_cast<double>(spec.hidden_size), inputs = static_cast<double>(spec.inputs());
+  return static_cast<double>(nodes) * hidden * (static_cast<double>(spec.kinds()) * hidden + 3 * (inputs + hidden));
+}
+
 // Rows in which the last kind of edge may write whole panels.
 template <class T>
 Matrix<T> matrix(Arena& arena, Index rows, Index columns) {
@@ -131,6 +136,7 @@ void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphT
   direction.load_state(initial, nullptr);
 
   const Messages shape = shape_of(spec);
+  const double step_macs = macs_of_step(spec, nodes);
   Product<T> messages = product_of(packed->edge, kernels_for<T>().lanes, 1, 0);
   messages.a = {h.base, h.stride, nullptr};
   messages.start = {packed->message_start.data(), 0, nullptr};
@@ -142,11 +148,13 @@ void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphT
     const FlushDenormals flush;
     const Share panels = share_of(packed->edge.panels, 1, rank, crew.size());
     const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
+    Progress progress;
     for (Index t = 0; t < time.seq_len; ++t) {
+      progress.add(step_macs / crew.size());
       Product<T> p = messages;
       p.panel_begin = panels.begin;
       p.panel_end = panels.end;
-      kernels_for<T>().product(p);
+      multiply(p);
       crew.barrier(rank);
       const Matrix<T> a_t = from_row(a, tape ? time.first(t) : 0);
       if (call.adjacency) dense.gather(shape, {m.base, m.stride}, packed->sum_start.data(), a_t, mine);
@@ -215,13 +223,16 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
     scratch.push_back(arena.take<T>(std::max(back.gradient_scratch(widest, team.size()),
                                              weight_gradients_scratch<T>(columns, widest, team.size()))));
   const Messages shape = shape_of(spec);
+  const double step_macs = macs_of_step(spec, nodes);
 
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
     typename DirectionBackward<T>::Io io{};
     io.dy = StepRows<const T>::always({call.dh, hidden});
+    Progress progress;
     for (Index t = time.seq_len - 1; t >= 0; --t) {
+      progress.add(step_macs / crew.size());
       const Matrix<T> da_t = from_row(da, time.first(t)), dm_t = from_row(dm, time.first(t));
       back.step_back(io, t, da_t, rank, crew);
       crew.barrier(rank);

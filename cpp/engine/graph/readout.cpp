@@ -54,6 +54,7 @@ struct GraphReadout<T>::Impl {
   void fill(PackedReadout<T>& packed) const;
   const ReadoutKernels<T>& kernels() const { return kernels_for<T>().readout[static_cast<int>(spec.kind)]; }
   Index columns() const { return spec.hidden_size + spec.annotation_size; }
+  double macs_of_outputs() const { return 2 * macs_of_function * static_cast<double>(spec.output_size); }  // of a node
   bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
   ReadoutValues<T> values(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed, Arena& arena) const {
     return {take_matrix<T>(arena, call.nodes, columns()), take_matrix<T>(arena, call.nodes, 2 * packed.units),
@@ -142,14 +143,17 @@ void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const Pac
       std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
     }
     multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
-    kernels().forward({mine.begin, mine.end, outputs, packed.units, a, p});
+    in_parts(mine.begin, mine.end, macs_of_outputs(), 1,
+             [&](Index begin, Index end) { kernels().forward({begin, end, outputs, packed.units, a, p}); });
     if (!sums()) {
       for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
       return;
     }
     crew.barrier(rank);
     const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
+    Progress progress;
     for (Index v = 0; v < call.nodes; ++v) {
+      progress.add(macs_of_copy * static_cast<double>(units.end - units.begin + 1));
       T* const sum = from_row(y, call.graph ? call.graph[v] : 0).base;
       GRU_NATIVE_EXECUTED(add, units.end - units.begin);
       for (Index k = units.begin; k < units.end; ++k) sum[k] += from_row(p, v).base[k];
@@ -220,7 +224,8 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
       if (r.sums()) tanh_kernels<T>().backward(from_row(tape.values.y, from).base, to, to, outputs);
       std::copy_n(from_row(tape.values.a, v).base, 2 * packed.units, from_row(da, v).base);
     }
-    r.kernels().backward({mine.begin, mine.end, outputs, packed.units, da, dp});
+    in_parts(mine.begin, mine.end, r.macs_of_outputs(), 1,
+             [&](Index begin, Index end) { r.kernels().backward({begin, end, outputs, packed.units, da, dp}); });
     multiply(transposed, rows_from(da, 0), {zeros, 0, nullptr}, dz, mine);
     for (Index v = mine.begin; v < mine.end; ++v) {
       if (call.dh) std::copy_n(from_row(dz, v).base, hidden, call.dh + v * hidden);

@@ -157,7 +157,8 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvForwardCall<T>& call, cons
         Product<T> p = product_of_rows(packed.pair, rows_from(below, 0), {packed.start.data(), 0, nullptr},
                                        a_of(level - 1), {left[mine.begin], left[mine.end - 1] + 1});
         GRU_NATIVE_COUNTING(p.needed.rows = levels.begins_pair.data() + levels.first[level - 1]);
-        kernels_for<T>().product(p);
+        multiply(p);
+        look();
         kernels().forward(
             {mine.begin, mine.end, left.data(), hidden, packed.units, a_of(level - 1), read_only(below), h_of(level)});
       }
@@ -256,6 +257,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
       const std::vector<Index>& left = levels.left[level];
       const Index below = levels.first[level - 1];
       if (mine.begin < mine.end) {
+        look();
         l.kernels().backward({mine.begin, mine.end, left.data(), hidden, packed.units,
                               read_only(from_row(tape.a, below)), read_only(from_row(tape.h, below)),
                               read_only(from_row(dh, levels.first[level])), from_row(da, below), dneighbours,
@@ -263,7 +265,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
         Product<T> p = product_of_rows(transposed.pair, rows_from(da, below), rows_from(dneighbours, 0), dneighbours,
                                        {left[mine.begin], left[mine.end - 1] + 1});
         GRU_NATIVE_COUNTING(p.needed.rows = levels.begins_pair.data() + below);
-        kernels_for<T>().product(p);
+        multiply(p);
       }
       crew.barrier(rank);
       gather(level, mine);

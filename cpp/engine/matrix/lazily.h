@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "runtime/interruption.h"
 #include "runtime/locks.h"
 
 namespace gru_native {
@@ -15,6 +16,7 @@ class Lazily {
   const Value& get(const Make& make) const {
     if (const Value* const made = value_.load(std::memory_order_acquire)) return *made;
     const std::lock_guard<LengthyLock> lock(making_);
+    const Uninterrupted whole;
     const Value* made = value_.load(std::memory_order_relaxed);
     if (!made) value_.store(made = std::make_unique<const Value>(make()).release(), std::memory_order_release);
     return *made;

@@ -1,7 +1,9 @@
 // Rows of internal buffers, and products into some of them.
 #pragma once
+#include "engine/matrix/multiply.h"
 #include "engine/matrix/panels.h"
 #include "runtime/dispatch.h"
+#include "runtime/interruption.h"
 
 namespace gru_native {
 
@@ -60,16 +62,20 @@ template <class T, class Function>
 void activate(Function f, Matrix<T> m, Index columns, Share rows) {
   if (f == Function::identity) return;
   const Kernels<T>& kernels = kernels_for<T>();
+  Progress progress;
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = m.base + row * m.stride;
+    progress.add(macs_of_function * static_cast<double>(columns));
     kernels.activation[static_cast<int>(f)].forward(at, at, columns);
   }
 }
 template <class T, class Function>
 void activate_backward(Function f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
   const Kernels<T>& kernels = kernels_for<T>();
+  Progress progress;
   for (Index row = rows.begin; row < rows.end; ++row) {
     T* const at = d.base + row * d.stride;
+    progress.add(macs_of_function * static_cast<double>(columns));
     kernels.activation[static_cast<int>(f)].backward(y.base + row * y.stride, at, at, columns);
   }
 }
@@ -87,7 +93,7 @@ Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const
 }
 template <class T>
 void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
-  kernels_for<T>().product(product_of_rows(w, a, start, acc, rows));
+  multiply(product_of_rows(w, a, start, acc, rows));
 }
 
 // A product whose panels are `depth` rows of a matrix as they lie there, `columns` wide. They are read in whole panels.

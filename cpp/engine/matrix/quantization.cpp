@@ -60,7 +60,9 @@ QuantizedMatrix quantized(Precision precision, const char* name, const float* w,
   }
   m.q.resize(n);
   m.scale.resize(static_cast<std::size_t>(rows));
+  Progress progress;
   for (Index row = 0; row < rows; ++row) {
+    progress.add(macs_of_function * static_cast<double>(columns));
     const float* const from = w + row * columns;
     float largest = 0;
     for (Index k = 0; k < columns; ++k) largest = std::max(largest, std::fabs(from[k]));

@@ -6,6 +6,7 @@
 
 #include "engine/matrix/panels.h"
 #include "gru_native/precision.h"
+#include "runtime/interruption.h"
 
 namespace gru_native {
 
@@ -53,11 +54,13 @@ template <class RowOf>
 PackedMatrix<float> pack_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes,
                                    const RowOf& row) {
   PackedMatrix<float> m = detail::empty_quantized(kernels, units, gates, depth, lanes);
+  Progress progress;
   for (Index panel = 0; panel < m.panels; ++panel)
     for (int v = 0; v < m.width; ++v)
       for (Index lane = 0; lane < lanes; ++lane) {
         const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
         if (unit >= units) continue;
+        progress.add(macs_of_function * static_cast<double>(depth));
         const QuantizedRow from = row(v % m.gates, unit);
         if (from.matrix) detail::fill_quantized(m, from, (panel * m.width + v) * lanes + lane);
       }

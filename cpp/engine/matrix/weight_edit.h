@@ -9,6 +9,7 @@
 #include "engine/matrix/moment.h"
 #include "gru_native/edit.h"
 #include "runtime/handle.h"
+#include "runtime/interruption.h"
 #include "runtime/locks.h"
 #include "runtime/memory.h"
 
@@ -25,6 +26,7 @@ class EditEnd {
 
   void end() noexcept {
     const std::lock_guard<WritingLock> lock(writing());
+    const Uninterrupted whole;
     fill();
     publish();
   }
@@ -39,6 +41,7 @@ void end_together(std::vector<EditEnd*> edits, const Write& write) {
   locks.reserve(edits.size());
   for (EditEnd* edit : edits)
     if (locks.empty() || locks.back().mutex() != &edit->writing()) locks.emplace_back(edit->writing());
+  const Uninterrupted whole;
   write();
   for (EditEnd* edit : edits) edit->fill();
   const Moment::Change change;

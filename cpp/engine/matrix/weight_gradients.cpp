@@ -74,6 +74,7 @@ void WeightGradientSums<T>::load(Index block) {
 
 template <class T>
 void WeightGradientSums<T>::add(Index begin, Index end) {
+  progress_.add(static_cast<double>(product_.depth * outputs_at_once) * static_cast<double>(g_.columns + 1));
   pack_slice(g_.d, row_, product_.depth, begin, end - begin, d_slice_);
 #if defined(GRU_NATIVE_COUNT)
   Needed& n = product_.needed;
@@ -88,7 +89,7 @@ void WeightGradientSums<T>::add(Index begin, Index end) {
     product_.acc = {dw(begin), sums_.stride, nullptr};
     if (row_ == 0) product_.start = {zeros_, 0, nullptr};
     else product_.start = {product_.acc.base, sums_.stride, nullptr};
-    kernels_for<T>().product(product_);
+    multiply(product_);
   }
   if (g_.db) kernels_for<T>().column_sums(d_slice_, outputs_at_once, product_.depth, end - begin, db(begin));
 }

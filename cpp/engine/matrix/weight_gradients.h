@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/matrix/shares.h"
+#include "runtime/interruption.h"
 
 namespace gru_native {
 
@@ -51,6 +52,7 @@ class WeightGradientSums {
   Matrix<T> sums_;
   T *zeros_, *x_panels_, *d_slice_, *d_sums_;
   Index row_ = 0;
+  Progress progress_;
   GRU_NATIVE_COUNTING(unsigned char needed_[outputs_at_once];)  // columns of the slice that are no padding
 };
 

@@ -16,6 +16,7 @@
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
+#include "runtime/interruption.h"
 #include "runtime/locks.h"
 #include "runtime/memory.h"
 #include "spec/check_precision.h"
@@ -123,6 +124,7 @@ class WeightStore final : public AnyStore {
   void widen() const {
     if constexpr (std::is_same_v<T, float>) {
       const std::lock_guard<LengthyLock> lock(widening_);
+      const Uninterrupted whole;
       for (std::size_t i = 0; i < quantized_.size(); ++i) {
         if (quantized_[i].rows == 0 || list_[i].data) continue;
         storage_[i] = Buffer<T>(quantized_[i].size());

@@ -76,7 +76,7 @@ void DirectionBackward<T>::transposed_product(const PackedMatrix<T>& w, Matrix<T
   p.acc = {acc.base, acc.stride, nullptr};
   if (add) p.start = {acc.base, acc.stride, nullptr};
   else p.start = {zeros_, 0, nullptr};
-  kernels_.product(p);
+  multiply(p);
 }
 
 // Where the rows of time t lie.
@@ -222,7 +222,14 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
   }
   crew.barrier(member);
-  for (Index s = time_.seq_len - 1; s >= 0; --s) step(io, time_of(time_.seq_len, reverse_, s), member, crew);
+  Progress progress;
+  const double row = static_cast<double>(blocks_ * lanes_ / crew.size() + 1) * cell_.slots *
+                     (static_cast<double>(state_ + spec_.proj_size) + macs_of_function);
+  for (Index s = time_.seq_len - 1; s >= 0; --s) {
+    const Index t = time_of(time_.seq_len, reverse_, s);
+    progress.add(row * static_cast<double>(time_.alive(t)));
+    step(io, t, member, crew);
+  }
   crew.barrier(member);
   if (member == 0) copy_states(nullptr, nullptr, io.dh_initial, io.dc_initial);
 }

@@ -15,6 +15,27 @@ inline void prefetch_to_write(void* p) {
 #endif
 }
 constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the input product and the steps
+
+template <class T>
+double macs_of(const Step<T>& s) {
+  const double columns = static_cast<double>((s.product.panel_end - s.product.panel_begin) * s.product.acc_panel_step);
+  return static_cast<double>(s.rows) * columns *
+         (static_cast<double>(s.product.depth + s.gates_product.depth) + macs_of_function);
+}
+
+// A step of any size, which can be interrupted.
+template <class T>
+void in_panels(const Step<T>& step, void (*forward)(const Step<T>&)) {
+  const double macs = macs_of(step);
+  if (macs < macs_at_once) return forward(step);
+  const Index begin = step.product.panel_begin, end = step.product.panel_end;
+  in_parts(begin, end, macs / static_cast<double>(end - begin), 1, [&](Index first, Index last) {
+    Step<T> part = step;
+    part.product.panel_begin = first, part.product.panel_end = last;
+    forward(part);
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -103,7 +124,9 @@ void DirectionForward<T>::store_row(const T* h, const T* c, T* to_h, T* to_c) co
 // Rows that are not alive yet, or have no step at all, must find their initial state in either buffer.
 template <class T>
 void DirectionForward<T>::load_state(const T* h0, const T* c0) {
+  Progress progress;
   for (Index row = 0; row < time_.batch; ++row) {
+    progress.add(3 * macs_of_copy * static_cast<double>(state_));
     const Index user = time_.user_row(row);
     for (const Rows<T>& h : states_.h)
       load_row(row_at(h, row), cell_.has_c ? row_at(states_.c, row) : nullptr,
@@ -114,7 +137,9 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
 
 template <class T>
 void DirectionForward<T>::store_state(T* h_out, T* c_out) const {
+  Progress progress;
   for (Index row = 0; row < time_.batch; ++row) {
+    progress.add(2 * macs_of_copy * static_cast<double>(state_));
     const Index user = time_.user_row(row);
     const Index last = phase_ - (reverse_ ? 0 : time_.seq_len - time_.length_of(row));
     const T* const h = row_at(states_.h[last % 2], row);  // where its last step wrote
@@ -152,7 +177,7 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
   p.a = x;
   p.start = {weights_.bias.data(), 0, nullptr};
   p.acc = {gates.base, gates.stride, nullptr};
-  kernels_.product(p);
+  multiply(p);
 
   // A slot that only the recurrent product fills begins at its bias.
   for (int slot = cell_.input.first + cell_.input.count; slot < cell_.slots; ++slot)
@@ -233,7 +258,7 @@ void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
   s.product.a = rows_from(s.u, 0);
   s.product.acc = first.product.acc;
   s.product.start = first.product.start;
-  cell_.candidate_forward(s);
+  in_panels(s, cell_.candidate_forward);
 }
 
 // h = W_hr m
@@ -246,7 +271,7 @@ void DirectionForward<T>::projection(const Step<T>& s, const Rows<T>& h, Share o
   p.a = rows_from(s.u, 0);
   p.start = {zeros_, 0, nullptr};
   p.acc = h;
-  kernels_.product(p);
+  multiply(p);
 }
 
 // Zoneout of what recurs of h, and only then a copy to y: where the cell does not hand out its h itself.
@@ -273,6 +298,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
   Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.blocks.begin);
   s.product.panel_end = weights_.recurrent.panel_end(mine.blocks.end);
+  Progress progress;
   s.product.scratch = scratch;
   s.block_end = mine.blocks.end;
   s.c = states_.c;
@@ -282,11 +308,12 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
     const Now now{step, t, row, row - gates_first, states_.h[turn], states_.h[1 - turn], io.y.at(time_, t)};
     place(s, now);
     recurrent_products(s, now);
+    progress.add(macs_of(s));
     if (crew.size() > 1) exchange_early(s, mine);
     if (norm_) norm_->gates(s, now.gates_row, mine.blocks, member, crew);  // the products, normalised
     if (zoneout_.c.active()) keep_c(s.rows, mine.units);
 
-    cell_.forward(s);
+    in_panels(s, cell_.forward);
     if (cell_.output_forward) {
       crew.barrier(member);
       norm_->output(s, now.gates_row, mine.blocks);  // h from c, normalised

@@ -69,6 +69,7 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
   for (std::size_t i = 0; i < own.size(); ++i)
     if (!weights[i]) throw std::invalid_argument(own[i].name + " is null; expected an array");
   const std::lock_guard<LengthyLock> lock(impl_->loading);
+  const Uninterrupted whole;
   std::int64_t size = 0;
   for (const Weight<T>& w : own) size += w.size();
   TeamLease team(useful_threads_to_copy(size));

@@ -38,10 +38,13 @@ void NormForward<T>::input(Rows<const T> x, Index first, Index rows, Share mine,
   p.start = {zeros_, 0, nullptr};
   const Matrix<T> to = from_row(kept_.x, first);
   p.acc = {to.base, to.stride, nullptr};
-  kernels_for<T>().product(p);
+  multiply(p);
   crew.barrier(member);
   const Share share = share_of(rows, 1, member, crew.size());
-  kernels_for<T>().norm_rows({share.begin, share.end, blocks_, hidden_, cell_.input.count, to, kept_.x_scale + first});
+  const double row = macs_of_function * static_cast<double>(hidden_ * cell_.input.count);
+  in_parts(share.begin, share.end, row, 1, [&](Index begin, Index end) {
+    kernels_for<T>().norm_rows({begin, end, blocks_, hidden_, cell_.input.count, to, kept_.x_scale + first});
+  });
   crew.barrier(member);
 }
 
@@ -54,7 +57,7 @@ void NormForward<T>::gates(Step<T>& s, Index first, Share mine, int member, Crew
   const Product<T> layout = product_of(weights_.recurrent, kernels_for<T>().lanes, cell_.recurrent.count, 0);
   p.acc_panel_step = layout.acc_panel_step;
   std::copy_n(layout.acc_vector, 4, p.acc_vector);
-  kernels_for<T>().product(p);
+  multiply(p);
   crew.barrier(member);
   NormGates<T> n{};
   n.rows = s.rows;

@@ -47,10 +47,13 @@ struct Values {
 
 // What a member computes: with teacher forcing any rows of all steps, else its sequences, step after step.
 template <class F>
-void each_share(const Timeline& time, bool forced, bool backward, int rank, int members, const F& f) {
+void each_share(const Timeline& time, bool forced, bool backward, double macs_of_row, int rank, int members,
+                const F& f) {
   if (forced) return f(share_of(time.rows, whole_tiles, rank, members), Index(0));
   const Share mine = share_of(time.batch, 1, rank, members);
+  Progress progress;
   for (Index step = 0; step < time.seq_len; ++step) {
+    progress.add(macs_of_row * static_cast<double>(mine.end - mine.begin));
     const Index t = time_of(time.seq_len, backward, step), first = time.first(t);
     const Share rows{first + std::min(mine.begin, time.alive(t)), first + std::min(mine.end, time.alive(t))};
     f(rows, t);
@@ -79,6 +82,10 @@ struct OutputRnn<T>::Impl {
 
   std::shared_ptr<PackedOutputRnn<T>> reserve() const;
   void fill(PackedOutputRnn<T>& packed) const;
+  double macs_of_row() const {
+    return static_cast<double>(spec.hidden_size) * static_cast<double>(2 * spec.output_size) +
+           macs_of_function * static_cast<double>(spec.hidden_size + spec.output_size);
+  }
   int threads(const Timeline& time, bool forced) const { return useful_threads(spec, time.rows, time.batch, forced); }
   void forward(const OutputRnnForwardCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
                const Values<T>& v, TeamLease& team) const;
@@ -150,7 +157,7 @@ void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Time
     multiply(w.ih, rows_from(v.x, 0), {w.bias_h.data(), 0, nullptr}, v.h,
              share_of(time.rows, whole_tiles, rank, crew.size()));
     crew.barrier(rank);
-    each_share(time, forced, false, rank, crew.size(), [&](Share rows, Index t) {
+    each_share(time, forced, false, macs_of_row(), rank, crew.size(), [&](Share rows, Index t) {
       if (!forced && t > 0)
         for (Index row = rows.begin; row < rows.end; ++row)
           std::copy_n(v.y.base + (row - time.first(t) + time.first(t - 1)) * v.y.stride, outputs,
@@ -257,7 +264,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Rows<const T> none{zeros, 0, nullptr};
-    each_share(time, tape.forced, true, rank, crew.size(), [&](Share rows, Index t) {
+    each_share(time, tape.forced, true, l.macs_of_row(), rank, crew.size(), [&](Share rows, Index t) {
       if (rows.begin >= rows.end) return;
       if (!tape.forced && t + 1 < time.seq_len)  // o(t) was fed to t + 1
         for (Index row = rows.begin; row < std::min(rows.end, time.first(t) + time.alive(t + 1)); ++row) {

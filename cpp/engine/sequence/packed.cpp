@@ -187,6 +187,7 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
     return made;
   });
   const std::lock_guard<LengthyLock> lock(transposing_);
+  const Uninterrupted whole;
   if (!transposed_made_)
     run_on(team, [&](int rank, int members) {
       Index turn = 0;

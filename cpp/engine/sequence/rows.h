@@ -4,6 +4,7 @@
 
 #include "engine/sequence/step_rows.h"
 #include "engine/sequence/timeline.h"
+#include "runtime/interruption.h"
 #include "runtime/memory.h"
 
 namespace gru_native {
@@ -18,10 +19,13 @@ StepRows<T> user_steps(const Sequences<T>& s, const Timeline& time, Arena& arena
 template <class T>
 void gather(const Sequences<const T>& from, Index columns, const Timeline& time, Matrix<T> to) {
   Index row = 0;
-  for (Index t = 0; t < time.seq_len; ++t)
+  Progress progress;
+  for (Index t = 0; t < time.seq_len; ++t) {
+    progress.add(macs_of_copy * static_cast<double>(columns * time.alive(t)));
     for (Index b = 0; b < time.alive(t); ++b, ++row)
       std::copy_n(from.data + time.user_step(t, b) * from.step_stride + time.user_row(b) * from.batch_stride, columns,
                   to.base + row * to.stride);
+  }
 }
 
 // Outputs of steps that are masked or past the end of a sequence.
@@ -89,10 +93,13 @@ template <class T>
 void scatter(Matrix<const T> from, Index columns, const Timeline& time, const Sequences<T>& to) {
   clear_absent(to, columns, time);
   Index row = 0;
-  for (Index t = 0; t < time.seq_len; ++t)
+  Progress progress;
+  for (Index t = 0; t < time.seq_len; ++t) {
+    progress.add(macs_of_copy * static_cast<double>(columns * time.alive(t)));
     for (Index b = 0; b < time.alive(t); ++b, ++row)
       std::copy_n(from.base + row * from.stride, columns,
                   to.data + time.user_step(t, b) * to.step_stride + time.user_row(b) * to.batch_stride);
+  }
 }
 
 }  // namespace gru_native

@@ -77,7 +77,6 @@ Rtrl<T>::Impl::Impl(std::shared_ptr<const Layer<T>> l, Index batch)
 
 template <class T>
 void Rtrl<T>::Impl::step(const T* x, T* y) {
-  const Kernels<T>& kernels = kernels_for<T>();
   const auto packed = impl_of(*layer).current();
   const Timeline once(1, 1, nullptr);
   const Index outputs = spec.output_size(), inputs = spec.input_size;
@@ -137,11 +136,15 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
     for (Index b = mine.begin; b < mine.end; ++b) forward_of(b, alone);
     all.barrier(rank);
     const Share mine_rows = share_of(batch * rows, 1, rank, team.size());
-    for (Index i = mine_rows.begin; i < mine_rows.end; ++i)
+    Progress progress;
+    for (Index i = mine_rows.begin; i < mine_rows.end; ++i) {
+      progress.add(macs_of_copy * static_cast<double>(place.back()));
       derivatives_of(i / rows, i % rows, members[static_cast<std::size_t>(rank)], alone);
+    }
     all.barrier(rank);
     const Share panels = share_of(divide_up(place.back(), panel_columns<T>()), 1, rank, team.size());
     for (Index b = 0; b < batch; ++b) {
+      look();
       Product<T> p = product(influence_of(0, b), fresh[static_cast<std::size_t>(b)] ? 0 : recurrent);
       const Matrix<T> next = influence_of(1, b);
       p.panel_begin = panels.begin, p.panel_end = panels.end;
@@ -149,7 +152,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
       p.a = rows_from(jacobian, b * rows);
       p.acc = {next.base, next.stride, nullptr};
       p.start = {next.base, next.stride, nullptr};
-      kernels.product(p);
+      multiply(p);
     }
   });
   std::swap(influence[0], influence[1]);
@@ -160,7 +163,6 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
 
 template <class T>
 void Rtrl<T>::Impl::gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights) {
-  const Kernels<T>& kernels = kernels_for<T>();
   TeamLease team(useful_threads(double(batch) * double(rows) * double(stride)));
   arena.reset();
   const Matrix<T> d = take_zeroed_matrix<T>(arena, batch, rows);
@@ -182,7 +184,7 @@ void Rtrl<T>::Impl::gradient(const T* dy, const States<const T>& dstate, const s
       p.a = rows_from(d, b);
       p.acc = {sum, stride, nullptr};
       p.start = {sum, stride, nullptr};
-      kernels.product(p);
+      multiply(p);
     }
   });
   for (std::size_t w = 0; w < dweights.size(); ++w)

@@ -60,6 +60,14 @@ struct Region {
 };
 Region region_of(Index begin, Index end, Index blocks, int member, int members);
 
+// At least, in multiply-adds: many heights of few nodes take long, too.
+inline constexpr double macs_of_height = 1e5;
+// Of the element-wise part for a node of the region, in multiply-adds.
+template <class T>
+double macs_of_cell(const PackedTree<T>& weights, const Region& r) {
+  return 5 * macs_of_function * static_cast<double>((r.blocks.end - r.blocks.begin) * weights.lanes);
+}
+
 // All that a forest's nodes have at the end of forward. Inner nodes, which have children, count from forest.leaves.
 template <class T>
 struct ForestValues {

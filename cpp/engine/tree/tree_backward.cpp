@@ -83,7 +83,10 @@ void ForestBackward<T>::cells(const T* dh, const T* dc, const Region& r) const {
   s.dh = {dh_.base, dh_.stride, dh_.offset};
   s.dc = dc_, s.dgates = dgates_;
   s.dforget = dforget_.base, s.dforget_sum = dforget_sum_;
-  kernels_.tree_backward(s);
+  in_parts(r.begin, r.end, macs_of_cell(weights_, r), 1, [&](Index begin, Index end) {
+    s.row_begin = begin, s.row_end = end;
+    kernels_.tree_backward(s);
+  });
 }
 
 // What the children's h get: ds = U^T d(i g o) of the parent, and through the forget gates, child-sum's each from its
@@ -107,7 +110,7 @@ void ForestBackward<T>::products(const Region& r) const {
   };
   Product<T> p = product(transposed_.recurrent);
   p.a = rows_from(dgates_, r.begin);
-  kernels_.product(p);
+  multiply(p);
 
   Product<T> f = product(transposed_.recurrent_forget);
   if (nary) {
@@ -122,7 +125,7 @@ void ForestBackward<T>::products(const Region& r) const {
     f.start = {ds_.base, 0, ds_at_ + begin};
     f.acc = {dh_.base, 0, dh_at_ + begin};
   }
-  kernels_.product(f);
+  multiply(f);
 }
 
 template <class T>
@@ -135,13 +138,16 @@ void ForestBackward<T>::input_gradient(T* dx, int member, int members) const {
     p.acc = {dx_.base + row * dx_.stride, dx_.stride, nullptr};
     if (add) p.start = {p.acc.base, p.acc.stride, nullptr};
     else p.start = {zeros_, 0, nullptr};
-    if (p.row_end > 0) kernels_.product(p);
+    if (p.row_end > 0) multiply(p);
   };
   product(transposed_.input, rows_from(dgates_, mine.begin), mine.begin, false);
   const Index inner = std::max(mine.begin, forest_.leaves);
   if (inner < mine.end) product(transposed_.input_forget, rows_from(dforget_sum_, inner - forest_.leaves), inner, true);
-  for (Index row = mine.begin; row < mine.end; ++row)
+  Progress progress;
+  for (Index row = mine.begin; row < mine.end; ++row) {
+    progress.add(macs_of_copy * static_cast<double>(spec_.input_size));
     std::copy_n(dx_.base + row * dx_.stride, spec_.input_size, dx + forest_.node[row] * spec_.input_size);
+  }
 }
 
 template <class T>
@@ -183,7 +189,9 @@ template <class T>
 void ForestBackward<T>::run(const T* dh, const T* dc, T* dx, const TreeGradients<T>& dweights, int member,
                             Crew& crew) const {
   const int members = crew.size();
+  Progress progress;
   for (Index height = forest_.heights() - 1; height >= 0; --height) {
+    progress.add(macs_of_height);
     const Region r =
         region_of(forest_.height_begin[height], forest_.height_begin[height + 1], weights_.blocks, member, members);
     cells(dh, dc, r);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/matrix/multiply.h"
 #include "engine/tree/tree.h"
 #include "runtime/dispatch.h"
 
@@ -73,7 +74,7 @@ void ForestForward<T>::inputs(int member, int members) const {
                       : Rows<const T>{v_.x.base + first * v_.x.stride, v_.x.stride, nullptr};
     p.start = {bias.data(), 0, nullptr};
     p.acc = rows_from(to, r.begin);
-    kernels_.product(p);
+    multiply(p);
   };
   product(weights_.w.input, weights_.bias, 0, forest_.rows, v_.gates);
   product(weights_.w.input_forget, weights_.bias_forget, forest_.leaves, forest_.rows - forest_.leaves, input_forget_);
@@ -85,7 +86,9 @@ void ForestForward<T>::read_children(const Region& r) const {
   const bool nary = spec_.cell == TreeCell::nary;
   const Index hidden = spec_.hidden_size, first = std::min(r.blocks.begin * weights_.lanes, hidden);
   const Index end = std::min(r.blocks.end * weights_.lanes, hidden);
+  Progress progress;
   for (Index row = r.begin; row < r.end; ++row) {
+    progress.add(macs_of_copy * static_cast<double>(end - first));
     T* const s = v_.s.base + (row - forest_.leaves) * v_.s.stride;
     const Index begin = forest_.child_begin[row], count = forest_.child_begin[row + 1] - begin;
     if (nary && count < weights_.slots)
@@ -109,7 +112,7 @@ void ForestForward<T>::products(const Region& r) const {
   p.a = read_only(rows_from(v_.s, r.begin - forest_.leaves));
   p.acc = rows_from(v_.gates, r.begin);
   p.start = read_only(p.acc);
-  kernels_.product(p);
+  multiply(p);
 
   Product<T> f = share_of_units(weights_.w.recurrent_forget, weights_.lanes, r);
   const bool nary = spec_.cell == TreeCell::nary;
@@ -120,7 +123,7 @@ void ForestForward<T>::products(const Region& r) const {
     f.a = {nary ? v_.s.base : v_.h.base, 0, a_at_ + edges.begin};
     f.start = {input_forget_.base, 0, start_at_ + edges.begin};
     f.acc = {v_.forget.base, 0, acc_at_ + edges.begin};
-    kernels_.product(f);
+    multiply(f);
     GRU_NATIVE_COUNTING(f.needed.columns += panels_each * weights_.w.recurrent_forget.width * weights_.lanes);
   }
 }
@@ -133,14 +136,19 @@ void ForestForward<T>::cells(const Region& r) const {
   s.gates = v_.gates, s.h = v_.h, s.c = v_.c;
   s.child_begin = forest_.child_begin.data(), s.child = forest_.child.data();
   s.forget_at = v_.forget_at, s.forget = v_.forget.base;
-  kernels_.tree_forward(s);
+  in_parts(r.begin, r.end, macs_of_cell(weights_, r), 1, [&](Index begin, Index end) {
+    s.row_begin = begin, s.row_end = end;
+    kernels_.tree_forward(s);
+  });
 }
 
 template <class T>
 void ForestForward<T>::put(const Matrix<T>& m, T* user, const Region& r) const {
   const Index hidden = spec_.hidden_size, first = std::min(r.blocks.begin * weights_.lanes, hidden);
   const Index end = std::min(r.blocks.end * weights_.lanes, hidden);
+  Progress progress;
   for (Index row = r.begin; row < r.end; ++row) {
+    progress.add(macs_of_copy * static_cast<double>(end - first));
     const T* const from = m.base + row * m.stride;
     std::copy(from + first, from + end, user + forest_.node[row] * hidden + first);
   }
@@ -150,7 +158,9 @@ template <class T>
 void ForestForward<T>::run(T* h, T* c, int member, Crew& crew) const {
   inputs(member, crew.size());
   crew.barrier(member);
+  Progress progress;
   for (Index height = 0; height < forest_.heights(); ++height) {
+    progress.add(macs_of_height);
     const Region r =
         region_of(forest_.height_begin[height], forest_.height_begin[height + 1], weights_.blocks, member, crew.size());
     if (height > 0) {
