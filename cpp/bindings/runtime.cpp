@@ -32,7 +32,7 @@ int threads_argument(const char* name, const py::object& value) {
 
 void register_runtime(pybind11::module_& m) {
   watch_forks();
-  find_main_thread();
+  end_calls_by_signals();
   m.def(
       "set_num_threads", [](const py::object& n) { set_num_threads(threads_argument("n", n)); }, py::arg("n"),
       "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"

@@ -3,16 +3,13 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <utility>
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
 #endif
 
 namespace gru_native::bindings {
 namespace {
-
-// 0: nobody knows yet.
-std::atomic<unsigned long> main_thread{0};
 
 [[noreturn]] void sleep_until_the_process_ends() {
   for (;;) pause();
@@ -33,20 +30,41 @@ void GilRelease::take_back() {
 #endif
 }
 
-bool GilRelease::check_signals() {
-  take_back();
+namespace {
+
+bool a_handler_raises(void*) {
+  const PyGILState_STATE state = PyGILState_Ensure();
   const bool raised = PyErr_CheckSignals() != 0;
-  state_ = PyEval_SaveThread();
+  PyGILState_Release(state);
   return raised;
 }
 
-bool handles_signals() { return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed); }
+// For as long as this thread lives.
+void end_calls_of_this_thread() noexcept {
+  static thread_local bool done = false;
+  if (!std::exchange(done, true)) new Interruptible(a_handler_raises, nullptr);
+}
 
-// The thread that forks is the main one of the child.
-void find_main_thread() {
-  namespace py = pybind11;
-  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
-  pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+}  // namespace
+
+void end_calls_by_signals() {
+  // Pending calls are made by the main thread, soon; the module may be imported by another one.
+  const auto here = [](void*) {
+    end_calls_of_this_thread();
+    return 0;
+  };
+  if (PyThread_get_thread_ident() ==
+      pybind11::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>())
+    here(nullptr);
+  else Py_AddPendingCall(here, nullptr);
+  pthread_atfork(nullptr, nullptr, end_calls_of_this_thread);  // it is the child's main thread
+  pybind11::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const Interrupted&) {
+      // The handler's error is set.
+    }
+  });
 }
 
 }  // namespace gru_native::bindings

@@ -3,7 +3,6 @@
 #include <pybind11/pybind11.h>
 
 #include <exception>
-#include <optional>
 
 #include "gru_native/interruption.h"
 
@@ -18,28 +17,14 @@ class GilRelease {
   GilRelease(const GilRelease&) = delete;
   GilRelease& operator=(const GilRelease&) = delete;
   void take_back();
-  // Takes the GIL for a moment, in which Python's signal handlers run. True, and a Python error, if one has raised it.
-  bool check_signals();
 
  private:
-  PyThreadState* state_;
+  PyThreadState* const state_;
 };
 
-// Whether signal handlers run on this thread: Python's main one.
-bool handles_signals();
-void find_main_thread();  // once, with the GIL
-
-// Calls of the scope end when a signal handler raises an error.
-class EndBySignals {
- public:
-  explicit EndBySignals(GilRelease& release) {
-    if (handles_signals())
-      here_.emplace([](void* gil) { return static_cast<GilRelease*>(gil)->check_signals(); }, &release);
-  }
-
- private:
-  std::optional<Interruptible> here_;
-};
+// From now on calls of Python's main thread end when a signal handler raises an error: they throw Interrupted, and the
+// error is there. Once for the process.
+void end_calls_by_signals();
 
 // f() without the GIL. What it throws comes out when the GIL is back; Interrupted as the error of the signal handler.
 template <class F>
@@ -48,7 +33,6 @@ void without_gil(const F& f) {
   std::exception_ptr error;
   bool interrupted = false;
   try {
-    const EndBySignals here(release);
     f();
   } catch (const Interrupted&) {
     interrupted = true;

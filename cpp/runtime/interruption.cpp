@@ -26,6 +26,7 @@ bool told_to_end(Watch& w) noexcept {
   if (std::exchange(w.begun, true)) {
     if (now < w.next) return false;
     const KeepDenormals as_others_do;
+    const TeamMember of_none(nullptr);  // calls that it makes are not of our team
     if (w.shall_end(w.context)) return true;
     w.next = Clock::now() + interval;
   } else {

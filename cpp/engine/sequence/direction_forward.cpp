@@ -17,16 +17,14 @@ inline void prefetch_to_write(void* p) {
 constexpr Index chunk_bytes = 1024 * 1024;  // of pre-activations between the input product and the steps
 
 template <class T>
-double macs_of(const Step<T>& s) {
+double macs_of_row_of(const Step<T>& s) {
   const double columns = static_cast<double>((s.product.panel_end - s.product.panel_begin) * s.product.acc_panel_step);
-  return static_cast<double>(s.rows) * columns *
-         (static_cast<double>(s.product.depth + s.gates_product.depth) + macs_of_function);
+  return columns * (static_cast<double>(s.product.depth + s.gates_product.depth) + macs_of_function);
 }
 
 // A step of any size, which can be interrupted.
 template <class T>
-void in_panels(const Step<T>& step, void (*forward)(const Step<T>&)) {
-  const double macs = macs_of(step);
+void in_panels(const Step<T>& step, double macs, void (*forward)(const Step<T>&)) {
   if (macs < macs_at_once) return forward(step);
   const Index begin = step.product.panel_begin, end = step.product.panel_end;
   in_parts(begin, end, macs / static_cast<double>(end - begin), 1, [&](Index first, Index last) {
@@ -258,7 +256,7 @@ void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
   s.product.a = rows_from(s.u, 0);
   s.product.acc = first.product.acc;
   s.product.start = first.product.start;
-  in_panels(s, cell_.candidate_forward);
+  in_panels(s, macs_of_row_of(s) * static_cast<double>(s.rows), cell_.candidate_forward);
 }
 
 // h = W_hr m
@@ -302,18 +300,20 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
   s.product.scratch = scratch;
   s.block_end = mine.blocks.end;
   s.c = states_.c;
+  const double macs_of_row = macs_of_row_of(s);
   for (Index step = begin; step < end; ++step) {
     const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
     const Index turn = (phase_ + step) % 2;
     const Now now{step, t, row, row - gates_first, states_.h[turn], states_.h[1 - turn], io.y.at(time_, t)};
     place(s, now);
     recurrent_products(s, now);
-    progress.add(macs_of(s));
+    const double macs = macs_of_row * static_cast<double>(s.rows);
+    progress.add(macs);
     if (crew.size() > 1) exchange_early(s, mine);
     if (norm_) norm_->gates(s, now.gates_row, mine.blocks, member, crew);  // the products, normalised
     if (zoneout_.c.active()) keep_c(s.rows, mine.units);
 
-    in_panels(s, cell_.forward);
+    in_panels(s, macs, cell_.forward);
     if (cell_.output_forward) {
       crew.barrier(member);
       norm_->output(s, now.gates_row, mine.blocks);  // h from c, normalised
