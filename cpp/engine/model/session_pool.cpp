@@ -11,6 +11,7 @@
 #include "engine/model/session_states.h"
 #include "engine/model/stages.h"
 #include "gru_native/runtime.h"
+#include "runtime/interruption.h"
 #include "spec/check_model.h"
 #include "spec/checks.h"
 
@@ -353,6 +354,7 @@ void SessionPool<T>::step(const SessionCall<T>& call) {
   const std::unique_ptr<Worker<T>, decltype(give_back)> worker(impl_->take_worker().release(), give_back);
   const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count, worker->rows);
   for (SessionRow& row : worker->rows) row.length = call.lengths ? call.lengths[row.user] : call.seq_len;
+  const Uninterrupted whole;  // states change in place
   worker->step(call, impl_->states, impl_->threads);
   for (SessionRow& row : worker->rows) {
     for (Index t = row.length; t < call.seq_len; ++t)
