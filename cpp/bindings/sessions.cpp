@@ -35,7 +35,8 @@ class PySessionPool {
     if (one) {
       ids.push_back(id_argument("sessions", sessions));
     } else {
-      if (PySequence_Check(sessions.ptr()) && py::len(sessions) == 0)  // which NumPy reads as floats
+      const bool listed = py::isinstance<py::list>(sessions) || py::isinstance<py::tuple>(sessions);
+      if (listed && py::len(sessions) == 0)  // which NumPy reads as floats
         throw py::value_error("sessions is empty; expected at least one id");
       const Array<std::int64_t> given = integers_argument("sessions", sessions);
       check_shape("sessions", given, {{"sessions", -1}});

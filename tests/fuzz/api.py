@@ -50,6 +50,7 @@ NAMES = (
         "scale",
         "weights",
     ),
+    *("sessions", "session", "saved", "states", "capacity"),
 )
 NAMED = re.compile(
     rf"^(blocks\[\d+\]: )*(\d+\.)?({'|'.join(NAMES)}|(weight|bias|gain)\w*"
@@ -105,7 +106,7 @@ def one(rng):
         for _ in range(rnd.choice((0, 1, 1, 1, 2, 3))):
             hostile = rnd.choice(list(given))
             given[hostile] = rnd.choice(others[hostile])
-        compared = rnd.randrange(COMPARED) == 0 and name not in ALONE
+        compared = subject.copies and rnd.randrange(COMPARED) == 0 and name not in ALONE
         twin = copy.deepcopy(subject.thing) if compared else None
         try:
             result = subject.call(subject.thing, name, given)

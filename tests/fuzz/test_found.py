@@ -19,6 +19,11 @@ EMPTY = np.array([], np.float32)  # which is neither true nor false
         (lambda: gn.GRU(3, 4)(x, masked_output="\ud800"), ValueError, "masked_output holds what"),
         (lambda: gn.GRU(3, 4).quantize("\ud800"), ValueError, "precision holds what is no"),
         (lambda: gn.GatedRecursiveConv(3, 4, activation="\ud800"), ValueError, "activation holds"),
+        (
+            lambda: gn.GRU(3, 4).sessions(1).step(np.array(0.0), x[0]),
+            TypeError,
+            "sessions is of dtype float64; expected whole numbers",
+        ),
         (lambda: gn.GRU(3, 4, dtype="\ud800"), TypeError, "dtype is "),
         (
             lambda: gn.GraphSum(3, 2, 2)(np.ones((1, 3), np.float32), [[1, 2]], num_graphs=2**62),

@@ -17,6 +17,7 @@ class Subject:
     thing: Any
     calls: dict[str, dict[str, Any]]
     has_state: bool  # that its calls change
+    copies: bool = True
 
     def call(self, thing, name, given):
         if name == "editing":
@@ -46,7 +47,10 @@ class Subject:
             parts += [w.tobytes() for w in thing.weights.values()]
         if isinstance(thing, gn.RTRL):
             parts += [g.tobytes() for g in thing.gradients.values()]
-        if hasattr(thing, "state"):
+        if hasattr(thing, "save_state"):
+            saved = thing.save_state()
+            parts.append(repr(saved["sessions"]).encode() + _flat(saved["states"]))
+        elif hasattr(thing, "state"):
             parts.append(_flat(thing.state))
         return b"".join(parts)
 
@@ -54,7 +58,8 @@ class Subject:
 def _flat(state):
     if isinstance(state, np.ndarray):
         return state.tobytes()
-    return b"".join(map(_flat, state))
+    parts = state.values() if isinstance(state, dict) else state
+    return b"".join(map(_flat, parts)) if isinstance(state, (tuple, list, dict)) else b""
 
 
 def make(rnd):
@@ -195,6 +200,26 @@ def streams(rnd):
     return one_step
 
 
+def sessions(rnd):
+    layer = _recurrent(rnd, True) if rnd.randrange(2) else _chain(rnd, True)
+    seq, count = _extent(rnd)
+    pool = layer.sessions(rnd.randrange(4, 8))
+    ids = np.array([pool.open() for _ in range(count)])
+    order = (count, seq) if layer.batch_first else (seq, count)
+    x = _numbers(rnd, *order, layer.input_size, dtype=layer.dtype)
+    lengths = np.array([rnd.randrange(seq + 1) for _ in range(count)])
+    pool.step(ids, x)
+    one = int(ids[0])
+    calls = {
+        "step": {"sessions": ids, "x": x, "lengths": lengths},
+        "set_state": {"session": one, "state": pool.state(one)},
+        "reserve": {"capacity": 3},
+        "load_state": {"saved": pool.save_state()},
+        "reset": {"session": one},
+    }
+    return Subject(pool, calls, True, copies=False)
+
+
 def rtrl(rnd):
     kind, batch = rnd.choice((gn.RNN, gn.GRU, gn.LSTM)), rnd.randrange(1, 3)
     learner = gn.RTRL(kind(2, 3, seed=0), batch)
@@ -319,6 +344,6 @@ def constructors(rnd):
 
 
 KINDS = (
-    *(layers, layers, layers, quantized, edits, dense, chains, streams, streams, rtrl),
+    *(layers, layers, layers, quantized, edits, dense, chains, streams, streams, sessions, rtrl),
     *(output_rnns, grconvs, trees, graphs, readouts, functions, functions, constructors),
 )
