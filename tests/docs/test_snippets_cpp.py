@@ -12,12 +12,13 @@ from snippets import blocks
 GUIDE = ROOT / "docs/guide/cpp.md"
 
 
-def below(heading, language):
-    return [text for found, text in blocks(GUIDE, language) if found == heading]
+def below(heading, language, page=GUIDE):
+    return [text for found, text in blocks(page, language) if found == heading]
 
 
 (PROGRAM,) = below("A first program", "cpp")
 (MODEL,) = below("Models and streams", "cpp")
+(SESSIONS,) = below("In C++", "cpp", ROOT / "docs/guide/sessions.md")
 INSTALLED, PART = below("Linking", "cmake")
 WITH_CMAKE, WITH_PKG_CONFIG = below("Linking", "sh")
 
@@ -27,7 +28,8 @@ def test_all_are_found():
     assert text.count("```cpp") == 2
     assert text.count("```cmake") == 2
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    assert [p.name for p in pages if "```cpp" in p.read_text("utf-8")] == ["cpp.md"]
+    programs = {p.name: p.read_text("utf-8").count("```cpp") for p in pages}
+    assert {name: n for name, n in programs.items() if n} == {"cpp.md": 2, "sessions.md": 1}
 
 
 def check(printed):
@@ -91,3 +93,14 @@ def test_model_and_stream(installed, tmp_path):
     played = np.concatenate([np.zeros(4800), np.full(480, 0.5)]).astype(np.float32)
     y, _ = amp(played[:, None])
     assert printed == f"{y[-1, 0]:.6f}\n"
+
+
+def test_sessions(installed, tmp_path):
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed")
+    gru = gru_native.GRU(3, 5, seed=0)
+    gru_native.save(gru, tmp_path / "gru.safetensors")
+    (tmp_path / "main.cpp").write_text(SESSIONS)
+    printed = run("sh", "-euc", installed(WITH_PKG_CONFIG), cwd=tmp_path)
+    y, _ = gru(np.array([[[1, -2, 3], [4, 5, -6]]], np.float32))
+    assert printed == f"{y[0, 0, 0]:.6f} {y[0, 1, 0]:.6f}\n"
