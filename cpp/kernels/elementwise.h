@@ -1,9 +1,20 @@
-// Drives a function of one number over an array.
+// Drives functions of one number over arrays.
 #pragma once
 #include "cells/functions.h"
 #include "kernels/product.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
+
+// f(offset, number of elements) for each vector of n elements, the last one perhaps not whole.
+template <class T, class F>
+EIGEN_ALWAYS_INLINE void each_vector(Index n, const F& f) {
+  constexpr Index size = CellLanes<T>::size;
+  Index i = 0;
+  GRU_NATIVE_COUNTING(units_at_hand = size);
+  for (; i + size <= n; i += size) f(i, size);
+  GRU_NATIVE_COUNTING(units_at_hand = n - i);
+  if (i < n) f(i, n - i);
+}
 
 template <class F, class T>
 void forward_array(const T* a, T* y, Index n) {

@@ -1,20 +1,10 @@
 // The softmax of a row of logits in two parts, as losses need it: what normalises it, and then multiples of it.
 #pragma once
+#include "kernels/elementwise.h"
 #include "kernels/softmax.h"
 #include "kernels/table_losses.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
-
-// f(offset, number of elements) for each vector of a row, the last one perhaps not whole.
-template <class T, class F>
-EIGEN_ALWAYS_INLINE void each_vector(Index n, const F& f) {
-  constexpr Index size = CellLanes<T>::size;
-  Index i = 0;
-  GRU_NATIVE_COUNTING(units_at_hand = size);
-  for (; i + size <= n; i += size) f(i, size);
-  GRU_NATIVE_COUNTING(units_at_hand = n - i);
-  if (i < n) f(i, n - i);
-}
 
 // Sum over a row of f(vector of a).
 template <class T, class F>

@@ -7,6 +7,7 @@
 
 #include "cells/options.h"
 #include "kernels/table_losses.h"
+#include "kernels/table_optimizers.h"
 #include "simd/executed.h"
 
 namespace gru_native {
@@ -294,6 +295,7 @@ struct Kernels {
   void (*tree_backward)(const TreeBackStep<T>&);
   ActivationKernels<T> activation[dense_activation_kinds];
   LossKernels<T> loss;
+  OptimizerKernels<T> optimizer;
 };
 
 // All that one ISA offers.

@@ -15,7 +15,7 @@ other frameworks.
 from ._core import __version__  # before NumPy, which has its own troubles in a subinterpreter
 
 # isort: split
-from . import losses, streams  # noqa: F401  pickle must know of streams
+from . import losses, optim, streams  # noqa: F401  pickle must know of streams
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (
@@ -46,6 +46,7 @@ from .layers import (
     OutputTape,
     ReadoutGradients,
     ReadoutTape,
+    RowGradient,
     SavedSessions,
     SessionPool,
     Stream,
@@ -81,6 +82,7 @@ __all__ = [  # noqa: RUF022  in groups
     "RTRL",
     # training
     "losses",
+    "optim",
     "clip_gradients",
     "reset_rows",
     # weights of few bits: layer.quantize, and what it changes
@@ -104,6 +106,7 @@ __all__ = [  # noqa: RUF022  in groups
     "GraphGradients",
     "ReadoutGradients",
     "GrConvGradients",
+    "RowGradient",
     # models in files
     "load",
     "save",

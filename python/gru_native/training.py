@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .layers._arguments import number, row_mask
+from .layers._row_gradient import RowGradient
 from .layers._weights import Array
 
 S = TypeVar("S")  # an array, or tuples of arrays
@@ -26,7 +27,7 @@ def clip_gradients(grads: Mapping[str, Array] | Iterable[Array], max_norm: float
     ----------
     grads : mapping or iterable of ndarray
         The ``weights`` that ``backward`` returned, or any distinct float32 or float64 arrays of any
-        shapes.
+        shapes. Of a ``RowGradient`` the values count.
     max_norm : float
         The largest norm, above 0. It may be infinite, to measure only.
 
@@ -69,6 +70,8 @@ def _gradient_arrays(grads: object) -> list[NDArray[Any]]:
             f"grads is a {type(grads).__name__}; expected a mapping or a sequence of arrays"
         )
     for name, g in named.items():
+        if isinstance(g, RowGradient):
+            g = named[name] = g.values
         if not isinstance(g, np.ndarray):
             raise TypeError(f"{name} is a {type(g).__name__}; expected a NumPy array")
         if g.dtype not in FLOATS:

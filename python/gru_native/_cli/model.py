@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import GRU, LSTM, RNN, Chain, Dense
+from ..losses import cross_entropy
 from .text import Indices
 
 CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
@@ -53,12 +54,9 @@ class CharacterModel:
     def learn(self, characters: Indices, following: Indices, state: Any) -> Lesson:
         """The loss on a window, (length, batch), that begins in ``state``, and its gradients."""
         logits, state, tape = self.chain.forward(self._one_hot[characters], state)
-        rows, targets = logits.reshape(-1, len(self.alphabet)), following.ravel()
-        nats = _cross_entropy(rows, targets)
-        rows[np.arange(len(targets)), targets] -= 1  # from the softmax that they hold by now
-        rows /= len(targets)
-        gradients = self.chain.backward(tape, logits).weights
-        return Lesson(float(nats.mean() / np.log(2)), state, gradients)
+        nats, dlogits = cross_entropy(logits, following)
+        gradients = self.chain.backward(tape, dlogits).weights
+        return Lesson(nats / float(np.log(2)), state, gradients)
 
     def bits_per_character(self, text: Indices) -> float:
         """How many bits each character of the text, but the first, costs."""
@@ -67,7 +65,7 @@ class CharacterModel:
             following = text[start + 1 : start + 1 + CHUNK]
             characters = text[start : start + len(following)]
             logits, state = self.chain(self._one_hot[characters], state)
-            nats += float(_cross_entropy(logits, following).sum(dtype=np.float64))
+            nats += cross_entropy(logits, following)[0] * len(following)
         return nats / (len(text) - 1) / float(np.log(2))
 
     def write(
@@ -82,14 +80,3 @@ class CharacterModel:
             character = int(chances.argmax())
             yield self.alphabet[character]
             logits = stream(self._one_hot[character])
-
-
-def _cross_entropy(logits: Floats, targets: Indices) -> Floats:
-    """-log softmax(logits)[target] of each row, in nats; turns logits into their softmax."""
-    logits -= logits.max(axis=1, keepdims=True)
-    chosen = logits[np.arange(len(targets)), targets]
-    np.exp(logits, out=logits)
-    sums = logits.sum(axis=1)
-    logits /= sums[:, np.newaxis]
-    nats: Floats = np.log(sums) - chosen
-    return nats

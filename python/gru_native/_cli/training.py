@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..optim import Adam
 from ..training import clip_gradients
 from .model import CharacterModel
-from .optimizer import Adam
 from .progress import Show
 from .text import Indices, windows
 
 BATCH = 16
 LENGTH = 32
 NORM = 1.0  # of the gradients, at most
+BETAS = 0.9, 0.99
 RATES = {"gru": 2e-3, "lstm": 3e-3, "rnn": 1e-3}  # of learning, at the start
 
 
@@ -48,7 +49,7 @@ def train(
     state: Any = None
     bits = np.log2(len(model.alphabet))  # a running mean
     began = perf_counter()
-    adam = Adam(model.chain.weights)
+    adam = Adam(model.chain, rate, betas=BETAS)
     with ctrl_c() as interrupted:
         course = windows(text, LENGTH, BATCH, np.random.default_rng(seed))
         for step, (first, characters, following) in enumerate(course):
@@ -61,8 +62,8 @@ def train(
             lesson = model.learn(characters, following, None if first else state)
             state = lesson.state
             clip_gradients(lesson.gradients, NORM)
-            with model.chain.editing() as weights:
-                adam.update(weights, lesson.gradients, rate * (1 - done))
+            adam.lr = rate * (1 - done)
+            adam.step(lesson.gradients)
             bits += (lesson.bits - bits) * max(0.02, 1 / (step + 1))
     return Trained(step * BATCH * LENGTH, elapsed, interrupted.is_set())
 

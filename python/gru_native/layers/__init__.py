@@ -1,6 +1,7 @@
 """The layers: names, checks and documentation. The mathematics is in cpp/."""
 
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
+from ._row_gradient import RowGradient
 from .chain import Block, Chain, ChainGradients, ChainTape
 from .dense import Dense, DenseGradients, DenseTape
 from .graph import GatedGraph, GraphGradients, GraphTape
@@ -44,6 +45,7 @@ __all__ = [
     "OutputTape",
     "ReadoutGradients",
     "ReadoutTape",
+    "RowGradient",
     "SavedSessions",
     "SessionPool",
     "State",

@@ -32,7 +32,7 @@ def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
     return np.asarray(wide).astype(own.dtype)
 
 
-def _checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
+def checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     array = _core.numpy_array(name, _of_numpys_dtype(value, own), "numbers")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected {own.dtype}")
@@ -79,7 +79,7 @@ class EditableWeights(MutableMapping[str, NDArray[Any]]):
         if self._edit.ended:
             raise ValueError(f"{name} cannot be set: the editing block has ended")
         if value is not self._edit.made(name):  # `w[name] *= 2` has already written in place
-            array = _checked(name, value, self._edit.weight(name))
+            array = checked(name, value, self._edit.weight(name))
             self._edit.array(name, copied=False)[...] = array
 
     def __delitem__(self, name: str) -> None:
@@ -109,7 +109,7 @@ def check_state_dict(
         lacks = [f"mapping lacks {missing}"] * bool(missing)
         unknown = [f"mapping has {surplus}, which this layer does not have"] * bool(surplus)
         raise ValueError(f"{'; '.join(lacks + unknown)}; expected exactly {list(own)}")
-    return {name: _checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
+    return {name: checked(name, mapping[name], w) for name, w in own.items() if name in mapping}
 
 
 def missing(self: object, name: str) -> Exception:

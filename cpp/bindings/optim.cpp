@@ -1,0 +1,107 @@
+#include "gru_native/optim.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/layer.h"
+#include "bindings/module.h"
+#include "bindings/weights.h"
+
+namespace gru_native::bindings {
+namespace {
+
+template <class T>
+struct PyOptimizer {
+  std::shared_ptr<Optimizer<T>> optimizer;
+};
+
+template <class T>
+PyOptimizer<T> make(const OptimizerSpec& spec, const std::vector<std::pair<std::string, Shape>>& weights) {
+  std::vector<Weight<const T>> list;
+  for (const auto& [name, shape] : weights) list.push_back({name, shape, nullptr});
+  return {std::make_shared<Optimizer<T>>(spec, list)};
+}
+
+// A gradient is an array in the shape of its weight, a pair (rows, values), or None.
+template <class T>
+class Gradients {
+ public:
+  void add(const std::string& name, const py::handle& value) {
+    WeightGradient<T> g;
+    if (py::isinstance<py::tuple>(value)) {
+      const auto pair = py::reinterpret_borrow<py::tuple>(value);
+      rows_.push_back(integers_argument((name + ".rows").c_str(), pair[0]));
+      g.rows = rows_.back().data();
+      g.num_rows = rows_.back().size();
+      arrays_.push_back(as_array<T>((name + ".values").c_str(), pair[1]));
+      g.data = arrays_.back().data();
+    } else if (!value.is_none()) {
+      arrays_.push_back(as_array<T>(name.c_str(), value));
+      g.data = arrays_.back().data();
+    }
+    list.push_back(g);
+  }
+  std::vector<WeightGradient<T>> list;
+
+ private:
+  std::vector<Array<T>> arrays_;  // keep alive what the list points to
+  std::vector<Array<std::int64_t>> rows_;
+};
+
+template <class T>
+void step(PyOptimizer<T>& o, const py::list& weights, const py::list& gradients,
+          const std::vector<std::string>& names) {
+  std::vector<Weight<T>> written;
+  for (const py::handle w : weights) {
+    auto a = py::cast<Array<T>>(w);
+    written.push_back({"weights", Shape(a.shape(), a.shape() + a.ndim()), a.mutable_data()});
+  }
+  Gradients<T> given;
+  for (std::size_t i = 0; i < gradients.size(); ++i) given.add(names[i], gradients[i]);
+  const py::gil_scoped_release release;
+  o.optimizer->step(written, given.list);
+}
+
+template <class T>
+void register_optimizer_of(py::module_& m) {
+  using O = PyOptimizer<T>;
+  py::class_<O>(m, (std::string("Optimizer") + suffix<T>).c_str(), "What gru_native.optim's classes stand on.")
+      .def_static(
+          "sgd",
+          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr, double momentum, double dampening,
+             double weight_decay,
+             bool nesterov) { return make<T>(Sgd{lr, momentum, dampening, weight_decay, nesterov}, weights); },
+          py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("momentum"), py::arg("dampening"),
+          py::arg("weight_decay"), py::arg("nesterov"))
+      .def_static(
+          "adagrad",
+          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr, double lr_decay, double weight_decay,
+             double initial_accumulator_value, double eps) {
+            return make<T>(Adagrad{lr, lr_decay, weight_decay, initial_accumulator_value, eps}, weights);
+          },
+          py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("lr_decay"), py::arg("weight_decay"),
+          py::arg("initial_accumulator_value"), py::arg("eps"))
+      .def_static(
+          "adam",
+          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr,
+             const std::pair<double, double>& betas, double eps, double weight_decay, bool decoupled) {
+            return make<T>(Adam{lr, betas.first, betas.second, eps, weight_decay, decoupled}, weights);
+          },
+          py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("betas"), py::arg("eps"), py::arg("weight_decay"),
+          py::arg("decoupled"))
+      .def("step", &step<T>, py::arg("weights"), py::arg("gradients"), py::arg("names"))
+      .def(
+          "set_lr", [](O& o, double lr) { o.optimizer->set_lr(lr); }, py::arg("lr"))
+      .def("state", [](O& o) { return weight_views(o.optimizer->state(), o.optimizer); })
+      .def_property(
+          "steps", [](const O& o) { return o.optimizer->steps(); },
+          [](O& o, const std::vector<std::int64_t>& steps) { o.optimizer->set_steps(steps); });
+}
+
+}  // namespace
+
+void register_optimizers(py::module_& m) {
+  register_optimizer_of<float>(m);
+  register_optimizer_of<double>(m);
+}
+
+}  // namespace gru_native::bindings
