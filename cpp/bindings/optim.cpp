@@ -4,7 +4,9 @@
 
 #include "bindings/layer.h"
 #include "bindings/module.h"
+#include "bindings/one_call.h"
 #include "bindings/weights.h"
+#include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -12,6 +14,7 @@ namespace {
 template <class T>
 struct PyOptimizer {
   std::shared_ptr<Optimizer<T>> optimizer;
+  std::shared_ptr<OneCall> one_call = std::make_shared<OneCall>();
 };
 
 template <class T>
@@ -57,8 +60,8 @@ void step(PyOptimizer<T>& o, const py::list& weights, const py::list& gradients,
   }
   Gradients<T> given;
   for (std::size_t i = 0; i < gradients.size(); ++i) given.add(names[i], gradients[i]);
-  const py::gil_scoped_release release;
-  o.optimizer->step(written, given.list);
+  const OneCall::Scope only(*o.one_call, "optimizer");
+  without_gil([&] { o.optimizer->step(written, given.list); });
 }
 
 template <class T>

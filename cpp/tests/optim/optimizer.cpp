@@ -1,6 +1,9 @@
 // Optimizers from C++: three steps against their definitions in long double, rows, a layer that learns, and errors.
+#include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gru_native/dense.h"
 #include "gru_native/optim.h"
