@@ -1,7 +1,7 @@
 """The compiled core of gru_native: see cpp/bindings."""
 
 from os import PathLike
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, overload
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -66,18 +66,10 @@ def cross_entropy(
     logits: ArrayLike, targets: ArrayLike, ignore: int | None, label_smoothing: float
 ) -> tuple[float, NDArray[Any]]: ...
 def ctc(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    input_lengths: ArrayLike | None,
-    target_lengths: ArrayLike | None,
-    blank: int,
+    logits: ArrayLike, targets: ArrayLike, input_lengths: Any, target_lengths: Any, blank: int
 ) -> tuple[NDArray[Any], NDArray[Any]]: ...
 def transducer(
-    logits: ArrayLike,
-    targets: ArrayLike,
-    input_lengths: ArrayLike | None,
-    target_lengths: ArrayLike | None,
-    blank: int,
+    logits: ArrayLike, targets: ArrayLike, input_lengths: Any, target_lengths: Any, blank: int
 ) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 class _Pybind11Type(type): ...
@@ -167,12 +159,7 @@ class _Dense(Generic[_T], metaclass=_Pybind11Type):
     def edit(self) -> Edit: ...
 
 class _Stream(Generic[_T], metaclass=_Pybind11Type):
-    @overload
-    def __init__(self, layer: _Layer[_T], batch_size: int) -> None: ...
-    @overload
-    def __init__(
-        self, layer: list[_Layer[_T] | _Dense[_T]], batch_size: int, batch_first: bool
-    ) -> None: ...
+    def __init__(self, layer: Any, batch_size: int, batch_first: bool = ...) -> None: ...
     def __call__(self, x: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[_T]: ...
     @property
     def state(self) -> Any: ...
@@ -188,12 +175,7 @@ class _Stream(Generic[_T], metaclass=_Pybind11Type):
     def _is_chain(self) -> bool: ...
 
 class _SessionPool(Generic[_T], metaclass=_Pybind11Type):
-    @overload
-    def __init__(self, layer: _Layer[_T], capacity: int) -> None: ...
-    @overload
-    def __init__(
-        self, layer: list[_Layer[_T] | _Dense[_T]], capacity: int, batch_first: bool
-    ) -> None: ...
+    def __init__(self, layer: Any, capacity: int, batch_first: bool = ...) -> None: ...
     def step(self, sessions: Any, x: ArrayLike, lengths: ArrayLike | None) -> NDArray[_T]: ...
     def open(self) -> int: ...
     def close(self, session: int) -> None: ...
@@ -359,42 +341,15 @@ class _Readout(Generic[_T], metaclass=_Pybind11Type):
 class _Optimizer(Generic[_T], metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
     @staticmethod
-    def sgd(
-        weights: list[tuple[str, list[int]]],
-        *,
-        lr: float,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
-    ) -> Any: ...
+    def sgd(weights: list[tuple[str, list[int]]], **options: Any) -> Any: ...
     @staticmethod
-    def adagrad(
-        weights: list[tuple[str, list[int]]],
-        *,
-        lr: float,
-        lr_decay: float,
-        weight_decay: float,
-        initial_accumulator_value: float,
-        eps: float,
-    ) -> Any: ...
+    def adagrad(weights: list[tuple[str, list[int]]], **options: Any) -> Any: ...
     @staticmethod
-    def adam(
-        weights: list[tuple[str, list[int]]],
-        *,
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
-    ) -> Any: ...
+    def adam(weights: list[tuple[str, list[int]]], **options: Any) -> Any: ...
     def step(self, weights: list[Any], gradients: list[Any], names: list[str]) -> None: ...
     def set_lr(self, lr: float) -> None: ...
     def state(self) -> dict[str, NDArray[_T]]: ...
-    @property
-    def steps(self) -> list[int]: ...
-    @steps.setter
-    def steps(self, arg1: list[int], /) -> None: ...
+    steps: list[int]
 
 class Tape32(_Tape[np.float32]): ...
 class Tape64(_Tape[np.float64]): ...

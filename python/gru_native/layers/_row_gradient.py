@@ -37,6 +37,11 @@ class RowGradient(NamedTuple):
         -------
         ndarray
             (num_rows, ...)
+
+        Raises
+        ------
+        IndexError
+            For fewer rows than the weight has.
         """
         whole = np.zeros((num_rows, *self.values.shape[1:]), self.values.dtype)
         whole[self.rows] = self.values
