@@ -1,0 +1,201 @@
+"""What all optimizers share: their layers, their gradients and what they remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core
+from ..layers._arguments import number, of_dtype
+from ..layers._row_gradient import RowGradient
+from ..layers._weights import Array, Weighted, check_state_dict, checked
+
+
+class Optimizer:
+    """What all of them share. ``_make`` is the core's function that makes one from options."""
+
+    _make: str
+
+    def __init__(self, layers: Weighted | Iterable[Weighted], **options: Any) -> None:
+        self._single = isinstance(layers, Weighted)
+        self._layers = _layers_of(layers)
+        self._weights = self._named_weights()
+        dtype = self._layers[0].dtype
+        core = of_dtype(dtype, _core.Optimizer32, _core.Optimizer64)
+        shapes = [(name, list(w.shape)) for name, w in self._weights.items()]
+        self._options = options
+        self._core: _core._Optimizer[Any] = getattr(core, self._make)(shapes, **options)
+
+    def _named_weights(self) -> dict[str, Array]:
+        """All weights, each name behind its layer's number if there is a list of layers."""
+        return {
+            name if self._single else f"{i}.{name}": w
+            for i, layer in enumerate(self._layers)
+            for name, w in layer.weights.items()
+        }
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step. It may be set, by a schedule for example."""
+        return float(self._options["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        rate = number("lr", value)
+        self._core.set_lr(rate)
+        self._options["lr"] = rate
+
+    def step(self, grads: Any) -> None:
+        """Change all weights by one step.
+
+        The layers compute with the new weights from then on. What they keep packed is packed once.
+
+        Parameters
+        ----------
+        grads : gradients or mapping, or a list of those
+            What ``backward`` returned, or its ``weights``: arrays (or ``RowGradient``) by name. For
+            a list of layers, a list with one entry for each, or None where there is none. A weight
+            without an entry stays as it is.
+
+        Raises
+        ------
+        ValueError
+            For a name that is no weight, for a wrong shape, and for rows that are not within the
+            weight or do not increase. No weight is then changed.
+        TypeError
+            For what is no gradient, and for arrays of the other floating dtype. Likewise.
+        """
+        given = self._gradients_of(grads)
+        ordered = [given.get(name) for name in self._weights]
+        names = [f"grads[{name!r}]" for name in self._weights]
+        with ExitStack() as editing:
+            edits = [editing.enter_context(layer.editing()) for layer in self._layers]
+            self._core.step([w for edit in edits for w in edit.values()], ordered, names)
+
+    def _gradients_of(self, grads: Any) -> dict[str, Any]:
+        """By name, checked."""
+        if self._single:
+            groups = {"": _mapping_of("grads", grads)}
+        else:
+            if not isinstance(grads, (list, tuple)) or hasattr(grads, "weights"):
+                raise TypeError(
+                    f"grads is a {type(grads).__name__}; expected a list, an entry for each layer"
+                )
+            if len(grads) != len(self._layers):
+                raise ValueError(
+                    f"grads has {len(grads)} entries; expected {len(self._layers)}, one a layer"
+                )
+            groups = {f"{i}.": _mapping_of(f"grads[{i}]", g) for i, g in enumerate(grads)}
+        given: dict[str, Any] = {}
+        for prefix, group in groups.items():
+            for name, gradient in group.items():
+                full = f"{prefix}{name}"
+                if full not in self._weights:
+                    raise ValueError(
+                        f"grads has {full!r}, which is no weight; expected some of "
+                        f"{list(self._weights)}"
+                    )
+                if gradient is not None:
+                    given[full] = _checked_gradient(
+                        f"grads[{full!r}]", gradient, self._weights[full]
+                    )
+        return given
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all that the steps so far have left behind.
+
+        Returns
+        -------
+        dict of ndarray
+            For each weight ``"NAME.step"``, how many steps it has had, and its states, by torch's
+            names (``"NAME.exp_avg"``). The options of the constructor are not in it.
+        """
+        steps = zip(self._weights, self._core.steps, strict=True)
+        counts: dict[str, Array] = {f"{name}.step": np.array(n, np.int64) for name, n in steps}
+        return counts | {name: array.copy() for name, array in self._core.state().items()}
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
+        """Go on from where another optimizer of the same kind was, for the same weights.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array_like
+            What ``state_dict`` returned.
+
+        Raises
+        ------
+        ValueError
+            For a missing or unknown name, a wrong shape, or a number of steps below 0. Nothing is
+            then changed.
+        TypeError
+            For arrays of another kind. Likewise.
+        """
+        own = self.state_dict()
+        arrays = check_state_dict(mapping, own, strict=True)
+        steps = []
+        for name in self._weights:
+            count = arrays[f"{name}.step"]
+            if count.dtype.kind not in "iu":
+                raise TypeError(f"{name}.step has dtype {count.dtype}; expected a whole number")
+            if count < 0:
+                raise ValueError(f"{name}.step is {count}; expected 0 or more")
+            steps.append(int(count))
+        self._core.steps = steps
+        for name, state in self._core.state().items():
+            state[...] = arrays[name]
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+        return f"{type(self).__name__}({len(self._weights)} weights, {options})"
+
+
+def _layers_of(layers: Any) -> list[Weighted]:
+    if isinstance(layers, Weighted):
+        return [layers]
+    if not isinstance(layers, Iterable):
+        raise TypeError(f"layers is a {type(layers).__name__}; expected a layer or a list of them")
+    found = list(layers)
+    if not found:
+        raise ValueError("layers is empty; expected at least one layer")
+    seen: dict[int, str] = {}
+    for i, layer in enumerate(found):
+        if not isinstance(layer, Weighted):
+            raise TypeError(f"layers[{i}] is a {type(layer).__name__}; expected a layer")
+        if layer.dtype != found[0].dtype:
+            raise ValueError(
+                f"layers[{i}] has dtype {layer.dtype}; expected {found[0].dtype}, that of the first"
+            )
+        for name, w in layer.weights.items():
+            here, first = f"layers[{i}]", seen.setdefault(w.ctypes.data, f"layers[{i}]")
+            if first != here:
+                raise ValueError(f"{here} has the weight {name} of {first}; expected each once")
+    return found
+
+
+def _mapping_of(name: str, grads: Any) -> Mapping[str, Any]:
+    if grads is None:
+        return {}
+    weights = getattr(grads, "weights", grads)
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            f"{name} is a {type(grads).__name__}; expected what backward returned, or a mapping"
+        )
+    return weights
+
+
+def _checked_gradient(name: str, gradient: Any, weight: Array) -> Any:
+    if not isinstance(gradient, RowGradient):
+        return checked(name, gradient, weight)
+    rows = np.asarray(gradient.rows)
+    if rows.ndim != 1:
+        raise ValueError(f"{name}.rows has shape {rows.shape}; expected (n,)")
+    expected = (
+        weight[:0]
+        if len(rows) == 0
+        else np.broadcast_to(weight[:1], (len(rows), *weight.shape[1:]))
+    )
+    return rows, checked(f"{name}.values", gradient.values, expected)
