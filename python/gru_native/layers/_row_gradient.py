@@ -36,7 +36,7 @@ class RowGradient(NamedTuple):
         Returns
         -------
         ndarray
-            (num_rows, ...)
+            (num_rows, ...): 0 in all other rows.
 
         Raises
         ------
