@@ -81,6 +81,14 @@ void* operator new(std::size_t n) {
   throw std::bad_alloc();
 }
 #endif
+// The sanitizers' own would not fit this delete.
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(n);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* p) noexcept {
   if (!gru_native::testing::counts_malloc) gru_native::testing::returned(p);
   std::free(p);
