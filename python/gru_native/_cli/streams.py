@@ -10,12 +10,12 @@ from .errors import Failure, NoReader
 
 
 def say(*lines: str, end: str = "\n") -> None:
-    """Print lines on standard output, at once.
+    """Print lines on standard output, at once: who reads the first one gets them all.
 
     Raises NoReader where it is a closed pipe, and Failure where it cannot be written.
     """
     try:
-        print(*lines, sep="\n", end=end, flush=True)
+        print("\n".join(lines) + end, end="", flush=True)
     except BrokenPipeError:
         _leave(sys.stdout)
         raise NoReader from None
