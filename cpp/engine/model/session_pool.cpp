@@ -18,6 +18,7 @@
 namespace gru_native {
 namespace {
 
+constexpr std::size_t most_idle = 64;  // workers that are kept
 constexpr std::array<Index, 3> batches = {1, 16, 128};  // rows that go through the stages at once, at most
 
 // What one call works with.
@@ -133,6 +134,7 @@ void Worker<T>::use_states(Stages<T>& s, const StateBlocks<T>& states, const Ses
 template <class T>
 struct SessionPool<T>::Impl {
   Impl(std::vector<BlockWeights<T>> blocks, std::int64_t capacity, int threads);
+  ~Impl() { delete spare.load(); }
 
   const std::vector<BlockWeights<T>> blocks;
   const int threads;
@@ -141,7 +143,8 @@ struct SessionPool<T>::Impl {
   SessionTable table;
   LengthyLock growing;
   std::atomic<Index> capacity{0};
-  BriefLock lock;      // of:
+  std::atomic<Worker<T>*> spare{nullptr};  // the first idle one, for which nobody takes the lock
+  BriefLock lock;                          // of the others:
   std::vector<std::unique_ptr<Worker<T>>> idle;
 
   void grow(Index slots);
@@ -176,8 +179,6 @@ std::vector<StateWidth> widths_of(Stages<T>& stages) {
   return widths;
 }
 
-constexpr std::size_t most_idle = 64;
-
 }  // namespace
 
 template <class T>
@@ -197,7 +198,7 @@ void SessionPool<T>::Impl::grow(Index slots) {
   slots = std::max(slots, 2 * now);
   check_stages(blocks, "capacity", slots);
   std::vector<std::unique_ptr<Worker<T>>> workers;
-  workers.reserve(most_idle);
+  workers.reserve(most_idle + 1);
   states.add(states.memory_for(slots - now), slots - now);
   table.grow(slots);
   capacity = slots;
@@ -205,7 +206,9 @@ void SessionPool<T>::Impl::grow(Index slots) {
     const std::lock_guard<BriefLock> hold(lock);
     workers.swap(idle);
   }
+  workers.emplace_back(spare.exchange(nullptr, std::memory_order_acquire));
   for (std::unique_ptr<Worker<T>>& worker : workers) {
+    if (!worker) continue;
     worker->rows.reserve(static_cast<std::size_t>(slots));
     give_back(std::move(worker));
   }
@@ -214,8 +217,8 @@ void SessionPool<T>::Impl::grow(Index slots) {
 // It has room for calls of all sessions.
 template <class T>
 std::unique_ptr<Worker<T>> SessionPool<T>::Impl::take_worker() {
-  std::unique_ptr<Worker<T>> worker;
-  {
+  std::unique_ptr<Worker<T>> worker(spare.exchange(nullptr, std::memory_order_acquire));
+  if (!worker) {
     const std::lock_guard<BriefLock> hold(lock);
     if (!idle.empty()) {
       worker = std::move(idle.back());
@@ -229,8 +232,13 @@ std::unique_ptr<Worker<T>> SessionPool<T>::Impl::take_worker() {
 
 template <class T>
 void SessionPool<T>::Impl::give_back(std::unique_ptr<Worker<T>> worker) {
+  Worker<T>* nobody = nullptr;
+  if (spare.compare_exchange_strong(nobody, worker.get(), std::memory_order_release, std::memory_order_relaxed)) {
+    worker.release();
+    return;
+  }
   const std::lock_guard<BriefLock> hold(lock);
-  if (idle.size() < idle.capacity()) idle.push_back(std::move(worker));
+  if (idle.size() < most_idle) idle.push_back(std::move(worker));
 }
 
 template <class T>
@@ -350,6 +358,9 @@ void SessionPool<T>::step(const SessionCall<T>& call) {
   check_there("sessions", call.sessions);
   check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count);
   check_lengths("lengths", call.lengths, call.count, "seq_len", call.seq_len);
+  for (Index i = 0; i < call.count; ++i)
+    if (const Index slot = SessionTable::slot_of(call.sessions[i]); slot < impl_->capacity)
+      impl_->states.prefetch(slot);
   const auto give_back = [this](Worker<T>* worker) { impl_->give_back(std::unique_ptr<Worker<T>>(worker)); };
   const std::unique_ptr<Worker<T>, decltype(give_back)> worker(impl_->take_worker().release(), give_back);
   const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count, worker->rows);

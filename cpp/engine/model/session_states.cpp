@@ -51,11 +51,24 @@ Index StateBlocks<T>::c(Index direction, Index slot) const {
   return begin_of(part, direction) + 2 * (part.end - part.begin) * w.h + (slot - part.begin) * w.c;
 }
 
+// The beginnings of long rows: the hardware follows by itself.
+template <class T>
+void StateBlocks<T>::prefetch(Index slot) const {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T)), lines = 16;
+  const auto ask = [](const T* row, Index numbers) {
+    for (Index k = 0; k < std::min(numbers, lines * line); k += line) __builtin_prefetch(row + k, 1);
+  };
+  for (Index d = 0; d < directions(); ++d) {
+    const StateWidth w = widths_[static_cast<std::size_t>(d)];
+    ask(base() + h(d, slot, false), 2 * w.h);
+    ask(base() + c(d, slot), w.c);
+  }
+}
+
 namespace {
 
 constexpr int slot_bits = 32;
 constexpr std::int64_t most_generations = std::int64_t(1) << 31;
-Index slot_of(std::int64_t id) { return id & ((std::int64_t(1) << slot_bits) - 1); }
 std::int64_t generation_of(std::int64_t id) { return id >> slot_bits; }
 
 }  // namespace

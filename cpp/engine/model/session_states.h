@@ -27,6 +27,8 @@ class StateBlocks {
   T* base() const { return blocks_.front().memory.data(); }
   Index h(Index direction, Index slot, bool turn) const;
   Index c(Index direction, Index slot) const;
+  // Asks for the rows of a slot, which thousands of others have driven from the caches.
+  void prefetch(Index slot) const;
 
  private:
   struct Part {
@@ -61,6 +63,8 @@ class SessionTable {
   // A free slot, which is in nobody's hands until it is opened. std::runtime_error if there is none.
   Index take_slot();
   std::int64_t open(Index slot);
+
+  static Index slot_of(std::int64_t id) { return id & ((std::int64_t(1) << 32) - 1); }
 
   // While it lives, nobody else may work on these sessions; then they are as `rows` says. They are open already, or
   // they are opened instead of all that are. std::invalid_argument for ids that are unknown, or there twice, and
