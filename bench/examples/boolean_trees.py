@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gru_native
-from gru_native._cli.optimizer import Adam
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -81,10 +80,8 @@ class Model:
 
     def __init__(self, seed: int) -> None:
         self.layer = gru_native.NaryTreeLSTM(len(SYMBOLS), HIDDEN, 2, seed=seed)
-        bound = HIDDEN**-0.5
-        rng = np.random.default_rng(seed)
-        self.readout = rng.uniform(-bound, bound, (HIDDEN, 2)).astype(np.float32)
-        self.adam = Adam({"readout": self.readout, **self.layer.state_dict()})
+        self.readout = gru_native.Dense(HIDDEN, 2, bias=False, seed=seed + 1)
+        self.adam = gru_native.optim.Adam([self.layer, self.readout], betas=(0.9, 0.99))
 
     @staticmethod
     def _inputs(forest: Forest) -> tuple[Floats, list[int], list[int]]:
@@ -93,24 +90,21 @@ class Model:
 
     def accuracy(self, forest: Forest) -> float:
         h, _ = self.layer(*self._inputs(forest))
-        return float(np.mean((h[forest.roots] @ self.readout).argmax(1) == forest.values))
+        return float(np.mean(self.readout(h[forest.roots]).argmax(1) == forest.values))
 
     def learn(self, forest: Forest, rate: float) -> float:
         """One step of Adam on the cross-entropy; the accuracy before it."""
         h, _, tape = self.layer.forward(*self._inputs(forest))
-        top = h[forest.roots]
-        scores = top @ self.readout
+        scores, readout_tape = self.readout.forward(h[forest.roots])
         right = float(np.mean(scores.argmax(1) == forest.values))
-        p = np.exp(scores - scores.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        p[np.arange(len(p)), forest.values] -= 1  # now the gradient of the scores
-        p /= len(p)
+        _, dscores = gru_native.losses.cross_entropy(scores, forest.values)
+        of_readout = self.readout.backward(readout_tape, dscores)
         dh = np.zeros_like(h)
-        dh[forest.roots] = p @ self.readout.T
-        gradients = {"readout": top.T @ p, **self.layer.backward(tape, dh).weights}
-        gru_native.clip_gradients(gradients, NORM)
-        with self.layer.editing() as weights:
-            self.adam.update({"readout": self.readout, **weights}, gradients, rate)
+        dh[forest.roots] = of_readout.x
+        gradients = [self.layer.backward(tape, dh).weights, of_readout.weights]
+        gru_native.clip_gradients([g for weights in gradients for g in weights.values()], NORM)
+        self.adam.lr = rate
+        self.adam.step(gradients)
         return right
 
 

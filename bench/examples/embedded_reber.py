@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gru_native
-from gru_native._cli.optimizer import Adam
 
 Symbols = NDArray[np.int64]
 Show = Callable[[int, float], None]  # told the step and the running cross-entropy
@@ -100,7 +99,7 @@ class Model:
                 weights["bias_ih_l0"][HIDDEN : 2 * HIDDEN] = 1
         head = gru_native.Dense(HIDDEN, len(ALPHABET), seed=seed + 1)
         self.chain = gru_native.Chain([lstm, head])
-        self.adam = Adam(self.chain.weights)
+        self.adam = gru_native.optim.Adam(self.chain, betas=(0.9, 0.99))
 
     def learn(self, symbols: Symbols, state: Any, rate: float) -> tuple[float, Any]:
         """One window and the symbol after it: its cross-entropy before the step, its last state."""
@@ -110,8 +109,8 @@ class Model:
         dscores = (p - one_hot(target)) / target.size
         gradients = self.chain.backward(tape, dscores).weights
         gru_native.clip_gradients(gradients, NORM)
-        with self.chain.editing() as weights:
-            self.adam.update(weights, gradients, rate)
+        self.adam.lr = rate
+        self.adam.step(gradients)
         return loss, state
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import gru_native
-from gru_native._cli.optimizer import Adam
 
 NODES, HIDDEN, BATCH = 8, 16, 64
 
@@ -56,25 +55,26 @@ def graphs(count: int, rng: np.random.Generator):
 class Model:
     def __init__(self, hops: int, seed: int) -> None:
         self.layer = gru_native.GatedGraph(HIDDEN, hops, aggregate="sum", seed=seed)
-        self.readout = {"w": np.zeros(HIDDEN, np.float32), "b": np.zeros(1, np.float32)}
-        self.adam = Adam({**self.layer.weights, **self.readout})
+        self.readout = gru_native.Dense(HIDDEN, 1, seed=seed + 1)
+        self.adam = gru_native.optim.Adam([self.layer, self.readout], betas=(0.9, 0.99))
 
     def correct(self, annotations, edges, targets, answers) -> float:
         h = self.layer(annotations, edges)[targets]
-        return float(((h @ self.readout["w"] + self.readout["b"] > 0) == answers).mean())
+        return float(((self.readout(h)[:, 0] > 0) == answers).mean())
 
     def train(self, annotations, edges, targets, answers, rate: float) -> float:
         """One step of Adam; returns the cross-entropy in nats."""
         h, tape = self.layer.forward(annotations, edges)
-        logits = h[targets] @ self.readout["w"] + self.readout["b"]
+        scores, readout_tape = self.readout.forward(h[targets])
+        logits = scores[:, 0]
         dlogits = ((1 / (1 + np.exp(-logits)) - answers) / len(answers)).astype(np.float32)
+        of_readout = self.readout.backward(readout_tape, dlogits[:, None])
         dh = np.zeros_like(h)
-        dh[targets] = np.outer(dlogits, self.readout["w"])
-        gradients = dict(self.layer.backward(tape, dh).weights)
-        gradients["w"], gradients["b"] = h[targets].T @ dlogits, dlogits.sum(keepdims=True)
-        gru_native.clip_gradients(gradients, 1.0)
-        with self.layer.editing() as weights:
-            self.adam.update({**weights, **self.readout}, gradients, rate)
+        dh[targets] = of_readout.x
+        gradients = [self.layer.backward(tape, dh).weights, of_readout.weights]
+        gru_native.clip_gradients([g for weights in gradients for g in weights.values()], 1.0)
+        self.adam.lr = rate
+        self.adam.step(gradients)
         return float(np.mean(np.logaddexp(0, np.where(answers, -logits, logits))))
 
 

@@ -17,7 +17,17 @@ PROGRAMS = [
     f"{kind}_{library}" for kind in ("plain", "fast_math") for library in ("static", "shared")
 ]
 STANDARD_HEADERS = {
-    *("cstddef", "cstdint", "limits", "memory", "optional", "stdexcept", "string"),
+    *(
+        "atomic",
+        "cstddef",
+        "cstdint",
+        "exception",
+        "limits",
+        "memory",
+        "optional",
+        "stdexcept",
+        "string",
+    ),
     *("string_view", "type_traits", "variant", "vector"),
     *("stddef.h", "stdint.h"),
 }
@@ -243,13 +253,13 @@ def test_package_with_a_compiler_alone(package, tmp_path, bits):
 
 
 def test_the_package_is_small(package):
-    """As a wheel, which is a zip file, it has less than 6.5 MB: 4.6 before int8, bf16, losses."""
+    """As a wheel, which is a zip file, it has less than 7 MB. It had 4.6 before int8, bf16 and losses."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in Path(package("cmake")).parents[2].rglob("*.*"):
             if path.is_file() and path.suffix != ".pyc":  # made by pip, in no wheel
                 zipped.write(path)
-    assert 1e6 < len(wheel.getvalue()) < 6.5e6
+    assert 1e6 < len(wheel.getvalue()) < 7e6
 
 
 def test_a_package_without_the_library_says_so(monkeypatch, tmp_path):

@@ -96,7 +96,7 @@ CORE_CLASSES = [value for value in vars(_core).values() if isinstance(value, typ
 CLASSES = [
     value
     for value in vars(gru_native).values()
-    if isinstance(value, type) and not issubclass(value, tuple) and not hasattr(value, "_fields")
+    if isinstance(value, type) and not issubclass(value, (tuple, dict))
 ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from ._arguments import of_dtype, size
-from ._weights import Array
+from ._weights import Array, missing
 
 
 class SavedSessions(TypedDict):
@@ -256,6 +256,9 @@ class SessionPool:
     def capacity(self) -> int:
         """Sessions that may be open at once."""
         return self._core.capacity
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
     def __len__(self) -> int:
         return len(self.sessions)
