@@ -62,8 +62,8 @@ void Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
   const Index at_once = even ? stages.window : 1;
   Progress progress;
   for (Index t = 0; t < seq_len; t += at_once) {
-    progress.add(macs * static_cast<double>(at_once));
     stages.time.seq_len = std::min(at_once, seq_len - t);
+    progress.add(macs * static_cast<double>(stages.time.seq_len));
     stages.time.rows = stages.time.seq_len * batch;
     const Sequences<T> to{y.data ? y.data + t * y.step_stride : nullptr, y.step_stride, y.batch_stride};
     stages.run({x.data + t * x.step_stride, batch == 1 ? x.step_stride : x.batch_stride, nullptr},
