@@ -13,7 +13,7 @@ namespace gru_native::bindings {
 namespace {
 
 // Of all weights: held while they are copied. Never destroyed: threads may outlive static objects at exit.
-BriefLock& numbers = *new BriefLock;
+BriefLock& numbers = *new BriefLock;  // NOLINT(bugprone-throwing-static-initialization): no memory, no module
 
 void copy_locked(const std::vector<Copy>& copies) {
   const std::lock_guard<BriefLock> lock(numbers);
@@ -42,7 +42,7 @@ class Together {
           !add<PyDense<double>>(layer))
         throw py::type_error("blocks[" + std::to_string(stores_.size()) + "] " + no_weights);
   }
-  void enter() const { std::make_unique<Moment>(stores_, this).release(); }
+  void enter() const { new Moment(stores_, this); }  // exit() ends it
   void exit(const py::object&, const py::object&, const py::object&) const { delete Moment::last_of(this); }
 
  private:

@@ -40,7 +40,7 @@ bool a_handler_raises(void*) {
 }
 
 // For as long as this thread lives.
-void end_calls_of_this_thread() noexcept {
+void end_calls_of_this_thread() {
   static thread_local bool done = false;
   if (!std::exchange(done, true)) new Interruptible(a_handler_raises, nullptr);
 }
@@ -58,6 +58,7 @@ void end_calls_by_signals() {
     here(nullptr);
   else Py_AddPendingCall(here, nullptr);
   pthread_atfork(nullptr, nullptr, end_calls_of_this_thread);  // it is the child's main thread
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11 wants it so
   pybind11::register_local_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);

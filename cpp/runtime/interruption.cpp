@@ -18,7 +18,7 @@ struct Watch {
   Clock::time_point next;
   std::atomic<bool>* ended = nullptr;  // of the team that this thread works in
 };
-thread_local Watch watch;
+thread_local Watch watch;  // NOLINT(bugprone-throwing-static-initialization): none of its members throws
 
 bool told_to_end(Watch& w) noexcept {
   if (!w.shall_end) return false;

@@ -23,7 +23,8 @@ inline constexpr double macs_at_once = 1e8;
 class Progress {
  public:
   void add(double macs) {
-    if ((macs_ += macs) < macs_between_looks) return;
+    macs_ += macs;
+    if (macs_ < macs_between_looks) return;
     macs_ = 0;
     look();
   }

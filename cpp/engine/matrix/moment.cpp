@@ -10,7 +10,8 @@ namespace {
 // Odd while weights become others, which only the lock's holder does. So who sees one even number before and after has
 // seen no change, and takes no lock.
 std::atomic<std::uint64_t> changes{0};
-TogetherLock& changing = *new TogetherLock;  // never destroyed: threads may outlive static objects at exit
+// Never destroyed: threads may outlive static objects at exit.
+TogetherLock& changing = *new TogetherLock;  // NOLINT(bugprone-throwing-static-initialization): no memory, no library
 
 thread_local Moment* innermost = nullptr;
 

@@ -223,8 +223,9 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   }
   crew.barrier(member);
   Progress progress;
-  const double row = static_cast<double>(blocks_ * lanes_ / crew.size() + 1) * cell_.slots *
-                     (static_cast<double>(state_ + spec_.proj_size) + macs_of_function);
+  const Index units = blocks_ * lanes_ / crew.size() + 1;
+  const double row =
+      static_cast<double>(units) * cell_.slots * (static_cast<double>(state_ + spec_.proj_size) + macs_of_function);
   for (Index s = time_.seq_len - 1; s >= 0; --s) {
     const Index t = time_of(time_.seq_len, reverse_, s);
     progress.add(row * static_cast<double>(time_.alive(t)));

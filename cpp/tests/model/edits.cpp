@@ -32,6 +32,7 @@ struct Network {
   }
 };
 
+// NOLINTNEXTLINE(bugprone-throwing-static-initialization)
 const std::vector<float> x = random_numbers<float>(seq_len * inputs, 3);
 
 std::vector<float> call(const Network& n) {
