@@ -15,7 +15,7 @@ template <class T>
 py::array weight_view(const Weight<T>& w, const std::shared_ptr<const void>& memory) {
   auto owner = std::make_unique<std::shared_ptr<const void>>(memory);
   const py::capsule base(owner.get(), [](void* p) { delete static_cast<std::shared_ptr<const void>*>(p); });
-  static_cast<void>(owner.release());
+  [[maybe_unused]] const auto* const of_base = owner.release();
   py::array view(py::dtype::of<std::remove_const_t<T>>(), std::vector<py::ssize_t>(w.shape.begin(), w.shape.end()),
                  w.data, base);
   if (std::is_const_v<T>) view.attr("setflags")(py::arg("write") = false);

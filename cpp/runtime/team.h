@@ -102,7 +102,7 @@ class Crew {
   Crew(const TeamLease& team, int first_mark, int size)
       : size_(size),
         patience_(size > 1 ? spin_patience(size) : 0),
-        marks_(team.marks_ + first_mark),
+        marks_(team.marks_ ? team.marks_ + first_mark : nullptr),  // a thread alone has none
         ended_(&team.ended_) {
     for (int member = 0; size > 1 && member < size; ++member)
       marks_[member].reached.store(0, std::memory_order_relaxed);
