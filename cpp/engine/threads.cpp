@@ -30,18 +30,29 @@ int useful_threads(double macs, double step, Index crews) {
   return at_most(static_cast<double>(crews) * members);
 }
 
-int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
-  const double recurrent = double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
-                           double(spec.recurrent_gates()) * double(spec.recurrent_gates());
+namespace {
+
+double recurrent_macs(const LayerSpec& spec) {  // of one layer and direction
+  return double(spec.gates()) * double(spec.hidden_size) * double(spec.recurrent_size()) +
+         double(spec.recurrent_gates()) * double(spec.recurrent_gates());
+}
+
+}  // namespace
+
+double macs_of_row(const LayerSpec& spec) {
   const double input = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
-  const double macs = double(rows) * (recurrent + input) * double(spec.directions() * spec.num_layers);
+  return (recurrent_macs(spec) + input) * double(spec.directions() * spec.num_layers);
+}
+
+double macs_of_row(const DenseSpec& spec) { return double(spec.input_size) * double(spec.output_size); }
+
+int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
+  const double recurrent = recurrent_macs(spec), macs = double(rows) * macs_of_row(spec);
   const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
   return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, spec.directions());
 }
 
-int useful_threads(const DenseSpec& spec, Index rows) {
-  return useful_threads(double(rows) * double(spec.input_size) * double(spec.output_size));
-}
+int useful_threads(const DenseSpec& spec, Index rows) { return useful_threads(double(rows) * macs_of_row(spec)); }
 
 int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced) {
   const double columns = double(spec.input_size + 2 * spec.output_size);

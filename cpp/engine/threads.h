@@ -17,6 +17,10 @@ int useful_threads(double macs);
 // do not wait for each other.
 int useful_threads(double macs, double step, Index crews = 1);
 
+// Multiply-adds of one sequence's step.
+double macs_of_row(const LayerSpec& spec);
+double macs_of_row(const DenseSpec& spec);
+
 // `rows`: of all steps together.
 int useful_threads(const LayerSpec& spec, Index rows, Index steps);
 int useful_threads(const DenseSpec& spec, Index rows);

@@ -10,7 +10,6 @@
 #include "engine/matrix/matrices.h"
 #include "engine/model/session_states.h"
 #include "engine/model/stages.h"
-#include "gru_native/runtime.h"
 #include "runtime/interruption.h"
 #include "spec/check_model.h"
 #include "spec/checks.h"
@@ -163,14 +162,6 @@ struct SessionPool<T>::Impl {
 namespace {
 
 template <class T>
-std::vector<BlockWeights<T>> checked(std::vector<BlockWeights<T>> blocks, std::int64_t capacity, int threads) {
-  check_stages(blocks, "capacity", capacity);
-  check_size("threads", threads, 1);
-  if (threads > 1) get_num_threads();  // an impossible GRU_NATIVE_NUM_THREADS is reported here
-  return blocks;
-}
-
-template <class T>
 std::vector<StateWidth> widths_of(Stages<T>& stages) {
   std::vector<StateWidth> widths;
   stages.each_stack(1, [&](StackForward<T>& stack, Index, Index) {
@@ -183,7 +174,8 @@ std::vector<StateWidth> widths_of(Stages<T>& stages) {
 
 template <class T>
 SessionPool<T>::Impl::Impl(std::vector<BlockWeights<T>> all, std::int64_t slots, int threads)
-    : blocks(checked(std::move(all), slots, threads)), threads(threads), rows(blocks, 1), states(widths_of(rows)) {
+    : blocks(std::move(all)), threads(threads), rows(blocks, 1), states(widths_of(rows)) {
+  checked(blocks, "capacity", slots, threads);
   idle.reserve(most_idle);
   grow(slots);
   give_back(take_worker());

@@ -67,9 +67,8 @@ void StateBlocks<T>::prefetch(Index slot) const {
 
 namespace {
 
-constexpr int slot_bits = 32;
 constexpr std::int64_t most_generations = std::int64_t(1) << 31;
-std::int64_t generation_of(std::int64_t id) { return id >> slot_bits; }
+std::int64_t generation_of(std::int64_t id) { return id >> SessionTable::slot_bits; }
 
 }  // namespace
 

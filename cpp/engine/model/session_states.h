@@ -64,7 +64,8 @@ class SessionTable {
   Index take_slot();
   std::int64_t open(Index slot);
 
-  static Index slot_of(std::int64_t id) { return id & ((std::int64_t(1) << 32) - 1); }
+  static constexpr int slot_bits = 32;
+  static Index slot_of(std::int64_t id) { return id & ((std::int64_t(1) << slot_bits) - 1); }
 
   // While it lives, nobody else may work on these sessions; then they are as `rows` says. They are open already, or
   // they are opened instead of all that are. std::invalid_argument for ids that are unknown, or there twice, and

@@ -6,6 +6,7 @@
 #include "engine/matrix/matrices.h"
 #include "engine/model/stores.h"
 #include "engine/threads.h"
+#include "gru_native/runtime.h"
 #include "spec/checks.h"
 
 namespace gru_native {
@@ -25,6 +26,11 @@ BlockWeights<T>::BlockWeights(const Dense<T>& d) : dense(impl_of(d).current()) {
 template <class T>
 int BlockWeights<T>::threads(Index rows, Index steps) const {
   return dense ? useful_threads(dense->spec, rows) : useful_threads(spec, rows, steps);
+}
+
+template <class T>
+double BlockWeights<T>::macs_of_row() const {
+  return dense ? gru_native::macs_of_row(dense->spec) : gru_native::macs_of_row(spec);
 }
 
 template <class T>
@@ -48,6 +54,14 @@ void check_stages(const std::vector<BlockWeights<T>>& blocks, const char* name, 
     row += static_cast<double>(b.output());
   }
   check_fits("the states", static_cast<double>(batch) * row, {{name, batch}});
+}
+
+template <class T>
+std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* name, std::int64_t batch, int threads) {
+  check_stages(blocks, name, batch);
+  check_size("threads", threads, 1);
+  if (threads > 1) get_num_threads();  // an impossible GRU_NATIVE_NUM_THREADS is reported here
+  return batch;
 }
 
 template <class T>
@@ -109,6 +123,8 @@ template std::vector<BlockWeights<float>> weights_of(const std::shared_ptr<const
 template std::vector<BlockWeights<double>> weights_of(const std::shared_ptr<const BasicModel<double>>&);
 template void check_stages(const std::vector<BlockWeights<float>>&, const char*, std::int64_t);
 template void check_stages(const std::vector<BlockWeights<double>>&, const char*, std::int64_t);
+template std::int64_t checked(const std::vector<BlockWeights<float>>&, const char*, std::int64_t, int);
+template std::int64_t checked(const std::vector<BlockWeights<double>>&, const char*, std::int64_t, int);
 template class Stages<float>;
 template class Stages<double>;
 

@@ -25,6 +25,7 @@ struct BlockWeights {
   Index h_size() const { return dense ? 0 : spec.num_layers * spec.state_size(); }  // of each sequence
   Index c_size() const { return dense || !spec.has_c() ? 0 : spec.num_layers * spec.hidden_size; }
   int threads(Index rows, Index steps) const;
+  double macs_of_row() const;
 };
 
 template <class T>
@@ -34,6 +35,10 @@ std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T
 // address can hold. name: the batch's among the user's arguments.
 template <class T>
 void check_stages(const std::vector<BlockWeights<T>>& blocks, const char* name, std::int64_t batch);
+
+// The same of what runs on up to so many threads. Returns the batch.
+template <class T>
+std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* name, std::int64_t batch, int threads);
 
 template <class T>
 class Stages {

@@ -6,7 +6,6 @@
 #include "engine/model/stages.h"
 #include "engine/model/stream_blocks.h"
 #include "engine/sequence/layer_impl.h"
-#include "gru_native/runtime.h"
 #include "runtime/interruption.h"
 #include "spec/check_model.h"
 #include "spec/checks.h"
@@ -28,20 +27,9 @@ struct Stream<T>::Impl {
 namespace {
 
 template <class T>
-Index checked(const std::vector<BlockWeights<T>>& blocks, std::int64_t batch, int threads) {
-  check_stages(blocks, "batch_size", batch);
-  check_size("threads", threads, 1);
-  if (threads > 1) get_num_threads();  // an impossible GRU_NATIVE_NUM_THREADS is reported here
-  return batch;
-}
-
-template <class T>
 double macs_of_row(const std::vector<BlockWeights<T>>& blocks) {
   double sum = 0;
-  for (const BlockWeights<T>& b : blocks)
-    sum += b.dense ? static_cast<double>(b.input()) * static_cast<double>(b.output())
-                   : static_cast<double>(b.spec.num_layers * b.spec.gates() * b.spec.hidden_size) *
-                         static_cast<double>(b.spec.input_size + b.spec.recurrent_size());
+  for (const BlockWeights<T>& b : blocks) sum += b.macs_of_row();
   return sum;
 }
 
@@ -49,7 +37,7 @@ double macs_of_row(const std::vector<BlockWeights<T>>& blocks) {
 
 template <class T>
 Stream<T>::Impl::Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t batch, int threads)
-    : batch(checked(blocks, batch, threads)),
+    : batch(checked(blocks, "batch_size", batch, threads)),
       threads(threads),
       macs(static_cast<double>(batch) * macs_of_row(blocks)),
       stages(blocks, batch) {}

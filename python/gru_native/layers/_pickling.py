@@ -77,6 +77,22 @@ def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
         object.__setattr__(thing, name, value)
 
 
+def remake(thing: Any, state: object, *names: str) -> None:
+    """Give these entries of a state to the thing's ``_remake``.
+
+    Raises pickle.UnpicklingError for a state that is wrong; the thing is then as if it had never
+    been tried.
+    """
+    with reading(type(thing).__name__):
+        if "_core" in vars(thing):
+            raise ValueError("this one is made already")
+        try:
+            thing._remake(*opened(state, *names))
+        except BaseException:
+            vars(thing).clear()
+            raise
+
+
 @contextmanager
 def reading(kind: str) -> Iterator[None]:
     """Turns what is wrong with a state into one kind of error."""

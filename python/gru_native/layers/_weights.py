@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ._arguments import flag, generator, of_dtype
 from ._options import Fixed
-from ._pickling import attributes_of, opened, reading, sealed, set_attributes
+from ._pickling import attributes_of, remake, sealed, set_attributes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -184,14 +184,7 @@ class Weighted(Fixed):
         return sealed(held, attributes=attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading(type(self).__name__):
-            if "_core" in vars(self):
-                raise ValueError("this one is made already")
-            try:
-                self._remake(*opened(state, *STATE))
-            except BaseException:
-                vars(self).clear()  # as if it had never been tried
-                raise
+        remake(self, state, *STATE)
 
     def _remake(
         self,

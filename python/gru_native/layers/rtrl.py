@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import of_dtype, row_mask, size
-from ._pickling import attributes_of, opened, reading, sealed, set_attributes
+from ._pickling import attributes_of, remake, sealed, set_attributes
 from ._recurrent import State, StateLike
 from ._weights import Array, check_state_dict, missing
 from .gru import GRU
@@ -113,14 +113,7 @@ class RTRL:
         return sealed(held, attributes=attributes)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading(type(self).__name__):
-            if "_core" in vars(self):
-                raise ValueError("this one is made already")
-            try:
-                self._remake(*opened(state, *HELD))
-            except BaseException:
-                vars(self).clear()  # as if it had never been tried
-                raise
+        remake(self, state, *HELD)
 
     def _remake(
         self,
