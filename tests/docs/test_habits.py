@@ -29,10 +29,10 @@ def test_version_of_the_package():
 
 def test_both_ci_call_the_same_scripts():
     scripts = {path.name for path in (ROOT / ".ci").iterdir()} - {"run"}
-    called = set(re.findall(r"\.ci/(\w+)", text(".ci/run")))
+    called = set(re.findall(r"\.ci/([\w-]+)", text(".ci/run")))
     assert called == scripts
     workflows = "".join(p.read_text() for p in (ROOT / ".github/workflows").glob("*.yml"))
-    assert set(re.findall(r"\.ci/(\w+)", workflows)) == scripts
+    assert set(re.findall(r"\.ci/([\w-]+)", workflows)) == scripts
     presets = set(re.findall(r'"configurePreset": "(\w+)"', text("CMakePresets.json")))
     (matrix,) = re.findall(r"preset: \[(.*)\]", workflows)
     assert set(matrix.split(", ")) <= presets
