@@ -15,9 +15,10 @@ namespace {
 // Of all weights: held while they are copied. Never destroyed: threads may outlive static objects at exit.
 BriefLock& numbers = *new BriefLock;  // NOLINT(bugprone-throwing-static-initialization): no memory, no module
 
-void copy_locked(const std::vector<Copy>& copies) {
+void copy_locked(const std::vector<Copy>& copies, const std::function<void()>& write = nullptr) {
   const std::lock_guard<BriefLock> lock(numbers);
   for (const Copy& c : copies) std::memcpy(c.to, c.from, c.bytes);
+  if (write) write();
 }
 
 py::list copies_of(const std::vector<py::array>& arrays) {
@@ -73,16 +74,15 @@ void PyEdit::cancel() {
   for (const py::array& array : arrays()) array.attr("setflags")(py::arg("write") = false);
 }
 
-// Layers of which no weight was asked for stay as they are.
-void end_edits(const std::vector<PyEdit*>& edits) {
+// Layers of which nothing was asked for stay as they are.
+void end_edits(const std::vector<PyEdit*>& edits, const std::function<void()>& write) {
   std::vector<Copy> copies;
   std::vector<PyEdit*> changed;
   for (PyEdit* edit : edits) {
     if (edit->ended_) throw py::value_error("this edit has ended");
-    for (const Copy& c : edit->copies()) {
-      if (changed.empty() || changed.back() != edit) changed.push_back(edit);
-      copies.push_back(c);
-    }
+    const std::vector<Copy> own = edit->copies();
+    if (edit->in_place_ || !own.empty()) changed.push_back(edit);
+    copies.insert(copies.end(), own.begin(), own.end());
     edit->cancel();
   }
   if (changed.empty()) return;
@@ -90,7 +90,7 @@ void end_edits(const std::vector<PyEdit*>& edits) {
   std::vector<EditEnd*> ends;
   taken.reserve(changed.size());
   for (PyEdit* edit : changed) ends.push_back(taken.emplace_back(edit->take()).get());
-  without_gil([&] { end_together(std::move(ends), [&] { copy_locked(copies); }); });
+  without_gil([&] { end_together(std::move(ends), [&] { copy_locked(copies, write); }); });
 }
 
 void register_edits(py::module_& m) {
@@ -99,10 +99,18 @@ void register_edits(py::module_& m) {
       .def("weight", &PyEdit::weight, py::arg("name"))
       .def("made", &PyEdit::made, py::arg("name"))
       .def("array", &PyEdit::array, py::arg("name"), py::arg("copied") = true)
+      .def("places",
+           [](const py::object& edit) {
+             py::list places;
+             for (const py::handle name : edit.cast<PyEdit&>().names()) places.append(py::make_tuple(edit, name));
+             return places;
+           })
       .def("end", [](PyEdit& edit) { end_edits({&edit}); })
       .def("cancel", &PyEdit::cancel)
       .def_property_readonly("ended", &PyEdit::ended);
-  m.def("end_edits", &end_edits, py::arg("edits"), "Ends edits of different layers as one.");
+  m.def(
+      "end_edits", [](const std::vector<PyEdit*>& edits) { end_edits(edits); }, py::arg("edits"),
+      "Ends edits of different layers as one.");
   m.def("copies_of", &copies_of, py::arg("arrays"), "Copies of contiguous arrays, all from between two edits.");
   py::class_<Together>(m, "Together", "Layers whose weights calls take at one moment: that at which a block begins.")
       .def(py::init<const py::list&>(), py::arg("layers"))

@@ -1,5 +1,6 @@
 // Edits of weights: arrays of their own, which become a layer's weights at the end.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,17 +44,24 @@ class PyEdit {
   // What it will be, to be written. When first asked for it is a copy of the weight or, without `copied`, may hold
   // anything. After the end it is read only.
   virtual py::array array(const std::string& name, bool copied) = 0;
+  // The weight itself, for what end_edits() calls to write to.
+  virtual void* in_place(const std::string& name) = 0;
   bool ended() const { return ended_; }
   // Without effect, but for the arrays: they are read only from now on.
   void cancel();
 
  protected:
-  friend void end_edits(const std::vector<PyEdit*>& edits);
+  friend void end_edits(const std::vector<PyEdit*>& edits, const std::function<void()>& write);
   virtual std::vector<py::array> arrays() const = 0;
   virtual std::vector<Copy> copies() const = 0;  // of the arrays to the weights
   virtual std::unique_ptr<EditEnd> take() = 0;
   bool ended_ = false;
+  bool in_place_ = false;  // something is written there
 };
+
+// Ends edits of different layers as one. write(), if there is one, puts numbers where in_place() says, after what the
+// arrays hold; it must throw before it writes, if at all, and nothing is then changed.
+void end_edits(const std::vector<PyEdit*>& edits, const std::function<void()>& write = nullptr);
 
 template <class T>
 class LayerEdit final : public PyEdit {
@@ -86,6 +94,10 @@ class LayerEdit final : public PyEdit {
     if (m.array) return *m.array;  // of another thread meanwhile
     m.array = weight_view(Weight<T>{w.name, w.shape, m.data = data}, memory_);
     return *m.array;
+  }
+  void* in_place(const std::string& name) override {
+    in_place_ = true;
+    return weights_[place(name)].data;
   }
 
  private:

@@ -1,12 +1,14 @@
-#include "gru_native/optim.h"
-
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
+#include "bindings/edits.h"
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/one_call.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "optim/optimizer.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -50,18 +52,24 @@ class Gradients {
   std::vector<Array<std::int64_t>> rows_;
 };
 
+// places[i]: an edit, and the name of its weight that has gradients[i].
 template <class T>
-void step(PyOptimizer<T>& o, const py::list& weights, const py::list& gradients,
+void step(PyOptimizer<T>& o, const std::vector<std::pair<PyEdit*, std::string>>& places, const py::list& gradients,
           const std::vector<std::string>& names) {
-  std::vector<Weight<T>> written;
-  for (const py::handle w : weights) {
-    auto a = py::cast<Array<T>>(w);
-    written.push_back({"weights", Shape(a.shape(), a.shape() + a.ndim()), a.mutable_data()});
-  }
   Gradients<T> given;
   for (std::size_t i = 0; i < gradients.size(); ++i) given.add(names[i], gradients[i]);
+  std::vector<Weight<T>> weights;
+  std::vector<PyEdit*> edits;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto& [edit, name] = places[i];
+    const py::array own = edit->weight(name);
+    const bool changes = given.list[i].data;
+    weights.push_back({name, Shape(own.shape(), own.shape() + own.ndim()),
+                       changes ? static_cast<T*>(edit->in_place(name)) : nullptr});
+    if (changes && std::find(edits.begin(), edits.end(), edit) == edits.end()) edits.push_back(edit);
+  }
   const OneCall::Scope only(*o.one_call, "optimizer");
-  without_gil([&] { o.optimizer->step(written, given.list); });
+  end_edits(edits, prepared_step(*o.optimizer, weights, given.list));
 }
 
 template <class T>
@@ -91,7 +99,7 @@ void register_optimizer_of(py::module_& m) {
           },
           py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("betas"), py::arg("eps"), py::arg("weight_decay"),
           py::arg("decoupled"))
-      .def("step", &step<T>, py::arg("weights"), py::arg("gradients"), py::arg("names"))
+      .def("step", &step<T>, py::arg("places"), py::arg("gradients"), py::arg("names"))
       .def(
           "set_lr", [](O& o, double lr) { o.optimizer->set_lr(lr); }, py::arg("lr"))
       .def("state", [](O& o) { return weight_views(o.optimizer->state(), o.optimizer); })

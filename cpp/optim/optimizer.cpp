@@ -1,11 +1,15 @@
+#include "optim/optimizer.h"
+
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "engine/matrix/shares.h"
 #include "engine/threads.h"
-#include "gru_native/optim.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "runtime/handle.h"
 #include "runtime/memory.h"
 #include "runtime/team.h"
 #include "spec/checks.h"
@@ -105,7 +109,7 @@ struct Optimizer<T>::Impl {
   std::vector<Weight<const T>> weights;  // names and shapes
   std::vector<Buffer<T>> storage;
   std::vector<Weight<T>> state;  // those of the first weight, of the second ..
-  std::vector<std::int64_t> steps;
+  mutable std::vector<std::int64_t> steps;  // of the optimizer, whose impl_of() is const
 
   std::size_t states() const { return weights.empty() ? 0 : state.size() / weights.size(); }
   void check(const std::vector<Weight<T>>& given, const std::vector<WeightGradient<T>>& gradients) const;
@@ -199,29 +203,44 @@ Part<T> Optimizer<T>::Impl::part(std::size_t i, const Weight<T>& weight, const W
 }
 
 template <class T>
-void Optimizer<T>::step(const std::vector<Weight<T>>& weights, const std::vector<WeightGradient<T>>& gradients) {
-  impl_->check(weights, gradients);
+std::function<void()> prepared_step(Optimizer<T>& optimizer, const std::vector<Weight<T>>& weights,
+                                    const std::vector<WeightGradient<T>>& gradients) {
+  auto& impl = impl_of(optimizer);
+  impl.check(weights, gradients);
   std::vector<Part<T>> parts;
+  std::vector<std::size_t> changed;
   Index numbers = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (!gradients[i].data) continue;
-    parts.push_back(impl_->part(i, weights[i], gradients[i]));
+    parts.push_back(impl.part(i, weights[i], gradients[i]));
+    changed.push_back(i);
     numbers += parts.back().numbers();
   }
-  TeamLease team(useful_threads_to_copy(numbers));
-  team.run([&](int rank) {
-    const FlushDenormals flush;
-    const Share mine = share_of(numbers, granule, rank, team.size());
-    Index at = 0;  // of this part among all numbers
-    for (const Part<T>& part : parts) {
-      const Index n = part.numbers();
-      part.run(std::clamp(mine.begin - at, Index(0), n), std::clamp(mine.end - at, Index(0), n));
-      at += n;
-    }
-  });
-  for (std::size_t i = 0; i < weights.size(); ++i) impl_->steps[i] += gradients[i].data != nullptr;
+  const auto team = std::make_shared<TeamLease>(useful_threads_to_copy(numbers));
+  return [&impl, team, numbers, parts = std::move(parts), changed = std::move(changed)] {
+    team->run([&](int rank) {
+      const FlushDenormals flush;
+      const Share mine = share_of(numbers, granule, rank, team->size());
+      Index at = 0;  // of this part among all numbers
+      for (const Part<T>& part : parts) {
+        const Index n = part.numbers();
+        part.run(std::clamp(mine.begin - at, Index(0), n), std::clamp(mine.end - at, Index(0), n));
+        at += n;
+      }
+    });
+    for (const std::size_t i : changed) ++impl.steps[i];
+  };
 }
 
+template <class T>
+void Optimizer<T>::step(const std::vector<Weight<T>>& weights, const std::vector<WeightGradient<T>>& gradients) {
+  prepared_step(*this, weights, gradients)();
+}
+
+template std::function<void()> prepared_step(Optimizer<float>&, const std::vector<Weight<float>>&,
+                                             const std::vector<WeightGradient<float>>&);
+template std::function<void()> prepared_step(Optimizer<double>&, const std::vector<Weight<double>>&,
+                                             const std::vector<WeightGradient<double>>&);
 template class Optimizer<float>;
 template class Optimizer<double>;
 

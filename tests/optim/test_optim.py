@@ -1,5 +1,8 @@
 """gru_native.optim against torch.optim over random options and steps, and what it promises."""
 
+import copy
+import threading
+
 import numpy as np
 import pytest
 
@@ -323,3 +326,45 @@ def test_errors_of_lists():
     ]:
         with pytest.raises(kind, match=text):
             adam.step(grads)
+
+
+def test_calls_beside_steps_have_the_weights_of_one_step():
+    """A step writes the weights themselves; who computes meanwhile has those before or after it."""
+    rng = np.random.default_rng(11)
+    chain = Chain([Dense(64, 64, seed=1), Dense(64, 64, seed=2)])
+    replay = copy.deepcopy(chain)
+    x = rng.standard_normal((5, 64)).astype(np.float32)
+    grads = gradients_like(chain.weights, rng)
+    expected, optimizer = [replay(x)[0]], optim.SGD(replay, 1e-3)
+    for _ in range(50):
+        optimizer.step(grads)
+        expected.append(replay(x)[0])
+    seen, done = [], threading.Event()
+
+    def call() -> None:
+        while not done.is_set():
+            seen.append(chain(x)[0])
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    optimizer = optim.SGD(chain, 1e-3)
+    for _ in range(50):
+        optimizer.step(grads)
+    done.set()
+    caller.join()
+    at = 0
+    for y in seen:
+        while not np.array_equal(y, expected[at]):
+            at += 1  # an IndexError: no step has this output, or an earlier one
+
+
+def test_a_step_takes_what_other_edits_have_written():
+    """Of a layer that is being edited: the step is of its weights when it is made."""
+    layer = Dense(3, 2, seed=1)
+    first = layer.weights["weight"].copy()
+    grads = gradients_like(layer.weights, np.random.default_rng(12))
+    with layer.editing() as w:
+        w["bias"][:] = 7
+        optim.SGD(layer, 0.5).step({"weight": grads["weight"]})
+    assert (layer.weights["bias"] == 7).all()
+    assert_same_bits(layer.weights["weight"], first - np.float32(0.5) * grads["weight"])

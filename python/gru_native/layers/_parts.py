@@ -62,6 +62,9 @@ class PartsEdit:
         edit, own = self._parts[name]
         return edit.array(own, copied)
 
+    def places(self) -> list[tuple[_core.Edit, str]]:
+        return list(self._parts.values())
+
     def end(self) -> None:
         _core.end_edits(list(self._edits.values()))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -72,9 +71,8 @@ class Optimizer:
         given = self._gradients_of(grads)
         ordered = [given.get(name) for name in self._weights]
         names = [f"grads[{name!r}]" for name in self._weights]
-        with ExitStack() as editing:
-            edits = [editing.enter_context(layer.editing()) for layer in self._layers]
-            self._core.step([w for edit in edits for w in edit.values()], ordered, names)
+        edits = [layer._core.edit() for layer in self._layers]
+        self._core.step([place for edit in edits for place in edit.places()], ordered, names)
 
     def _gradients_of(self, grads: Any) -> dict[str, Any]:
         """By name, checked."""
