@@ -59,7 +59,7 @@ Array<T> as_array(const char* name, py::handle value) {
 template Array<float> as_array(const char*, py::handle);
 template Array<double> as_array(const char*, py::handle);
 
-void check_shape(const char* name, const py::array& a, const std::vector<Dim>& dims) {
+void check_shape(const char* name, const py::array& a, const Dims& dims) {
   bool fits = a.ndim() == static_cast<py::ssize_t>(dims.size());
   for (std::size_t i = 0; fits && i < dims.size(); ++i)
     fits = dims[i].size < 0 || a.shape(static_cast<py::ssize_t>(i)) == dims[i].size;
@@ -91,7 +91,7 @@ Shape Layout::shape(std::int64_t columns) const {
   return batch_first ? Shape{batch, seq_len, columns} : Shape{seq_len, batch, columns};
 }
 
-std::vector<Dim> Layout::dims(const char* columns_name, std::int64_t columns) const {
+Dims Layout::dims(const char* columns_name, std::int64_t columns) const {
   if (!batched) return {{"seq_len", seq_len}, {columns_name, columns}};
   if (batch_first) return {{"batch", batch}, {"seq_len", seq_len}, {columns_name, columns}};
   return {{"seq_len", seq_len}, {"batch", batch}, {columns_name, columns}};
@@ -120,7 +120,7 @@ StateArrays<T> state_argument(const char* name, const py::object& value, const L
   if (value.is_none()) return s;
   const auto take = [&](const std::string& part, py::handle from, const char* size_name, std::int64_t size) {
     Array<T> a = as_array<T>(part.c_str(), from);
-    std::vector<Dim> dims{{"num_layers * directions", spec.num_layers * spec.directions()}};
+    Dims dims{{"num_layers * directions", spec.num_layers * spec.directions()}};
     if (layout.batched) dims.push_back({"batch", layout.batch});
     dims.push_back({size_name, size});
     check_shape(part.c_str(), a, dims);
@@ -180,7 +180,7 @@ std::optional<std::vector<std::uint8_t>> mask_argument(const py::object& value, 
   const std::string expected = "bool, False where a step is masked";
   const py::array a = numpy_array("mask", value, expected);
   if (a.dtype().kind() != 'b') throw py::type_error("mask is of dtype " + dtype_name(a) + "; expected " + expected);
-  std::vector<Dim> dims = layout.dims("", 1);
+  Dims dims = layout.dims("", 1);
   dims.pop_back();
   check_shape("mask", a, dims);
   const Array<bool> flags(a);

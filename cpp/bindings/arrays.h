@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/axes.h"
 #include "gru_native/layer.h"
 
 namespace gru_native::bindings {
@@ -17,13 +18,6 @@ namespace py = pybind11;
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
-using Shape = std::vector<std::int64_t>;
-
-// One expected dimension: a name for the message, and its size, or -1 for any.
-struct Dim {
-  const char* name;
-  std::int64_t size;
-};
 
 std::string shape_text(const py::array& a);
 
@@ -38,12 +32,17 @@ Array<T> as_array(const char* name, py::handle value);
 Array<std::int64_t> integers_argument(const char* name, const py::object& value);
 
 // Throws ValueError "NAME has shape (..); expected (..)" unless the shape fits.
-void check_shape(const char* name, const py::array& a, const std::vector<Dim>& dims);
+void check_shape(const char* name, const py::array& a, const Dims& dims);
 
 // A fresh array that nobody has initialised.
 template <class T>
 Array<T> empty_array(const Shape& shape) {
-  return Array<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()));
+  auto& numpy = py::detail::npy_api::get();  // py::array would make vectors of the shape and of strides
+  py::object made = py::reinterpret_steal<py::object>(
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, py::dtype::of<T>().release().ptr(),
+                                  static_cast<int>(shape.size()), shape.begin(), nullptr, nullptr, 0, nullptr));
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<Array<T>>(made.release());
 }
 
 // The same numbers in an array of its own.
@@ -73,7 +72,7 @@ struct Layout {
   bool batched, batch_first;
 
   Shape shape(std::int64_t columns) const;
-  std::vector<Dim> dims(const char* columns_name, std::int64_t columns) const;
+  Dims dims(const char* columns_name, std::int64_t columns) const;
   template <class T>
   Sequences<T> view(T* data, std::int64_t columns) const {
     if (!batched) return {data, columns, 0};

@@ -39,7 +39,7 @@ struct Call {
       layout.seq_len = x.shape(batch_first ? 1 : 0);
       layout.batch = x.shape(batch_first ? 0 : 1);
     } else {
-      std::vector<Dim> dims(static_cast<std::size_t>(rank), Dim{"any", -1});
+      Dims dims(static_cast<std::size_t>(rank), Dim{"any", -1});
       dims.back() = {"input_size", spec.input_size};
       check_shape("x", x, dims);
       layout.seq_len = x.size() / spec.input_size;
@@ -78,7 +78,7 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
   d.layer->check(*tape.tape);
   const DenseSpec& spec = d.layer->spec();
   const Array<T> dy = as_array<T>("dy", dy_argument);
-  std::vector<Dim> dims;
+  Dims dims;
   for (const std::int64_t size : tape.shape) dims.push_back({"size", size});
   dims.back() = {"output_size", spec.output_size};
   check_shape("dy", dy, dims);

@@ -21,8 +21,7 @@ struct PyGraphTape {
 };
 
 template <class T>
-std::vector<Dim> annotation_dims(bool dense, std::int64_t graphs, std::int64_t nodes, const char* name,
-                                 std::int64_t size) {
+Dims annotation_dims(bool dense, std::int64_t graphs, std::int64_t nodes, const char* name, std::int64_t size) {
   if (dense) return {{"batch", graphs}, {"nodes", nodes}, {name, size}};
   return {{"nodes", nodes}, {name, size}};
 }

@@ -7,12 +7,17 @@
 #include "bindings/module.h"
 #include "bindings/options.h"
 #include "bindings/precision.h"
+#include "bindings/reading.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
 #include "spec/names.h"
 
 namespace gru_native::bindings {
 namespace {
+
+MaskedOutput masked_output_argument(const py::object& value) {
+  return named<MaskedOutput>("masked_output", text("masked_output", value, "a string"), masked_output_names);
+}
 
 template <class T>
 struct Call {
@@ -27,7 +32,7 @@ struct Call {
   ForwardCall<T> arguments;
 
   Call(const PyLayer<T>& l, const py::object& x_, const py::object& state_, const py::object& lengths_,
-       const py::object& mask_, const std::string& masked_output, bool training, std::uint64_t seed)
+       const py::object& mask_, const py::object& masked_output, bool training, std::uint64_t seed)
       : spec(l.layer->spec()),
         x(as_array<T>("x", x_)),
         layout(layout_of("x", x, spec, l.batch_first)),
@@ -44,7 +49,7 @@ struct Call {
     arguments.y = layout.view(y.mutable_data(), spec.directions() * spec.output_size());
     arguments.final = final.view();
     if (mask) arguments.mask = layout.view(std::as_const(*mask).data(), 1);
-    arguments.masked_output = named<MaskedOutput>("masked_output", masked_output, masked_output_names);
+    arguments.masked_output = masked_output_argument(masked_output);
     arguments.training = training;
     arguments.seed = seed;
   }
@@ -52,7 +57,7 @@ struct Call {
 
 template <class T>
 py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-               const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
+               const py::object& mask, const py::object& masked_output, bool training, std::uint64_t seed) {
   Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
   without_gil([&] { l.layer->forward(c.arguments); });
   return py::make_tuple(c.y, c.final.object());
@@ -60,7 +65,7 @@ py::tuple call(const PyLayer<T>& l, const py::object& x, const py::object& state
 
 template <class T>
 py::tuple forward(const PyLayer<T>& l, const py::object& x, const py::object& state, const py::object& lengths,
-                  const py::object& mask, const std::string& masked_output, bool training, std::uint64_t seed) {
+                  const py::object& mask, const py::object& masked_output, bool training, std::uint64_t seed) {
   Call<T> c(l, x, state, lengths, mask, masked_output, training, seed);
   PyTape<T> tape{nullptr, c.layout};
   without_gil([&] { tape.tape = l.layer->forward_with_tape(c.arguments); });
@@ -113,7 +118,7 @@ bool load(PyLayer<T>& l, const py::list& arrays) {
   for (std::size_t i = 0; i < own.size(); ++i) {
     const char* const name = own[i].name.c_str();
     kept.push_back(as_array<T>(name, arrays[i]));
-    std::vector<Dim> dims;
+    Dims dims;
     for (const std::int64_t size : own[i].shape) dims.push_back({"size", size});
     check_shape(name, kept.back(), dims);
     from.push_back(kept.back().data());

@@ -22,7 +22,7 @@ py::tuple cross_entropy_of(const py::object& logits, const py::object& targets, 
   const Array<T> a = as_array<T>("logits", logits);
   if (a.ndim() == 0) throw py::value_error("logits has shape (); expected (..., classes)");
   const Array<std::int64_t> t = integers_argument("targets", targets);
-  std::vector<Dim> dims;
+  Dims dims;
   for (py::ssize_t i = 0; i + 1 < a.ndim(); ++i) dims.push_back({"rows", a.shape(i)});
   check_shape("targets", t, dims);
   if (a.size() == 0) throw py::value_error("logits has shape " + shape_text(a) + "; expected at least one row");
@@ -103,8 +103,7 @@ py::tuple transducer_of(const py::object& logits, const py::object& targets, con
   const std::int64_t batch = batched ? a.shape(0) : 1, seq_len = a.shape(a.ndim() - 3);
   const std::int64_t most = a.shape(a.ndim() - 2) - 1;
   const Array<std::int64_t> t = integers_argument("targets", targets);
-  std::vector<Dim> dims{{"labels", most}};
-  if (batched) dims.insert(dims.begin(), {"batch", batch});
+  const Dims dims = batched ? Dims{{"batch", batch}, {"labels", most}} : Dims{{"labels", most}};
   check_shape("targets", t, dims);
   const std::vector<std::int64_t> steps = lengths_of("input_lengths", input_lengths, batched, batch, seq_len);
   const std::vector<std::int64_t> labels = lengths_of("target_lengths", target_lengths, batched, batch, most);

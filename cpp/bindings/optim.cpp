@@ -20,7 +20,8 @@ struct PyOptimizer {
 };
 
 template <class T>
-PyOptimizer<T> make(const OptimizerSpec& spec, const std::vector<std::pair<std::string, Shape>>& weights) {
+PyOptimizer<T> make(const OptimizerSpec& spec,
+                    const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& weights) {
   std::vector<Weight<const T>> list;
   for (const auto& [name, shape] : weights) list.push_back({name, shape, nullptr});
   return {std::make_shared<Optimizer<T>>(spec, list)};
@@ -64,7 +65,7 @@ void step(PyOptimizer<T>& o, const std::vector<std::pair<PyEdit*, std::string>>&
     const auto& [edit, name] = places[i];
     const py::array own = edit->weight(name);
     const bool changes = given.list[i].data;
-    weights.push_back({name, Shape(own.shape(), own.shape() + own.ndim()),
+    weights.push_back({name, std::vector<std::int64_t>(own.shape(), own.shape() + own.ndim()),
                        changes ? static_cast<T*>(edit->in_place(name)) : nullptr});
     if (changes && std::find(edits.begin(), edits.end(), edit) == edits.end()) edits.push_back(edit);
   }
@@ -78,22 +79,22 @@ void register_optimizer_of(py::module_& m) {
   py::class_<O>(m, (std::string("Optimizer") + suffix<T>).c_str(), "What gru_native.optim's classes stand on.")
       .def_static(
           "sgd",
-          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr, double momentum, double dampening,
-             double weight_decay,
+          [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& weights, double lr, double momentum,
+             double dampening, double weight_decay,
              bool nesterov) { return make<T>(Sgd{lr, momentum, dampening, weight_decay, nesterov}, weights); },
           py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("momentum"), py::arg("dampening"),
           py::arg("weight_decay"), py::arg("nesterov"))
       .def_static(
           "adagrad",
-          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr, double lr_decay, double weight_decay,
-             double initial_accumulator_value, double eps) {
+          [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& weights, double lr, double lr_decay,
+             double weight_decay, double initial_accumulator_value, double eps) {
             return make<T>(Adagrad{lr, lr_decay, weight_decay, initial_accumulator_value, eps}, weights);
           },
           py::arg("weights"), py::kw_only(), py::arg("lr"), py::arg("lr_decay"), py::arg("weight_decay"),
           py::arg("initial_accumulator_value"), py::arg("eps"))
       .def_static(
           "adam",
-          [](const std::vector<std::pair<std::string, Shape>>& weights, double lr,
+          [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& weights, double lr,
              const std::pair<double, double>& betas, double eps, double weight_decay, bool decoupled) {
             return make<T>(Adam{lr, betas.first, betas.second, eps, weight_decay, decoupled}, weights);
           },

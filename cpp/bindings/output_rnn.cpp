@@ -23,7 +23,7 @@ struct PyOutputRnnTape {
 };
 
 // What is fed back, as the states of other layers: (1, batch, output_size), without batch when unbatched.
-std::vector<Dim> state_dims(const OutputRnnSpec& spec, const Layout& layout) {
+Dims state_dims(const OutputRnnSpec& spec, const Layout& layout) {
   if (layout.batched) return {{"layers", 1}, {"batch", layout.batch}, {"output_size", spec.output_size}};
   return {{"layers", 1}, {"output_size", spec.output_size}};
 }
@@ -32,7 +32,7 @@ Shape state_shape(const OutputRnnSpec& spec, const Layout& layout) {
   return {1, spec.output_size};
 }
 template <class T>
-std::optional<Array<T>> optional_array(const char* name, const py::object& value, const std::vector<Dim>& dims) {
+std::optional<Array<T>> optional_array(const char* name, const py::object& value, const Dims& dims) {
   if (value.is_none()) return std::nullopt;
   Array<T> a = as_array<T>(name, value);
   check_shape(name, a, dims);

@@ -42,7 +42,7 @@ auto with_tensors(const L& layer, const std::string& precision, const py::dict& 
     const auto array = py::array::ensure(arrays[py::str(name)], py::array::c_style);
     if (!array || !array.dtype().equal(py::dtype::of<Number>()))
       throw py::value_error(name + " has another dtype than " + dtype_name<Number>);
-    std::vector<Dim> dims;
+    Dims dims;
     for (const std::int64_t size : shape) dims.push_back({"size", size});
     check_shape(name.c_str(), array, dims);
     std::copy_n(static_cast<const Number*>(array.data()), array.size(), to);

@@ -85,7 +85,7 @@ class PyRtrl {
   Layout layout() const { return {1, rtrl_.batch(), true, false}; }
   // Of one step: without batch when there is one sequence, as a stream has it.
   Shape shape(std::int64_t columns) const { return rtrl_.batch() > 1 ? Shape{rtrl_.batch(), columns} : Shape{columns}; }
-  std::vector<Dim> dims(const char* name, std::int64_t columns) const {
+  Dims dims(const char* name, std::int64_t columns) const {
     if (rtrl_.batch() > 1) return {{"batch", rtrl_.batch()}, {name, columns}};
     return {{name, columns}};
   }

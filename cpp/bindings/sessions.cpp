@@ -46,7 +46,7 @@ class PySessionPool {
     const Array<T> x = as_array<T>("x", x_argument);
     const bool chunk = x.ndim() == (one ? 2 : 3);
     Layout layout{chunk ? -1 : 1, count, !one, batch_first_ && chunk};
-    std::vector<Dim> dims;
+    Dims dims;
     if (chunk) dims = layout.dims("input_size", inputs);
     else if (one) dims = {{"input_size", inputs}};
     else dims = {{"sessions", count}, {"input_size", inputs}};

@@ -36,7 +36,7 @@ class PyStream {
     Array<T> x = as_array<T>("x", x_argument);
     const std::int64_t batch = stream_.batch();
     Layout layout{1, batch, x.ndim() == 3 || (x.ndim() == 2 && batch > 1), batch_first_};
-    std::vector<Dim> dims;
+    Dims dims;
     if (x.ndim() == 3 || (x.ndim() == 2 && batch == 1)) {  // a chunk
       layout.seq_len = -1;
       dims = layout.dims("input_size", inputs);
@@ -119,7 +119,7 @@ class PyStream {
     if (!Array<T>::check_(out))
       throw py::type_error(std::string("out is not a C-contiguous float") + suffix<T> + " array; expected one");
     Array<T> y = py::reinterpret_borrow<Array<T>>(out);
-    std::vector<Dim> dims(shape.size(), Dim{"size", 0});
+    Dims dims(shape.size(), Dim{"size", 0});
     for (std::size_t i = 0; i < shape.size(); ++i) dims[i].size = shape[i];
     dims.back().name = "output_size";
     check_shape("out", y, dims);

@@ -35,7 +35,7 @@ struct Call {
     check_shape("x", x, {{"nodes", -1}, {"input_size", spec.input_size}});
     arguments.nodes = x.shape(0);
     if (arguments.nodes < 1) throw py::value_error("x has shape " + shape_text(x) + "; expected at least one node");
-    const std::vector<Dim> one_each{{"nodes", arguments.nodes}};
+    const Dims one_each{{"nodes", arguments.nodes}};
     parents = integers_argument("parents", parents_);
     check_shape("parents", parents, one_each);
     if (spec.cell == TreeCell::nary) {

@@ -2,6 +2,8 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "runtime/locks.h"
@@ -45,7 +47,7 @@ class Arena {
   }
   template <class T>
   T* take_zeroed(std::ptrdiff_t n);
-  void zero();  // all that it has handed out
+  void touch();  // every page, so that none comes into being later
   void reset();
   std::size_t capacity() const;
 
@@ -54,6 +56,39 @@ class Arena {
   void* take_bytes(std::size_t bytes);
   std::vector<Block> blocks_;
   std::size_t used_ = 0;  // of the last block
+};
+
+// Objects that an arena has room for: made one by one, never moved, and gone with this.
+template <class U>
+class InArena {
+ public:
+  InArena(Arena& arena, std::ptrdiff_t most)
+      : first_(reinterpret_cast<U*>(arena.take<char>(most * static_cast<std::ptrdiff_t>(sizeof(U))))) {
+    static_assert(alignof(U) <= 64);
+  }
+  InArena(const InArena&) = delete;
+  InArena& operator=(const InArena&) = delete;
+  ~InArena() {
+    while (size_ > 0) first_[--size_].~U();
+  }
+  template <class... Arguments>
+  U& emplace_back(Arguments&&... arguments) {
+    U* const made = new (first_ + size_) U(std::forward<Arguments>(arguments)...);
+    ++size_;
+    return *made;
+  }
+  std::ptrdiff_t size() const { return size_; }
+  U* begin() { return first_; }
+  U* end() { return first_ + size_; }
+  const U* begin() const { return first_; }
+  const U* end() const { return first_ + size_; }
+  U& operator[](std::ptrdiff_t i) { return first_[i]; }
+  const U& operator[](std::ptrdiff_t i) const { return first_[i]; }
+  const U& back() const { return first_[size_ - 1]; }
+
+ private:
+  U* const first_;
+  std::ptrdiff_t size_ = 0;
 };
 
 // Arenas that wait for their next call. Shared by a layer and its tapes, which may outlive it.

@@ -11,27 +11,29 @@
 
 namespace gru_native {
 
+// Names are made texts only for an error: these checks stand in calls that take a microsecond.
 [[noreturn]] inline void refuse(const std::string& name, const std::string& value, const std::string& expected) {
   throw std::invalid_argument(name + " is " + value + "; expected " + expected);
 }
 
-inline void check_size(const std::string& name, std::int64_t value, std::int64_t least) {
+template <class Name>
+void check_size(const Name& name, std::int64_t value, std::int64_t least) {
   if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
 }
 
 // `most`: the length of an axis, and its name.
-inline void check_lengths(const std::string& name, const std::int64_t* lengths, std::int64_t batch,
-                          const std::string& axis, std::int64_t most) {
+inline void check_lengths(const char* name, const std::int64_t* lengths, std::int64_t batch, const char* axis,
+                          std::int64_t most) {
   if (!lengths) return;
   for (std::int64_t b = 0; b < batch; ++b)
     if (lengths[b] < 0 || lengths[b] > most)
-      refuse(name + "[" + std::to_string(b) + "]", std::to_string(lengths[b]),
-             "0 to " + axis + "=" + std::to_string(most));
+      refuse(std::string(name) + "[" + std::to_string(b) + "]", std::to_string(lengths[b]),
+             std::string("0 to ") + axis + "=" + std::to_string(most));
 }
 
 // A number from outside may be none of an enum's. `last` is the last of them.
-template <class Enum>
-void check_enum(const std::string& name, Enum value, Enum last, const std::string& type) {
+template <class Name, class Enum>
+void check_enum(const Name& name, Enum value, Enum last, const char* type) {
   const int i = static_cast<int>(value);
   if (i < 0 || i > static_cast<int>(last)) refuse(name, std::to_string(i), type);
 }
@@ -42,8 +44,9 @@ inline void check_dweights(std::size_t count, std::size_t weights) {
     refuse("dweights.size()", std::to_string(count), "0 or " + std::to_string(weights));
 }
 
-inline void check_there(const std::string& name, const void* data) {
-  if (!data) throw std::invalid_argument(name + " is null; expected an array");
+template <class Name>
+void check_there(const Name& name, const void* data) {
+  if (!data) throw std::invalid_argument(std::string(name) + " is null; expected an array");
 }
 
 struct NamedSize {
@@ -68,12 +71,13 @@ inline void check_calls_size(std::int64_t seq_len, std::int64_t batch, std::int6
 
 // Rows that are written must not overlap.
 template <class T>
-void check_rows(const std::string& name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
+void check_rows(const char* name, const Sequences<T>& s, std::int64_t seq_len, std::int64_t batch,
                 std::int64_t columns) {
-  check_there(name + ".data", s.data);
   const std::int64_t least = std::is_const_v<T> ? 0 : columns;
-  if (seq_len > 1) check_size(name + ".step_stride", s.step_stride, least);
-  if (batch > 1) check_size(name + ".batch_stride", s.batch_stride, least);
+  const auto part = [&](const char* of) { return std::string(name) + of; };
+  if (!s.data) check_there(part(".data"), s.data);
+  if (seq_len > 1 && s.step_stride < least) check_size(part(".step_stride"), s.step_stride, least);
+  if (batch > 1 && s.batch_stride < least) check_size(part(".batch_stride"), s.batch_stride, least);
 }
 
 }  // namespace gru_native

@@ -16,12 +16,12 @@ std::string shown(std::string text) {
   return text;
 }
 
-int place_of(const char* option, const std::string& text, const std::vector<const char*>& names) {
-  std::string expected;
-  for (std::size_t i = 0; i < names.size(); ++i) {
+int place_of(const char* option, const std::string& text, const char* const* names, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
     if (text == names[i]) return static_cast<int>(i);
-    expected += (i == 0 ? "\"" : i + 1 < names.size() ? ", \"" : " or \"") + std::string(names[i]) + "\"";
-  }
+  std::string expected;
+  for (std::size_t i = 0; i < count; ++i)
+    expected += (i == 0 ? "\"" : i + 1 < count ? ", \"" : " or \"") + std::string(names[i]) + "\"";
   throw std::invalid_argument(std::string(option) + " is \"" + shown(text) + "\"; expected " + expected);
 }
 

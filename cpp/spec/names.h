@@ -38,12 +38,12 @@ inline constexpr const char* precision_names[] = {"full", "bf16", "int8"};  // i
 inline constexpr const char* masked_output_names[] = {"zero", "hold"};  // in the order of MaskedOutput
 
 // The place of `text` among the names. Throws std::invalid_argument: option is "text"; expected "a", "b" or "c".
-int place_of(const char* option, const std::string& text, const std::vector<const char*>& names);
+int place_of(const char* option, const std::string& text, const char* const* names, std::size_t count);
 
 // `names` in the order of the Enum.
 template <class Enum, std::size_t n>
 Enum named(const char* option, const std::string& text, const char* const (&names)[n]) {
-  return static_cast<Enum>(place_of(option, text, {names, names + n}));
+  return static_cast<Enum>(place_of(option, text, names, n));
 }
 
 }  // namespace gru_native

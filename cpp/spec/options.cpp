@@ -10,7 +10,8 @@ const char* type_of(const BlockSpec& block) {
 BlockSpec block_of_type(const std::string& type) {
   BlockSpec block;
   LayerSpec s;
-  switch (place_of("type", type, {"RNN", "LSTM", "GRU", "Dense"})) {
+  constexpr const char* types[] = {"RNN", "LSTM", "GRU", "Dense"};
+  switch (place_of("type", type, types, std::size(types))) {
     case 0: s.cell = Cell::rnn_tanh; break;
     case 1: s.cell = Cell::lstm; break;
     case 2: s.cell = Cell::gru; break;

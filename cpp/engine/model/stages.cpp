@@ -81,7 +81,7 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
     const Index stride = padded_stride(w.dense ? w.dense->columns() : w.output(), sizeof(T));
     s.out = {arena_.take<T>(window * batch * stride), stride};
   }
-  arena_.zero();  // so that no page comes into being in the first call
+  arena_.touch();  // so that no page comes into being in the first call
 }
 
 template <class T>

@@ -10,7 +10,12 @@ namespace gru_native {
 template <class T>
 StackBackward<T>::StackBackward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
                                 const std::vector<LayerTape<T>>& tape, Dropout dropout, Draw draw, Arena& arena)
-    : spec_(spec), time_(time), tape_(tape), dropout_(dropout), arena_(arena) {
+    : spec_(spec),
+      time_(time),
+      tape_(tape),
+      dropout_(dropout),
+      directions_(arena, spec.num_layers * spec.directions()),
+      arena_(arena) {
   const bool inner = spec.num_layers > 1;
   const Index widest = std::max(input_size(0), inner ? input_size(1) : 0);
   dx_[0] = take_matrix<T>(arena, time.rows, widest);

@@ -1,6 +1,5 @@
 // Layers over directions, backward: the mirror of stack_forward.h, from the last layer to the first.
 #pragma once
-#include <deque>
 #include <vector>
 
 #include "engine/sequence/direction_backward.h"
@@ -37,7 +36,7 @@ class StackBackward {
   const Timeline& time_;
   const std::vector<LayerTape<T>>& tape_;
   const Dropout dropout_;
-  std::deque<DirectionBackward<T>> directions_;  // [layer * directions + direction]
+  InArena<DirectionBackward<T>> directions_;  // [layer * directions + direction]
   Matrix<T> dx_[2]{};                            // gradients of the inputs of even and of odd layers
   Arena& arena_;
 };

@@ -10,7 +10,7 @@ namespace gru_native {
 template <class T>
 StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& weights, const Timeline& time,
                               Index longest, std::vector<LayerTape<T>>* tape, Dropout dropout, Draw draw, Arena& arena)
-    : spec_(spec), time_(time), dropout_(dropout) {
+    : spec_(spec), time_(time), dropout_(dropout), directions_(arena, spec.num_layers * spec.directions()) {
   // Forward in time only, without a tape or dropout, a window of steps passes through all layers before the next one
   // does, so what lies between layers stays small.
   windows_ = spec.directions() == 1 && !tape && !dropout.active();

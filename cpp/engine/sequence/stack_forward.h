@@ -1,7 +1,5 @@
 // Layers over directions, forward: which of them runs when, and on which threads.
 #pragma once
-#include <deque>
-
 #include "engine/sequence/direction_forward.h"
 #include "engine/sequence/dropout.h"
 
@@ -17,7 +15,7 @@ class StackForward {
   void load_state(const States<const T>& s);
   void store_state(const States<T>& s) const;
   const LayerSpec& spec() const { return spec_; }
-  std::deque<DirectionForward<T>>& directions() { return directions_; }  // [layer * directions + direction]
+  InArena<DirectionForward<T>>& directions() { return directions_; }  // [layer * directions + direction]
   // x: by compact row.
   void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
 
@@ -27,7 +25,7 @@ class StackForward {
   const LayerSpec& spec_;
   const Timeline& time_;
   Dropout dropout_;
-  std::deque<DirectionForward<T>> directions_;  // [layer * directions + direction]
+  InArena<DirectionForward<T>> directions_;  // [layer * directions + direction]
   bool windows_;                                // whether the steps are cut into windows at all
   Index window_;                                // steps that pass through all layers before the next ones do
   std::vector<Matrix<T>> between_;              // [layer]: its output for the layer above

@@ -15,7 +15,6 @@ from ._arguments import (
     number,
     of_dtype,
     size,
-    text,
 )
 from ._weights import Array, Weighted
 from .quantized import Quantizable
@@ -170,7 +169,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         TypeError
             For another dtype or kind.
         """
-        return self._core(x, state, lengths, mask, text("masked_output", masked_output))
+        return self._core(x, state, lengths, mask, masked_output)
 
     def forward(
         self,
@@ -232,7 +231,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             state,
             lengths,
             mask,
-            text("masked_output", masked_output),
+            masked_output,
             training=bool(training),
             seed=seed,
         )
