@@ -175,6 +175,14 @@ std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& valu
   return lengths;
 }
 
+std::vector<std::int64_t> lengths_of(const char* name, const py::object& value, bool batched, std::int64_t batch,
+                                     std::int64_t all) {
+  if (value.is_none()) return std::vector<std::int64_t>(static_cast<std::size_t>(batch), all);
+  const Array<std::int64_t> a = integers_argument(name, value);
+  if (batched || a.ndim() > 0) check_shape(name, a, {{"batch", batch}});
+  return {a.data(), a.data() + a.size()};
+}
+
 std::optional<std::vector<std::uint8_t>> mask_argument(const py::object& value, const Layout& layout) {
   if (value.is_none()) return std::nullopt;
   const std::string expected = "bool, False where a step is masked";

@@ -26,6 +26,13 @@ std::string shape_text(const py::array& a);
 template <class T>
 Array<T> as_array(const char* name, py::handle value);
 
+// f(T()) for the dtype T of what has no layer to say it: float64 arrays are float64, all else is float32 or becomes it.
+template <class F>
+auto with_dtype_of(const py::object& value, const F& f) {
+  if (py::isinstance<py::array_t<double>>(value)) return f(double());
+  return f(float());
+}
+
 // The argument `name` as a C-contiguous array of 64-bit integers; anything that has no whole numbers is a TypeError,
 // and one beyond 64 bits a ValueError. Always a copy: these numbers say where memory is read and written, so nobody
 // else may change them between their check and their use.
@@ -106,6 +113,10 @@ struct NewState {
 
 // (batch,) integers from 0 to seq_len, or None.
 std::optional<std::vector<std::int64_t>> lengths_argument(const py::object& value, const Layout& layout);
+
+// Lengths of the sequences of a batch: (batch,), or one number where there is no batch; None: all.
+std::vector<std::int64_t> lengths_of(const char* name, const py::object& value, bool batched, std::int64_t batch,
+                                     std::int64_t all);
 
 // bool, one for each step as x has them: (seq_len, batch), with batch_first (batch, seq_len), unbatched (seq_len,); or
 // None. A copy, as integers_argument's.

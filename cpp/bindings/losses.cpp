@@ -9,13 +9,6 @@
 namespace gru_native::bindings {
 namespace {
 
-// f(T()) for the dtype T of what has no layer to say it: float64 arrays are float64, all else is float32 or becomes it.
-template <class F>
-auto with_dtype_of(const py::object& value, const F& f) {
-  if (py::isinstance<py::array_t<double>>(value)) return f(double());
-  return f(float());
-}
-
 template <class T>
 py::tuple cross_entropy_of(const py::object& logits, const py::object& targets, std::optional<std::int64_t> ignore,
                            double label_smoothing) {
@@ -32,15 +25,6 @@ py::tuple cross_entropy_of(const py::object& logits, const py::object& targets, 
   double loss = 0;
   without_gil([&] { loss = cross_entropy(call); });
   return py::make_tuple(loss, da);
-}
-
-// Lengths of the sequences of a batch: (batch,), or one number where there is no batch; None: all.
-std::vector<std::int64_t> lengths_of(const char* name, const py::object& value, bool batched, std::int64_t batch,
-                                     std::int64_t all) {
-  if (value.is_none()) return std::vector<std::int64_t>(static_cast<std::size_t>(batch), all);
-  const Array<std::int64_t> a = integers_argument(name, value);
-  if (batched || a.ndim() > 0) check_shape(name, a, {{"batch", batch}});
-  return {a.data(), a.data() + a.size()};
 }
 
 // What ctc and transducer return: losses (batch,), a single number where there is no batch, and dlogits.

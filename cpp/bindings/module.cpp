@@ -36,6 +36,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_runtime(m);
   gru_native::bindings::register_edits(m);
   gru_native::bindings::register_layers(m);
+  gru_native::bindings::register_decoding(m);
   gru_native::bindings::register_dense(m);
   gru_native::bindings::register_streams(m);
   gru_native::bindings::register_sessions(m);

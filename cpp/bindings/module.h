@@ -13,6 +13,7 @@ void register_losses(pybind11::module_& m);
 void register_edits(pybind11::module_& m);
 void register_optimizers(pybind11::module_& m);
 void register_layers(pybind11::module_& m);
+void register_decoding(pybind11::module_& m);
 void register_dense(pybind11::module_& m);
 void register_sessions(pybind11::module_& m);
 void register_streams(pybind11::module_& m);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -37,11 +36,8 @@ void run_lattices(const Call& call) {
     macs += costs.back();
     needed = std::max(needed, lattice.needed());
   }
-  std::vector<Index> order(costs.size()), bad_rows(costs.size(), -1);
-  std::iota(order.begin(), order.end(), Index(0));
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return costs[static_cast<std::size_t>(a)] > costs[static_cast<std::size_t>(b)];
-  });
+  std::vector<Index> bad_rows(costs.size(), -1);
+  const std::vector<Index> order = costliest_first(costs);
 
   TeamLease team(useful_threads(macs));
   const int crews = static_cast<int>(std::min<Index>(team.size(), call.batch));

@@ -7,14 +7,6 @@ namespace {
 
 constexpr double most_nodes = most_elements / 1024;  // of lattices: several numbers each, and padding
 
-std::string between(std::int64_t first, std::int64_t last) {
-  return std::to_string(first) + " to " + std::to_string(last);
-}
-
-void check_class(const char* name, std::int64_t k, std::int64_t classes) {
-  if (k < 0 || k >= classes) refuse(name, std::to_string(k), between(0, classes - 1));
-}
-
 // Labels y of sequence b.
 void check_labels(const std::int64_t* y, std::int64_t labels, std::int64_t b, std::int64_t classes,
                   std::int64_t blank) {

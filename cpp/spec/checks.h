@@ -21,6 +21,14 @@ void check_size(const Name& name, std::int64_t value, std::int64_t least) {
   if (value < least) refuse(name, std::to_string(value), "at least " + std::to_string(least));
 }
 
+inline std::string between(std::int64_t first, std::int64_t last) {
+  return std::to_string(first) + " to " + std::to_string(last);
+}
+
+inline void check_class(const char* name, std::int64_t k, std::int64_t classes) {
+  if (k < 0 || k >= classes) refuse(name, std::to_string(k), between(0, classes - 1));
+}
+
 // `most`: the length of an axis, and its name.
 inline void check_lengths(const char* name, const std::int64_t* lengths, std::int64_t batch, const char* axis,
                           std::int64_t most) {

@@ -15,7 +15,7 @@ other frameworks.
 from ._core import __version__  # before NumPy, which has its own troubles in a subinterpreter
 
 # isort: split
-from . import losses, optim, streams  # noqa: F401  pickle must know of streams
+from . import decoding, losses, optim, streams  # noqa: F401  pickle must know of streams
 from .files import load, save
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (
@@ -85,6 +85,8 @@ __all__ = [  # noqa: RUF022  in groups
     "optim",
     "clip_gradients",
     "reset_rows",
+    # from outputs to labels
+    "decoding",
     # weights of few bits: layer.quantize, and what it changes
     "compare",
     "Difference",

@@ -50,6 +50,11 @@ def loss(name, bad, which):
     return getattr(gn.losses, name)(**given | {which: bad})
 
 
+def decoded(bad, which):
+    given = {"logits": np.ones((5, 2, 4), F), "lengths": [5, 5]} | {which: bad}
+    return gn.decoding.ctc_beam(**given)
+
+
 READERS = {
     "x": lambda bad: gru(bad),
     "x of forward": lambda bad: lstm.forward(bad),
@@ -90,6 +95,8 @@ READERS = {
     "targets": lambda bad: loss("cross_entropy", bad, "targets"),
     "logits of ctc": lambda bad: loss("ctc", bad, "logits"),
     "input_lengths": lambda bad: loss("ctc", bad, "input_lengths"),
+    "logits of ctc_beam": lambda bad: decoded(bad, "logits"),
+    "lengths of ctc_beam": lambda bad: decoded(bad, "lengths"),
     "target_lengths": lambda bad: loss("ctc", bad, "target_lengths"),
     "mask of reset_rows": lambda bad: gn.reset_rows(h, bad),
 }

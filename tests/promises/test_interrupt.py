@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native import losses
+from gru_native import decoding, losses
 
 SECONDS = 1.5  # that a whole call takes
 LATER = 0.1  # when the signal comes
@@ -163,6 +163,11 @@ def ctc(n):
     return lambda: losses.ctc(logits, targets, [500] * n, [200] * n)[1]
 
 
+def ctc_beam(n):
+    logits = numbers(200, n, 100)
+    return lambda: decoding.ctc_beam(logits, beam_size=40)[0][0].ids
+
+
 CASES = {
     "lstm": recurrent(gru_native.LSTM(8, 1024, seed=1)),
     "gru_of_small_size": recurrent(gru_native.GRU(3, 5, seed=1)),
@@ -190,6 +195,7 @@ CASES = {
     "readout": readout,
     "grconv": grconv,
     "ctc": ctc,
+    "ctc_beam": ctc_beam,
 }
 STATE = {"interrupted": False}
 

@@ -298,6 +298,8 @@ class Functions:
     cross_entropy = staticmethod(gn.losses.cross_entropy)
     ctc = staticmethod(gn.losses.ctc)
     transducer = staticmethod(gn.losses.transducer)
+    ctc_greedy = staticmethod(gn.decoding.ctc_greedy)
+    ctc_beam = staticmethod(gn.decoding.ctc_beam)
     reset_rows = staticmethod(gn.reset_rows)
     clip_gradients = staticmethod(gn.clip_gradients)
 
@@ -316,6 +318,8 @@ def functions(rnd):
         "cross_entropy": {**rows, "ignore": -1, "label_smoothing": 0.1},
         "ctc": {"logits": over_time, **lengths},
         "transducer": {"logits": lattice, **lengths},
+        "ctc_greedy": {"logits": over_time, "lengths": steps, "blank": 0},
+        "ctc_beam": {"logits": over_time, "lengths": steps, "blank": 0, "beam_size": 3},
         "reset_rows": {"state": (state, state), "mask": np.arange(batch) > 0},
         "clip_gradients": {"grads": {"w": state.copy()}, "max_norm": 1.0},
     }

@@ -1,6 +1,7 @@
 #include "engine/matrix/shares.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace gru_native {
 
@@ -15,6 +16,15 @@ Share share_of(Index n, Index granule, int member, int members) {
   const Index granules = divide_up(n, granule);
   const auto edge = [&](int m) { return std::min(granules * m / members * granule, n); };
   return {edge(member), edge(member + 1)};
+}
+
+std::vector<Index> costliest_first(const std::vector<double>& costs) {
+  std::vector<Index> order(costs.size());
+  std::iota(order.begin(), order.end(), Index(0));
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return costs[static_cast<std::size_t>(a)] > costs[static_cast<std::size_t>(b)];
+  });
+  return order;
 }
 
 }  // namespace gru_native

@@ -1,6 +1,7 @@
 // How rows are spaced and work is shared out.
 #pragma once
 #include <algorithm>
+#include <vector>
 
 #include "kernels/table.h"
 
@@ -17,6 +18,9 @@ struct Share {
   Index begin, end;
 };
 Share share_of(Index n, Index granule, int member, int members);
+
+// 0 .. costs.size() - 1 in descending order of their costs, of equals the first first.
+std::vector<Index> costliest_first(const std::vector<double>& costs);
 
 // The units of some blocks, without the padding of the last.
 inline Share units_of(Share blocks, Index lanes, Index hidden) {

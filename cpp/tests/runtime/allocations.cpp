@@ -97,6 +97,7 @@ void check_layers(int threads) {
   });
   each_failure("cross_entropy", [&] { return cross_entropies(large ? 500 : 3, 40); });
   each_failure("ctc", [&] { return ctc_losses(large ? 100 : 6, 3, 30, 2); });
+  each_failure("ctc_beam", [&] { return decoded_ctc(large ? 60 : 6, 3, 30, 4); });
   each_failure("transducer", [&] { return transducer_losses(large ? 40 : 6, 3, 30, 2); });
 }
 

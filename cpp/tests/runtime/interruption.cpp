@@ -145,6 +145,7 @@ int main() {
   check("Rtrl", [&] { return train_rtrl(small, 2, share > 1 ? 2 : 12); });
   check("cross_entropy", [] { return cross_entropies(20000 / share, 300); });
   check("ctc", [] { return ctc_losses(300 / share, 30, 30, 80); });
+  check("ctc_beam", [] { return decoded_ctc(600 / share, 30, 300, 40); });
   check("transducer", [] { return transducer_losses(100 / share, 30, 20, 20); });
   check_that_it_ends();
   check_streams();

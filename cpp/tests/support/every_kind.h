@@ -3,6 +3,7 @@
 #include <functional>
 #include <numeric>
 
+#include "gru_native/decoding.h"
 #include "gru_native/losses.h"
 #include "tests/support/chain.h"
 
@@ -209,6 +210,23 @@ inline Numbers ctc_losses(std::int64_t seq_len, std::int64_t batch, std::int64_t
   ctc(call);
   d.insert(d.end(), losses.begin(), losses.end());
   return d;
+}
+
+// Labels and scores of a beam.
+inline Numbers decoded_ctc(std::int64_t seq_len, std::int64_t batch, std::int64_t classes, std::int64_t beam_size) {
+  const Numbers logits = numbers(seq_len * batch * classes, 1);
+  CtcDecodingCall<float> call;
+  call.seq_len = seq_len;
+  call.batch = batch;
+  call.classes = classes;
+  call.logits = time_major(logits.data(), batch, classes);
+  Numbers all;
+  for (const Hypotheses& found : ctc_beam(call, beam_size))
+    for (const Hypothesis& h : found) {
+      for (const std::int64_t id : h.ids) all.push_back(static_cast<float>(id));
+      all.push_back(static_cast<float>(h.score));
+    }
+  return all;
 }
 
 inline Numbers transducer_losses(std::int64_t seq_len, std::int64_t batch, std::int64_t classes, std::int64_t labels) {

@@ -1,0 +1,47 @@
+// The best of many.
+#pragma once
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "losses/scratch.h"
+
+namespace gru_native {
+
+// A number, and which of its row it is.
+template <class T>
+struct Ranked {
+  T value;
+  Index k;
+  bool operator<(const Ranked& other) const { return value != other.value ? value > other.value : k < other.k; }
+};
+
+// The first `most` of all, in order.
+template <class R>
+void keep_best(std::vector<R>& all, Index most) {
+  if (static_cast<Index>(all.size()) > most) {
+    std::nth_element(all.begin(), all.begin() + (most - 1), all.end());
+    all.resize(static_cast<std::size_t>(most));
+  }
+  std::sort(all.begin(), all.end());
+}
+
+// The `most` largest of a row of n numbers in descending order, the first of equals first; without number `but`, and
+// without -infinity.
+template <class T>
+void best_of_row(const T* a, Index n, Index but, Index most, std::vector<Ranked<T>>& best) {
+  const Index room = 2 * most + 16;
+  T level = -std::numeric_limits<T>::infinity();
+  best.clear();
+  for (Index k = 0; k < n; ++k) {
+    if (!(a[k] > level) || k == but) continue;
+    best.push_back({a[k], k});
+    if (static_cast<Index>(best.size()) < room) continue;
+    std::nth_element(best.begin(), best.begin() + (most - 1), best.end());
+    best.resize(static_cast<std::size_t>(most));
+    level = best.back().value;
+  }
+  keep_best(best, most);
+}
+
+}  // namespace gru_native

@@ -1,0 +1,51 @@
+"""Decoders in plain Python, by definition: dictionaries of tuples, and every class tried."""
+
+import itertools
+from collections import defaultdict
+
+import numpy as np
+
+
+def log_softmax(a):
+    a = a.astype(np.float64)
+    below = a - a.max(-1, keepdims=True)
+    return below - np.log(np.exp(below).sum(-1, keepdims=True))
+
+
+def collapsed(path, blank):
+    return tuple(k for k, _ in itertools.groupby(path) if k != blank)
+
+
+def ctc_labellings(logits, blank):
+    """Log-probabilities of all labels, by every path of (seq, classes) logits."""
+    log_p = log_softmax(logits)
+    found = defaultdict(lambda: -np.inf)
+    for path in itertools.product(range(logits.shape[1]), repeat=len(logits)):
+        labels = collapsed(path, blank)
+        of_path = sum(log_p[t, k] for t, k in enumerate(path))
+        found[labels] = np.logaddexp(found[labels], of_path)
+    return dict(found)
+
+
+def ctc_beam(logits, beam_size, blank):
+    """Prefix beam search over (seq, classes) logits; ties go to the earlier candidate."""
+    beam = {(): (0.0, -np.inf)}  # of the paths that end with a blank, and of those with a label
+    for a, p in zip(logits, log_softmax(logits), strict=True):
+        after = {prefix: [-np.inf, -np.inf] for prefix in beam}
+        new = {}
+        by_rank = [k for k in np.argsort(-a, kind="stable") if k != blank]
+        for prefix, (b, last) in beam.items():
+            after[prefix][0] = np.logaddexp(b, last) + p[blank]
+            if prefix:
+                after[prefix][1] = np.logaddexp(after[prefix][1], last + p[prefix[-1]])
+            for k in by_rank:
+                before = b if prefix[-1:] == (k,) else np.logaddexp(b, last)
+                longer = (*prefix, int(k))
+                if longer in after:
+                    after[longer][1] = np.logaddexp(after[longer][1], before + p[k])
+                else:
+                    new[longer] = (-np.inf, before + p[k])
+        candidates = [*after.items(), *new.items()]
+        order = sorted(candidates, key=lambda item: -np.logaddexp(*item[1]))  # which is stable
+        beam = {y: tuple(two) for y, two in order[:beam_size] if max(two) > -np.inf}
+    return [(labels, np.logaddexp(*two)) for labels, two in beam.items()]
