@@ -39,9 +39,9 @@ GRU_NATIVE_API Hypotheses ctc_greedy(const CtcDecodingCall<T>& call);
 
 /// Prefix beam search: the `beam_size` likeliest beginnings are followed from step to step, and a beginning's
 /// probability is the sum of all paths to it that go through such beginnings only. Up to beam_size hypotheses for each
-/// sequence, without any whose probability is 0. Of equals the one comes first whose beginning came first a step
-/// before, then the one that goes on with a blank or a repetition, then the one whose label is better, and then smaller.
-/// Throws as ctc_greedy, and for a beam_size below 1.
+/// sequence, without any whose probability is 0. Of equals those come first that are no longer than a step before, in
+/// the order of that step; then those whose beginning was better a step before; then those whose last label is better,
+/// or of equal labels smaller. Throws as ctc_greedy, and for a beam_size below 1.
 template <class T>
 GRU_NATIVE_API std::vector<Hypotheses> ctc_beam(const CtcDecodingCall<T>& call, std::int64_t beam_size = 16);
 
