@@ -17,7 +17,7 @@ from ..layers._arguments import Function, flag
 from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._fusion import ACTIVATIONS
-from ._model import OF_RUNTIME, PathLike
+from ._model import RUNTIME, PathLike
 from .operators.recurrent import BLOCKS, PEEPHOLES, QUANTIZED, SCALES
 from .operators.recurrent.functions import onnx_functions
 
@@ -139,7 +139,7 @@ def _model(
         graph,
         opset_imports=[
             onnx.helper.make_opsetid("", OPSET),
-            *(onnx.helper.make_opsetid(domain, 1) for domain in OF_RUNTIME if domain in domains),
+            *([onnx.helper.make_opsetid(RUNTIME, 1)] if RUNTIME in domains else []),
         ],
         ir_version=IR_VERSION,
         producer_name="gru_native",

@@ -20,7 +20,8 @@ from ..layers._weights import Array
 
 PathLike: TypeAlias = str | os.PathLike[str]
 DOMAINS = ("", "ai.onnx")
-OF_RUNTIME = {"com.microsoft": ("DynamicQuantizeLSTM",)}  # ONNX Runtime's own operators
+RUNTIME = "com.microsoft"  # ONNX Runtime's own operators, and some of ONNX's by the same names
+_UNCHECKED = "gru_native.unchecked"
 OPSETS = range(7, 100)  # before 7, broadcasting was another
 
 
@@ -80,7 +81,7 @@ def _graph(model: onnx.ModelProto, folder: Path | None) -> Graph:
         if isinstance(name, bytes):  # protobuf's answer to what is no UTF-8
             raise ValueError(f"not a valid ONNX model: the name {name[:80]!r} is no text")
     try:
-        onnx.checker.check_model(_without_external(model))
+        onnx.checker.check_model(_for_checker(model))
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
@@ -116,10 +117,11 @@ def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
         yield from (attribute.name for attribute in node.attribute)
 
 
-def _without_external(model: onnx.ModelProto) -> onnx.ModelProto:
-    """For the checker, which would look for the files of external data: we do, with more care."""
-    if not any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
-        return model
+def _for_checker(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same without what the checker refuses and we take, or refuse with better words.
+
+    That is data in other files, operators that it does not know, and values without a shape.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     kept = [t for t in model.graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]
@@ -131,7 +133,26 @@ def _without_external(model: onnx.ModelProto) -> onnx.ModelProto:
             )
     del copy.graph.initializer[:]
     copy.graph.initializer.extend(kept)
+    opset = _opset(model)
+    for graph in graphs(copy.graph):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            if value.type.HasField("tensor_type"):
+                value.type.tensor_type.shape.SetInParent()
+        for node in graph.node:
+            own = node.domain in DOMAINS
+            if not onnx.defs.has(node.op_type, *((opset, "") if own else (node.domain,))):
+                node.domain = _UNCHECKED
+    copy.opset_import.append(onnx.helper.make_opsetid(_UNCHECKED, 1))
     return copy
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """This one, and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from graphs(attribute.g)
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -143,13 +164,11 @@ def _opset(model: onnx.ModelProto) -> int:
 
 def _node(proto: onnx.NodeProto, opset: int, folder: Path | None) -> Node:
     name = proto.name or next(iter(proto.output), "")
-    label = f"node {shown(name)} ({proto.op_type})"
-    if proto.domain not in DOMAINS and proto.op_type not in OF_RUNTIME.get(proto.domain, ()):
-        raise ValueError(f"{label} is of domain {shown(proto.domain)}; expected operators of ONNX")
+    foreign = proto.domain not in (*DOMAINS, RUNTIME)
+    op = f"{proto.domain}.{proto.op_type}" if foreign else proto.op_type
+    label = f"node {shown(name)} ({shown(op)[1:-1]})"
     attributes = {a.name: _attribute(label, a, folder) for a in proto.attribute}
-    return Node(
-        label, proto.op_type, tuple(proto.input), tuple(proto.output), attributes, opset, proto
-    )
+    return Node(label, op, tuple(proto.input), tuple(proto.output), attributes, opset, proto)
 
 
 def _attribute(label: str, a: onnx.AttributeProto, folder: Path | None) -> Any:

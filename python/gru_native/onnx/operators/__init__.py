@@ -5,14 +5,21 @@ A file has the operators of one subject, each a function under ``registry.operat
 
 from . import (  # noqa: F401
     arithmetic,
+    convolution,
     functions,
+    fused,
+    normalization,
+    padding,
     parts,
+    places,
+    pooling,
     quantized,
     recurrent,
     reduce,
+    resize,
     shape,
     values,
 )
-from .registry import compute, find, names
+from .registry import compute, find, is_known, names
 
-__all__ = ["compute", "find", "names"]
+__all__ = ["compute", "find", "is_known", "names"]

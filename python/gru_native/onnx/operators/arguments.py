@@ -23,3 +23,18 @@ def axes_of(node: Node, axes: Array | None) -> list[int] | None:
         return integers("axes", axes)
     found: list[int] | None = node.attributes.get("axes")
     return found
+
+
+def axis_within(what: str, axis: object, rank: int) -> int:
+    """An axis, counted from the first."""
+    if not isinstance(axis, int) or not -rank <= axis < rank:
+        raise ValueError(f"{what} is {axis}; expected an axis of {rank}")
+    return axis % rank
+
+
+def axes_within(what: str, axes: Array, rank: int) -> list[int]:
+    """Different axes, counted from the first."""
+    found = [axis_within(what, axis, rank) for axis in integers(what, axes)]
+    if len({*found}) != len(found):
+        raise ValueError(f"{what} is {found}; expected different axes")
+    return found

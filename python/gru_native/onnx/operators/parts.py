@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -77,22 +76,6 @@ def _split(node: Node, x: Array, split: Array | None = None) -> Sequence[Array]:
     return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
-@operator("Gather")
-def _gather(node: Node, x: Array, indices: Array) -> Sequence[Array]:
-    axis = node.attributes.get("axis", 0)
-    room([x.size // max(1, x.shape[axis]), indices.size], x.dtype)
-    return [np.take(x, indices, axis)]
-
-
-@operator("GatherND")
-def _gather_nd(node: Node, x: Array, indices: Array) -> Sequence[Array]:
-    if node.attributes.get("batch_dims", 0):
-        raise ValueError("batch_dims is not 0, which is not supported")
-    rows = np.moveaxis(indices, -1, 0)
-    room([prod(rows.shape[1:]), prod(x.shape[len(rows) :])], x.dtype)
-    return [x[tuple(rows)]]
-
-
 @operator("Tile")
 def _tile(node: Node, x: Array, repeats: Array) -> Sequence[Array]:
     times = integers("repeats", repeats)
@@ -111,13 +94,4 @@ def _reverse_sequence(node: Node, x: Array, lengths: Array) -> Sequence[Array]:
         if not 0 <= length <= x.shape[time]:
             raise ValueError(f"a length is {length}; expected 0 to {x.shape[time]}")
         rows[row, :length] = source[row, :length][::-1]
-    return [result]
-
-
-@operator("ScatterElements")
-def _scatter_elements(node: Node, x: Array, indices: Array, updates: Array) -> Sequence[Array]:
-    if node.attributes.get("reduction", "none") != "none":
-        raise ValueError(f"reduction is {node.attributes['reduction']!r}, which is not supported")
-    result = x.copy()
-    np.put_along_axis(result, indices, updates, node.attributes.get("axis", 0))
     return [result]

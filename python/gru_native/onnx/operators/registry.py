@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from .._model import OPSETS, Node
+from .._model import OPSETS, RUNTIME, Node
 
 Function: TypeAlias = Callable[..., Sequence[Any]]
 F = TypeVar("F", bound=Function)
@@ -29,10 +29,17 @@ class _Operator(NamedTuple):
 
 
 _OPERATORS: dict[str, list[_Operator]] = {}
+_OF_RUNTIME: set[str] = set()  # those that ONNX itself does not have
+_ALSO_OF_RUNTIME = {"Gelu", "Pad", "Range", "Trilu", "QuantizeLinear", "DequantizeLinear"}
 
 
-def operator(*names: str, since: int = OPSETS[0], until: int = OPSETS[-1]) -> Callable[[F], F]:
-    """Makes a function the one that computes these operators, in these opsets."""
+def operator(
+    *names: str, since: int = OPSETS[0], until: int = OPSETS[-1], domain: str = ""
+) -> Callable[[F], F]:
+    """Makes a function the one that computes these operators, in these opsets.
+
+    What ONNX Runtime calls as ONNX does, in its own domain, it computes alike.
+    """
 
     def register(function: F) -> F:
         inputs = list(signature(function).parameters.values())[1:]
@@ -43,21 +50,35 @@ def operator(*names: str, since: int = OPSETS[0], until: int = OPSETS[-1]) -> Ca
         own = _Operator(range(since, until + 1), needed, None if several else len(inputs), function)
         for name in names:
             _OPERATORS.setdefault(name, []).append(own)
+            if domain:
+                _OF_RUNTIME.add(name)
         return function
 
     return register
 
 
 def names() -> frozenset[str]:
-    """All operators that are known in some opset."""
-    return frozenset(_OPERATORS)
+    """All operators of ONNX that are known in some opset."""
+    return frozenset(_OPERATORS.keys() - _OF_RUNTIME)
+
+
+def is_known(node: Node) -> bool:
+    """Whether some function computes it, in its opset."""
+    return _function(node) is not None
+
+
+def _function(node: Node) -> _Operator | None:
+    if node.proto.domain == RUNTIME and node.op not in _OF_RUNTIME | _ALSO_OF_RUNTIME:
+        return None
+    return next((o for o in _OPERATORS.get(node.op, ()) if node.opset in o.opsets), None)
 
 
 def find(node: Node) -> _Operator:
     """Raises ValueError for a node that cannot be computed whatever its inputs are."""
-    found = next((o for o in _OPERATORS.get(node.op, ()) if node.opset in o.opsets), None)
+    found = _function(node)
     if found is None:
         which = f" of opset {node.opset}" if node.op in _OPERATORS else ""
+        which = f" of {RUNTIME}" if node.proto.domain == RUNTIME else which
         raise ValueError(f"operator {node.op}{which} is not supported")
     if found.most is not None and len(node.inputs) > found.most:
         raise ValueError(f"has {len(node.inputs)} inputs; expected at most {found.most}")

@@ -75,6 +75,8 @@ def _constant_of_shape(node: Node, shape: Array) -> Sequence[Array]:
 
 @operator("Range")
 def _range(node: Node, start: Array, stop: Array, delta: Array) -> Sequence[Array]:
+    if not delta.item():
+        raise ValueError("delta is 0; expected another number")
     steps = float(stop.item() - start.item()) / float(delta.item())
     room([max(0, int(np.ceil(min(steps, 1e18))))], start.dtype)
     steps_of: Any = (start.item(), stop.item(), delta.item())

@@ -15,7 +15,7 @@ import numpy as np
 from ...._core import numpy_array
 from ....layers import GRU, LSTM, RNN
 from ....layers._weights import Array
-from ..._model import Node
+from ..._model import RUNTIME, Node
 from ..registry import operator
 from .attributes import Attributes, read
 from .eight_bits import QUANTIZED, SCALES, in_whole_numbers
@@ -67,7 +67,7 @@ def _recurrent(
     return [array for array in outputs if array is not None]
 
 
-@operator(QUANTIZED, since=1)
+@operator(QUANTIZED, since=1, domain=RUNTIME)
 def _quantized(
     node: Node,
     X: Array,

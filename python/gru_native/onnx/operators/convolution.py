@@ -1,0 +1,197 @@
+"""Convolutions, as one product of matrices for each piece of the output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...layers._weights import Array
+from .._model import Node
+from .budget import room
+from .registry import operator
+from .windows import Windows, numbers, padded, views, windows
+
+_PIECE = 1 << 18  # numbers gathered at once: what stays in a core's cache
+_FEW = 64  # taps of a kernel that are added one by one
+
+
+def _checked(node: Node, x: Array, weight: Array) -> tuple[int, tuple[int, ...]]:
+    """The groups and the kernel."""
+    if x.ndim < 3 or weight.ndim != x.ndim:
+        raise ValueError(
+            f"X has shape {x.shape} and W {weight.shape}; expected (batch, channels, sizes ...) "
+            "and (outputs, channels, sizes ...)"
+        )
+    groups = node.attributes.get("group", 1)
+    kernel = (
+        numbers(node, "kernel_shape", x.ndim - 2, 0, 1)
+        if "kernel_shape" in node.attributes
+        else weight.shape[2:]
+    )
+    if groups < 1 or kernel != weight.shape[2:] or 0 in weight.shape:
+        raise ValueError(
+            f"W has shape {weight.shape}; expected kernel_shape {kernel} and {groups} groups"
+        )
+    return groups, kernel
+
+
+def convolve(node: Node, x: Array, weight: Array, bias: Array | None = None, pad: Any = 0) -> Array:
+    """The cross-correlation that ONNX calls Conv, of x with the node's attributes."""
+    groups, kernel = _checked(node, x, weight)
+    if x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
+        raise ValueError(
+            f"X has {x.shape[1]} channels and W shape {weight.shape}; expected {groups} groups"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"B has shape {bias.shape}; expected {weight.shape[:1]}")
+    w = windows(node, x.shape[2:], kernel)
+    room([len(x), len(weight), *w.out], x.dtype)
+    source = padded(x, w, pad)
+    if weight.shape[1] == 1 and len(weight) == groups and prod(kernel) <= _FEW:
+        y = _each_channel(source, weight, w)
+    else:
+        y = _by_product(source, weight, w, groups)
+    if bias is not None:
+        y += bias.reshape(-1, *[1] * len(kernel))
+    return y
+
+
+def _each_channel(x: Array, weight: Array, w: Windows) -> Array:
+    """A kernel of its own for each channel."""
+    of_taps = views(x, w)
+    y = np.zeros((*x.shape[:2], *w.out), x.dtype)
+    part = np.empty_like(y)
+    for tap in product(*map(range, w.kernel)):
+        at: tuple[Any, ...] = (slice(None), slice(None), *tap)
+        column = weight[at].reshape(-1, *[1] * len(w.out))
+        np.multiply(of_taps[at], column, out=part)
+        y += part
+    return y
+
+
+def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
+    batch, channels = x.shape[:2]
+    depth, each = channels // groups * prod(w.kernel), len(weight) // groups
+    matrix = weight.reshape(groups, each, depth)
+    if w.moves_only:
+        y: Array = np.matmul(matrix, x.reshape(batch, groups, depth, -1))
+        return y.reshape(batch, len(weight), *w.out)
+    of_windows = views(x, w)
+    first = 2 + len(w.kernel)  # the axis of the output that is cut
+    rows = max(1, _PIECE // max(1, batch * groups * depth * prod(w.out[1:])))
+    if rows >= w.out[0]:
+        columns = of_windows.reshape(batch, groups, depth, -1)
+        y = np.matmul(matrix, columns)
+        return y.reshape(batch, len(weight), *w.out)
+    y = np.empty((batch, groups, each, *w.out), x.dtype)
+    for at in range(0, w.out[0], rows):
+        piece = of_windows[(slice(None),) * first + (slice(at, at + rows),)]
+        room(piece.shape, x.dtype)
+        columns = np.matmul(matrix, piece.reshape(batch, groups, depth, -1))
+        y[:, :, :, at : at + rows] = columns.reshape(batch, groups, each, -1, *w.out[1:])
+    return y.reshape(batch, len(weight), *w.out)
+
+
+@operator("Conv")
+def _conv(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Sequence[Array]:
+    return [convolve(node, x, weight, bias)]
+
+
+@operator("ConvInteger", since=10)
+def _conv_integer(
+    node: Node, x: Array, weight: Array, x_zero: Array | None = None, w_zero: Array | None = None
+) -> Sequence[Array]:
+    for array in (x, weight):
+        if array.dtype not in (np.int8, np.uint8):
+            raise ValueError(f"takes int8 and uint8; got {array.dtype}")
+    return [whole_conv(node, x, x_zero, weight, w_zero).astype(np.int32)]
+
+
+def whole_conv(
+    node: Node, x: Array, x_zero: Array | None, weight: Array, w_zero: Array | None
+) -> Array:
+    """The convolution of whole numbers less their zero points, in floats that hold it exactly."""
+    exact = np.float32 if weight[0].size <= 1 << 8 else np.float64  # 2^16 each, of 2^24 or 2^53
+    room(x.shape, np.dtype(exact))
+    if x_zero is not None and x_zero.size != 1:
+        raise ValueError(f"the zero point of x has shape {x_zero.shape}; expected one number")
+    numbers_of_x: Any = x.astype(exact)
+    matrix: Any = weight.astype(exact)
+    if x_zero is not None:
+        numbers_of_x -= exact(x_zero.item())
+    if w_zero is not None:
+        if w_zero.size not in (1, len(weight)):
+            raise ValueError(f"the zero point of w has shape {w_zero.shape}")
+        matrix -= w_zero.astype(exact).reshape(-1, *[1] * (weight.ndim - 1))
+    return convolve(node, numbers_of_x, matrix)  # the padding is the zero point
+
+
+@operator("ConvTranspose")
+def _conv_transpose(
+    node: Node, x: Array, weight: Array, bias: Array | None = None
+) -> Sequence[Array]:
+    groups, kernel = _checked(node, x, weight)
+    if x.shape[1] != len(weight) or len(weight) % groups:
+        raise ValueError(
+            f"X has {x.shape[1]} channels and W shape {weight.shape}; expected {groups} groups"
+        )
+    count, each = len(kernel), weight.shape[1]
+    strides = numbers(node, "strides", count, 1, 1)
+    dilations = numbers(node, "dilations", count, 1, 1)
+    more = numbers(node, "output_padding", count, 0, 0)
+    full = [
+        (n - 1) * s + (k - 1) * d + 1
+        for n, s, k, d in zip(x.shape[2:], strides, kernel, dilations, strict=True)
+    ]
+    begin, out = _cut(node, x.shape[2:], strides, full, more)
+    room([len(x), groups * each, *full], x.dtype)
+    room([len(x), groups * each, *out], x.dtype)
+    room([len(x), groups * each, *kernel, *x.shape[2:]], x.dtype)
+    matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    columns = np.matmul(matrix, x.reshape(len(x), groups, len(weight) // groups, -1))
+    columns = columns.reshape(len(x), groups * each, *kernel, *x.shape[2:])
+    whole = np.zeros(
+        (len(x), groups * each, *(max(f, b + o) for f, b, o in zip(full, begin, out, strict=True))),
+        x.dtype,
+    )
+    for tap in product(*map(range, kernel)):
+        places = (
+            slice(k * d, k * d + (n - 1) * s + 1, s)
+            for k, d, s, n in zip(tap, dilations, strides, x.shape[2:], strict=True)
+        )
+        whole[(slice(None), slice(None), *places)] += columns[(slice(None), slice(None), *tap)]
+    y = whole[
+        (slice(None), slice(None), *(slice(b, b + o) for b, o in zip(begin, out, strict=True)))
+    ]
+    return [y if bias is None else y + bias.reshape(-1, *[1] * count)]
+
+
+def _cut(
+    node: Node,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    full: Sequence[int],
+    more: Sequence[int],
+) -> tuple[list[int], list[int]]:
+    """Where the output of ConvTranspose begins in what all windows cover, and its sizes."""
+    count, auto = len(sizes), node.attributes.get("auto_pad", "NOTSET")
+    wanted = None
+    if "output_shape" in node.attributes:
+        wanted = list(node.attributes["output_shape"])[-count:]
+    elif auto in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [n * s for n, s in zip(sizes, strides, strict=True)]
+    if wanted is not None:
+        if len(wanted) != count or any(not 0 <= n < 1 << 40 for n in wanted):
+            raise ValueError(f"output_shape is {str(wanted)[:80]}; expected {count} sizes")
+        total = [max(0, f + m - n) for f, m, n in zip(full, more, wanted, strict=True)]
+        upper = auto == "SAME_UPPER"
+        return [t // 2 if upper else t - t // 2 for t in total], wanted
+    pads = numbers(node, "pads", 2 * count, 0, 0) if auto == "NOTSET" else (0,) * (2 * count)
+    out = [
+        f + m - pads[i] - pads[count + i] for i, (f, m) in enumerate(zip(full, more, strict=True))
+    ]
+    return list(pads[:count]), out
