@@ -47,6 +47,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_readouts(m);
   gru_native::bindings::register_trees(m);
   gru_native::bindings::register_losses(m);
+  gru_native::bindings::register_large_softmaxes(m);
   gru_native::bindings::register_optimizers(m);
   gru_native::bindings::register_blocks(m);
   gru_native::bindings::register_files(m);

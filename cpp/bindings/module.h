@@ -10,6 +10,7 @@ void register_graphs(pybind11::module_& m);
 void register_grconvs(pybind11::module_& m);
 void register_readouts(pybind11::module_& m);
 void register_losses(pybind11::module_& m);
+void register_large_softmaxes(pybind11::module_& m);
 void register_edits(pybind11::module_& m);
 void register_optimizers(pybind11::module_& m);
 void register_layers(pybind11::module_& m);

@@ -16,6 +16,7 @@ INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.MULTILINE)
 # From the top to the ground. A file sees what lies lower, and what lies beside it in its own line.
 ORDER = (
     {"bindings", "files"},
+    {"losses/vocabulary"},
     {"decoding", "losses", "optim"},
     {"engine/model"},
     {"engine/sequence", "engine/tree", "engine/graph", "engine/grconv"},

@@ -6,6 +6,7 @@
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/interruption.h"
+#include "gru_native/large_softmax.h"
 #include "gru_native/layer.h"
 #include "gru_native/losses.h"
 #include "gru_native/model.h"

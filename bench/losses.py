@@ -1,0 +1,252 @@
+"""Losses, optimizers and large vocabularies against PyTorch or what the machine allows.
+
+python bench/losses.py [--seconds 3] [--only ctc adam]
+
+Each row is a training step, or a part of one. Ours and the other's take turns. A row's ratio is the
+other's time over ours; where it is below what it is held to, that stands beside it. Without PyTorch
+its rows have our time only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+import gru_native
+from gru_native import losses, optim
+from measuring import machine, native, placement, timing
+from measuring.problem import Array, Outputs, Runner
+from measuring.table import Table, number
+
+try:
+    import torch
+except ImportError:
+    torch = None  # type: ignore[assignment]
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Ours, and what it is compared with."""
+
+    name: str
+    ours: Call
+    against: str
+    other: Call | None
+    held_to: float | None = None  # the other's time over ours
+    of_other: float = 1.0  # so many times the other's call is what ours is compared with
+
+
+def normal(*shape: int) -> Array:
+    return np.random.default_rng(1).standard_normal(shape, np.float32)
+
+
+def ctc(threads: int) -> Iterator[Row]:
+    """Loss and gradient by the logits."""
+    steps, batch, classes, labels = 200, 32, 100, 40
+    logits = normal(steps, batch, classes)
+    targets = np.random.default_rng(2).integers(1, classes, (batch, labels))
+    other = None
+    if torch:
+        leaf = torch.from_numpy(logits).requires_grad_()
+        right = torch.from_numpy(targets)
+        inputs, outputs = torch.full((batch,), steps), torch.full((batch,), labels)
+
+        def other() -> object:
+            log_p = torch.log_softmax(leaf, 2)
+            loss = torch.nn.functional.ctc_loss(log_p, right, inputs, outputs, reduction="sum")
+            return torch.autograd.grad(loss, leaf)
+
+        expected = other()[0].numpy()
+        assert np.abs(losses.ctc(logits, targets)[1] - expected).max() < 1e-4
+    name = f"CTC, {steps} steps x {batch}, {classes} classes, {labels} labels"
+    yield Row(name, lambda: losses.ctc(logits, targets), "PyTorch", other, 3.0)
+
+
+def transducer(threads: int) -> Iterator[Row]:
+    """PyTorch has none of its own."""
+    batch, steps, labels, classes = 8, 100, 20, 100
+    logits = normal(batch, steps, labels + 1, classes)
+    targets = np.random.default_rng(2).integers(1, classes, (batch, labels))
+    name = f"transducer, {batch} x {steps} steps, {labels} labels, {classes} classes"
+    yield Row(name, lambda: losses.transducer(logits, targets), "", None)
+
+
+def cross_entropy(threads: int) -> Iterator[Row]:
+    rows, classes = 1024, 4000
+    logits = normal(rows, classes)
+    targets = np.random.default_rng(2).integers(0, classes, rows)
+    other = None
+    if torch:
+        leaf = torch.from_numpy(logits).requires_grad_()
+        right = torch.from_numpy(targets)
+
+        def other() -> object:
+            return torch.autograd.grad(torch.nn.functional.cross_entropy(leaf, right), leaf)
+
+    name = f"cross-entropy, {rows} rows, {classes} classes"
+    yield Row(name, lambda: losses.cross_entropy(logits, targets), "PyTorch", other)
+
+
+def adam(threads: int) -> Iterator[Row]:
+    """A step reads four arrays (weights, gradient, two means) and writes three.
+
+    The memory's rate is that of a sum in place, which reads two arrays and writes one, each thread
+    a part of them. The tree's weights are used as they are; a dense layer also packs its own.
+    """
+    numbers = 10_000_000
+    streams, of_sum = 7, 3
+    terms = [np.ones(numbers, np.float32) for _ in range(2)]
+    parts = [(a, b) for a, b in zip(*(np.array_split(t, threads) for t in terms), strict=True)]
+    pool = ThreadPoolExecutor(threads)
+
+    def memory() -> object:
+        return list(pool.map(lambda part: np.add(part[0], part[1], out=part[0]), parts))
+
+    for name, layer in (
+        ("Adam, 10 M weights", losses.TreeSoftmax(1000, 10_001, bias=False, seed=1)),
+        ("the same, and packed anew", gru_native.Dense(1000, 10_000, bias=False, seed=1)),
+    ):
+        optimizer = optim.Adam(layer)
+        grads = {"weight": normal(*layer.weights["weight"].shape)}
+        held_to = None if "packed" in name else 1 / 1.3
+        yield Row(
+            name,
+            lambda optimizer=optimizer, grads=grads: optimizer.step(grads),
+            "memory",
+            memory,
+            held_to,
+            streams / of_sum,
+        )
+    if torch:
+        weight = torch.nn.Parameter(torch.ones(numbers))
+        weight.grad = torch.from_numpy(normal(numbers))
+        fused = torch.optim.Adam([weight], fused=True)
+        layer = losses.TreeSoftmax(1000, 10_001, bias=False, seed=1)
+        optimizer = optim.Adam(layer)
+        grads = {"weight": normal(*layer.weights["weight"].shape)}
+        yield Row("Adam, 10 M weights", lambda: optimizer.step(grads), "PyTorch, fused", fused.step)
+
+
+def sampled(threads: int) -> Iterator[Row]:
+    """Forward, backward and a step of Adam, against the same with the softmax over all words."""
+    words, columns, samples = 100_000, 256, 500
+    x = normal(32 * 35, columns)
+    targets = np.random.default_rng(2).integers(0, words, len(x))
+
+    def full() -> Call:
+        dense = gru_native.Dense(columns, words, seed=1)
+        optimizer = optim.Adam(dense)
+
+        def step() -> object:
+            logits, tape = dense.forward(x)
+            _, dlogits = losses.cross_entropy(logits, targets)
+            return optimizer.step(dense.backward(tape, dlogits))
+
+        return step
+
+    other = full()
+    kinds: dict[str, tuple[losses.SampledSoftmax, float | None]] = {
+        f"sampled softmax, {samples} of {words:,} words": (
+            losses.SampledSoftmax(columns, words, samples, seed=1),
+            20.0,
+        ),
+        f"noise-contrastive, {samples} of {words:,} words": (
+            losses.NoiseContrastive(columns, words, samples, seed=1),
+            None,
+        ),
+        f"classes, {words:,} words": (losses.ClassSoftmax(columns, words, seed=1), None),
+        f"tree, {words:,} words": (losses.TreeSoftmax(columns, words, seed=1), None),
+    }
+    for name, (layer, held_to) in kinds.items():
+        optimizer = optim.Adam(layer)
+
+        def step(layer=layer, optimizer=optimizer) -> object:
+            _, tape = layer.forward(x, targets)
+            return optimizer.step(layer.backward(tape))
+
+        yield Row(name, step, "full softmax", other, held_to)
+
+
+# What there is to measure; a new subject is a function here.
+SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
+    "ctc": ctc,
+    "transducer": transducer,
+    "cross_entropy": cross_entropy,
+    "adam": adam,
+    "sampled": sampled,
+}
+
+
+def runner(name: str, threads: int, call: Call) -> Runner:
+    @contextmanager
+    def around() -> Iterator[None]:
+        gru_native.set_num_threads(threads)
+        if torch:
+            torch.set_num_threads(threads)
+        yield
+
+    def outputs() -> Outputs:
+        return {}
+
+    return Runner(name, threads, call, outputs, around)
+
+
+def line_of(
+    row: Row, threads: int, seconds: float, rounds: int, ready: timing.Ready
+) -> tuple[str, ...]:
+    runners = [runner("ours", threads, row.ours)]
+    if row.other:
+        runners.append(runner(row.against, threads, row.other))
+    times = [t.median for t in timing.measure(runners, seconds, rounds, ready=ready)]
+    other = ratio = "-"
+    if row.other:
+        compared = times[1] * row.of_other
+        other = f"{row.against}: {number(1e3 * compared)}"
+        ratio = number(compared / times[0], "x")
+        if row.held_to and compared / times[0] < row.held_to:
+            ratio += f" of {row.held_to:.2g}x"
+    return row.name, number(1e3 * times[0]), other, ratio
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each row")
+    parser.add_argument("--rounds", type=int, default=3, help="at least so many of each row")
+    parser.add_argument("--threads", type=int, default=machine.cores())
+    parser.add_argument("--only", nargs="+", default=list(SUBJECTS), choices=list(SUBJECTS))
+    given = parser.parse_args(argv)
+    console = Console(width=160)
+    where, note = None, ""
+    try:
+        native.build()
+        where = placement.Placement()
+    except native.BuildError as error:
+        note = f"measured wherever the processors just were: {error}"
+    ready = where.wait if where else lambda: None
+    lines = [
+        line_of(row, given.threads, given.seconds, given.rounds, ready)
+        for subject in given.only
+        for row in SUBJECTS[subject](given.threads)
+    ]
+    versions = {"PyTorch": str(torch.__version__)} if torch else {}
+    console.print(machine.line(machine.describe(versions)) + f"; {given.threads} threads.")
+    header = ("ms a call", "gru_native", "compared with", "ratio")
+    console.print(Table("Losses and optimizers", header, lines).rich())
+    if note:
+        console.print(f"- {note}", highlight=False, markup=False)
+    if where:
+        console.print(where.note())
+        where.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
