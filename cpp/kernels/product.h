@@ -25,13 +25,28 @@ EIGEN_ALWAYS_INLINE auto row_at(const R& rows, Index i) {
   return rows.base + (rows.offset ? rows.offset[i] : i * rows.stride);
 }
 
-template <class T, int width>
-EIGEN_ALWAYS_INLINE PackedStrides<T, width> strides_of(const Product<T>&, PackedStrides<T, width>) {
+template <class T, class Form, int width>
+EIGEN_ALWAYS_INLINE PackedStrides<Form, width> strides_of(const Product<T>&, PackedStrides<Form, width>) {
   return {};
 }
 template <class T>
 EIGEN_ALWAYS_INLINE RuntimeStrides strides_of(const Product<T>& p, RuntimeStrides) {
   return {p.a_k_stride, p.k_stride};
+}
+
+// Rows of a tile at most.
+template <class Form, int width>
+inline constexpr int form_rows = tile_rows<width>;
+
+// f(Height<n>) for an n from 1 to most.
+template <int n>
+struct Height {
+  static constexpr int value = n;
+};
+template <int most, class F>
+EIGEN_ALWAYS_INLINE void of_height(Index n, const F& f) {
+  if (n == most) return f(Height<most>{});
+  if constexpr (most > 1) of_height<most - 1>(n, f);
 }
 
 #if defined(GRU_NATIVE_COUNT)
@@ -53,85 +68,111 @@ void count_tile(const Product<T>& p, Index row, Index rows, Index column, Index 
 }
 #endif
 
-// Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth).
-template <class T, int R, int P, int width, class Strides>
-EIGEN_DONT_INLINE void tile_at(const Product<T>& p, Index panel, Index row, Index k, Index depth) {
-  const Strides strides = strides_of(p, Strides{});
-  const T* a[R];
+// What a tile takes from a product: weights from panel `panel` on, activations of rows, for k in [k, k + depth). A sum
+// begins at begin(start, c) and ends up as end(sum, start, scale of its row, c); c counts columns of the tile.
+template <class Form>
+struct Source;
+template <class T>
+struct Source<Full<T>> {
+  const Product<T>& p;
+  const Index k;
+  const T* const weights;
+  const Index panel_stride;
+  struct Scale {};
+
+  EIGEN_ALWAYS_INLINE Source(const Product<T>& p, Index panel, Index k, Index)
+      : p(p), k(k), weights(p.panels + panel * p.panel_stride + k * p.k_stride), panel_stride(p.panel_stride) {}
+  EIGEN_ALWAYS_INLINE const T* row(Index i) const { return row_at(p.a, i) + k * p.a_k_stride; }
+  EIGEN_ALWAYS_INLINE Scale scale(Index) const { return {}; }
+  EIGEN_ALWAYS_INLINE Lanes<T> begin(const T* start, Index) const { return Lanes<T>::load(start); }
+  EIGEN_ALWAYS_INLINE Lanes<T> end(Lanes<T> sum, const T*, Scale, Index) const { return sum; }
+};
+
+// Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth). k = 0 begins at p.start, later ones at p.acc.
+template <class Form, int R, int P, int width, class Strides>
+EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index panel, Index row, Index k, Index depth) {
+  using T = typename Form::Number;
+  constexpr int C = P * width;
+  constexpr Index lanes = Lanes<T>::size;
+  const Source<Form> from(p, panel, k, depth);
+  const typename Form::Activation* a[R];
   const T* start[R];
   T* acc[R];
   for (int r = 0; r < R; ++r) {
-    a[r] = row_at(p.a, row + r) + k * strides.a;
+    a[r] = from.row(row + r);
     acc[r] = row_at(p.acc, row + r) + panel * p.acc_panel_step;
     start[r] = k == 0 ? row_at(p.start, row + r) + panel * p.acc_panel_step : acc[r];
   }
-  Index vectors[P * width];
-  for (int q = 0; q < P; ++q)
-    for (int w = 0; w < width; ++w) vectors[q * width + w] = q * p.acc_panel_step + p.acc_vector[w];
-  GRU_NATIVE_COUNTING(count_tile(p, row, R, panel * width * Lanes<T>::size, P * width * Lanes<T>::size, k, depth));
-  tile<T, R, P, width>(a, p.panels + panel * p.panel_stride + k * strides.panel, p.panel_stride, strides, depth, start,
-                       acc, vectors);
+  Index vectors[C];
+  for (int c = 0; c < C; ++c) vectors[c] = c / width * p.acc_panel_step + p.acc_vector[c % width];
+  GRU_NATIVE_COUNTING(const Index column = panel * width * lanes);
+  GRU_NATIVE_COUNTING(count_tile(p, row, R, column, C * lanes, k, depth));
+  GRU_NATIVE_COUNTING(if (Form::integer && k == 0)
+                          count_work(Work::dequantize, R * needed_columns(p, column, C * lanes)));
+
+  typename Form::Sum sum[R][C];
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 32
+    for (int c = 0; c < C; ++c) sum[r][c] = from.begin(start[r] + vectors[c], c * lanes);
+  tile<Form, R, P, width>(sum, a, from.weights, from.panel_stride, strides_of(p, Strides{}),
+                          (depth + Form::group - 1) / Form::group);
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r) {
+    const auto scale = from.scale(row + r);
+#pragma GCC unroll 32
+    for (int c = 0; c < C; ++c) from.end(sum[r][c], start[r] + vectors[c], scale, c * lanes).store(acc[r] + vectors[c]);
+  }
 }
 
-template <class T, int width, class Strides>
-struct TileTable {
-  using Tile = void (*)(const Product<T>&, Index, Index, Index, Index);
-  static EIGEN_ALWAYS_INLINE void rows(const Product<T>& p, Index height, Index panel, Index row, Index k,
-                                       Index depth) {
-    switch (height) {
-      case 1: return tile_at<T, 1, 1, width, Strides>(p, panel, row, k, depth);
-      case 2: return tile_at<T, 2, 1, width, Strides>(p, panel, row, k, depth);
-      case 3: return tile_at<T, 3, 1, width, Strides>(p, panel, row, k, depth);
-      default: break;
-    }
-    if constexpr (tile_rows<width> >= 4)
-      if (height == 4) return tile_at<T, 4, 1, width, Strides>(p, panel, row, k, depth);
-    if constexpr (tile_rows<width> >= 6) {
-      if (height == 5) return tile_at<T, 5, 1, width, Strides>(p, panel, row, k, depth);
-      if (height == 6) return tile_at<T, 6, 1, width, Strides>(p, panel, row, k, depth);
-    }
-    if constexpr (tile_rows<width> >= 8) {
-      if (height == 7) return tile_at<T, 7, 1, width, Strides>(p, panel, row, k, depth);
-      if (height == 8) return tile_at<T, 8, 1, width, Strides>(p, panel, row, k, depth);
+// One row: nothing to reuse, so no chunks of k; panels side by side instead.
+template <class Form, int width, class Strides>
+EIGEN_ALWAYS_INLINE void single_row(const Product<typename Form::Number>& p, Index row, Index k, Index depth) {
+  const Index panels = p.panel_end - p.panel_begin;
+  const Index groups = (panels + single_row_panels - 1) / single_row_panels;
+  for (Index i = 0; i < groups; ++i) {
+    const Cut cut = cut_of(panels, groups, p.last_panel_first ? groups - 1 - i : i);
+    const Index panel = p.panel_begin + cut.begin;
+    switch (cut.end - cut.begin) {
+      case 1: tile_at<Form, 1, 1, width, Strides>(p, panel, row, k, depth); break;
+      case 2: tile_at<Form, 1, 2, width, Strides>(p, panel, row, k, depth); break;
+      default: tile_at<Form, 1, single_row_panels, width, Strides>(p, panel, row, k, depth);
     }
   }
-};
+}
+
+// Rows of one panel, in tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
+template <class Form, int width, class Strides>
+EIGEN_ALWAYS_INLINE void rows_of_panel(const Product<typename Form::Number>& p, Index panel, Index begin, Index end,
+                                       Index k, Index depth) {
+  constexpr int most = form_rows<Form, width>;
+  const Index tiles = (end - begin + most - 1) / most, height = (end - begin) / tiles, higher = (end - begin) % tiles;
+  Index row = begin;
+  for (Index n = 0; n < tiles; ++n) {
+    const Index rows = height + (n < higher);
+    of_height<most>(rows, [&](auto r) { tile_at<Form, r.value, 1, width, Strides>(p, panel, row, k, depth); });
+    row += rows;
+  }
+}
+
+// f(panel) for each panel of the product.
+template <class T, class F>
+EIGEN_ALWAYS_INLINE void each_panel(const Product<T>& p, const F& f) {
+  for (Index i = 0; i < p.panel_end - p.panel_begin; ++i)
+    f(p.last_panel_first ? p.panel_end - 1 - i : p.panel_begin + i);
+}
 
 template <class T, int width, class Strides>
 void product_of_width(const Product<T>& p) {
   constexpr Index chunk = depth_chunk_bytes / (width * Lanes<T>::size * Index(sizeof(T)));
-  const Index panels = p.panel_end - p.panel_begin;
-  if (p.row_end - p.row_begin == 1) {  // one row: nothing to reuse, so no chunks; panels side by side instead
-    const Index groups = (panels + single_row_panels - 1) / single_row_panels;
-    for (Index i = 0; i < groups; ++i) {
-      const Cut cut = cut_of(panels, groups, p.last_panel_first ? groups - 1 - i : i);
-      const Index panel = p.panel_begin + cut.begin;
-      switch (cut.end - cut.begin) {
-        case 1: tile_at<T, 1, 1, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
-        case 2: tile_at<T, 1, 2, width, Strides>(p, panel, p.row_begin, 0, p.depth); break;
-        default: tile_at<T, 1, single_row_panels, width, Strides>(p, panel, p.row_begin, 0, p.depth);
-      }
-    }
-    return;
-  }
+  if (p.row_end - p.row_begin == 1) return single_row<Full<T>, width, Strides>(p, p.row_begin, 0, p.depth);
   Index blocks = (p.row_end - p.row_begin + row_block - 1) / row_block;  // of nearly equal size
   for (Index begin = p.row_begin, end; begin < p.row_end; begin = end, --blocks) {
     end = begin + (p.row_end - begin + blocks - 1) / blocks;
-    // Tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
-    const Index tiles = (end - begin + tile_rows<width> - 1) / tile_rows<width>;
-    const Index height = (end - begin) / tiles, higher = (end - begin) % tiles;
-    for (Index i = 0; i < panels; ++i) {
-      const Index panel = p.last_panel_first ? p.panel_end - 1 - i : p.panel_begin + i;
-      for (Index k = 0; k == 0 || k < p.depth; k += chunk) {
-        const Index depth = min(p.depth - k, chunk);
-        Index row = begin;
-        for (Index n = 0; n < tiles; ++n) {
-          const Index rows = height + (n < higher);
-          TileTable<T, width, Strides>::rows(p, rows, panel, row, k, depth);
-          row += rows;
-        }
-      }
-    }
+    each_panel(p, [&](Index panel) {
+      for (Index k = 0; k == 0 || k < p.depth; k += chunk)
+        rows_of_panel<Full<T>, width, Strides>(p, panel, begin, end, k, min(p.depth - k, chunk));
+    });
   }
 }
 
@@ -141,8 +182,8 @@ EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
   if constexpr (sizeof(T) == sizeof(float))
     if (p.quantized && p.depth > 0) return p.quantized->kernels->product(p);
   const bool packed = p.a_k_stride == 1 && p.k_stride == p.width * Lanes<T>::size;
-  if (p.width == 3) return product_of_width<T, 3, PackedStrides<T, 3>>(p);
-  if (packed) return product_of_width<T, 4, PackedStrides<T, 4>>(p);
+  if (p.width == 3) return product_of_width<T, 3, PackedStrides<Full<T>, 3>>(p);
+  if (packed) return product_of_width<T, 4, PackedStrides<Full<T>, 4>>(p);
   return product_of_width<T, 4, RuntimeStrides>(p);
 }
 

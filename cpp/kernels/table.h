@@ -61,7 +61,7 @@ struct QuantizedKernels {
   Index group;                // k in a lane
   Index deepest;              // k of a stretch; activations of one row that fit the scratch
   int zero_point;             // what is added to an int8 activation; offsets are -zero_point * sum of w
-  Index (*rows_at_once)(Index depth);        // that fit the scratch; 0: not even one
+  Index (*rows_at_once)(Index depth);        // for which the scratch does; 0: not even for one
   void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
   void (*multiply)(const Product<float>&);   // the rows that `convert` left there
   void (*product)(const Product<float>&);    // both, for any number of rows and any depth

@@ -1,11 +1,12 @@
-// The innermost loop of everything: a tile of R rows by C vectors of columns stays in registers while k runs.
+// The innermost loop of everything: a tile of R rows by C vectors of columns stays in registers while k runs. What a
+// weight is, is the business of its Form: Full here, for numbers as they are, and those of few bits in simd/dot.h.
 #pragma once
 #include "kernels/table.h"
 #include "simd/lanes.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-// Rows and panels that fill the registers (16, or 32 with AVX-512 and NEON) with sums, leaving room for the operands.
+// Rows and panels that fill the registers with sums, leaving room for the operands.
 #if defined(__AVX512F__) || defined(__aarch64__)
 template <int width>
 inline constexpr int tile_rows = width == 4 ? 6 : 8;
@@ -16,65 +17,73 @@ inline constexpr int tile_rows = width == 4 ? 3 : 4;
 // One row alone takes several panels at once: independent sums hide the latency of the multiply-add.
 inline constexpr int single_row_panels = 3;
 
-// How far apart the operands of consecutive k lie. Packed: rows contiguous, panels without gaps.
-template <class T, int width>
+template <class T>
+struct Full {
+  static constexpr Index group = 1;  // k in a lane
+  static constexpr bool integer = false;
+  static constexpr int operand_registers = 1;
+  using Number = T;  // of the product
+  using Sum = Lanes<T>;
+  using Activation = T;
+  using Weight = T;                  // what a lane holds
+  using Operand = Lanes<T>;
+  static EIGEN_ALWAYS_INLINE Lanes<T> load(const T* w) { return Lanes<T>::load(w); }
+  static EIGEN_ALWAYS_INLINE Lanes<T> operand(const T* a) { return Lanes<T>(*a); }
+  static EIGEN_ALWAYS_INLINE Lanes<T> add(Lanes<T> sum, Lanes<T> a, Lanes<T> w) { return multiply_add(a, w, sum); }
+};
+
+// How far apart the operands of consecutive groups of k lie. Packed: rows contiguous, panels without gaps.
+template <class Form, int width>
 struct PackedStrides {
-  static constexpr Index a = 1, panel = width * Lanes<T>::size;
+  static constexpr Index a = Form::group, panel = width * Lanes<typename Form::Number>::size;
 };
 struct RuntimeStrides {
   Index a, panel;
 };
 
-// R rows, P panels of `width` vectors each. acc_vector: where each vector's sums lie within a row.
-template <class T, int R, int P, int width, class Strides>
-EIGEN_ALWAYS_INLINE void tile(const T* const* a, const T* panel, Index panel_stride, Strides strides, Index depth,
-                              const T* const* start, T* const* acc, const Index* acc_vector) {
-  using V = Lanes<T>;
-  constexpr int C = P * width;
-  V sum[R][C];
+// sum += a w for one group of k. `at`: where it lies in the rows.
+template <class Form, int R, int C, int width, class Sum, class Activation, class Weight>
+EIGEN_ALWAYS_INLINE void add_group(Sum (&sum)[R][C], const Activation* const* row, Index at,
+                                   const Weight* const* column) {
+  constexpr Index lanes = Lanes<typename Form::Number>::size;
+  // Hold the side that takes fewer registers and pass the other one by, else the sums spill.
+  if constexpr (R * Form::operand_registers <= C) {
+    typename Form::Operand x[R];
 #pragma GCC unroll 32
-  for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) x[r] = Form::operand(row[r] + at);
 #pragma GCC unroll 32
-    for (int c = 0; c < C; ++c) sum[r][c] = V::load(start[r] + acc_vector[c]);
+    for (int c = 0; c < C; ++c) {
+      const auto y = Form::load(column[c / width] + c % width * lanes);
+#pragma GCC unroll 32
+      for (int r = 0; r < R; ++r) sum[r][c] = Form::add(sum[r][c], x[r], y);
+    }
+  } else {
+    decltype(Form::load(column[0])) y[C];
+#pragma GCC unroll 32
+    for (int c = 0; c < C; ++c) y[c] = Form::load(column[c / width] + c % width * lanes);
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r) {
+      const typename Form::Operand x = Form::operand(row[r] + at);
+#pragma GCC unroll 32
+      for (int c = 0; c < C; ++c) sum[r][c] = Form::add(sum[r][c], x, y[c]);
+    }
+  }
+}
 
-  const T* row[R];
-#pragma GCC unroll 32
-  for (int r = 0; r < R; ++r) row[r] = a[r];
-  const T* column[P];
+// R rows, P panels of `width` vectors each: sum += a w for all groups of k.
+template <class Form, int R, int P, int width, class Sum, class Strides>
+EIGEN_ALWAYS_INLINE void tile(Sum (&sum)[R][P * width], const typename Form::Activation* const (&row)[R],
+                              const typename Form::Weight* panel, Index panel_stride, Strides strides, Index groups) {
+  constexpr int C = P * width;
+  const typename Form::Weight* column[P];
 #pragma GCC unroll 32
   for (int p = 0; p < P; ++p) column[p] = panel + p * panel_stride;
 
-  for (Index k = 0; k < depth; ++k) {
-    // Hold the shorter side in registers and pass the longer one by, else the sums spill.
-    if constexpr (R <= C) {
-      V x[R];
-#pragma GCC unroll 32
-      for (int r = 0; r < R; ++r) x[r] = V(row[r][k * strides.a]);
-#pragma GCC unroll 32
-      for (int c = 0; c < C; ++c) {
-        const V y = V::load(column[c / width] + (c % width) * V::size);
-#pragma GCC unroll 32
-        for (int r = 0; r < R; ++r) sum[r][c] = multiply_add(x[r], y, sum[r][c]);
-      }
-    } else {
-      V y[C];
-#pragma GCC unroll 32
-      for (int c = 0; c < C; ++c) y[c] = V::load(column[c / width] + (c % width) * V::size);
-#pragma GCC unroll 32
-      for (int r = 0; r < R; ++r) {
-        const V x = V(row[r][k * strides.a]);
-#pragma GCC unroll 32
-        for (int c = 0; c < C; ++c) sum[r][c] = multiply_add(x, y[c], sum[r][c]);
-      }
-    }
+  for (Index g = 0; g < groups; ++g) {
+    add_group<Form, R, C, width>(sum, row, g * strides.a, column);
 #pragma GCC unroll 32
     for (int p = 0; p < P; ++p) column[p] += strides.panel;
   }
-
-#pragma GCC unroll 32
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 32
-    for (int c = 0; c < C; ++c) sum[r][c].store(acc[r] + acc_vector[c]);
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -81,9 +81,13 @@ EIGEN_ALWAYS_INLINE Lanes<float> to_float(Ints i) {
 struct Int8Form {
   static constexpr Index group = 4;  // k in a lane
   static constexpr bool integer = true;
+  static constexpr int operand_registers = 1;
+  using Number = float;
   using Sum = Ints;
+  using Weight = std::int32_t;  // what a lane holds
   using Activation = std::int8_t;
   static constexpr int zero_point = 0;  // what is added to an activation to make its byte
+  static EIGEN_ALWAYS_INLINE Ints load(const Weight* w) { return Ints::load(w); }
 };
 
 // |a| times w with a's sign: |a| w_k + |a| w_(k+1) stays within 127 * 127 * 2 < 2^15, so the 16-bit sums are exact.
@@ -103,6 +107,7 @@ struct Int8 : Int8Form {
     return {_mm512_add_epi32(sum.p, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
   }
 #elif defined(__AVX2__)
+  static constexpr int operand_registers = 2;
   struct Operand {
     __m256i size, a;
   };
@@ -115,6 +120,7 @@ struct Int8 : Int8Form {
     return {_mm256_add_epi32(sum.p, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
   }
 #elif defined(__SSE4_1__)
+  static constexpr int operand_registers = 2;
   struct Operand {
     __m128i size, a;
   };
@@ -181,12 +187,20 @@ struct Int8Dotprod : Int8Form {
 // --- bf16
 // -------------------------------------------------------------------------------------------------------------
 
-// Both halves of a lane become floats by a shift and by a mask; activations stay floats.
-struct Bf16 {
+struct Bf16Form {
   static constexpr Index group = 2;
   static constexpr bool integer = false;
+  static constexpr int operand_registers = 1;
   static constexpr int zero_point = 0;
+  using Number = float;
   using Sum = Lanes<float>;
+  using Weight = std::int32_t;
+  static EIGEN_ALWAYS_INLINE Ints load(const Weight* w) { return Ints::load(w); }
+};
+
+// Both halves of a lane become floats by a shift and by a mask; activations stay floats.
+struct Bf16 : Bf16Form {
+  static constexpr int operand_registers = 2;
   using Activation = float;
   struct Operand {
     Lanes<float> even, odd;
@@ -241,11 +255,7 @@ struct Bf16 {
 
 #if defined(__AVX512F__)
 // AVX512_BF16: activations are bf16, too.
-struct Bf16Dot {
-  static constexpr Index group = 2;
-  static constexpr bool integer = false;
-  static constexpr int zero_point = 0;
-  using Sum = Lanes<float>;
+struct Bf16Dot : Bf16Form {
   using Activation = std::uint16_t;
   using Operand = Ints;
   static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return broadcast(a); }
