@@ -16,12 +16,10 @@ namespace {
 
 long asked() { return requests + returns; }
 
-void check(const std::vector<AnySpec>& specs, std::int64_t batch) {
-  const auto model = chain_of<float>(specs, 3);
-  Stream stream(model, batch);
+void check(Stream<float> stream, std::int64_t inputs, std::int64_t outputs, std::int64_t batch) {
   constexpr std::size_t most = 4096;
-  const std::vector<float> in(most * static_cast<std::size_t>(batch * model->input_size()), 0.5f);
-  std::vector<float> out(most * static_cast<std::size_t>(batch * model->output_size())), state(stream.state_size());
+  const std::vector<float> in(most * static_cast<std::size_t>(batch * inputs), 0.5f);
+  std::vector<float> out(most * static_cast<std::size_t>(batch * outputs)), state(stream.state_size());
   const long before = asked();
   for (const std::size_t frames : {std::size_t(1), std::size_t(2), std::size_t(64), std::size_t(257), most})
     stream.process(in.data(), out.data(), frames);
@@ -32,6 +30,21 @@ void check(const std::vector<AnySpec>& specs, std::int64_t batch) {
   const long made = asked() - before;
   CHECK(made == 0, "%ld requests for memory", made);
   CHECK(std::any_of(out.begin(), out.end(), [](float v) { return v != 0; }), "nothing was computed");
+}
+
+void check(const std::vector<AnySpec>& specs, std::int64_t batch) {
+  const auto model = chain_of<float>(specs, 3);
+  check(Stream(model, batch), model->input_size(), model->output_size(), batch);
+}
+
+void check_few_bits(const LayerSpec& spec, std::int64_t batch) {
+  Layer<float> layer(spec);
+  {
+    const auto edit = layer.edit();
+    for (const auto& w : edit.weights()) std::fill(w.begin(), w.end(), 0.1f);
+  }
+  for (const Precision precision : {Precision::int8, Precision::bf16})
+    check(Stream<float>(layer.quantize(precision), batch), spec.input_size, spec.output_size(), batch);
 }
 
 template <class L, class Spec>
@@ -78,6 +91,7 @@ int main(int argc, char** argv) {
   for (std::int64_t layers = 1; layers <= 4; ++layers)
     for (const LayerSpec& spec : all_cells(2, 12, layers, false)) {
       check({spec}, 1);
+      check_few_bits(spec, 1);
       check({spec, dense_of(spec.output_size(), 3, DenseActivation::softmax)}, 1);
       check({spec, dense_of(spec.output_size(), 5), spec_of(Cell::gru, 5, 7), dense_of(7, 1)}, 2);
     }
