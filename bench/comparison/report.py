@@ -38,7 +38,9 @@ class Run:
 
     def targets(self) -> list[Target]:
         if self.precision != FULL_PRECISION:
-            return few_bits.evaluate(self.rows, self.precision, self.main_threads)
+            return few_bits.evaluate(
+                self.rows, self.precision, self.main_threads, self.machine["isa"]
+            )
         return targets.evaluate(self.rows, self.steps, self.limits, self.checks)
 
 

@@ -1,4 +1,4 @@
-"""What is measured: the shapes of every group, in float32, and those of few bits."""
+"""What is measured: the shapes of every group."""
 
 from __future__ import annotations
 
@@ -120,15 +120,6 @@ def _streaming(cell: str) -> Iterator[Case]:
         yield Case("streaming", cell, 1, 1, h, h)
 
 
-def of_few_bits(cells: tuple[str, ...], quick: bool) -> list[Case]:
-    """Where weights of few bits count, small batches of large layers, and where they do not."""
-    shapes = [(1, 1, 1024), *((100, 1, h) for h in (64, 256, 512, 1024))]
-    shapes += [(100, 32, 256), (100, 32, 512)]
-    if quick:
-        shapes = [(100, 1, 64), (100, 1, 256)]
-    return [Case("inference", cell, t, b, h, h) for cell in cells for t, b, h in shapes]
-
-
 def _is_quick(case: Case) -> bool:
     """Few shapes, but at least one of every kind."""
     if case.group == "inference":
@@ -150,3 +141,9 @@ def grid(groups: tuple[str, ...], cells: tuple[str, ...], quick: bool) -> list[C
     }
     cases = [case for group in groups for cell in cells for case in makers[group](cell)]
     return [case for case in cases if _is_quick(case)] if quick else cases
+
+
+def of_few_bits(cells: tuple[str, ...], quick: bool) -> list[Case]:
+    """Inference, and batches of small layers, where few bits gain little."""
+    small = [Case("inference", cell, 100, batch, 64, 64) for cell in cells for batch in (8, 32)]
+    return grid(("inference",), cells, quick) + ([] if quick else small)
