@@ -4,6 +4,7 @@
 #include "engine/model/dense.h"
 #include "engine/model/quantize.h"
 #include "engine/sequence/layer_impl.h"
+#include "engine/sequence/output_rnn.h"
 #include "spec/tensors.h"
 
 namespace gru_native {
@@ -15,7 +16,7 @@ inline constexpr const char* dtype_name<std::int8_t> = "I8";
 template <>
 inline constexpr const char* dtype_name<std::uint16_t> = "BF16";
 
-// f(name, shape, data) for each tensor of a Layer or Dense; the data's type is that of its dtype.
+// f(name, shape, data) for each tensor of a layer; the data's type is that of its dtype.
 template <class Block, class F>
 void each_tensor(const Block& block, const F& f) {
   const auto& store = impl_of(block).store;

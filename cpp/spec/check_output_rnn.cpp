@@ -10,6 +10,7 @@ void OutputRnnSpec::validate() const {
   check_size("output_size", output_size, 1);
   check_enum("activation", activation, Activation::relu, "an Activation");
   check_enum("output_activation", output_activation, Activation::relu, "an Activation");
+  check_enum("precision", precision, Precision::int8, "a Precision");
   const double columns = static_cast<double>(input_size) + 2 * static_cast<double>(output_size);
   check_fits("the weights", double(hidden_size) * columns,
              {{"input_size", input_size}, {"hidden_size", hidden_size}, {"output_size", output_size}});

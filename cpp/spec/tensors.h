@@ -6,6 +6,7 @@
 
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
+#include "gru_native/output_rnn.h"
 
 namespace gru_native {
 
@@ -69,6 +70,15 @@ template <class F>
 void each_name(const DenseSpec& spec, const F& f) {
   f(std::string("weight"), std::vector<std::int64_t>{spec.output_size, spec.input_size});
   if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.output_size});
+}
+template <class F>
+void each_name(const OutputRnnSpec& spec, const F& f) {
+  using Shape = std::vector<std::int64_t>;
+  f(std::string("weight_ih"), Shape{spec.hidden_size, spec.input_size});
+  f(std::string("weight_oh"), Shape{spec.hidden_size, spec.output_size});
+  if (spec.bias) f(std::string("bias_h"), Shape{spec.hidden_size});
+  f(std::string("weight_ho"), Shape{spec.output_size, spec.hidden_size});
+  if (spec.bias) f(std::string("bias_o"), Shape{spec.output_size});
 }
 
 }  // namespace gru_native

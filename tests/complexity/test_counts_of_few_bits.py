@@ -66,8 +66,8 @@ def test_errors():
         complexity.count(GRU(3, 4), precision="int4")
     with pytest.raises(ValueError, match="the layer has int8 weights already"):
         complexity.count(GRU(3, 4).quantize("int8"), precision="bf16")
-    with pytest.raises(ValueError, match="a OutputRNN has no form of precision 'int8'"):
-        complexity.count(complexity.OutputRNN(3, 4, 2), precision="int8")
+    with pytest.raises(ValueError, match="a GatedRecursiveConv has no form of precision 'int8'"):
+        complexity.count(complexity.GatedRecursiveConv(3, 4), precision="int8")
     count = complexity.count(GRU(3, 4), precision="int8")
     with pytest.raises(ValueError, match="dtype is float64; expected float32, beside int8"):
         count.bytes(np.float64)

@@ -271,7 +271,6 @@ def _edit(layer):
 
 
 OTHERS = {
-    "OutputRNN": lambda: gru_native.OutputRNN(3, 4, 2),
     "ChildSumTreeLSTM": lambda: gru_native.ChildSumTreeLSTM(3, 4),
     "NaryTreeLSTM": lambda: gru_native.NaryTreeLSTM(3, 4, 2),
     "GatedGraph": lambda: gru_native.GatedGraph(3, 2),

@@ -116,7 +116,7 @@ PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units
   return m;
 }
 
-void fill_quantized(PackedMatrix<float>& m, const QuantizedRow& row, Index column) {
+void fill_column(PackedMatrix<float>& m, const QuantizedRow& row, Index column) {
   const QuantizedMatrix& from = *row.matrix;
   const QuantizedKernels& kernels = *m.quantized.kernels;
   const Index columns = m.columns(), panel_columns = columns / m.panels, group = kernels.group;

@@ -47,23 +47,27 @@ PackedMatrix<float> pack_quantized(const QuantizedKernels& kernels, Index units,
 // The rest is what pack_quantized is made of.
 namespace detail {
 PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes);
-void fill_quantized(PackedMatrix<float>& m, const QuantizedRow& row, Index column);
+void fill_column(PackedMatrix<float>& m, const QuantizedRow& row, Index column);
 }  // namespace detail
-
 template <class RowOf>
-PackedMatrix<float> pack_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes,
-                                   const RowOf& row) {
-  PackedMatrix<float> m = detail::empty_quantized(kernels, units, gates, depth, lanes);
+void fill_quantized(PackedMatrix<float>& m, Index units, Index lanes, const RowOf& row) {
   Progress progress;
   for (Index panel = 0; panel < m.panels; ++panel)
     for (int v = 0; v < m.width; ++v)
       for (Index lane = 0; lane < lanes; ++lane) {
         const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
         if (unit >= units) continue;
-        progress.add(macs_of_function * static_cast<double>(depth));
+        progress.add(macs_of_function * static_cast<double>(m.depth));
         const QuantizedRow from = row(v % m.gates, unit);
-        if (from.matrix) detail::fill_quantized(m, from, (panel * m.width + v) * lanes + lane);
+        if (from.matrix) detail::fill_column(m, from, (panel * m.width + v) * lanes + lane);
       }
+}
+
+template <class RowOf>
+PackedMatrix<float> pack_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes,
+                                   const RowOf& row) {
+  PackedMatrix<float> m = detail::empty_quantized(kernels, units, gates, depth, lanes);
+  fill_quantized(m, units, lanes, row);
   return m;
 }
 

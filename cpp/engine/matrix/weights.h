@@ -59,9 +59,15 @@ class WeightStore final : public AnyStore {
   }
   const std::vector<Weight<T>>& writable() { return writable_; }
   const T* data(int weight) const { return list_[static_cast<std::size_t>(weight)].data; }
+  int find(const std::string& name) const {  // -1: there is none
+    for (std::size_t i = 0; i < list_.size(); ++i)
+      if (list_[i].name == name) return static_cast<int>(i);
+    return -1;
+  }
 
   Precision precision() const { return precision_; }
   const std::vector<QuantizedMatrix>& quantized() const { return quantized_; }
+  const QuantizedMatrix& quantized_at(int weight) const { return quantized_[static_cast<std::size_t>(weight)]; }
   // Puts a matrix of few bits in its place, before anything is committed.
   void quantize(int weight, QuantizedMatrix matrix) {
     quantized_[static_cast<std::size_t>(weight)] = std::move(matrix);

@@ -1,49 +1,19 @@
-#include "gru_native/output_rnn.h"
+#include "engine/sequence/output_rnn.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "engine/matrix/lazily.h"
-#include "engine/matrix/matrices.h"
+#include "engine/matrix/few_bits.h"
 #include "engine/matrix/weight_gradients.h"
-#include "engine/matrix/weights.h"
+#include "engine/sequence/quantize.h"
 #include "engine/sequence/rows.h"
-#include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
-#include "runtime/team.h"
 #include "spec/check_output_rnn.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 namespace {
-
-template <class T>
-struct OutputRnnPanels {
-  PackedMatrix<T> ih, oh, ho;
-};
-
-template <class T>
-struct PackedOutputRnn : OutputRnnPanels<T> {
-  Buffer<T> bias_h, bias_o;    // zeros where there are none
-  Index hidden = 0, outputs = 0;
-
-  const OutputRnnPanels<T>& transposed() const {  // inference never needs it
-    const Index lanes = kernels_for<T>().lanes, of_h = divide_up(hidden, lanes), of_o = divide_up(outputs, lanes);
-    return transposed_.get([&] {
-      return OutputRnnPanels<T>{transpose(this->ih, lanes, of_h), transpose(this->oh, lanes, of_h),
-                                transpose(this->ho, lanes, of_o)};
-    });
-  }
-
- private:
-  Lazily<OutputRnnPanels<T>> transposed_;
-};
-
-// Compact rows (engine/sequence/timeline.h): inputs, what is fed back, units, outputs.
-template <class T>
-struct Values {
-  Matrix<T> x{}, fed{}, h{}, y{};
-};
 
 // What a member computes: with teacher forcing any rows of all steps, else its sequences, step after step.
 template <class F>
@@ -70,56 +40,30 @@ void each_row(const Timeline& time, const F& f) {
 }  // namespace
 
 template <class T>
-struct OutputRnn<T>::Impl {
-  explicit Impl(const OutputRnnSpec& s) : spec(s) {
-    const std::int64_t inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
-    ih = store.add("weight_ih", {hidden, inputs});
-    oh = store.add("weight_oh", {hidden, outputs});
-    if (spec.bias) bias_h = store.add("bias_h", {hidden});
-    ho = store.add("weight_ho", {outputs, hidden});
-    if (spec.bias) bias_o = store.add("bias_o", {outputs});
-  }
-
-  std::shared_ptr<PackedOutputRnn<T>> reserve() const;
-  void fill(PackedOutputRnn<T>& packed) const;
-  double macs_of_row() const {
-    return static_cast<double>(spec.hidden_size) * static_cast<double>(2 * spec.output_size) +
-           macs_of_function * static_cast<double>(spec.hidden_size + spec.output_size);
-  }
-  int threads(const Timeline& time, bool forced) const { return useful_threads(spec, time.rows, time.batch, forced); }
-  void forward(const OutputRnnForwardCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
-               const Values<T>& v, TeamLease& team) const;
-  Values<T> values(const Timeline& time, Arena& arena) const {
-    return {take_zeroed_matrix<T>(arena, time.rows, spec.input_size),
-            take_zeroed_matrix<T>(arena, time.rows, spec.output_size),
-            take_zeroed_matrix<T>(arena, time.rows, spec.hidden_size),
-            take_zeroed_matrix<T>(arena, time.rows, spec.output_size)};
-  }
-
-  OutputRnnSpec spec;
-  WeightStore<T, PackedOutputRnn<T>> store;
-  int ih = -1, oh = -1, bias_h = -1, ho = -1, bias_o = -1;
-};
-
-template <class T>
 struct OutputRnnTape<T>::Impl : TapeOf<PackedOutputRnn<T>> {
   Impl(TapeOf<PackedOutputRnn<T>> base, Timeline time, bool forced)
       : TapeOf<PackedOutputRnn<T>>(std::move(base)), time(std::move(time)), forced(forced) {}
 
   Timeline time;
   bool forced;
-  Values<T> values;
+  OutputRnnValues<T> values;
 };
 
 template <class T>
+OutputRnn<T>::Impl::Impl(const OutputRnnSpec& s) : spec(s), store(spec.precision) {
+  each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
+  ih = store.find("weight_ih"), oh = store.find("weight_oh"), ho = store.find("weight_ho");
+  bias_h = store.find("bias_h"), bias_o = store.find("bias_o");
+}
+
+template <class T>
 std::shared_ptr<PackedOutputRnn<T>> OutputRnn<T>::Impl::reserve() const {
-  const Index lanes = kernels_for<T>().lanes;
   auto p = std::make_shared<PackedOutputRnn<T>>();
   p->hidden = spec.hidden_size;
   p->outputs = spec.output_size;
-  p->ih = empty_panels<T>(spec.hidden_size, 1, spec.input_size, lanes);
-  p->oh = empty_panels<T>(spec.hidden_size, 1, spec.output_size, lanes);
-  p->ho = empty_panels<T>(spec.output_size, 1, spec.hidden_size, lanes);
+  p->ih = empty_panels(store, spec.hidden_size, 1, spec.input_size);
+  p->oh = empty_panels(store, spec.hidden_size, 1, spec.output_size);
+  p->ho = empty_panels(store, spec.output_size, 1, spec.hidden_size);
   p->bias_h = Buffer<T>(round_up(spec.hidden_size, panel_columns<T>()));
   p->bias_o = Buffer<T>(round_up(spec.output_size, panel_columns<T>()));
   return p;
@@ -128,7 +72,7 @@ std::shared_ptr<PackedOutputRnn<T>> OutputRnn<T>::Impl::reserve() const {
 template <class T>
 void OutputRnn<T>::Impl::fill(PackedOutputRnn<T>& p) const {
   const auto matrix = [&](PackedMatrix<T>& m, int weight, Index rows) {
-    fill_panels(m, rows, kernels_for<T>().lanes, [&](int, Index row) { return store.data(weight) + row * m.depth; });
+    fill_panels(store, m, rows, [&](int, Index row) { return RowOf{weight, row}; });
   };
   matrix(p.ih, ih, spec.hidden_size);
   matrix(p.oh, oh, spec.hidden_size);
@@ -140,7 +84,7 @@ void OutputRnn<T>::Impl::fill(PackedOutputRnn<T>& p) const {
 
 template <class T>
 void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Timeline& time, const PackedOutputRnn<T>& w,
-                                 const Values<T>& v, TeamLease& team) const {
+                                 const OutputRnnValues<T>& v, TeamLease& team) const {
   const bool forced = call.targets.data != nullptr;
   const Index outputs = spec.output_size;
   gather(call.x, spec.input_size, time, v.x);
@@ -183,9 +127,12 @@ void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Time
 template <class T>
 OutputRnn<T>::OutputRnn(const OutputRnnSpec& spec) {
   spec.validate();
+  check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+OutputRnn<T>::OutputRnn(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 OutputRnn<T>::~OutputRnn() = default;
 template <class T>
@@ -198,11 +145,18 @@ const OutputRnnSpec& OutputRnn<T>::spec() const {
 }
 template <class T>
 const std::vector<Weight<const T>>& OutputRnn<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 template <class T>
 WeightEdit<T> OutputRnn<T>::edit() {
   return impl_->store.edit(*impl_);
+}
+template <class T>
+OutputRnn<T> OutputRnn<T>::quantize(Precision precision) const {
+  return quantized_copy<T>(*this, precision);
+}
+OutputRnn<float> quantized_layer(const OutputRnnSpec& spec, std::vector<QuantizedWeight> weights) {
+  return layer_of_few_bits<OutputRnn<float>>(spec, std::move(weights));
 }
 
 template <class T>
@@ -211,7 +165,7 @@ void OutputRnn<T>::forward(const OutputRnnForwardCall<T>& call) const {
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
-  const Values<T> values = impl_->values(time, *arena);
+  const OutputRnnValues<T> values = impl_->values(time, *arena);
   TeamLease team(impl_->threads(time, call.targets.data));
   impl_->forward(call, time, *packed, values, team);
 }
@@ -219,6 +173,7 @@ void OutputRnn<T>::forward(const OutputRnnForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const OutputRnnForwardCall<T>& call) const {
   check_call(impl_->spec, call);
+  impl_->store.check_full("train");
   auto tape = std::make_unique<ImplOf<OutputRnnTape<T>>>(
       impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);
   tape->values = impl_->values(tape->time, *tape->arena);
@@ -239,11 +194,11 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   const auto& tape = impl_of(tape_);
   const OutputRnnSpec& spec = l.spec;
   const Timeline& time = tape.time;
-  const Values<T>& v = tape.values;
+  const OutputRnnValues<T>& v = tape.values;
   const OutputRnnPanels<T>& transposed = tape.packed->transposed();
   check_call(spec, call, time.seq_len, time.batch, l.store.list().size(), tape.forced);
   const auto arena = l.store.lease();
-  const Values<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
+  const OutputRnnValues<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
   const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
   const T* const zeros = take_zeroed_matrix<T>(*arena, 1, std::max({inputs, hidden, outputs})).base;
   TeamLease team(l.threads(time, tape.forced));

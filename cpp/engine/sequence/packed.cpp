@@ -4,16 +4,11 @@
 #include <limits>
 #include <type_traits>
 
+#include "engine/matrix/few_bits.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {
 namespace {
-
-// A row of a weight.
-struct RowOf {
-  int weight;
-  Index row;
-};
 
 // f(packed matrix, its units, gates and depth, row(gate, unit)) for each that there is.
 template <class Direction, class W, class F>

@@ -7,18 +7,6 @@
 
 namespace gru_native {
 
-std::vector<QuantizedWeight> quantized_weights(const std::vector<Weight<const float>>& weights, Precision own,
-                                               Precision precision) {
-  check_quantizable(own, precision);
-  std::vector<QuantizedWeight> made;
-  for (const Weight<const float>& w : weights) {
-    made.emplace_back();
-    if (w.shape.size() < 2) made.back().vector.assign(w.begin(), w.end());
-    else made.back().matrix = quantized(precision, w.name.c_str(), w.data, w.shape[0], w.shape[1]);
-  }
-  return made;
-}
-
 Layer<float> quantized_layer(const LayerSpec& spec, std::vector<QuantizedWeight> weights) {
   auto impl = std::make_unique<ImplOf<Layer<float>>>(spec);
   take_quantized(impl->store, std::move(weights));

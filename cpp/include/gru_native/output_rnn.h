@@ -15,6 +15,7 @@
 #include "gru_native/activation.h"
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -27,6 +28,7 @@ struct OutputRnnSpec {
   bool bias = true;
   Activation activation = Activation::tanh;             ///< phi: identity, tanh, sigmoid or relu.
   Activation output_activation = Activation::identity;  ///< psi: one of the same.
+  Precision precision = Precision::full;  ///< Of the weights: what OutputRnn::quantize made of them.
 
   /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
   GRU_NATIVE_API void validate() const;
@@ -97,6 +99,9 @@ class GRU_NATIVE_API OutputRnn {
   /// All weights, to be written; the layer computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// As Layer::quantize.
+  OutputRnn quantize(Precision precision) const;
+
   /// Inference. Throws std::invalid_argument, naming the field of the call that is wrong, and std::bad_alloc; nothing
   /// is then written.
   void forward(const OutputRnnForwardCall<T>& call) const;
@@ -114,6 +119,7 @@ class GRU_NATIVE_API OutputRnn {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit OutputRnn(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

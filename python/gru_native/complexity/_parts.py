@@ -21,6 +21,7 @@ from ..layers import (
     NodeScores,
     OutputRNN,
 )
+from ..layers.quantized import Quantizable
 from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Network, Readout
@@ -63,7 +64,7 @@ def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
     if asked is None:
         return {p: precision for p, precision in own.items() if precision is not None}
     for block in blocks:
-        if not isinstance(block, (RNN, LSTM, GRU, Dense)):
+        if not isinstance(block, Quantizable):
             raise ValueError(f"a {type(block).__name__} has no form of precision {asked!r}")
         if (precision := block._few_bits()) not in (None, asked):
             raise ValueError(f"the layer has {precision} weights already; expected full precision")

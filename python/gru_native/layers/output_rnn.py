@@ -11,6 +11,7 @@ from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
 from ._options import public
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 OutputTape: TypeAlias = _core.OutputRnnTape32 | _core.OutputRnnTape64
 
@@ -37,7 +38,7 @@ class OutputGradients(NamedTuple):
 
 
 @public
-class OutputRNN(Weighted):
+class OutputRNN(Quantizable, Weighted):
     """A network that feeds back its output instead of its state (Jordan network).
 
     It computes [1]_::

@@ -129,7 +129,7 @@ def compare(layer: Any, fast: Any, x: ArrayLike, **call: Any) -> tuple[Differenc
 
     Parameters
     ----------
-    layer, fast : RNN, LSTM, GRU, Dense or Chain
+    layer, fast : RNN, LSTM, GRU, OutputRNN, Dense or Chain
         The layer, and what ``layer.quantize`` made of it.
     x : array_like
         Inputs, as calls take them: the more like those of later use, the more it says.

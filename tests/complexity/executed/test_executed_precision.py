@@ -46,3 +46,23 @@ def test_chain(seed, precision):
     fast = chain.quantize(precision)
     work = executed(fast, x)[1]
     assert work == counted(complexity.count(fast, steps, batch, training=False).passes)[0]
+
+
+@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+@pytest.mark.parametrize("seed", range(10))
+def test_output_rnn(seed, precision, taught):
+    rng = np.random.default_rng(seed)
+    sizes = (int(n) for n in rng.integers(1, 60, 3))
+    layer = gru_native.OutputRNN(*sizes, bias=bool(rng.integers(2)), activation="relu", seed=1)
+    steps, batch = (int(n) for n in rng.integers(1, [6, 80]))
+    x = numbers(rng, np.float32, steps, batch, layer.input_size)
+    targets = numbers(rng, np.float32, steps, batch, layer.output_size) if taught else None
+    fast = layer.quantize(precision)
+    gru_native.set_num_threads(1 + seed % 2)
+    try:
+        work = executed(fast, x, targets=targets)[1]
+    finally:
+        gru_native.set_num_threads(1)
+    count = complexity.count(fast, steps, batch, training=False, taught=taught)
+    assert work == counted(count.passes)[0], layer
