@@ -9,7 +9,7 @@ except ImportError as error:
 
 from ._backend import Backend, Prepared
 from ._export import export
-from ._load import Model, load
+from ._load import Model, layers, load
 from ._stream import ModelStream
 
 prepare = Backend.prepare
@@ -25,6 +25,7 @@ __all__ = [
     "Prepared",
     "export",
     "is_compatible",
+    "layers",
     "load",
     "prepare",
     "run_model",

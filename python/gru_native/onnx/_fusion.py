@@ -23,9 +23,9 @@ def fuse(
 ) -> tuple[list[Node], dict[tuple[str, ...], Dense]]:
     """The nodes with one for each dense layer, and these layers by their node's outputs."""
     nodes, integers = integer_products(nodes, constants, outputs)
-    uses = Counter(name for node in nodes for name in node.inputs)
+    uses = Counter(name for node in nodes for name in node.needs)
     uses.update(outputs)
-    consumer = {name: node for node in nodes for name in node.inputs if uses[name] == 1}
+    consumer = {name: node for node in nodes for name in node.needs if uses[name] == 1}
     gone: set[tuple[str, ...]] = set()
     left: list[Node] = []
     layers: dict[tuple[str, ...], Dense] = {}

@@ -51,7 +51,7 @@ def integer_products(
         if is_part and node.outputs not in products and not needed & {*node.outputs}:
             continue
         left.append(node)
-        needed.update(products[node.outputs][:1] if node.outputs in products else node.inputs)
+        needed.update(products[node.outputs][:1] if node.outputs in products else node.needs)
     return left[::-1], products
 
 

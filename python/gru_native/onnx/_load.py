@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import files
 from .._core import numpy_array
-from ..layers import Block, Chain
+from ..layers import GRU, LSTM, RNN, Block, Chain
 from ..layers._arguments import flag
-from ._model import Input, PathLike, read, shown
+from ._fallback import check
+from ._model import Graph, Input, PathLike, read, shown
+from ._parts import part, recurrent_layers, set_on_every
 from ._program import Program
 from ._stream import ModelStream
 from .recognition import Recognition, recognise
@@ -171,7 +173,14 @@ class Model:
         return f"Model({', '.join(self.inputs)} -> {', '.join(self.outputs)})"
 
 
-def load(model: PathLike | onnx.ModelProto) -> Model:
+def load(
+    model: PathLike | onnx.ModelProto,
+    *,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    fallback: str | None = None,
+    linear_before_reset: bool | None = None,
+) -> Model:
     """Read a model of RNN, LSTM and GRU nodes and what is usually around them.
 
     That is what ``torch.onnx.export`` and tf2onnx write for recurrent networks. The recurrent nodes
@@ -182,6 +191,15 @@ def load(model: PathLike | onnx.ModelProto) -> Model:
     ----------
     model : str, path_like or onnx.ModelProto
         A file, or a model in memory.
+    inputs, outputs : sequence of str, optional
+        The names of tensors between which a part of the model lies; by default those of the model.
+        Such an input has the dtype and shape that the file says, else float32 and any.
+    fallback : "onnxruntime", optional
+        What computes the nodes that nothing here does: one session of ONNX Runtime, which must be
+        installed, for each connected piece of them.
+    linear_before_reset : bool, optional
+        What all GRU nodes have, whatever they say. Some exporters leave the attribute out, so that
+        it means 0, for weights that were trained with 1, as PyTorch's and cuDNN's are.
 
     Returns
     -------
@@ -191,18 +209,76 @@ def load(model: PathLike | onnx.ModelProto) -> Model:
     Raises
     ------
     ValueError
-        For operators that are not supported, and for models that are truncated or wrong, before
-        memory is taken in the sizes that they claim; the text names the node or tensor.
+        For operators that are not supported, all of which the text names, and for models that are
+        truncated or wrong, before memory is taken in the sizes that they claim; the text names the
+        node or tensor.
+    TypeError
+        For names that are no texts, and a linear_before_reset that is no bool.
+    ImportError
+        For a fallback that is not installed.
     OSError
         For a file that cannot be read.
     """
-    graph = read(model)
+    other = check(fallback)
+    graph = _read(model, linear_before_reset)
+    graph = part(graph, _names("inputs", inputs), _names("outputs", outputs))
     try:
-        return Model(Program(graph))
+        return Model(Program(graph, fallback=other))
     except ValueError as error:
         if isinstance(model, onnx.ModelProto):
             raise
         raise ValueError(f"{model!s}: {error}") from error
+
+
+def layers(
+    model: PathLike | onnx.ModelProto, *, linear_before_reset: bool | None = None
+) -> dict[str, RNN | LSTM | GRU]:
+    """Make the recurrent layers of any model, whatever else it is made of.
+
+    Parameters
+    ----------
+    model : str, path_like or onnx.ModelProto
+        A file, or a model in memory.
+    linear_before_reset : bool, optional
+        What all GRU nodes have, whatever they say; see ``load``.
+
+    Returns
+    -------
+    dict of str to RNN, LSTM or GRU
+        A layer with copies of the weights for each RNN, LSTM and GRU node, also in the bodies of
+        If, Loop and Scan, by the node's name, or by its first output if it has none. A node that
+        runs in reverse only gives the layer that it runs in reverse; one whose directions have
+        different functions gives two, the second with ``" (reverse)"`` behind its name. A node
+        whose weights depend on inputs of the model gives none.
+
+    Raises
+    ------
+    ValueError
+        For models that are truncated or wrong, and weights that do not fit their node; the text
+        names the node or tensor.
+    TypeError
+        For a linear_before_reset that is no bool.
+    OSError
+        For a file that cannot be read.
+    """
+    return recurrent_layers(_read(model, linear_before_reset))
+
+
+def _read(model: PathLike | onnx.ModelProto, linear_before_reset: bool | None) -> Graph:
+    graph = read(model)
+    if linear_before_reset is not None:
+        set_on_every(
+            graph, "GRU", linear_before_reset=int(flag("linear_before_reset", linear_before_reset))
+        )
+    return graph
+
+
+def _names(what: str, names: Sequence[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} is {names!r}; expected a list of names of tensors")
+    return list(names)
 
 
 def _checked(name: str, value: ArrayLike, expected: Input) -> NDArray[Any]:

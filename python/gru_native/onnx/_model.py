@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,6 +35,13 @@ class Node(NamedTuple):
     attributes: dict[str, Any]
     opset: int
     proto: onnx.NodeProto
+    bodies: dict[str, Graph]  # graphs among the attributes
+    captured: tuple[str, ...]  # what these need of the tensors around them
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """All tensors that the node is computed from."""
+        return self.inputs + self.captured
 
 
 class Input(NamedTuple):
@@ -44,14 +51,24 @@ class Input(NamedTuple):
     shape: tuple[int | None, ...] | None  # None: of any rank
 
 
+_ANY = Input(np.dtype(np.float32), None)
+
+
 @dataclass
 class Graph:
-    """Nodes in an order in which they can be computed, and the tensors that are known before."""
+    """Nodes in an order in which they can be computed, and the tensors that are known before.
+
+    captured: tensors of the graphs around it. declared: what the file says of tensors that are no
+    inputs.
+    """
 
     inputs: dict[str, Input]
     outputs: list[str]
     constants: dict[str, Array]
     nodes: list[Node]
+    captured: frozenset[str] = frozenset()
+    declared: dict[str, Input] = field(default_factory=dict)
+    opsets: list[onnx.OperatorSetIdProto] = field(default_factory=list)
 
 
 def read(source: PathLike | onnx.ModelProto) -> Graph:
@@ -87,26 +104,44 @@ def _graph(model: onnx.ModelProto, folder: Path | None) -> Graph:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ValueError(f"not a valid ONNX model: {error}") from error
     opset = _opset(model)
-    graph = model.graph
+    graph = _nodes_of(model.graph, opset, folder)
+    graph.inputs = {v.name: _input(v) for v in model.graph.input if v.name in graph.inputs}
+    graph.opsets = list(model.opset_import)
+    made = {*graph.inputs, *graph.constants, *(n for node in graph.nodes for n in node.outputs)}
+    for node in graph.nodes:
+        for name in node.needs:
+            if name and name in graph.captured:
+                raise ValueError(
+                    f"{node.label} needs tensor {shown(name)}, which no node before it makes"
+                )
+    for name in graph.outputs:
+        if name not in made:
+            raise ValueError(f"there is no tensor {shown(name)}, which is an output of the model")
+    return graph
+
+
+def _nodes_of(graph: onnx.GraphProto, opset: int, folder: Path | None) -> Graph:
+    """A graph, or the body of a node."""
     if graph.sparse_initializer:
         name = graph.sparse_initializer[0].values.name
         raise ValueError(f"tensor {shown(name)} is sparse; expected dense tensors")
     constants = {t.name: tensor(t, t.name, folder) for t in graph.initializer}
     nodes = [_node(node, opset, folder) for node in graph.node]
-    inputs = {v.name: _input(v) for v in graph.input if v.name not in constants}
+    inputs = {v.name: _ANY for v in graph.input if v.name not in constants}
     known = {"", *constants, *inputs}
+    captured: set[str] = set()
     for node in nodes:
-        for name in node.inputs:
-            if name not in known:
-                raise ValueError(
-                    f"{node.label} needs tensor {shown(name)}, which no node before it makes"
-                )
+        captured.update(name for name in node.needs if name not in known)
         known.update(node.outputs)
     outputs = [v.name for v in graph.output]
-    for name in outputs:
-        if name not in known:
-            raise ValueError(f"there is no tensor {shown(name)}, which is an output of the model")
-    return Graph(inputs, outputs, constants, nodes)
+    captured.update(name for name in outputs if name not in known)
+    declared = {}
+    for value in (*graph.value_info, *graph.output):
+        try:
+            declared[value.name] = _input(value)
+        except ValueError:  # of a kind that we do not have; whoever makes it says so
+            continue
+    return Graph(inputs, outputs, constants, nodes, frozenset(captured), declared)
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
@@ -167,8 +202,19 @@ def _node(proto: onnx.NodeProto, opset: int, folder: Path | None) -> Node:
     foreign = proto.domain not in (*DOMAINS, RUNTIME)
     op = f"{proto.domain}.{proto.op_type}" if foreign else proto.op_type
     label = f"node {shown(name)} ({shown(op)[1:-1]})"
-    attributes = {a.name: _attribute(label, a, folder) for a in proto.attribute}
-    return Node(label, op, tuple(proto.input), tuple(proto.output), attributes, opset, proto)
+    bodies = {
+        a.name: _nodes_of(a.g, opset, folder)
+        for a in proto.attribute
+        if a.type == onnx.AttributeProto.GRAPH
+    }
+    attributes = {
+        a.name: _attribute(label, a, folder) for a in proto.attribute if a.name not in bodies
+    }
+    captured = dict.fromkeys(n for body in bodies.values() for n in sorted(body.captured))
+    return Node(
+        *(label, op, tuple(proto.input), tuple(proto.output), attributes, opset, proto),
+        *(bodies, tuple(captured)),
+    )
 
 
 def _attribute(label: str, a: onnx.AttributeProto, folder: Path | None) -> Any:

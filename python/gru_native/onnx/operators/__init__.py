@@ -20,6 +20,6 @@ from . import (  # noqa: F401
     shape,
     values,
 )
-from .registry import compute, find, is_known, names
+from .registry import compute, find, is_known, names, why_not
 
-__all__ = ["compute", "find", "is_known", "names"]
+__all__ = ["compute", "find", "is_known", "names", "why_not"]

@@ -17,6 +17,8 @@ import numpy as np
 from ...layers._weights import Array
 
 USUAL = 1 << 28  # bytes, where nothing else is said
+_STEPS = 1 << 22  # of nodes in loops, in one run
+_LEFT: ContextVar[list[int]] = ContextVar("steps left")
 _LIMIT: ContextVar[int] = ContextVar("limit", default=USUAL)
 
 
@@ -32,6 +34,34 @@ def at_most(size: int) -> Iterator[None]:
         yield
     finally:
         _LIMIT.reset(kept)
+
+
+def now_at_most(size: int) -> None:
+    """From here on, a result may have so many bytes: inside of ``at_most``, which ends it."""
+    _LIMIT.set(size)
+
+
+def room_left() -> int:
+    """The bytes that a result may have now."""
+    return _LIMIT.get()
+
+
+@contextmanager
+def of_a_run() -> Iterator[None]:
+    """Inside, all loops together may take ``_STEPS`` steps."""
+    kept = _LEFT.set([_STEPS])
+    try:
+        yield
+    finally:
+        _LEFT.reset(kept)
+
+
+def spend(steps: int) -> None:
+    """ValueError where a model loops for longer than any that is meant to end."""
+    left = _LEFT.get()
+    left[0] -= steps
+    if left[0] < 0:
+        raise ValueError(f"its loops take more than {_STEPS} steps")
 
 
 def room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from .._model import OPSETS, RUNTIME, Node
+from .._model import OPSETS, RUNTIME, Node, shown
 
 Function: TypeAlias = Callable[..., Sequence[Any]]
 F = TypeVar("F", bound=Function)
@@ -30,7 +30,15 @@ class _Operator(NamedTuple):
 
 _OPERATORS: dict[str, list[_Operator]] = {}
 _OF_RUNTIME: set[str] = set()  # those that ONNX itself does not have
-_ALSO_OF_RUNTIME = {"Gelu", "Pad", "Range", "Trilu", "QuantizeLinear", "DequantizeLinear"}
+_ALSO_OF_RUNTIME = {
+    "Gelu",
+    "QuickGelu",
+    "Pad",
+    "Range",
+    "Trilu",
+    "QuantizeLinear",
+    "DequantizeLinear",
+}
 
 
 def operator(
@@ -67,6 +75,13 @@ def is_known(node: Node) -> bool:
     return _function(node) is not None
 
 
+def why_not(node: Node) -> str:
+    """What is said of a node that no function computes."""
+    which = f" of opset {node.opset}" if node.op in _OPERATORS else ""
+    which = f" of {RUNTIME}" if node.proto.domain == RUNTIME else which
+    return f"operator {shown(node.op)[1:-1]}{which} is not supported"
+
+
 def _function(node: Node) -> _Operator | None:
     if node.proto.domain == RUNTIME and node.op not in _OF_RUNTIME | _ALSO_OF_RUNTIME:
         return None
@@ -77,9 +92,7 @@ def find(node: Node) -> _Operator:
     """Raises ValueError for a node that cannot be computed whatever its inputs are."""
     found = _function(node)
     if found is None:
-        which = f" of opset {node.opset}" if node.op in _OPERATORS else ""
-        which = f" of {RUNTIME}" if node.proto.domain == RUNTIME else which
-        raise ValueError(f"operator {node.op}{which} is not supported")
+        raise ValueError(why_not(node))
     if found.most is not None and len(node.inputs) > found.most:
         raise ValueError(f"has {len(node.inputs)} inputs; expected at most {found.most}")
     for i, name in enumerate(found.needed):

@@ -38,7 +38,7 @@ def follow(program: Program, sizes: tuple[int, ...]) -> tuple[dict[str, Any], st
     if not x:
         raise ValueError("no input is a sequence: floats of shape (seq, batch, input_size)")
     for node in program.nodes:
-        inputs = [values.get(name) for name in node.inputs]  # weights are in their layers
+        inputs = [values.get(name) for name in node.needs]  # weights are in their layers
         with named(node):
             results = _results(program, node, inputs, values)
         values.update(zip(node.outputs, results, strict=False))
