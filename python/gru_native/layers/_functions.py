@@ -12,8 +12,15 @@ from ._weights import Array
 
 
 def sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))  # at most 1
-    return np.asarray(np.where(x >= 0, x.dtype.type(1), e) / (1 + e))
+    with np.errstate(over="ignore"):
+        return quiet_sigmoid(x)
+
+
+def quiet_sigmoid(x: Array) -> Array:
+    """Where the caller has NumPy ignore an overflow: it leads to 1 / inf, as it should."""
+    e = np.asarray(np.exp(np.negative(x)))
+    e += 1
+    return np.reciprocal(e, out=e)
 
 
 def relu(x: Array) -> Array:

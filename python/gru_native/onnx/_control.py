@@ -7,22 +7,32 @@ the model (``Node.captured``); here they come behind the node's own inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..layers._weights import Array
-from ._model import Node
+from ._model import Input, Node
 from .operators.arguments import axis_within
 from .operators.budget import room, spend
 
-if TYPE_CHECKING:
-    from ._program import Program
+
+class Body(Protocol):
+    """A program, of which this much is needed here."""
+
+    inputs: dict[str, Input]
+    outputs: list[str]
+    declared: dict[str, Input]
+    steps: list[Any]
+
+    def compute_all(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        """The outputs by name."""
+
 
 CONTROL = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
 
 
-def control_call(node: Node, bodies: Mapping[str, Program]) -> Callable[..., Sequence[Any]]:
+def control_call(node: Node, bodies: Mapping[str, Body]) -> Callable[..., Sequence[Any]]:
     """What computes the node from its inputs and then the captured tensors."""
     count = len(node.inputs)
     first = next(iter(bodies.values()))
@@ -85,7 +95,7 @@ def _one(condition: Array) -> bool:
     return bool(condition.reshape(())[()])
 
 
-def _loop(body: Program, inputs: Sequence[Any], outer: dict[str, Any]) -> Sequence[Any]:
+def _loop(body: Body, inputs: Sequence[Any], outer: dict[str, Any]) -> Sequence[Any]:
     trips, condition, *carried = inputs
     most = None if trips is None else int(trips.reshape(())[()])
     go_on = condition is None or _one(condition)
@@ -107,7 +117,7 @@ def _loop(body: Program, inputs: Sequence[Any], outer: dict[str, Any]) -> Sequen
     return [*carried, *stacked]
 
 
-def _scan(node: Node, body: Program, inputs: Sequence[Any], outer: dict[str, Any]) -> Sequence[Any]:
+def _scan(node: Node, body: Body, inputs: Sequence[Any], outer: dict[str, Any]) -> Sequence[Any]:
     own = node.attributes
     scanned = own["num_scan_inputs"]
     states, sources = list(inputs[:-scanned]), inputs[-scanned:]
@@ -155,7 +165,7 @@ def _collect(collected: list[list[Array]], results: Sequence[Array]) -> None:
         room([len(parts), *result.shape], result.dtype)
 
 
-def _stacked(parts: list[Array], body: Program, name: str, axis: int) -> Array:
+def _stacked(parts: list[Array], body: Body, name: str, axis: int) -> Array:
     if parts:
         return np.stack(parts, axis_within("scan_output_axes", axis, parts[0].ndim + 1))
     declared = body.declared.get(name)  # of no step there is only what the model says of it

@@ -13,9 +13,11 @@ from .. import files
 from .._core import numpy_array
 from ..layers import GRU, LSTM, RNN, Block, Chain
 from ..layers._arguments import flag
+from ..layers._weights import Array
 from ._fallback import check
 from ._model import Graph, Input, PathLike, read, shown
 from ._parts import part, recurrent_layers, set_on_every
+from ._plan import Planner
 from ._program import Program
 from ._stream import ModelStream
 from .recognition import Recognition, recognise
@@ -36,6 +38,8 @@ class Model:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self._planner = Planner(program)
+        self._names = list(program.inputs)
         self._recognition: Recognition | None = None
         self.inputs: Mapping[str, Input] = program.inputs
         self.outputs: tuple[str, ...] = tuple(program.outputs)
@@ -62,7 +66,15 @@ class Model:
         TypeError
             For another dtype, and for inputs that are missing, unknown or given twice.
         """
-        names = list(self.inputs)
+        names = self._names
+        try:
+            arrays: list[Any] = [*inputs, *(named[name] for name in names[len(inputs) :])]
+        except KeyError:
+            arrays = []
+        if len(arrays) == len(names) == len(inputs) + len(named):
+            plan = self._planner.find(arrays)
+            if plan is not None:
+                return self._outputs_of(plan.run(arrays))
         if len(inputs) > len(names):
             raise TypeError(f"got {len(inputs)} inputs; expected {', '.join(names) or 'none'}")
         given: dict[str, ArrayLike] = dict(zip(names, inputs, strict=False))
@@ -74,11 +86,15 @@ class Model:
         missing = [name for name in names if name not in given]
         if missing:
             raise TypeError(f"there is no {missing[0]}; the model's inputs are {', '.join(names)}")
-        results = self._program.run(
+        results = self._planner.run(
             {name: _checked(name, given[name], self.inputs[name]) for name in names}
         )
+        return self._outputs_of([results[name] for name in self.outputs])
+
+    @staticmethod
+    def _outputs_of(results: Sequence[Array]) -> Any:
         # copies: what comes out may be an input, a constant or a part of either
-        outputs = tuple(np.array(results[name], order="C") for name in self.outputs)
+        outputs = tuple([np.array(array, order="C") for array in results])
         return outputs[0] if len(outputs) == 1 else outputs
 
     def layer(self, *, logits: bool = False) -> Block | Chain:

@@ -21,7 +21,7 @@ from .operators.budget import USUAL, TooLarge, at_most, now_at_most, of_a_run, r
 _FOLDED = 1 << 24  # bytes that constants of constants may take, beside what the file has
 _GROWTH = 256  # how many times the bytes of its inputs and weights one result may have
 _AT_ONCE = 4  # and how many such results there may be at once
-_USUAL_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError)
+NODE_ERRORS = (MemoryError, ValueError, TypeError, LookupError, ArithmeticError)
 
 
 class Step(NamedTuple):
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     done: tuple[str, ...]
 
 
-def _of_node(node: Node, error: Exception) -> ValueError:
+def of_node(node: Node, error: Exception) -> ValueError:
     """The same error, with the node's name."""
     if isinstance(error, MemoryError):
         return ValueError(f"{node.label}: the result does not fit in memory")
@@ -48,8 +48,8 @@ def named(node: Node) -> Iterator[None]:
     """Errors inside name the node."""
     try:
         yield
-    except (MemoryError, *_USUAL_ERRORS) as error:
-        raise _of_node(node, error) from error
+    except NODE_ERRORS as error:
+        raise of_node(node, error) from error
 
 
 class Program:
@@ -73,7 +73,7 @@ class Program:
         self.constants |= graph.constants
         self.layers: dict[tuple[str, ...], recurrent.Recurrent] = {}  # by the node's outputs
         self.nodes: list[Node] = []
-        self._bodies: dict[tuple[str, ...], dict[str, Program]] = {}
+        self.bodies: dict[tuple[str, ...], dict[str, Program]] = {}
         self._pieces: dict[tuple[str, ...], Piece] = {}
         size = sum(array.nbytes for array in self.constants.values())
         self._size = size
@@ -101,7 +101,7 @@ class Program:
     def _with_bodies(self, node: Node) -> Node:
         check_bodies(node)
         bodies = {name: Program(body, self.constants) for name, body in node.bodies.items()}
-        self._bodies[node.outputs] = bodies
+        self.bodies[node.outputs] = bodies
         self._size += sum(body._size for body in bodies.values())
         return node._replace(captured=tuple(n for n in node.captured if n not in self.constants))
 
@@ -156,7 +156,7 @@ class Program:
             dense = self.dense[node.outputs]
             return lambda x: (dense(x),)
         if node.op in CONTROL:
-            return control_call(node, self._bodies[node.outputs])
+            return control_call(node, self.bodies[node.outputs])
         if node.op == PIECE:
             return self._pieces[node.outputs].run
         return partial(operators.find(node).compute, node)
@@ -166,11 +166,17 @@ class Program:
 
         limit: the bytes of one result, of what is no layer; usually by feeds and weights.
         """
-        if limit is None:
-            given = sum(array.nbytes for array in feeds.values())
-            limit = max(USUAL, _GROWTH * (given + self._size))
-        with at_most(limit), of_a_run(), np.errstate(all="ignore"):
+        with (
+            at_most(self.limit(feeds) if limit is None else limit),
+            of_a_run(),
+            np.errstate(all="ignore"),
+        ):
             return self.compute_all(feeds)
+
+    def limit(self, feeds: Mapping[str, Array]) -> int:
+        """The bytes that one result may have for these inputs, where nothing else is said."""
+        given = sum(array.nbytes for array in feeds.values())
+        return max(USUAL, _GROWTH * (given + self._size))
 
     def compute_all(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         """The outputs by name, within the room that there is; for bodies in a run."""
@@ -182,8 +188,8 @@ class Program:
             try:
                 results = step.call(*[values[name] for name in step.inputs])
                 self._take(step, results, values)
-            except (MemoryError, *_USUAL_ERRORS) as error:
-                raise _of_node(step.node, error) from error
+            except NODE_ERRORS as error:
+                raise of_node(step.node, error) from error
             if step.counts:
                 for name in step.outputs:
                     if name:

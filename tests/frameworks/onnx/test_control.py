@@ -4,30 +4,15 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
 
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 from onnx_builder import Builder  # noqa: E402
+from onnx_graphs import body, info, model, with_lstm  # noqa: E402
 
 F, I, B = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL  # noqa: E741
 X = np.random.default_rng(0).standard_normal((5, 2, 3)).astype(np.float32)
-
-
-def info(name, kind=F, shape=None):
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def body(nodes, inputs, outputs, tensors=()):
-    return helper.make_graph(
-        nodes, "body", inputs, outputs, [numpy_helper.from_array(a, n) for n, a in tensors]
-    )
-
-
-def model(nodes, inputs, outputs, tensors=(), opset=17):
-    graph = body(nodes, inputs, outputs, tensors)
-    opsets = [helper.make_opsetid("", opset)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def run_elsewhere(proto, **feeds):
@@ -36,31 +21,6 @@ def run_elsewhere(proto, **feeds):
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return session.run(None, feeds)
-
-
-def with_lstm(weight="w"):
-    """An If with an LSTM in one branch, whose weights are the outer graph's."""
-    rng = np.random.default_rng(1)
-    w = rng.standard_normal((1, 16, 3)).astype(np.float32)
-    r = rng.standard_normal((1, 16, 4)).astype(np.float32)
-    lstm = helper.make_node("LSTM", ["twice", weight, "r"], ["", "h"], "inner", hidden_size=4)
-    other = helper.make_node("ReduceSum", ["x", "first"], ["s"], keepdims=0)
-    tall = helper.make_node("Expand", ["s", "shape"], ["t"])
-    return model(
-        [
-            helper.make_node("Add", ["x", "x"], ["twice"]),
-            helper.make_node(
-                "If",
-                ["c"],
-                ["y"],
-                then_branch=body([lstm], [], [info("h")]),
-                else_branch=body([other, tall], [], [info("t")], [("first", np.array([0, 1, 2]))]),
-            ),
-        ],
-        [info("x", shape=[None, None, 3]), info("c", B, [])],
-        [info("y", shape=[None, None, None])],
-        [("w", w), ("r", r), ("shape", np.array([1, 2, 4]))],
-    )
 
 
 def test_branches():

@@ -80,7 +80,7 @@ def test_cases_of_onnx(op, cases):
                 gru_native.onnx.load(model)(*sets[0][0])
             continue
         loaded = gru_native.onnx.load(model)
-        for inputs, expected in sets:
+        for inputs, expected in sets * 3:  # calls of one kind are planned from the second on
             outputs = loaded(*inputs)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             for actual, wanted in zip(outputs, expected, strict=True):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from ...layers import Dense
 from ...layers._weights import Array
 from .._model import Node
 from .budget import room
@@ -16,6 +17,7 @@ from .registry import operator
 from .windows import Windows, numbers, padded, views, windows
 
 _PIECE = 1 << 18  # numbers gathered at once: what stays in a core's cache
+_FEW_ROWS = 32  # windows of a call that are rows of a layer's product
 _FEW = 64  # taps of a kernel that are added one by one
 
 
@@ -94,6 +96,61 @@ def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
         columns = np.matmul(matrix, piece.reshape(batch, groups, depth, -1))
         y[:, :, :, at : at + rows] = columns.reshape(batch, groups, each, -1, *w.out[1:])
     return y.reshape(batch, len(weight), *w.out)
+
+
+def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Any:
+    """A function that computes Conv for arrays of x's shape, one at a time; None for others."""
+    groups, kernel = _checked(node, x, weight)
+    w = windows(node, x.shape[2:], kernel)
+    depth = weight[0].size
+    rows = prod(w.out)
+    if len(x) != 1 or groups != 1 or depth * rows > _PIECE or x.dtype != weight.dtype or not rows:
+        return None
+    source = padded(x, w)
+    whole, shape, dtype = source.shape, (1, len(weight), *w.out), x.dtype
+    of_windows = views(np.zeros(whole, dtype), w)
+    few = rows <= _FEW_ROWS and dtype.name in ("float32", "float64")
+    if few:  # rows of windows
+        count = len(kernel)
+        order = (*range(2 + count, 2 + 2 * count), *range(1, 2 + count))
+        of_windows = of_windows.transpose(0, *order)
+    gathered, strides = of_windows.shape, of_windows.strides
+    inner = tuple(slice(b, b + n) for b, n in zip(w.begin, x.shape[2:], strict=True))
+    place = (slice(None), slice(None), *inner)
+    product = _rows_product if few else _columns_product
+    multiply = product(weight.reshape(len(weight), depth), bias, rows)
+
+    def conv(x: Array, *_: Any) -> Array:
+        if whole != x.shape:
+            source = np.zeros(whole, dtype)
+            source[place] = x
+        else:
+            source = np.ascontiguousarray(x)
+        columns: Array = np.ndarray(gathered, dtype, source, 0, strides)
+        return multiply(columns).reshape(shape)
+
+    return conv
+
+
+def _rows_product(matrix: Array, bias: Array | None, rows: int) -> Callable[[Array], Array]:
+    """By the packed product of a layer, which is fast for few rows."""
+    outputs, depth = matrix.shape
+    dense = Dense(depth, outputs, bias=bias is not None, dtype=matrix.dtype)
+    dense.load_state_dict({"weight": matrix} | ({} if bias is None else {"bias": bias}))
+    return lambda windows: dense(windows.reshape(rows, depth)).T
+
+
+def _columns_product(matrix: Array, bias: Array | None, rows: int) -> Callable[[Array], Array]:
+    matrix = np.ascontiguousarray(matrix)
+    column = None if bias is None else np.ascontiguousarray(bias.reshape(-1, 1))
+
+    def multiply(windows: Array) -> Array:
+        y: Array = matrix @ windows.reshape(matrix.shape[1], rows)
+        if column is not None:
+            y += column
+        return y
+
+    return multiply
 
 
 @operator("Conv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,27 @@ class Recurrent:
             states = [state.swapaxes(0, 1) for state in states]
         outputs = [np.ascontiguousarray(a, self.dtype) for a in (y, *states)]
         return outputs[0], outputs[1], outputs[2] if len(outputs) > 2 else None
+
+    def bound(self, lengths: bool, initial_h: bool, initial_c: bool) -> Callable[..., Any] | None:
+        """``run`` for arrays that went through it before, without checks and copies.
+
+        None where there is nothing shorter. lengths and others: whether they are given.
+        """
+        layer = self.layers[0]
+        two = isinstance(layer, LSTM)
+        some = (initial_h, initial_c)[: 1 + two]
+        if self.layout or len(self.layers) > 1 or self.direction == "reverse" or lengths:
+            return None
+        if self.dtype != layer.dtype or any(some) != all(some):
+            return None
+        directions, hidden = 1 + layer.bidirectional, layer.hidden_size
+
+        def call(x: Array, _: Any, h: Any, c: Any) -> tuple[Any, ...]:
+            y, after = layer(x, (h, c) if two and h is not None else h)
+            y = y.reshape(*y.shape[:2], directions, hidden).transpose(0, 2, 1, 3)
+            return (y, *after) if two else (y, after)
+
+        return call
 
     def _own(self, name: str, value: Any) -> Array:
         """As an array of the layers' dtype, if it has the node's."""

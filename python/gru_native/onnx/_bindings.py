@@ -1,0 +1,165 @@
+"""What is left of a node's work once its shapes, and some of its inputs, are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from ..layers import _functions as functions
+from ..layers._weights import Array
+from ._model import Node
+from .operators import compute
+from .operators.convolution import prepared
+from .operators.parts import slices
+
+Call: TypeAlias = Callable[..., Any]  # of the node's inputs; returns its one output
+
+_UFUNCS: dict[str, Call] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": np.true_divide,
+    "Abs": np.abs,
+    "Exp": np.exp,
+    "Log": np.log,
+    "Neg": np.negative,
+    "Sqrt": np.sqrt,
+    "Tanh": np.tanh,
+    "Sigmoid": functions.quiet_sigmoid,
+}
+_SHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
+
+
+def bind(
+    node: Node,
+    inputs: Sequence[Any],
+    known: Sequence[bool],
+    outputs: Sequence[Array],
+) -> Call | Literal["same"] | None:
+    """A call for the node that gives its one output; "same": that is its first input.
+
+    inputs, outputs: arrays of the shapes and dtypes that all have. None: there is nothing shorter
+    than the operator itself.
+    """
+    if len([name for name in node.outputs if name]) != 1:
+        return None
+    x, y = inputs[0], outputs[0]
+    if node.op == "Identity" or (node.op in ("Cast", "CastLike") and x.dtype == y.dtype):
+        return "same"
+    if node.op in _SHAPES:
+        shape = y.shape
+        return lambda x, *_: x.reshape(shape)
+    if node.op in _UFUNCS and all(a.dtype == y.dtype for a in inputs) and y.dtype.kind == "f":
+        return _UFUNCS[node.op] if len(inputs) <= 2 and y.ndim else None
+    make = _MAKERS.get(node.op)
+    return None if make is None else make(node, inputs, known, y)
+
+
+def _transpose(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
+    order = node.attributes.get("perm") or tuple(range(y.ndim))[::-1]
+    return lambda x: x.transpose(order)
+
+
+def _slice(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
+    where = slices(node, inputs[0].shape, *inputs[1:])
+    return lambda x, *_: x[where]
+
+
+def _gather(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    if not known[1] or inputs[1].ndim:
+        return None
+    axis = node.attributes.get("axis", 0) % inputs[0].ndim
+    where = (*[slice(None)] * axis, int(inputs[1]))
+    return lambda x, _: x[where]
+
+
+def _concat(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
+    axis = node.attributes["axis"]
+    return lambda *parts: np.concatenate(parts, axis)
+
+
+def _power(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    if known[1] and inputs[1].size == 1 and inputs[1].reshape(-1)[0] == 2 and y.ndim:
+        return lambda x, _: np.square(x)
+    return None
+
+
+def _relu(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
+    zero = y.dtype.type(0)
+    return lambda x: np.maximum(x, zero)
+
+
+def _mean(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    x = inputs[0]
+    axes = node.attributes.get("axes") if len(inputs) < 2 else inputs[1].reshape(-1).tolist()
+    if not axes or x.dtype.kind != "f" or x.dtype == np.float16 or not x.size or not y.ndim:
+        return None
+    over, keep = tuple(axes), bool(node.attributes.get("keepdims", 1))
+    count = x.dtype.type(x.size // y.size)
+    return lambda x, *_: np.asarray(x.sum(over, keepdims=keep)) / count
+
+
+def _pad(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    """Constants, or reflections and the like along one axis."""
+    if node.attributes.get("mode", "constant") == "constant":
+        return _constant_pad(node, inputs, y)
+    x = inputs[0]
+    axes = [i for i in range(x.ndim) if x.shape[i] != y.shape[i]]
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    numbers = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    places = compute(node, [np.broadcast_to(numbers, x.shape), *inputs[1:]])[0]
+    column = np.moveaxis(places, axis, -1).reshape(-1, y.shape[axis])[0].copy()
+    return lambda x, *_: x.take(column, axis)
+
+
+def _constant_pad(node: Node, inputs: Sequence[Any], y: Array) -> Call | None:
+    x = inputs[0]
+    pads = node.attributes.get("pads") if len(inputs) < 2 else inputs[1].reshape(-1).tolist()
+    if pads is None or len(pads) != 2 * x.ndim or min(pads) < 0:
+        return None
+    given = inputs[2] if len(inputs) > 2 else node.attributes.get("value", 0)
+    value = y.dtype.type(0 if given is None else np.asarray(given).reshape(-1)[0])
+    shape, dtype = y.shape, y.dtype
+    where = tuple(slice(b, b + n) for b, n in zip(pads, x.shape, strict=False))
+
+    def pad(x: Array, *_: Any) -> Array:
+        result = np.full(shape, value, dtype)
+        result[where] = x
+        return result
+
+    return pad
+
+
+def _conv(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    if not all(known[1:]):
+        return None
+    made: Call | None = prepared(node, *inputs)
+    return made
+
+
+def bind_split(outputs: Sequence[Array], axis: int) -> Call:
+    """Split into parts of these shapes; gives all of them."""
+    ends = np.cumsum([part.shape[axis] for part in outputs]).tolist()
+    before = (slice(None),) * (axis % outputs[0].ndim)
+    parts = [
+        (*before, slice(end - part.shape[axis], end))
+        for part, end in zip(outputs, ends, strict=True)
+    ]
+    return lambda x, *_: [x[part] for part in parts]
+
+
+_MAKERS: dict[str, Callable[..., Call | None]] = {
+    "Transpose": _transpose,
+    "Slice": _slice,
+    "Gather": _gather,
+    "Concat": _concat,
+    "Conv": _conv,
+    "Pow": _power,
+    "Relu": _relu,
+    "ReduceMean": _mean,
+    "Pad": _pad,
+}
