@@ -30,4 +30,19 @@ struct Readout {
   }
 };
 
+// The larger of two values (Goodfellow et al. 2013), as in the decoder of Cho et al. 2014.
+//   p = max(f, g)
+struct Maxout {
+  // Equal ones are their mean, and so is NaN.
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void forward(ReadoutUnit<V>& u) {
+    u.p = where_less(u.f, u.g, u.g, where_less(u.g, u.f, u.f, number<V>(0.5) * (u.f + u.g)));
+  }
+  template <class V>
+  static EIGEN_ALWAYS_INLINE void backward(ReadoutUnit<V>& u) {
+    u.df = where_less(u.f, u.g, V(0), u.dp);
+    u.dg = where_less(u.f, u.g, u.dp, V(0));
+  }
+};
+
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cells/options.h"
+#include "kernels/table_attention.h"
 #include "kernels/table_losses.h"
 #include "kernels/table_optimizers.h"
 #include "simd/executed.h"
@@ -65,13 +66,6 @@ struct QuantizedKernels {
   void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
   void (*multiply)(const Product<float>&);   // the rows that `convert` left there
   void (*product)(const Product<float>&);    // both, for any number of rows and any depth
-};
-
-// Rows of an internal buffer, [row][block][lane] or [row][block][slot][lane], padded to whole blocks.
-template <class T>
-struct Matrix {
-  T* base;
-  Index stride;
 };
 
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
@@ -291,6 +285,8 @@ struct Kernels {
   void (*norm_backward)(const NormBack<T>&);
   GrConvKernels<T> grconv[activation_kinds];
   ReadoutKernels<T> readout[readout_kinds];
+  ReadoutKernels<T> maxout;
+  AttentionKernels<T> attention;
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
   ActivationKernels<T> activation[dense_activation_kinds];

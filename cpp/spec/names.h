@@ -33,6 +33,10 @@ std::string shown(std::string text);
 
 inline constexpr const char* aggregate_names[] = {"concat", "sum"};  // in the order of Aggregate
 
+inline constexpr const char* attention_names[] = {"none", "additive", "dot", "general",
+                                                  "location"};  // in the order of Attention; Python's None is "none"
+inline constexpr const char* readout_names[] = {"tanh", "maxout"};  // in the order of ReadoutFunction
+
 inline constexpr const char* precision_names[] = {"full", "bf16", "int8"};  // in the order of Precision
 
 inline constexpr const char* masked_output_names[] = {"zero", "hold"};  // in the order of MaskedOutput

@@ -4,12 +4,14 @@
 #include <optional>
 #include <string>
 
+#include "gru_native/attention_decoder.h"
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/model.h"
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
+#include "spec/checks.h"
 #include "spec/names.h"
 
 namespace gru_native {
@@ -134,6 +136,39 @@ void each_option(ReadoutSpec& s, const F& f) {
   f("hidden_size", s.hidden_size);
   f("annotation_size", s.annotation_size);
   f("output_size", s.output_size);
+}
+
+template <class F>
+void each_option(AttentionDecoderSpec& s, const F& f) {
+  const auto size_or_hidden = [&](const char* name, std::int64_t& size) {
+    std::optional<std::int64_t> given;  // none: hidden_size
+    if (size > 0) given = size;
+    f(name, given);
+    if (given) check_size(name, *given, 1);
+    size = given.value_or(0);
+  };
+  f("vocab_size", s.vocab_size);
+  f("embedding_dim", s.embedding_dim);
+  f("hidden_size", s.hidden_size);
+  f("memory_size", s.memory_size);
+  std::string cell = s.cell == Cell::gru ? "gru" : "lstm";
+  f("cell", cell);
+  s.cell = place_of("cell", cell, {"lstm", "gru"}) == 0 ? Cell::lstm : Cell::gru;
+  f("num_layers", s.num_layers);
+  std::optional<std::string> attention;
+  if (s.attention != Attention::none) attention = attention_names[static_cast<int>(s.attention)];
+  f("attention", attention);
+  s.attention = attention ? static_cast<Attention>(
+                                1 + place_of("attention", *attention, {attention_names + 1, std::end(attention_names)}))
+                          : Attention::none;
+  size_or_hidden("attention_size", s.attention_size);
+  f("num_memories", s.num_memories);
+  f("input_feeding", s.input_feeding);
+  size_or_hidden("readout_size", s.readout_size);
+  detail::choice("readout", s.readout, readout_names, f);
+  f("location_channels", s.location_channels);
+  f("location_width", s.location_width);
+  f("dropout", s.dropout);
 }
 
 // Of a block of a model file; beside these it has a type and a prefix.

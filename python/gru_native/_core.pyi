@@ -36,6 +36,24 @@ def check_graph(
     bias: str | None,
     reset_after: bool,
 ) -> None: ...
+def check_attention_decoder(
+    *,
+    vocab_size: int,
+    embedding_dim: int,
+    hidden_size: int,
+    memory_size: int,
+    cell: str,
+    num_layers: int,
+    attention: str | None,
+    attention_size: int | None,
+    num_memories: int,
+    input_feeding: bool,
+    readout_size: int | None,
+    readout: str,
+    location_channels: int,
+    location_width: int,
+    dropout: float,
+) -> None: ...
 def check_grconv(*, input_size: int, hidden_size: int, activation: str) -> None: ...
 def check_output_rnn(
     *,
@@ -233,6 +251,61 @@ class _OutputRnn(Generic[_T], metaclass=_Pybind11Type):
     def weights(self) -> dict[str, NDArray[_T]]: ...
     def edit(self) -> Edit: ...
 
+class _DecoderTape(Generic[_T], metaclass=_Pybind11Type):
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
+
+class _AttentionDecoder(Generic[_T], metaclass=_Pybind11Type):
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        embedding_dim: int,
+        hidden_size: int,
+        memory_size: int,
+        cell: str,
+        num_layers: int,
+        attention: str | None,
+        attention_size: int | None,
+        num_memories: int,
+        input_feeding: bool,
+        readout_size: int | None,
+        readout: str,
+        location_channels: int,
+        location_width: int,
+        dropout: float,
+    ) -> None: ...
+    def __call__(
+        self,
+        targets: ArrayLike,
+        memory: list[Any],
+        memory_lengths: list[Any],
+        lengths: ArrayLike | None,
+        state: tuple[Any, Any, Any],
+    ) -> tuple[NDArray[_T], tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]]]: ...
+    def forward(
+        self,
+        targets: ArrayLike,
+        memory: list[Any],
+        memory_lengths: list[Any],
+        lengths: ArrayLike | None,
+        state: tuple[Any, Any, Any],
+        training: bool,
+        seed: int,
+    ) -> tuple[
+        NDArray[_T],
+        tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]],
+        _DecoderTape[_T],
+    ]: ...
+    def backward(
+        self, tape: _DecoderTape[_T], dlogits: ArrayLike | None, dstate: tuple[Any, Any, Any]
+    ) -> tuple[
+        list[NDArray[_T]],
+        tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]],
+        dict[str, NDArray[_T]],
+    ]: ...
+    def weights(self) -> dict[str, NDArray[_T]]: ...
+    def edit(self) -> Edit: ...
+
 class _GraphTape(Generic[_T], metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
 
@@ -370,6 +443,10 @@ class OutputRnn32(_OutputRnn[np.float32]):
     def with_tensors(self, precision: str, tensors: dict[str, NDArray[Any]]) -> OutputRnn32: ...
 
 class OutputRnn64(_OutputRnn[np.float64]): ...
+class DecoderTape32(_DecoderTape[np.float32]): ...
+class DecoderTape64(_DecoderTape[np.float64]): ...
+class AttentionDecoder32(_AttentionDecoder[np.float32]): ...
+class AttentionDecoder64(_AttentionDecoder[np.float64]): ...
 class GraphTape32(_GraphTape[np.float32]): ...
 class GraphTape64(_GraphTape[np.float64]): ...
 class Graph32(_Graph[np.float32]): ...

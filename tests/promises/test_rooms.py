@@ -18,7 +18,7 @@ ORDER = (
     {"bindings", "files"},
     {"losses/vocabulary"},
     {"decoding", "losses", "optim"},
-    {"engine/model"},
+    {"engine/model", "engine/decoder"},
     {"engine/sequence", "engine/tree", "engine/graph", "engine/grconv"},
     {"engine/matrix"},
     {"engine"},

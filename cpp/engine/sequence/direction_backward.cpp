@@ -7,7 +7,7 @@
 namespace gru_native {
 namespace {
 
-constexpr Index granule = 4;          // blocks: transposed panels hold four
+constexpr Index granule = 4;  // blocks: transposed panels hold four
 
 }  // namespace
 
@@ -203,7 +203,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
 }
 
 template <class T>
-void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
+void DirectionBackward<T>::copy_states(const T* dh, const T* dc, T* dh_to, T* dc_to) const {
   const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index stride, Index columns) {
     for (Index row = 0; row < time_.batch; ++row) {
       T* const at = m.base + row * m.stride;
@@ -211,16 +211,26 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
       if (to) std::copy_n(at, columns, to + time_.user_row(row) * stride);
     }
   };
-  const auto copy_states = [&](const T* dh, const T* dc, T* dh_to, T* dc_to) {
-    const auto gates = [&](auto* of_h) { return of_h ? of_h + state_ : nullptr; };
-    copy_state(dh_, dh, dh_to, spec_.state_size(), state_);
-    copy_state(dgates_next_, gates(dh), gates(dh_to), spec_.state_size(), spec_.recurrent_gates());
-    copy_state(dc_, dc, dc_to, spec_.hidden_size, spec_.hidden_size);
-  };
-  if (member == 0) {
-    copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
-    if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
-  }
+  const auto gates = [&](auto* of_h) { return of_h ? of_h + state_ : nullptr; };
+  copy_state(dh_, dh, dh_to, spec_.state_size(), state_);
+  copy_state(dgates_next_, gates(dh), gates(dh_to), spec_.state_size(), spec_.recurrent_gates());
+  copy_state(dc_, dc, dc_to, spec_.hidden_size, spec_.hidden_size);
+}
+
+template <class T>
+void DirectionBackward<T>::begin(const Io& io) {
+  copy_states(io.dh_final, io.dc_final, nullptr, nullptr);
+  if (dpeephole_) std::fill_n(dpeephole_, blocks_ * 3 * lanes_, T(0));
+}
+
+template <class T>
+void DirectionBackward<T>::end(const Io& io) {
+  copy_states(nullptr, nullptr, io.dh_initial, io.dc_initial);
+}
+
+template <class T>
+void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
+  if (member == 0) begin(io);
   crew.barrier(member);
   Progress progress;
   const Index units = blocks_ * lanes_ / crew.size() + 1;
@@ -232,7 +242,7 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     step(io, t, member, crew);
   }
   crew.barrier(member);
-  if (member == 0) copy_states(nullptr, nullptr, io.dh_initial, io.dc_initial);
+  if (member == 0) end(io);
 }
 
 template <class T>

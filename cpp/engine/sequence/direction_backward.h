@@ -34,6 +34,16 @@ class DirectionBackward {
   // Gradients of the pre-activations at all steps, and of the initial state. May be done again, with other gradients.
   void run(const Io& io, int member, Crew& crew);
 
+  // The parts of run(), for whoever does something between the steps: begin() by one member, steps seq_len - 1 .. 0,
+  // end() by one member, barriers in between. Behind its step dx = dgates W_ih can be had of a time's rows: for compact
+  // rows and blocks of columns, which begin with a panel of input_granule blocks.
+  void begin(const Io& io);
+  void step(const Io& io, Index t, int member, Crew& crew);
+  void end(const Io& io);
+  static constexpr Index input_granule = 4;
+  Index input_blocks() const { return weights_.input.panels * weights_.input.blocks_in_panel(); }
+  void input_gradient(Matrix<T> dx, Share rows, Share blocks) const;
+
   // Instead of run(), for layers whose inputs are made of earlier states: steps seq_len - 1 .. 0 of the forward
   // direction, each with dx = dgates W_ih for its rows, whose share of dh(t-1) is added through the next step's dy.
   // What is left in dh() belongs to the initial state. The caller puts a barrier behind each step.
@@ -57,7 +67,7 @@ class DirectionBackward {
     Share blocks, units, state_blocks;
     int member;
   };
-  void step(const Io& io, Index t, int member, Crew& crew);
+  void copy_states(const T* dh, const T* dc, T* dh_to, T* dc_to) const;
   BackStep<T> place(const Io& io, Index t, Share blocks) const;
   void projection(BackStep<T>& b, Index t, const Part& mine, Crew& crew) const;
   void candidate(BackStep<T>& b, Index t, Share blocks) const;

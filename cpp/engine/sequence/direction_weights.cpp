@@ -17,9 +17,15 @@ template <class T>
 void DirectionBackward<T>::input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member,
                                              int members) const {
   const Share rows = share_of(count, whole_tiles, member, members);
-  const PackedMatrix<T>& w = weights_.input;
-  transposed_product(w, from_row(dproduct_x(), first + rows.begin), from_row(dx, rows.begin), add,
-                     rows.end - rows.begin, {0, w.panels * w.blocks_in_panel()}, 0);
+  transposed_product(weights_.input, from_row(dproduct_x(), first + rows.begin), from_row(dx, rows.begin), add,
+                     rows.end - rows.begin, {0, input_blocks()}, 0);
+}
+
+template <class T>
+void DirectionBackward<T>::input_gradient(Matrix<T> dx, Share rows, Share blocks) const {
+  if (rows.begin >= rows.end || blocks.begin >= blocks.end) return;
+  transposed_product(weights_.input, from_row(dproduct_x(), rows.begin), from_row(dx, rows.begin), false,
+                     rows.end - rows.begin, blocks, 0);
 }
 
 template <class T>
@@ -84,6 +90,7 @@ void DirectionBackward<T>::weight_gradients(Matrix<T> x, Index columns, const Di
 
 #define GRU_NATIVE_MEMBERS(T)                                                                                        \
   template void DirectionBackward<T>::input_gradient(Matrix<T>, bool, int, int) const;                               \
+  template void DirectionBackward<T>::input_gradient(Matrix<T>, Share, Share) const;                                 \
   template void DirectionBackward<T>::input_gradient_of(Index, Index, Matrix<T>, bool, int, int) const;              \
   template Index DirectionBackward<T>::gradient_scratch(Index, int) const;                                           \
   template void DirectionBackward<T>::weight_gradients(Matrix<T>, Index, const DirectionGradients<T>&, T*, int, int) \

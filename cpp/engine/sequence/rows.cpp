@@ -38,6 +38,8 @@ Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena) {
     return {s.data, time.batch == 1 ? s.step_stride : s.batch_stride, nullptr};
   return {s.data, 0, compact_offsets(s.step_stride, s.batch_stride, time, arena)};
 }
+template Rows<float> user_rows(const Sequences<float>&, const Timeline&, Arena&);
+template Rows<double> user_rows(const Sequences<double>&, const Timeline&, Arena&);
 template Rows<const float> user_rows(const Sequences<const float>&, const Timeline&, Arena&);
 template Rows<const double> user_rows(const Sequences<const double>&, const Timeline&, Arena&);
 

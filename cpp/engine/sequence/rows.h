@@ -9,7 +9,7 @@
 
 namespace gru_native {
 
-// Compact row -> the user's row, for inputs that lie as the user has them.
+// Compact row -> the user's row, for what lies as the user has it.
 template <class T>
 Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena);
 // Outputs, or their gradients, that lie as the user has them. Takes memory only if rows have lengths or masks.

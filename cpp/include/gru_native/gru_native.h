@@ -1,5 +1,6 @@
 // The whole public API.
 #pragma once
+#include "gru_native/attention_decoder.h"
 #include "gru_native/decoding.h"
 #include "gru_native/dense.h"
 #include "gru_native/edit.h"

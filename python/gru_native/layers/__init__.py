@@ -3,6 +3,8 @@
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
 from .chain import Block, Chain, ChainGradients, ChainTape
+from .decoder import AttentionDecoder
+from .decoder_state import DecoderGradients, DecoderState, DecoderTape
 from .dense import Dense, DenseGradients, DenseTape
 from .graph import GatedGraph, GraphGradients, GraphTape
 from .grconv import GatedRecursiveConv, GrConvGradients, GrConvTape, draw_gates
@@ -21,11 +23,15 @@ __all__ = [
     "LSTM",
     "RNN",
     "RTRL",
+    "AttentionDecoder",
     "Block",
     "Chain",
     "ChainGradients",
     "ChainTape",
     "ChildSumTreeLSTM",
+    "DecoderGradients",
+    "DecoderState",
+    "DecoderTape",
     "Dense",
     "DenseGradients",
     "DenseTape",
