@@ -1,6 +1,7 @@
 // The options of every kind of layer, each list once: from these come constructors in Python, what model files say and
 // how a layer is described. A new option is a line here, beside its field in the spec and its check.
 #pragma once
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -151,15 +152,16 @@ void each_option(AttentionDecoderSpec& s, const F& f) {
   f("embedding_dim", s.embedding_dim);
   f("hidden_size", s.hidden_size);
   f("memory_size", s.memory_size);
-  std::string cell = s.cell == Cell::gru ? "gru" : "lstm";
+  const char* const cells[] = {"lstm", "gru"};
+  std::string cell = cells[s.cell == Cell::gru];
   f("cell", cell);
-  s.cell = place_of("cell", cell, {"lstm", "gru"}) == 0 ? Cell::lstm : Cell::gru;
+  s.cell = place_of("cell", cell, cells, std::size(cells)) == 0 ? Cell::lstm : Cell::gru;
   f("num_layers", s.num_layers);
   std::optional<std::string> attention;
   if (s.attention != Attention::none) attention = attention_names[static_cast<int>(s.attention)];
   f("attention", attention);
-  s.attention = attention ? static_cast<Attention>(
-                                1 + place_of("attention", *attention, {attention_names + 1, std::end(attention_names)}))
+  const std::size_t kinds = std::size(attention_names) - 1;  // but for "none"
+  s.attention = attention ? static_cast<Attention>(1 + place_of("attention", *attention, attention_names + 1, kinds))
                           : Attention::none;
   size_or_hidden("attention_size", s.attention_size);
   f("num_memories", s.num_memories);
