@@ -112,6 +112,19 @@ def output_rnn(forced):
     return make
 
 
+def decoder(attention, backward=False):
+    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, attention=attention, seed=1)
+
+    def make(n):
+        targets, memory = random.integers(0, 1000, (n, 4)), numbers(200, 4, 128)
+        if not backward:
+            return lambda: layer(targets, memory)[0]
+        logits, _, tape = layer.forward(targets, memory)
+        return lambda: layer.backward(tape, logits).weights["weight_output"]
+
+    return make
+
+
 def trees(backward=False, nary=False):
     layer = (
         gru_native.NaryTreeLSTM(8, 512, 2, seed=1)
@@ -187,6 +200,8 @@ CASES = {
     "rtrl": rtrl,
     "output_rnn": output_rnn(forced=False),
     "output_rnn_forced": output_rnn(forced=True),
+    "decoder": decoder("location"),
+    "decoder_backward": decoder("additive", backward=True),
     "trees": trees(),
     "trees_backward": trees(backward=True),
     "nary_trees": trees(nary=True),

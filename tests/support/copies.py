@@ -37,6 +37,9 @@ LAYERS = {
     "dense": lambda **o: Dense(3, 5, activation="log_softmax", batch_first=True, **o),
     "dense_without_bias": lambda **o: Dense(3, 5, bias=False, **o),
     "output_rnn": lambda **o: OutputRNN(3, 4, 2, activation="relu", output_activation="tanh", **o),
+    "decoder": lambda **o: gru_native.AttentionDecoder(
+        *(7, 3, 6, 5), num_layers=2, attention="location", readout="maxout", dropout=0.5, **o
+    ),
     "child_sum": lambda **o: gru_native.ChildSumTreeLSTM(3, 4, **o),
     "nary": lambda **o: gru_native.NaryTreeLSTM(3, 4, 2, bias=False, **o),
     "graph": lambda **o: gru_native.GatedGraph(4, 3, aggregate="sum", bias="node", **o),
@@ -77,6 +80,8 @@ def arguments_of(layer):
         return numbers(3, 2), EDGES
     if isinstance(layer, (gru_native.NodeScores, gru_native.GraphSum)):
         return numbers(5, 4), numbers(5, 3)
+    if isinstance(layer, gru_native.AttentionDecoder):
+        return rng.integers(0, 7, (4, 2)), numbers(5, 2, 5)
     if isinstance(layer, gru_native.ChildSumTreeLSTM):
         return numbers(5, 3), TREE[0]
     if isinstance(layer, gru_native.NaryTreeLSTM):

@@ -52,5 +52,5 @@ class DecoderGradients(NamedTuple):
 def parts_of(state: StateLike | DecoderState | None) -> tuple[Any, Any, Any]:
     """The layers' state, the context and the weights."""
     if isinstance(state, DecoderState):
-        return state.layers, state.context, None if state.weights is None else [*state.weights]
+        return state.layers, state.context, list(state.weights or ()) or None
     return state, None, None
