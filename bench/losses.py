@@ -53,6 +53,11 @@ def ctc(threads: int) -> Iterator[Row]:
     steps, batch, classes, labels = 200, 32, 100, 40
     logits = normal(steps, batch, classes)
     targets = np.random.default_rng(2).integers(1, classes, (batch, labels))
+    lengths = np.full(batch, steps), np.full(batch, labels)
+
+    def call() -> tuple[Array, Array]:
+        return losses.ctc(logits, targets, *lengths)
+
     other = None
     if torch:
         leaf = torch.from_numpy(logits).requires_grad_()
@@ -64,10 +69,11 @@ def ctc(threads: int) -> Iterator[Row]:
             loss = torch.nn.functional.ctc_loss(log_p, right, inputs, outputs, reduction="sum")
             return torch.autograd.grad(loss, leaf)
 
-        expected = other()[0].numpy()
-        assert np.abs(losses.ctc(logits, targets)[1] - expected).max() < 1e-4
+        difference = np.abs(call()[1] - other()[0].numpy()).max()
+        if not difference < 1e-3:  # PyTorch's sums are in float32
+            raise SystemExit(f"CTC: gradients differ by {difference:.2g}. Stopped.")
     name = f"CTC, {steps} steps x {batch}, {classes} classes, {labels} labels"
-    yield Row(name, lambda: losses.ctc(logits, targets), "PyTorch", other, 3.0)
+    yield Row(name, call, "PyTorch", other, 3.0)
 
 
 def transducer(threads: int) -> Iterator[Row]:
@@ -75,8 +81,9 @@ def transducer(threads: int) -> Iterator[Row]:
     batch, steps, labels, classes = 8, 100, 20, 100
     logits = normal(batch, steps, labels + 1, classes)
     targets = np.random.default_rng(2).integers(1, classes, (batch, labels))
+    lengths = np.full(batch, steps), np.full(batch, labels)
     name = f"transducer, {batch} x {steps} steps, {labels} labels, {classes} classes"
-    yield Row(name, lambda: losses.transducer(logits, targets), "", None)
+    yield Row(name, lambda: losses.transducer(logits, targets, *lengths), "", None)
 
 
 def cross_entropy(threads: int) -> Iterator[Row]:
@@ -99,11 +106,12 @@ def adam(threads: int) -> Iterator[Row]:
     """A step reads four arrays (weights, gradient, two means) and writes three.
 
     The memory's rate is that of a sum in place, which reads two arrays and writes one, each thread
-    a part of them. The tree's weights are used as they are; a dense layer also packs its own.
+    a part of them; they are as large as the four of the step together. The tree's weights are used
+    as they are; a dense layer also packs its own.
     """
     numbers = 10_000_000
-    streams, of_sum = 7, 3
-    terms = [np.ones(numbers, np.float32) for _ in range(2)]
+    streams, of_sum = 7, 2 * 3
+    terms = [np.ones(2 * numbers, np.float32) for _ in range(2)]
     parts = [(a, b) for a, b in zip(*(np.array_split(t, threads) for t in terms), strict=True)]
     pool = ThreadPoolExecutor(threads)
 
