@@ -8,6 +8,7 @@
 #include "bindings/module.h"
 #include "bindings/without_gil.h"
 #include "engine/model/stores.h"
+#include "runtime/interruption.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -19,6 +20,18 @@ void copy_locked(const std::vector<Copy>& copies, const std::function<void()>& w
   const std::lock_guard<BriefLock> lock(numbers);
   for (const Copy& c : copies) std::memcpy(c.to, c.from, c.bytes);
   if (write) write();
+}
+
+// Pages come into being when they are first written to. That takes longer than to copy, and needs no lock.
+void touch(const std::vector<Copy>& copies) {
+  constexpr Index page = 4096;
+  for (const Copy& c : copies) {
+    char* const to = static_cast<char*>(c.to);
+    in_parts(0, static_cast<Index>(c.bytes) / page, macs_of_new_number / sizeof(float) * page, 1,
+             [&](Index begin, Index end) {
+               for (Index k = begin; k < end; ++k) to[k * page] = 0;
+             });
+  }
 }
 
 py::list copies_of(const std::vector<py::array>& arrays) {
@@ -66,7 +79,7 @@ void copy(const std::vector<Copy>& copies) {
   std::size_t bytes = 0;
   for (const Copy& c : copies) bytes += c.bytes;
   if (bytes < much) copy_locked(copies);
-  else without_gil([&] { copy_locked(copies); });
+  else without_gil([&] { touch(copies), copy_locked(copies); });
 }
 
 void PyEdit::cancel() {

@@ -117,8 +117,15 @@ WholeFile::~WholeFile() {
   if (!unfinished_.empty()) unlinkat(folder_.get(), unfinished_.c_str(), 0);
 }
 
+// Some file systems have no fsync, and then nothing is lost that it would save.
+void WholeFile::sync() {
+  if (fsync(file_.get()) != 0 && errno != EINVAL && errno != ENOTSUP) throw system_fault();
+  unsynced_ = 0;
+}
+
+// Nothing can end an fsync, so it never has much to do.
 void WholeFile::write(const void* data, std::size_t n) {
-  constexpr std::size_t at_once = std::size_t(8) << 20;
+  constexpr std::size_t at_once = std::size_t(8) << 20, most_unsynced = std::size_t(64) << 20;
   const SizeErrors no_signal;
   for (const char* next = static_cast<const char*>(data); n > 0;) {
     look();
@@ -126,13 +133,14 @@ void WholeFile::write(const void* data, std::size_t n) {
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) throw system_fault();
     next += put, n -= static_cast<std::size_t>(put);
+    unsynced_ += static_cast<std::size_t>(put);
+    if (unsynced_ >= most_unsynced) sync();
   }
 }
 
 void WholeFile::finish() {
   if (place_.old) take_over(file_.get(), *place_.old);
-  // Some file systems have no fsync, and then nothing is lost that it would save.
-  if (fsync(file_.get()) != 0 && errno != EINVAL && errno != ENOTSUP) throw system_fault();
+  sync();
   if (!file_.close()) throw system_fault();
   if (renameat(folder_.get(), unfinished_.c_str(), folder_.get(), name_of(place_.path).c_str()) != 0)
     throw system_fault();

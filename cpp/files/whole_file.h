@@ -26,11 +26,13 @@ class WholeFile {
   };
   static Place place_of(std::string path);
   static int create(const Descriptor& folder, const Place& place, std::string& unfinished);
+  void sync();
 
   Place place_;
   Descriptor folder_;
   std::string unfinished_;  // the name that it has so far; empty: there is no such file
   Descriptor file_;
+  std::size_t unsynced_ = 0;  // bytes
 };
 
 }  // namespace gru_native

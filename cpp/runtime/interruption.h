@@ -51,6 +51,8 @@ void in_parts(Index begin, Index end, double macs_of_one, Index granule, const F
 
 // The work of a loop element by element, in multiply-adds: what costs about as long.
 inline constexpr double macs_of_copy = 4, macs_of_function = 10;
+// And of one that is written to memory which may be new: the system has to clear its page first.
+inline constexpr double macs_of_new_number = 40;
 
 // While it lives, this thread neither asks nor ends: for what must be done whole, and where a lock is held that a call
 // of whoever is asked might want.

@@ -34,7 +34,11 @@ struct LocksAtFork {
     listing.unlock();
   }
   static void in_child() {
-    each(Kind::lengthy, [](ForkedLock& lock) { new (&lock.mutex_) std::mutex; });
+    each(Kind::lengthy, [](ForkedLock& lock) {
+      if (lock.holder_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;  // it forked meanwhile
+      new (&lock.mutex_) std::mutex;
+      lock.holder_.store({}, std::memory_order_relaxed);
+    });
     in_parent();
   }
 };

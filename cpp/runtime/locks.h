@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 namespace gru_native {
 
@@ -25,7 +26,9 @@ class ForkedLock {
 
  private:
   friend struct LocksAtFork;
+  friend class MakingLock;
   std::mutex mutex_;
+  std::atomic<std::thread::id> holder_{};  // of a MakingLock
   const Kind kind_;
   std::uint64_t number_;
   ForkedLock *before_ = nullptr, *after_;
@@ -56,6 +59,33 @@ class WritingLock : public ForkedLock {
 class LengthyLock : public ForkedLock {
  public:
   LengthyLock() : ForkedLock(Kind::lengthy) {}
+};
+
+// A LengthyLock for what can be interrupted. A signal handler that then runs on the holder's thread may come to the
+// same place: the lock lets it in, and what it guards must bear that.
+class MakingLock : public LengthyLock {
+ public:
+  void lock() {
+    const std::thread::id here = std::this_thread::get_id();
+    if (holder_.load(std::memory_order_relaxed) == here) {
+      ++again_;
+      return;
+    }
+    LengthyLock::lock();
+    holder_.store(here, std::memory_order_relaxed);
+    again_ = 0;
+  }
+  void unlock() {
+    if (again_ > 0) {
+      --again_;
+      return;
+    }
+    holder_.store({}, std::memory_order_relaxed);
+    LengthyLock::unlock();
+  }
+
+ private:
+  int again_ = 0;
 };
 
 // A value that is found out once and lives as long as the process. Two who ask first at once both find it, and one

@@ -19,8 +19,7 @@ constexpr std::size_t idle_arenas = 4;  // kept for the next calls; more only wh
 // Can be interrupted: pages come into being by it, which takes long.
 void clear(void* p, std::size_t bytes) {
   if (bytes == 0) return;
-  constexpr double macs_of_byte = 4;
-  in_parts(0, static_cast<Index>(bytes), macs_of_byte, 64, [&](Index begin, Index end) {
+  in_parts(0, static_cast<Index>(bytes), macs_of_new_number / sizeof(float), 64, [&](Index begin, Index end) {
     std::memset(static_cast<char*>(p) + begin, 0, static_cast<std::size_t>(end - begin));
   });
 }

@@ -11,240 +11,24 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native import decoding, losses
+from long_calls import CASES, long_call
 
 SECONDS = 1.5  # that a whole call takes
 LATER = 0.1  # when the signal comes
-random = np.random.default_rng(0)
 
 
-def numbers(*shape):
-    return random.standard_normal(shape).astype(np.float32)
-
-
-# Each is a pair: an object that is used again, and make(n): a call whose time grows with n.
-
-
-def recurrent(layer, batch=1, training=False, backward=False):
-    def make(n):
-        x = numbers(n, batch, layer.input_size)
-        if not training:
-            return lambda: layer(x)[0]
-        if not backward:
-            return lambda: layer.forward(x)[0]
-        y, _, tape = layer.forward(x)
-        dy = numbers(*y.shape)
-        return lambda: layer.backward(tape, dy).weights["weight_hh_l0"]
-
-    return make
-
-
-def quantized(n):
-    layer = gru_native.LSTM(8, 1024, seed=1).quantize("int8")
-    return recurrent(layer)(n)
-
-
-def stream(n):
-    own = gru_native.LSTM(8, 1024, seed=1).stream()
-    x = numbers(n, 8)
-
-    def call():
-        before = own.state
-        try:
-            return own(x)
-        finally:
-            # As before an interrupted call; and the next call begins anew.
-            same = all(np.array_equal(a, b) for a, b in zip(own.state, before, strict=True))
-            assert same or not STATE["interrupted"]
-            own.reset()
-
-    return call
-
-
-def chain(n):
-    own = gru_native.Chain([gru_native.GRU(8, 1024, seed=1), gru_native.Dense(1024, 8, seed=2)])
-    x = numbers(n, 1, 8)
-    return lambda: own(x)[0]
-
-
-def dense(backward=False):
-    layer = gru_native.Dense(2048, 2048, activation="tanh", seed=1)
-
-    def make(n):
-        x = numbers(max(n // 8, 1), 8, 2048)
-        if not backward:
-            return lambda: layer(x)
-        y, tape = layer.forward(x)
-        dy = numbers(*y.shape)
-        return lambda: layer.backward(tape, dy).weights["weight"]
-
-    return make
-
-
-def one_step(n):  # of many rows: what is one piece to the time loop
-    layer = gru_native.GRU(8, 1024, seed=1)
-    x = numbers(2, n, 8)
-    return lambda: layer(x)[0]
-
-
-def rtrl(n):
-    own = gru_native.RTRL(gru_native.GRU(n, n, seed=1))
-    x = numbers(n)
-
-    def call():
-        before = own.state
-        try:
-            return own(x)
-        finally:
-            assert not STATE["interrupted"] or np.array_equal(own.state, before)
-            own.reset()
-
-    return call
-
-
-def output_rnn(forced):
-    layer = gru_native.OutputRNN(8, 1024, 64, seed=1)
-
-    def make(n):
-        x, targets = numbers(n, 2, 8), numbers(n, 2, 64)
-        return lambda: layer(x, targets=targets if forced else None)[0]
-
-    return make
-
-
-def decoder(attention, backward=False):
-    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, attention=attention, seed=1)
-
-    def make(n):
-        targets, memory = random.integers(0, 1000, (n, 4)), numbers(200, 4, 128)
-        if not backward:
-            return lambda: layer(targets, memory)[0]
-        logits, _, tape = layer.forward(targets, memory)
-        return lambda: layer.backward(tape, logits).weights["weight_output"]
-
-    return make
-
-
-def trees(backward=False, nary=False):
-    layer = (
-        gru_native.NaryTreeLSTM(8, 512, 2, seed=1)
-        if nary
-        else gru_native.ChildSumTreeLSTM(8, 512, seed=1)
-    )
-
-    def make(n):
-        parents = [(i - 1) // 2 if i else -1 for i in range(n)]
-        slots = {"slots": [(i + 1) % 2 for i in range(n)]} if nary else {}
-        x = numbers(n, 8)
-        if not backward:
-            return lambda: layer(x, parents, **slots)[0]
-        h, _, tape = layer.forward(x, parents, **slots)
-        dh = numbers(*h.shape)
-        return lambda: layer.backward(tape, dh).weights["weight_ih"]
-
-    return make
-
-
-def graph(backward=False):
-    layer = gru_native.GatedGraph(256, 6, seed=1)
-
-    def make(n):
-        x, edges = numbers(n, 8), np.array([range(n), [(i + 1) % n for i in range(n)]])
-        if not backward:
-            return lambda: layer(x, edges)
-        h, tape = layer.forward(x, edges)
-        dh = numbers(*h.shape)
-        return lambda: layer.backward(tape, dh).weights["weight_hh"]
-
-    return make
-
-
-def readout(n):
-    layer = gru_native.GraphSum(512, 8, 512, seed=1)
-    h, x = numbers(n, 512), numbers(n, 8)
-    return lambda: layer(h, x)
-
-
-def grconv(n):
-    layer = gru_native.GatedRecursiveConv(8, 512, seed=1)
-    x = numbers(60, n, 8)
-    return lambda: layer(x)
-
-
-def ctc(n):
-    logits, targets = numbers(500, n, 30), random.integers(1, 30, (n, 200))
-    return lambda: losses.ctc(logits, targets, [500] * n, [200] * n)[1]
-
-
-def ctc_beam(n):
-    logits = numbers(200, n, 100)
-    return lambda: decoding.ctc_beam(logits, beam_size=40)[0][0].ids
-
-
-CASES = {
-    "lstm": recurrent(gru_native.LSTM(8, 1024, seed=1)),
-    "gru_of_small_size": recurrent(gru_native.GRU(3, 5, seed=1)),
-    "layer_norm": recurrent(gru_native.LSTM(8, 512, layer_norm=True, seed=1)),
-    "projection": recurrent(gru_native.LSTM(8, 1024, proj_size=256, seed=1), batch=4),
-    "reset_before": recurrent(gru_native.GRU(8, 1024, reset_after=False, seed=1), batch=4),
-    "two_directions": recurrent(gru_native.GRU(8, 512, 2, bidirectional=True, seed=1), batch=2),
-    "large_input": recurrent(gru_native.RNN(4096, 1024, seed=1)),
-    "forward": recurrent(gru_native.GRU(8, 512, seed=1), batch=4, training=True),
-    "backward": recurrent(gru_native.LSTM(8, 512, seed=1), batch=4, training=True, backward=True),
-    "one_step": one_step,
-    "quantized": quantized,
-    "stream": stream,
-    "chain": chain,
-    "dense": dense(),
-    "dense_backward": dense(backward=True),
-    "rtrl": rtrl,
-    "output_rnn": output_rnn(forced=False),
-    "output_rnn_forced": output_rnn(forced=True),
-    "decoder": decoder("location"),
-    "decoder_backward": decoder("additive", backward=True),
-    "trees": trees(),
-    "trees_backward": trees(backward=True),
-    "nary_trees": trees(nary=True),
-    "graph": graph(),
-    "graph_backward": graph(backward=True),
-    "readout": readout,
-    "grconv": grconv,
-    "ctc": ctc,
-    "ctc_beam": ctc_beam,
-}
-STATE = {"interrupted": False}
-
-
-def seconds(call):
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
-def long_call(name):
-    """The call at a size that takes SECONDS; its time."""
-    make = CASES[name]
-    if name == "rtrl":  # whose time grows with the fourth power, and memory with the third
-        call = make(400)
-        return call, seconds(call)
-    n = 16
-    while True:
-        call = make(n)
-        took = min(seconds(call), seconds(call))
-        if took > 0.05:
-            break
-        n *= 2
-    factor = SECONDS / took
-    return make(int(n * factor)), factor * took
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.fixture
 def alarm():
-    """Sets a handler of SIGALRM, which comes LATER, or sooner."""
+    """Sets a handler of SIGALRM, which comes LATER, or sooner; returns when."""
 
     def set_handler(handler, later=LATER):
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, later)
+        return time.perf_counter() + later
 
     before = signal.getsignal(signal.SIGALRM)
     yield set_handler
@@ -259,7 +43,7 @@ def threads():
     gru_native.set_num_threads(before)
 
 
-ALONE = ["lstm", "two_directions", "stream", "dense_backward", "rtrl", "ctc"]
+ALONE = ["lstm", "two_directions", "stream", "sessions", "dense_backward", "rtrl", "ctc"]
 
 
 @pytest.mark.parametrize(
@@ -270,21 +54,11 @@ def test_calls_end_soon(name, members, threads, alarm):
     make = CASES[name]
     small = make(6)
     expected = small()
-    call, whole = long_call(name)
-    STATE["interrupted"] = True
-    came = []
-
-    def handler(*_):
-        came.append(time.perf_counter())
-        raise KeyboardInterrupt
-
-    alarm(handler, min(LATER, whole / 5))
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            call()
-        late = time.perf_counter() - came[0]
-    finally:
-        STATE["interrupted"] = False
+    call, whole = long_call(name, SECONDS)
+    comes = alarm(interrupt, min(LATER, whole / 5))
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    late = time.perf_counter() - comes  # a handler runs only when the call lets it
     print(f"{name}: {late:.3f} s")
     assert late < whole / 2
     np.testing.assert_array_equal(small(), expected)
@@ -294,7 +68,7 @@ def test_calls_end_soon(name, members, threads, alarm):
 def test_a_handler_that_returns_lets_the_call_go_on(members, threads, alarm):
     threads(members)
     layer = gru_native.LSTM(8, 1024, seed=1)
-    call, _ = long_call("lstm")
+    call, _ = long_call("lstm", SECONDS)
     expected = call()
     inside = []
 
@@ -306,8 +80,64 @@ def test_a_handler_that_returns_lets_the_call_go_on(members, threads, alarm):
     np.testing.assert_array_equal(inside, [layer(np.ones((3, 1, 8), np.float32))[0]])
 
 
+@pytest.mark.parametrize("kind", ["recurrent", "dense"])
+def test_a_handler_may_go_backward_while_the_weights_are_transposed(kind, threads, alarm):
+    """By the same weights: its own call makes what the other one is still making."""
+    threads(2)
+    if kind == "recurrent":
+        layer = gru_native.GRU(3000, 3000, seed=1)
+        x = np.ones((1, 1, 3000), np.float32)
+        of_weights = "weight_hh_l0"
+    else:
+        layer = gru_native.Dense(8000, 4000, seed=1)
+        x = np.ones((1, 1, 8000), np.float32)
+        of_weights = "weight"
+    first = layer.forward(x)
+    y, tape = first[0], first[-1]
+    expected = layer.backward(tape, y).x
+    inside = []
+
+    def handler(*_):
+        inside.append(layer.backward(tape, y).x)
+
+    for later in (0.02, 0.04, 0.06, 0.08, 0.12):
+        with layer.editing() as w:
+            w[of_weights][0, 0] += 0  # packs anew
+        tape = layer.forward(x)[-1]
+        alarm(handler, later)
+        np.testing.assert_array_equal(layer.backward(tape, y).x, expected)
+        time.sleep(0.2)
+    assert len(inside) == 5
+    for dx in inside:
+        np.testing.assert_array_equal(dx, expected)
+
+
+def test_the_first_backward_ends_soon(threads, alarm):
+    threads(1)
+    layer = gru_native.LSTM(4000, 4000, seed=1)
+    x = np.ones((1, 1, 4000), np.float32)
+    y, _, tape = layer.forward(x)
+
+    took = time.perf_counter()
+    expected = layer.backward(tape, y).x
+    took = time.perf_counter() - took
+    early = 0
+    for part in (0.1, 0.2, 0.3, 0.4, 0.5):
+        with layer.editing() as w:
+            w["bias_ih_l0"][0] += 0
+        tape = layer.forward(x)[-1]
+        comes = alarm(interrupt, part * took)
+        try:
+            layer.backward(tape, y)
+            time.sleep(took)
+        except KeyboardInterrupt:
+            early += time.perf_counter() - comes < took / 2
+        np.testing.assert_array_equal(layer.backward(tape, y).x, expected)
+    assert early >= 3
+
+
 def test_other_errors_of_a_handler_come_out(alarm):
-    call, _ = long_call("lstm")
+    call, _ = long_call("lstm", SECONDS)
 
     def handler(*_):
         raise ZeroDivisionError("of the handler")
@@ -318,7 +148,7 @@ def test_other_errors_of_a_handler_come_out(alarm):
 
 
 def test_only_the_main_thread_is_interrupted(alarm):
-    call, whole = long_call("lstm")
+    call, whole = long_call("lstm", SECONDS)
     ended = []
 
     def work():

@@ -4,7 +4,6 @@
 #include <memory>
 #include <mutex>
 
-#include "runtime/interruption.h"
 #include "runtime/locks.h"
 
 namespace gru_native {
@@ -15,11 +14,13 @@ class Lazily {
   template <class Make>
   const Value& get(const Make& make) const {
     if (const Value* const made = value_.load(std::memory_order_acquire)) return *made;
-    const std::lock_guard<LengthyLock> lock(making_);
-    const Uninterrupted whole;
-    const Value* made = value_.load(std::memory_order_relaxed);
-    if (!made) value_.store(made = std::make_unique<const Value>(make()).release(), std::memory_order_release);
-    return *made;
+    const std::lock_guard<MakingLock> lock(making_);
+    if (const Value* const made = value_.load(std::memory_order_relaxed)) return *made;
+    auto own = std::make_unique<const Value>(make());  // can be interrupted
+    if (const Value* const made = value_.load(std::memory_order_relaxed))
+      return *made;  // by a signal handler meanwhile
+    value_.store(own.get(), std::memory_order_release);
+    return *own.release();
   }
   Lazily() = default;
   Lazily(const Lazily&) = delete;
@@ -27,7 +28,7 @@ class Lazily {
   ~Lazily() { delete value_.load(std::memory_order_relaxed); }
 
  private:
-  mutable LengthyLock making_;
+  mutable MakingLock making_;
   mutable std::atomic<const Value*> value_{nullptr};
 };
 

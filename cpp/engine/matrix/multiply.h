@@ -13,23 +13,25 @@ template <class T>
 double macs_of_panel(const Product<T>& p) {  // for one row
   return static_cast<double>(p.width) * static_cast<double>(kernels_for<T>().lanes) * static_cast<double>(p.depth + 1);
 }
-// A product of any size, which can be interrupted.
+// A product of any size, which can be interrupted. Rows are cut before panels, as in the kernels: so a part writes to
+// few pages.
 template <class T>
 void multiply(const Product<T>& product) {
   const Kernels<T>& kernels = kernels_for<T>();
   const Index panels = product.panel_end - product.panel_begin, rows = product.row_end - product.row_begin;
-  const double panel = macs_of_panel(product), row = panel * static_cast<double>(panels);
-  if (row * static_cast<double>(rows) < macs_between_looks) return kernels.product(product);
+  const double macs = macs_of_panel(product) * static_cast<double>(panels) * static_cast<double>(rows);
+  if (macs < macs_between_looks) return kernels.product(product);
+  const double panel = product.width * kernels.lanes * (static_cast<double>(product.depth) + macs_of_new_number);
   Product<T> part = product;
-  const auto some_rows = [&](Index begin, Index end) {
-    part.row_begin = begin, part.row_end = end;
-    kernels.product(part);
-  };
-  const Index granule = row * static_cast<double>(rows_at_once) < macs_at_once ? rows_at_once : 1;
-  in_parts(product.panel_begin, product.panel_end, panel, 1, [&](Index begin, Index end) {
-    part.panel_begin = begin, part.panel_end = end;
-    in_parts(product.row_begin, product.row_end, panel * static_cast<double>(end - begin), granule, some_rows);
-  });
+  in_parts(product.row_begin, product.row_end, panel * static_cast<double>(panels), rows_at_once,
+           [&](Index row_begin, Index row_end) {
+             part.row_begin = row_begin, part.row_end = row_end;
+             in_parts(product.panel_begin, product.panel_end, panel * static_cast<double>(row_end - row_begin), 1,
+                      [&](Index begin, Index end) {
+                        part.panel_begin = begin, part.panel_end = end;
+                        kernels.product(part);
+                      });
+           });
 }
 
 }  // namespace gru_native

@@ -79,7 +79,11 @@ void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& t, Index p
 template <class T>
 PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   PackedMatrix<T> t = empty_transposed(m, lanes, blocks);
-  for (Index panel = 0; panel < t.panels; ++panel) transpose_panel(m, t, panel, lanes);
+  Progress progress;
+  for (Index panel = 0; panel < t.panels; ++panel) {
+    progress.add(macs_of_panel_copy(t));
+    transpose_panel(m, t, panel, lanes);
+  }
   return t;
 }
 

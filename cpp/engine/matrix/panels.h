@@ -4,6 +4,7 @@
 
 #include "engine/matrix/shares.h"
 #include "kernels/table.h"
+#include "runtime/interruption.h"
 #include "runtime/memory.h"
 
 namespace gru_native {
@@ -31,6 +32,12 @@ struct PackedMatrix {
   Index panel_begin(Index block) const { return block >> blocks_shift; }
   Index panel_end(Index block) const { return (block + blocks_in_panel() - 1) >> blocks_shift; }
 };
+
+// The work of writing a panel of it (runtime/interruption.h).
+template <class T>
+double macs_of_panel_copy(const PackedMatrix<T>& m) {
+  return macs_of_copy * static_cast<double>(m.columns_in_panel) * static_cast<double>(m.depth);
+}
 
 // What a product writes to: rows of blocks with `slots` vectors each, of which it fills gates from `first` on.
 template <class T>

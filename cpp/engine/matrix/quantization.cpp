@@ -49,13 +49,18 @@ QuantizedMatrix quantized(Precision precision, const char* name, const float* w,
   m.rows = rows;
   m.columns = columns;
   const auto n = static_cast<std::size_t>(rows * columns);
-  for (std::size_t k = 0; k < n; ++k)
-    if (!std::isfinite(w[k]))
-      throw std::invalid_argument(std::string(name) + " has NaN or infinity in row " +
-                                  std::to_string(static_cast<Index>(k) / columns) + "; expected finite weights");
+  in_parts(0, rows, macs_of_copy * static_cast<double>(columns), 1, [&](Index begin, Index end) {
+    for (Index k = begin * columns; k < end * columns; ++k)
+      if (!std::isfinite(w[k]))
+        throw std::invalid_argument(std::string(name) + " has NaN or infinity in row " + std::to_string(k / columns) +
+                                    "; expected finite weights");
+  });
   if (precision == Precision::bf16) {
     m.bits.resize(n);
-    std::transform(w, w + n, m.bits.begin(), [](float f) { return to_bf16(f); });
+    in_parts(0, rows, macs_of_copy * static_cast<double>(columns), 1, [&](Index begin, Index end) {
+      std::transform(w + begin * columns, w + end * columns, m.bits.begin() + begin * columns,
+                     [](float f) { return to_bf16(f); });
+    });
     return m;
   }
   m.q.resize(n);
@@ -95,12 +100,15 @@ void check_quantized(const std::string& name, const QuantizedMatrix& m) {
 }
 
 void dequantize(const QuantizedMatrix& m, float* w) {
-  for (Index row = 0; row < m.rows; ++row)
+  Progress progress;
+  for (Index row = 0; row < m.rows; ++row) {
+    progress.add(macs_of_copy * static_cast<double>(m.columns));
     for (Index k = 0; k < m.columns; ++k) {
       const auto at = static_cast<std::size_t>(row * m.columns + k);
       w[at] = m.precision == Precision::bf16 ? from_bf16(m.bits[at])
                                              : static_cast<float>(m.q[at]) * m.scale[static_cast<std::size_t>(row)];
     }
+  }
 }
 
 namespace detail {

@@ -16,7 +16,6 @@
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
-#include "runtime/interruption.h"
 #include "runtime/locks.h"
 #include "runtime/memory.h"
 #include "spec/check_precision.h"
@@ -129,12 +128,13 @@ class WeightStore final : public AnyStore {
  private:
   void widen() const {
     if constexpr (std::is_same_v<T, float>) {
-      const std::lock_guard<LengthyLock> lock(widening_);
-      const Uninterrupted whole;
+      const std::lock_guard<MakingLock> lock(widening_);
       for (std::size_t i = 0; i < quantized_.size(); ++i) {
         if (quantized_[i].rows == 0 || list_[i].data) continue;
-        storage_[i] = Buffer<T>(quantized_[i].size());
-        dequantize(quantized_[i], storage_[i].data());
+        Buffer<T> wide(quantized_[i].size());
+        dequantize(quantized_[i], wide.data());
+        if (list_[i].data) continue;  // by a signal handler meanwhile
+        storage_[i] = std::move(wide);
         list_[i].data = storage_[i].data();
       }
     }
@@ -155,7 +155,7 @@ class WeightStore final : public AnyStore {
   std::shared_ptr<ArenaPool> edit_arenas_;
   const Precision precision_;
   std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
-  mutable LengthyLock widening_;
+  mutable MakingLock widening_;
   mutable BriefLock lock_;
   std::shared_ptr<const Packed> packed_;
 };

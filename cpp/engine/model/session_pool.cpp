@@ -18,6 +18,7 @@ namespace gru_native {
 namespace {
 
 constexpr std::size_t most_idle = 64;  // workers that are kept
+constexpr double long_macs = 1e9;      // of a step that can be interrupted: from 10 milliseconds on
 constexpr std::array<Index, 3> batches = {1, 16, 128};  // rows that go through the stages at once, at most
 
 // What one call works with.
@@ -37,6 +38,8 @@ struct Worker {
     return stages[i];
   }
   void step(const SessionCall<T>& call, const StateBlocks<T>& states, int threads);
+  // The same for what takes long: an interrupted one leaves states as they were.
+  void step_or_undo(const SessionCall<T>& call, const StateBlocks<T>& states, int threads);
 
  private:
   void window(const SessionCall<T>& call, const StateBlocks<T>& states, const SessionRow* group, Index count,
@@ -80,6 +83,22 @@ void Worker<T>::step(const SessionCall<T>& call, const StateBlocks<T>& states, i
       window(call, states, group, alive, done, team);
       done += stages_for(alive).window;
     }
+  }
+}
+
+template <class T>
+void Worker<T>::step_or_undo(const SessionCall<T>& call, const StateBlocks<T>& states, int threads) {
+  const Index width = states.slot_width();
+  const Buffer<T> before(static_cast<Index>(rows.size()) * width);
+  T* kept = before.data();
+  for (const SessionRow& row : rows) states.save(row.slot, kept), kept += width;
+  try {
+    step(call, states, threads);
+  } catch (const Interrupted&) {
+    kept = before.data();
+    std::sort(rows.begin(), rows.end(), [](const SessionRow& a, const SessionRow& b) { return a.user < b.user; });
+    for (const SessionRow& row : rows) states.restore(row.slot, kept), kept += width;
+    throw;
   }
 }
 
@@ -137,6 +156,7 @@ struct SessionPool<T>::Impl {
 
   const std::vector<BlockWeights<T>> blocks;
   const int threads;
+  const double macs;   // of a session's step
   Stages<T> rows;      // never run: it knows how a row of states is read and written
   StateBlocks<T> states;
   SessionTable table;
@@ -174,35 +194,39 @@ std::vector<StateWidth> widths_of(Stages<T>& stages) {
 
 template <class T>
 SessionPool<T>::Impl::Impl(std::vector<BlockWeights<T>> all, std::int64_t slots, int threads)
-    : blocks(std::move(all)), threads(threads), rows(blocks, 1), states(widths_of(rows)) {
+    : blocks(std::move(all)), threads(threads), macs(macs_of_row(blocks)), rows(blocks, 1), states(widths_of(rows)) {
   checked(blocks, "capacity", slots, threads);
   idle.reserve(most_idle);
   grow(slots);
   give_back(take_worker());
 }
 
-// What is added is there before the table says so.
+// What is added is there before the table says so. Memory is asked for without the lock, for that can be interrupted.
 template <class T>
-void SessionPool<T>::Impl::grow(Index slots) {
-  const std::lock_guard<LengthyLock> one_at_a_time(growing);
-  const Index now = states.capacity();
-  if (slots <= now) return;
-  slots = std::max(slots, 2 * now);
-  check_stages(blocks, "capacity", slots);
-  std::vector<std::unique_ptr<Worker<T>>> workers;
-  workers.reserve(most_idle + 1);
-  states.add(states.memory_for(slots - now), slots - now);
-  table.grow(slots);
-  capacity = slots;
-  {
-    const std::lock_guard<BriefLock> hold(lock);
-    workers.swap(idle);
-  }
-  workers.emplace_back(spare.exchange(nullptr, std::memory_order_acquire));
-  for (std::unique_ptr<Worker<T>>& worker : workers) {
-    if (!worker) continue;
-    worker->rows.reserve(static_cast<std::size_t>(slots));
-    give_back(std::move(worker));
+void SessionPool<T>::Impl::grow(Index wanted) {
+  for (;;) {
+    const Index now = capacity, slots = std::max(wanted, 2 * now);
+    if (wanted <= now) return;
+    check_stages(blocks, "capacity", slots);
+    Buffer<T> memory = states.memory_for(slots - now);
+    const std::lock_guard<LengthyLock> one_at_a_time(growing);
+    if (capacity != now) continue;
+    std::vector<std::unique_ptr<Worker<T>>> workers;
+    workers.reserve(most_idle + 1);
+    states.add(std::move(memory), slots - now);
+    table.grow(slots);
+    capacity = slots;
+    {
+      const std::lock_guard<BriefLock> hold(lock);
+      workers.swap(idle);
+    }
+    workers.emplace_back(spare.exchange(nullptr, std::memory_order_acquire));
+    for (std::unique_ptr<Worker<T>>& worker : workers) {
+      if (!worker) continue;
+      worker->rows.reserve(static_cast<std::size_t>(slots));
+      give_back(std::move(worker));
+    }
+    return;
   }
 }
 
@@ -357,8 +381,12 @@ void SessionPool<T>::step(const SessionCall<T>& call) {
   const std::unique_ptr<Worker<T>, decltype(give_back)> worker(impl_->take_worker().release(), give_back);
   const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count, worker->rows);
   for (SessionRow& row : worker->rows) row.length = call.lengths ? call.lengths[row.user] : call.seq_len;
-  const Uninterrupted whole;  // states change in place
-  worker->step(call, impl_->states, impl_->threads);
+  if (impl_->macs * static_cast<double>(call.count * call.seq_len) < long_macs || !can_be_interrupted()) {
+    const Uninterrupted whole;  // states change in place
+    worker->step(call, impl_->states, impl_->threads);
+  } else {
+    worker->step_or_undo(call, impl_->states, impl_->threads);
+  }
   for (SessionRow& row : worker->rows) {
     for (Index t = row.length; t < call.seq_len; ++t)
       std::fill_n(call.y.data + t * call.y.step_stride + row.user * call.y.batch_stride, output_size(), T(0));

@@ -51,18 +51,32 @@ Index StateBlocks<T>::c(Index direction, Index slot) const {
   return begin_of(part, direction) + 2 * (part.end - part.begin) * w.h + (slot - part.begin) * w.c;
 }
 
+template <class T>
+template <class F>
+void StateBlocks<T>::each_row(Index slot, const F& f) const {
+  for (Index d = 0; d < directions(); ++d) {
+    const StateWidth w = widths_[static_cast<std::size_t>(d)];
+    f(base() + h(d, slot, false), 2 * w.h);
+    f(base() + c(d, slot), w.c);
+  }
+}
+
+template <class T>
+void StateBlocks<T>::save(Index slot, T* to) const {
+  each_row(slot, [&](const T* row, Index n) { to = std::copy_n(row, n, to); });
+}
+template <class T>
+void StateBlocks<T>::restore(Index slot, const T* from) const {
+  each_row(slot, [&](T* row, Index n) { std::copy_n(from, n, row), from += n; });
+}
+
 // The beginnings of long rows: the hardware follows by itself.
 template <class T>
 void StateBlocks<T>::prefetch(Index slot) const {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T)), lines = 16;
-  const auto ask = [](const T* row, Index numbers) {
+  each_row(slot, [](const T* row, Index numbers) {
     for (Index k = 0; k < std::min(numbers, lines * line); k += line) __builtin_prefetch(row + k, 1);
-  };
-  for (Index d = 0; d < directions(); ++d) {
-    const StateWidth w = widths_[static_cast<std::size_t>(d)];
-    ask(base() + h(d, slot, false), 2 * w.h);
-    ask(base() + c(d, slot), w.c);
-  }
+  });
 }
 
 namespace {

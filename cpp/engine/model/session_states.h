@@ -27,6 +27,10 @@ class StateBlocks {
   T* base() const { return blocks_.front().memory.data(); }
   Index h(Index direction, Index slot, bool turn) const;
   Index c(Index direction, Index slot) const;
+  // All numbers of a slot.
+  Index slot_width() const { return slot_width_; }
+  void save(Index slot, T* to) const;
+  void restore(Index slot, const T* from) const;
   // Asks for the rows of a slot, which thousands of others have driven from the caches.
   void prefetch(Index slot) const;
 
@@ -38,6 +42,8 @@ class StateBlocks {
   };
   const Part& part_of(Index slot) const;
   Index begin_of(const Part& part, Index direction) const;
+  template <class F>
+  void each_row(Index slot, const F& f) const;  // f(where it begins, its numbers)
 
   std::vector<StateWidth> widths_;
   std::vector<Index> before_;  // [direction]: numbers of a slot in the directions below it

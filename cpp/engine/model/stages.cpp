@@ -34,6 +34,13 @@ double BlockWeights<T>::macs_of_row() const {
 }
 
 template <class T>
+double macs_of_row(const std::vector<BlockWeights<T>>& blocks) {
+  double sum = 0;
+  for (const BlockWeights<T>& b : blocks) sum += b.macs_of_row();
+  return sum;
+}
+
+template <class T>
 std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T>>& model) {
   if (!model) throw std::invalid_argument("model is null");
   const Moment moment(stores_of(model->blocks()));
@@ -119,6 +126,8 @@ void Stages<T>::run(Rows<const T> x, const StepRows<T>& y, TeamLease& team) {
 
 template struct BlockWeights<float>;
 template struct BlockWeights<double>;
+template double macs_of_row(const std::vector<BlockWeights<float>>&);
+template double macs_of_row(const std::vector<BlockWeights<double>>&);
 template std::vector<BlockWeights<float>> weights_of(const std::shared_ptr<const BasicModel<float>>&);
 template std::vector<BlockWeights<double>> weights_of(const std::shared_ptr<const BasicModel<double>>&);
 template void check_stages(const std::vector<BlockWeights<float>>&, const char*, std::int64_t);

@@ -28,6 +28,10 @@ struct BlockWeights {
   double macs_of_row() const;
 };
 
+// Multiply-adds of a row through all of them.
+template <class T>
+double macs_of_row(const std::vector<BlockWeights<T>>& blocks);
+
 template <class T>
 std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T>>& model);
 

@@ -24,17 +24,6 @@ struct Stream<T>::Impl {
   void run(Sequences<const T> x, Sequences<T> y, Index seq_len);
 };
 
-namespace {
-
-template <class T>
-double macs_of_row(const std::vector<BlockWeights<T>>& blocks) {
-  double sum = 0;
-  for (const BlockWeights<T>& b : blocks) sum += b.macs_of_row();
-  return sum;
-}
-
-}  // namespace
-
 template <class T>
 Stream<T>::Impl::Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t batch, int threads)
     : batch(checked(blocks, "batch_size", batch, threads)),

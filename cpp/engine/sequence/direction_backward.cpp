@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/matrix/matrices.h"
+#include "engine/sequence/step_parts.h"
 
 namespace gru_native {
 namespace {
@@ -160,7 +161,8 @@ template <class T>
 void DirectionBackward<T>::candidate(BackStep<T>& b, Index t, Share blocks) const {
   transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, blocks, t);
   b.q = read_only(q_);
-  cell_.candidate_backward(b);
+  in_step_parts(b, macs_of_new_number * static_cast<double>((b.block_end - b.block_begin) * lanes_),
+                cell_.candidate_backward);
 }
 
 // dh- += U^T da, and with gate recurrence the gradients of i- f- o- by R^T.
@@ -188,7 +190,8 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   if (projects_) projection(b, t, mine, crew);
   if (zones_) zone(b, mine.units, t);
   if (norm_) norm_->output(b, row, mine.blocks, member, crew);
-  cell_.backward(b);
+  in_step_parts(b, macs_of_new_number * static_cast<double>((b.block_end - b.block_begin) * lanes_ * cell_.slots),
+                cell_.backward);
   crew.barrier(member);
   if (has_candidate_) {
     candidate(b, t, mine.blocks);
@@ -205,7 +208,9 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
 template <class T>
 void DirectionBackward<T>::copy_states(const T* dh, const T* dc, T* dh_to, T* dc_to) const {
   const auto copy_state = [&](Matrix<T> m, const T* from, T* to, Index stride, Index columns) {
+    Progress progress;
     for (Index row = 0; row < time_.batch; ++row) {
+      progress.add(macs_of_copy * static_cast<double>(columns));
       T* const at = m.base + row * m.stride;
       if (from) std::copy_n(from + time_.user_row(row) * stride, columns, at);
       if (to) std::copy_n(at, columns, to + time_.user_row(row) * stride);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/matrix/matrices.h"
+#include "engine/sequence/step_parts.h"
 
 namespace gru_native {
 namespace {
@@ -20,18 +21,6 @@ template <class T>
 double macs_of_row_of(const Step<T>& s) {
   const double columns = static_cast<double>((s.product.panel_end - s.product.panel_begin) * s.product.acc_panel_step);
   return columns * (static_cast<double>(s.product.depth + s.gates_product.depth) + macs_of_function);
-}
-
-// A step of any size, which can be interrupted.
-template <class T>
-void in_panels(const Step<T>& step, double macs, void (*forward)(const Step<T>&)) {
-  if (macs < macs_at_once) return forward(step);
-  const Index begin = step.product.panel_begin, end = step.product.panel_end;
-  in_parts(begin, end, macs / static_cast<double>(end - begin), 1, [&](Index first, Index last) {
-    Step<T> part = step;
-    part.product.panel_begin = first, part.product.panel_end = last;
-    forward(part);
-  });
 }
 
 }  // namespace
@@ -178,12 +167,15 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
   multiply(p);
 
   // A slot that only the recurrent product fills begins at its bias.
+  Progress progress;
   for (int slot = cell_.input.first + cell_.input.count; slot < cell_.slots; ++slot)
-    for (Index row = 0; row < rows; ++row)
+    for (Index row = 0; row < rows; ++row) {
+      progress.add(macs_of_copy * static_cast<double>((blocks.end - blocks.begin) * lanes_));
       for (Index block = blocks.begin; block < blocks.end; ++block) {
         const Index at = (block * cell_.slots + slot) * lanes_;
         std::copy_n(weights_.bias.data() + at, lanes_, gates.base + row * gates.stride + at);
       }
+    }
 }
 
 // Where the rows of this step lie.
@@ -256,7 +248,7 @@ void DirectionForward<T>::candidate(const Step<T>& first, Share blocks) const {
   s.product.a = rows_from(s.u, 0);
   s.product.acc = first.product.acc;
   s.product.start = first.product.start;
-  in_panels(s, macs_of_row_of(s) * static_cast<double>(s.rows), cell_.candidate_forward);
+  in_step_parts(s, macs_of_row_of(s) * static_cast<double>(s.rows), cell_.candidate_forward);
 }
 
 // h = W_hr m
@@ -280,8 +272,11 @@ void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
     const Share recurring{std::min(columns.begin, state_), std::min(columns.end, state_)};
     zoneout_.h.forward(read_only(now.h_prev), now.h, rows, recurring, time_, now.t);
   }
-  for (Index row = 0; now.y.base && row < rows; ++row)
+  Progress progress;
+  for (Index row = 0; now.y.base && row < rows; ++row) {
+    progress.add(macs_of_copy * static_cast<double>(columns.end - columns.begin));
     std::copy(row_at(now.h, row) + columns.begin, row_at(now.h, row) + columns.end, row_at(now.y, row) + columns.begin);
+  }
 }
 
 // The recurrence, for steps whose input products fit into gates_. Whatever a member reads of others' units lies behind
@@ -313,7 +308,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
     if (norm_) norm_->gates(s, now.gates_row, mine.blocks, member, crew);  // the products, normalised
     if (zoneout_.c.active()) keep_c(s.rows, mine.units);
 
-    in_panels(s, macs, cell_.forward);
+    in_step_parts(s, macs, cell_.forward);
     if (cell_.output_forward) {
       crew.barrier(member);
       norm_->output(s, now.gates_row, mine.blocks);  // h from c, normalised

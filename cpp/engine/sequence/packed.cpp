@@ -181,14 +181,18 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
     }
     return made;
   });
-  const std::lock_guard<LengthyLock> lock(transposing_);
-  const Uninterrupted whole;
+  // A signal handler meanwhile may need it, and then makes it whole: the same numbers.
+  const std::lock_guard<MakingLock> lock(transposing_);
   if (!transposed_made_)
     run_on(team, [&](int rank, int members) {
       Index turn = 0;
+      Progress progress;
       const auto share = [&](const PackedMatrix<T>& m, const PackedMatrix<T>& to) {
         for (Index panel = 0; panel < to.panels; ++panel)
-          if (turn++ % members == rank) transpose_panel(m, to, panel, lanes);
+          if (turn++ % members == rank) {
+            progress.add(macs_of_panel_copy(to));
+            transpose_panel(m, to, panel, lanes);
+          }
       };
       for (std::size_t i = 0; i < forward.size(); ++i) {
         share(forward[i].input, all[i].input);

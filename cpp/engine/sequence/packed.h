@@ -43,7 +43,7 @@ struct PackedWeights {
   Index outputs = 0;          // columns of h, of both projections where there are two
 
  private:
-  mutable LengthyLock transposing_;
+  mutable MakingLock transposing_;
   mutable bool transposed_made_ = false;
   Lazily<std::vector<TransposedDirection<T>>> transposed_;  // kept for the next weights
 };

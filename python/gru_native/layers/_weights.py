@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 STATE = ("options", "precision", "weights", "attributes")  # what a pickle holds
+AT_ONCE = 1 << 22  # numbers that NumPy handles before signals are looked for
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -44,6 +45,16 @@ def checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     if array.shape != own.shape:
         raise ValueError(f"{name} has shape {array.shape}; expected {own.shape}")
     return array
+
+
+def _write(to: Array, numbers: Array) -> None:
+    """``to[...] = numbers``, of one shape; signals are looked for meanwhile."""
+    if to.size <= AT_ONCE:
+        to[...] = numbers
+        return
+    rows = max(1, AT_ONCE * len(to) // to.size)
+    for begin in range(0, len(to), rows):
+        to[begin : begin + rows] = numbers[begin : begin + rows]
 
 
 class Edit(Protocol):
@@ -81,7 +92,7 @@ class EditableWeights(MutableMapping[str, NDArray[Any]]):
             raise ValueError(f"{name} cannot be set: the editing block has ended")
         if value is not self._edit.made(name):  # `w[name] *= 2` has already written in place
             array = checked(name, value, self._edit.weight(name))
-            self._edit.array(name, copied=False)[...] = array
+            _write(self._edit.array(name, copied=False), array)
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("weights cannot be removed")
@@ -159,7 +170,9 @@ class Weighted(Fixed):
         for name in edit.names():
             w = edit.array(name, copied=False)
             is_gain = name.startswith("gain_")  # of a normalisation
-            w[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, w.shape)
+            for begin in range(0, w.size, AT_ONCE):
+                part = w.reshape(-1)[begin : begin + AT_ONCE]
+                part[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, part.size)
         edit.end()
 
     def __getattr__(self, name: str) -> Any:
@@ -293,7 +306,7 @@ class Weighted(Fixed):
             made = edit.made(name)
             if made is None:
                 made = edit.array(name, copied=False)
-                made[...] = array
+                _write(made, array)
             elif not np.array_equal(made, array.astype(made.dtype), equal_nan=True):
                 other = first[id(made)]
                 raise ValueError(f"{other} and {name} are one weight, but have two values")

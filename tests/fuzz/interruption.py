@@ -1,0 +1,162 @@
+"""How long after a SIGINT a call has ended: for calls of every kind, at random moments.
+
+    python tests/fuzz/interruption.py --count 30
+    python tests/fuzz/interruption.py lstm stream edit
+
+Another process sends the signals and notes when. Printed for each kind: how long the whole call
+takes, and the seconds from signal to KeyboardInterrupt, largest and median. Calls that handle
+weights as a whole (edits, files, ...) are of ``--megabytes`` of them.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
+import gru_native  # noqa: E402
+import long_calls  # noqa: E402
+
+SENDER = """
+import os, signal, sys, time
+for line in sys.stdin:
+    time.sleep(float(line))
+    print(time.monotonic(), flush=True)
+    os.kill(os.getppid(), signal.SIGINT)
+"""
+
+
+def onnx_model(lasting):
+    """A layer, and operators that are NumPy's work."""
+    import gru_native.onnx
+    from onnx_builder import Builder, gru_tensors
+
+    b = Builder()
+    y, _ = b.node(
+        "GRU", "x", *gru_tensors(b, np.random.default_rng(0), 8, 512), outputs=2, hidden_size=512
+    )
+    y = b.node("Squeeze", y, b.tensor([1]))
+    for _ in range(4):
+        y = b.node("Sigmoid", b.node("Mul", y, y))
+    model = gru_native.onnx.load(b.model({"x": [None, None, 8]}, y))
+    took = long_calls.seconds(lambda: model(long_calls.numbers(2000, 1, 8)))
+    x = long_calls.numbers(int(2000 * lasting / took), 1, 8)
+    return (lambda: model(x)), lasting
+
+
+def keras_model(lasting):
+    from gru_native.keras import from_keras
+    from keras_models import keras
+
+    layers = keras.layers
+    given = [keras.Input((None, 8)), layers.LSTM(256, return_sequences=True), layers.Dense(64)]
+    model = from_keras(keras.Sequential(given))
+    took = long_calls.seconds(lambda: model(long_calls.numbers(1, 4000, 8)))
+    x = long_calls.numbers(1, int(4000 * lasting / took), 8)
+    return (lambda: model(x)), lasting
+
+
+def complexity(lasting):
+    """A long chain of different layers, whose counts are made one by one."""
+    from gru_native.complexity import GRU, Chain, Dense, count
+
+    def make(n):
+        blocks = [b for i in range(n) for b in (GRU(8, 8 + i, 3), Dense(8 + i, 8))]
+        return lambda: count(Chain(blocks), seq_len=100, batch=4).to_dict()
+
+    n = 50
+    took = long_calls.seconds(make(n))
+    return make(int(n * lasting / took)), lasting
+
+
+MODELS = {"onnx": onnx_model, "keras": keras_model, "complexity": complexity}
+NAMES = [*long_calls.CASES, *long_calls.OF_WEIGHTS, *MODELS]
+
+
+class Sender:
+    """The process that sends signals to this one."""
+
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SENDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def late(self, call, after):
+        """Seconds from a signal, so long after the call has begun, to its end; None if there was
+        no call any more."""
+        inside = True
+        try:
+            self._process.stdin.write(f"{after}\n")
+            self._process.stdin.flush()
+            call()
+            inside = False
+            time.sleep(60)
+        except KeyboardInterrupt:
+            ended = time.monotonic()
+        sent = float(self._process.stdout.readline())
+        return ended - sent if inside else None
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def call_of(name, lasting, megabytes):
+    """The call, and its time."""
+    if name in MODELS:
+        return MODELS[name](lasting)
+    if name in long_calls.CASES:
+        return long_calls.long_call(name, lasting)
+    call = long_calls.OF_WEIGHTS[name](megabytes)
+    call()  # some make room that the next ones have
+    return call, long_calls.seconds(call)
+
+
+def measure(name, count, rng, lasting=2.0, megabytes=400):
+    """(time of the whole call, seconds from each signal that came during one)"""
+    call, whole = call_of(name, lasting, megabytes)
+    sender = Sender()
+    late = []
+    try:
+        for _ in range(count):
+            seconds = sender.late(call, rng.uniform(0.005, 0.9) * whole)
+            if seconds is not None:
+                late.append(seconds)
+    finally:
+        sender.close()
+    call()  # it works as before
+    return whole, late
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--count", type=int, default=20, help="signals for each kind")
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a call takes")
+    parser.add_argument("--megabytes", type=float, default=400)
+    parser.add_argument("--threads", type=int)
+    given = parser.parse_args()
+    if given.threads:
+        gru_native.set_num_threads(given.threads)
+    print(f"{'kind':24} {'call':>7} {'signals':>8} {'largest':>9} {'median':>9}   seconds")
+    worst = 0.0
+    for name in given.names or NAMES:
+        whole, late = measure(
+            name, given.count, np.random.default_rng(0), given.seconds, given.megabytes
+        )
+        largest, median = max(late, default=np.nan), statistics.median(late or [np.nan])
+        print(f"{name:24} {whole:7.2f} {len(late):8} {largest:9.3f} {median:9.3f}", flush=True)
+        worst = max(worst, largest)
+    return 1 if worst > 0.2 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
