@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import gru_native
+import reference
 from checks import run
 from helpers import (
     EVERY_GATE_SET,
     assert_close,
     assert_same_bits,
     make_layer,
+    named_gradients,
     parts,
     random_case,
     random_weights,
@@ -166,3 +168,40 @@ def test_wrong_types(kind, value):
 def test_the_rnn_has_none():
     with pytest.raises(TypeError, match="layer_norm"):
         gru_native.RNN(3, 4, layer_norm=True)
+
+
+def test_one_unit_is_no_worse_than_its_condition():
+    """Two numbers normalised are almost ±1 whatever they were: the true gradient of one is
+    eps / (var + eps) of its terms, which cancel, so rounding is blown up by var / eps. Against 64
+    bits of mantissa ours must be off no more than the float64 reference, which sums otherwise."""
+    if np.finfo(np.longdouble).eps > 1e-18:
+        pytest.skip("long double is double here")
+    ours, theirs = [], []
+    for seed in range(150):
+        rng = np.random.default_rng([77, seed])
+        gates = EVERY_GATE_SET[seed % len(EVERY_GATE_SET)]
+        unbounded = str(rng.choice(["softplus", "identity", "relu"]))
+        variant = replace(random_variant(gates, rng), gate_activation=unbounded)
+        spec = Spec("lstm", int(rng.integers(1, 4)), 1, variant=variant, layer_norm=True)
+        case = random_case(spec, rng, seq_len=4)
+        case = replace(case, x=case.x * 10 ** rng.uniform(0, 2))
+        exact = gradients_of(case, np.longdouble)
+        rounded = gradients_of(case, np.float64)
+        computed = run(make_layer(spec, case.weights), case)[2]
+        for name, wanted in exact.items():
+            size = np.abs(wanted).max()
+            if not 0 < size < 1e30:
+                continue
+            ours.append(float(np.abs(computed[name] - wanted).max() / size))
+            theirs.append(float(np.abs(rounded[name] - wanted).max() / size))
+    assert len(ours) > 500
+    assert max(theirs) > 1e-12  # such cases are among them
+    assert np.isfinite(ours).all()
+    for share in (0.5, 0.9, 0.99, 1.0):
+        assert np.quantile(ours, share) < 8 * np.quantile(theirs, share)
+
+
+def gradients_of(case, dtype):
+    case = case.cast(dtype)
+    tape = reference.forward(case.spec, case.weights, case.x, case.state, case.lengths)[2]
+    return named_gradients(*reference.backward(case.spec, tape, case.dy, case.dstate))

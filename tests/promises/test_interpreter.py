@@ -1,6 +1,8 @@
 """The interpreter around the core: its end, subinterpreters, objects without __init__."""
 
 import importlib.util
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,3 +144,12 @@ def test_an_attribute_that_is_not_there_is_still_an_attribute_error():
         with pytest.raises(AttributeError, match="no attribute 'nothing'"):
             _ = made.nothing
         assert not hasattr(made, "nothing")
+
+
+def test_a_free_threaded_python_turns_its_gil_on():
+    """It does so for a module that does not say it can do without, as ours must not."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        code = "import sys, gru_native; print(sys._is_gil_enabled())"
+        assert run_python(code).stdout.strip() == "True"
+    source = Path(__file__).parents[2] / "cpp/bindings/module.cpp"
+    assert "PYBIND11_MODULE(gru_native_core, m) {" in source.read_text(encoding="utf-8")

@@ -55,3 +55,47 @@ def test_a_layer(little_memory):
     for make in (lambda: gn.GRU(2**17, 2**17), lambda: gn.Dense(2**17, 2**17)):
         with pytest.raises(MemoryError):
             make()
+
+
+HUGE = 10**6
+SMALL = gn.GRU(3, 5, seed=1)
+
+
+def load_sessions(capacity):
+    pool = SMALL.sessions(2)
+    pool.load_state({**pool.save_state(), "capacity": capacity})
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: gn.GRU(3, HUGE), "input_size=3, hidden_size=1000000"),
+        (lambda: gn.LSTM(10**10, 3), "input_size=10000000000, hidden_size=3"),
+        (lambda: gn.RNN(3, 16_500), "num_parameters=2723"),  # its edit finds none
+        (lambda: gn.Dense(HUGE, HUGE), "output_size=1000000"),
+        (lambda: gn.OutputRNN(HUGE, HUGE, 3), "hidden_size=1000000"),
+        (lambda: gn.ChildSumTreeLSTM(HUGE, HUGE), "hidden_size=1000000"),
+        (lambda: gn.NaryTreeLSTM(3, 50, 10**5), "arity=100000"),
+        (lambda: gn.GatedGraph(HUGE, 5), "hidden_size=1000000"),
+        (lambda: gn.GatedRecursiveConv(HUGE, HUGE), "hidden_size=1000000"),
+        (lambda: gn.GraphSum(HUGE, 3, HUGE), "hidden_size=1000000"),
+        (lambda: SMALL.stream(10**10), "batch_size=10000000000"),
+        (lambda: gn.Chain([SMALL]).stream(10**10), "batch_size=10000000000"),
+        (lambda: SMALL.quantize("int8").stream(10**10), "batch_size=10000000000"),
+        (lambda: SMALL.sessions(10**10), "capacity=10000000000"),
+        (lambda: SMALL.sessions(2).reserve(10**10), "capacity=10000000000"),
+        (lambda: load_sessions(10**10), r"saved\['capacity'\]=10000000000"),
+        (lambda: gn.RTRL(SMALL, batch_size=10**9), "batch_size=1000000000"),
+    ],
+)
+def test_sizes_for_which_there_is_no_memory_are_named(little_memory, make, says):
+    with pytest.raises(MemoryError, match=says):
+        make()
+
+
+@pytest.mark.parametrize("layers", [10_001, 10**7, 2**62])
+def test_layers_have_a_limit(layers):
+    """Each takes some 10 KB, however small."""
+    for kind in (gn.RNN, gn.LSTM, gn.GRU):
+        with pytest.raises(ValueError, match=rf"num_layers(={layers}| is {layers}; expected)"):
+            kind(1, 1, layers)

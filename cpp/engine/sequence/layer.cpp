@@ -38,6 +38,8 @@ Layer<T>& Layer<T>::operator=(Layer&&) noexcept = default;
 
 template <class T>
 Layer<T>::Impl::Impl(const LayerSpec& s) : spec(s), store(s.precision) {
+  if (s.num_layers > most_layers)
+    refuse("num_layers", std::to_string(s.num_layers), "at most " + std::to_string(most_layers));
   each_weight(spec, [&](Index i, auto place, const std::string& name, std::vector<std::int64_t> shape) {
     index.resize(static_cast<std::size_t>(i) + 1);
     place(index.back()) = store.add(name, std::move(shape));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import index
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,6 +29,16 @@ def size(name: str, value: object) -> int:
     if not -(2**63) <= whole < 2**63:
         raise ValueError(f"{name} is {whole}; expected a size that memory can hold")
     return whole
+
+
+@contextmanager
+def memory_for(what: str, **sizes: object) -> Iterator[None]:
+    """Where memory ends inside, the error names the sizes that asked for it."""
+    try:
+        yield
+    except MemoryError as error:
+        named = ", ".join(f"{name}={n}" for name, n in sizes.items() if type(n) is int and n > 1)
+        raise MemoryError(f"{named}: there is no memory for {what}; expected less") from error
 
 
 def flag(name: str, value: object) -> bool:

@@ -12,6 +12,7 @@ from ._arguments import (
     check_tape,
     flag,
     float_dtype,
+    memory_for,
     number,
     of_dtype,
     size,
@@ -290,7 +291,9 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             For a batch_size that is no whole number.
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
-        return stream_type(self._core, size("batch_size", batch_size))
+        batch = size("batch_size", batch_size)
+        with memory_for("the stream", batch_size=batch):
+            return stream_type(self._core, batch)
 
     def sessions(self, capacity: int) -> SessionPool:
         """Make a pool of sessions over this layer: many streams, of which any go forward at once.

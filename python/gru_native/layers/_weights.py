@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ._arguments import flag, generator, of_dtype
+from ._arguments import flag, generator, memory_for, of_dtype
 from ._options import Fixed
 from ._pickling import attributes_of, remake, sealed, set_attributes
 
@@ -155,7 +155,13 @@ class Weighted(Fixed):
         only describes a layer makes none."""
         if (made := vars(self).get("_made")) is not None:
             return lambda **options: made
-        return of_dtype(self.dtype, single, double)
+        core = of_dtype(self.dtype, single, double)
+
+        def make(**options: Any) -> A | B:
+            with memory_for("the weights", **options):
+                return core(**options)
+
+        return make
 
     def __init__(self, seed: int | None, bound: float) -> None:
         self.seed = seed
@@ -166,6 +172,10 @@ class Weighted(Fixed):
         self._random = generator(seed)
         if vars(self).pop("_made", None) is not None:  # which has weights, too
             return
+        with memory_for("the weights", num_parameters=self.num_parameters):
+            self._draw(bound)
+
+    def _draw(self, bound: float) -> None:
         edit = self._core.edit()
         for name in edit.names():
             w = edit.array(name, copied=False)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ._arguments import of_dtype, size
+from ._arguments import memory_for, of_dtype, size
 from ._parts import Parts
 from ._recurrent import State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
@@ -305,7 +305,9 @@ class Chain(Quantizable, Weighted):
         """
         stream_type = of_dtype(self.dtype, _core.Stream32, _core.Stream64)
         cores = [block._core for block in self.blocks]
-        return stream_type(cores, size("batch_size", batch_size), self.batch_first)
+        batch = size("batch_size", batch_size)
+        with memory_for("the stream", batch_size=batch):
+            return stream_type(cores, batch, self.batch_first)
 
     def sessions(self, capacity: int) -> SessionPool:
         """Make a pool of sessions over this chain: many streams, of which any go forward at once.

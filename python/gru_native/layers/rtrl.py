@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ._arguments import of_dtype, row_mask, size
+from ._arguments import memory_for, of_dtype, row_mask, size
 from ._pickling import attributes_of, remake, sealed, set_attributes
 from ._recurrent import State, StateLike
 from ._weights import Array, check_state_dict, missing
@@ -74,7 +74,9 @@ class RTRL:
             raise TypeError(f"layer is a {type(layer).__name__}; expected an RNN, GRU or LSTM")
         self._gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
         core_type = of_dtype(layer.dtype, _core.Rtrl32, _core.Rtrl64)
-        self._core: _core._Rtrl[Any] = core_type(layer._core, size("batch_size", batch_size))
+        batch, hidden = size("batch_size", batch_size), layer.hidden_size
+        with memory_for("RTRL", batch_size=batch, hidden_size=hidden):
+            self._core: _core._Rtrl[Any] = core_type(layer._core, batch)
         self._layer = layer
 
     @property

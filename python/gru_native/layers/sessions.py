@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ._arguments import of_dtype, size
+from ._arguments import memory_for, of_dtype, size
 from ._weights import Array, missing
 
 
@@ -57,7 +57,9 @@ class SessionPool:
 
     def __init__(self, cores: Any, dtype: np.dtype[Any], capacity: int, *batch_first: bool) -> None:
         pool_type = of_dtype(dtype, _core.SessionPool32, _core.SessionPool64)
-        self._core = pool_type(cores, size("capacity", capacity), *batch_first)
+        slots = size("capacity", capacity)
+        with memory_for("the states", capacity=slots):
+            self._core = pool_type(cores, slots, *batch_first)
 
     def open(self) -> int:
         """Begin a session, in the zero state.
@@ -203,7 +205,12 @@ class SessionPool:
         TypeError
             For one that is no whole number.
         """
-        self._core.reserve(size("capacity", capacity))
+        self._reserve("capacity", capacity)
+
+    def _reserve(self, name: str, capacity: object) -> None:
+        slots = size(name, capacity)
+        with memory_for("the states", **{name: slots}):
+            self._core.reserve(slots)
 
     def save_state(self) -> SavedSessions:
         """Copy all sessions: to another process, or to disk.
@@ -244,7 +251,7 @@ class SessionPool:
             raise TypeError(
                 f"saved is a {type(saved).__name__}; expected what save_state returned"
             ) from error
-        self._core.reserve(size("saved['capacity']", capacity))
+        self._reserve("saved['capacity']", capacity)
         self._core.load_state(sessions, states)
 
     @property
