@@ -84,7 +84,7 @@ void copy(const std::vector<Copy>& copies) {
 
 void PyEdit::cancel() {
   ended_ = true;
-  for (const py::array& array : arrays()) array.attr("setflags")(py::arg("write") = false);
+  for (const py::array& array : arrays()) make_read_only(array);
 }
 
 // Layers of which nothing was asked for stay as they are.

@@ -86,11 +86,14 @@ class EditableWeights(MutableMapping[str, NDArray[Any]]):
         return self._edit.array(name)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        if name not in self:
-            raise KeyError(f"{name} is no weight of this layer; expected one of {list(self)}")
+        try:
+            made = self._edit.made(name)
+        except (KeyError, TypeError):  # TypeError: no text
+            known = list(self)
+            raise KeyError(f"{name} is no weight of this layer; expected one of {known}") from None
         if self._edit.ended:
             raise ValueError(f"{name} cannot be set: the editing block has ended")
-        if value is not self._edit.made(name):  # `w[name] *= 2` has already written in place
+        if value is not made:  # `w[name] *= 2` has already written in place
             array = checked(name, value, self._edit.weight(name))
             _write(self._edit.array(name, copied=False), array)
 
