@@ -206,6 +206,8 @@ def test_loading_is_all_or_nothing():
         ({**fresh, "bias.exp_avg": np.zeros(3, np.float32)}, ValueError, "bias.exp_avg has shape"),
         ({**fresh, "bias.exp_avg": np.zeros(2)}, TypeError, "bias.exp_avg has dtype"),
         ({**fresh, "bias.step": -1}, ValueError, "bias.step is -1"),
+        ({**fresh, "bias.step": 2**63 - 1}, ValueError, "bias.step is 9223372036854775807"),
+        ({**fresh, "bias.step": np.uint64(2**63)}, ValueError, "bias.step is 9223372036854775808"),
         ({**fresh, "bias.step": np.array(0.5, np.float16)}, TypeError, "bias.step has dtype"),
         ([], TypeError, "mapping is a list"),
     ]
@@ -214,6 +216,14 @@ def test_loading_is_all_or_nothing():
             adam.load_state_dict(mapping)
         for name, state in adam.state_dict().items():
             assert_same_bits(state, kept[name], name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_without_init_says_so(kind):
+    made = kind.__new__(kind)
+    for use in (lambda: made.lr, lambda: made.step({}), made.state_dict, lambda: repr(made)):
+        with pytest.raises(TypeError, match="made without __init__"):
+            use()
 
 
 def test_same_bits_for_any_threads(threads):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..layers._arguments import number, of_dtype
 from ..layers._row_gradient import RowGradient
-from ..layers._weights import Array, Weighted, check_state_dict, checked
+from ..layers._weights import Array, Weighted, check_state_dict, checked, missing
 
 
 class Optimizer:
@@ -139,12 +139,15 @@ class Optimizer:
             count = arrays[f"{name}.step"]
             if count.dtype.kind not in "iu":
                 raise TypeError(f"{name}.step has dtype {count.dtype}; expected a whole number")
-            if count < 0:
-                raise ValueError(f"{name}.step is {count}; expected 0 or more")
+            if not 0 <= count < 2**62:
+                raise ValueError(f"{name}.step is {count}; expected 0 or more, below 2**62")
             steps.append(int(count))
         self._core.steps = steps
         for name, state in self._core.state().items():
             state[...] = arrays[name]
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
