@@ -90,6 +90,7 @@ async def talk(connection: ServerConnection, batches: Batches) -> None:
         async for message in connection:
             if isinstance(message, str):
                 word, _, number = message.partition(" ")
+                number = number if len(number) < 11 else ""  # Python reads no longer ones at will
                 if word != "close" or not number.isdecimal() or int(number) not in sessions:
                     await connection.close(1008, "expected: close NUMBER, of an open session")
                     return

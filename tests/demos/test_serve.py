@@ -61,6 +61,7 @@ def test_each_session_is_a_stream(url):
     [
         ("close 5", "of an open session"),
         ("hello", "expected: close NUMBER"),
+        ("close " + "9" * 5000, "of an open session"),
         (b"", "expected frames of 324 bytes"),
         (bytes(325), "expected frames of 324 bytes"),
         (bytes(648), "at most one frame of a session"),
