@@ -288,10 +288,6 @@ def _lstm(size):
     return gru_native.LSTM(n, n, seed=1)
 
 
-def making(size):
-    return lambda: _lstm(size)
-
-
 def edit(size):
     layer = _lstm(size)
 
@@ -314,10 +310,6 @@ def load_state_dict(size):
     layer = _lstm(size)
     state = layer.state_dict()
     return lambda: layer.load_state_dict(state)
-
-
-def state_dict(size):
-    return _lstm(size).state_dict
 
 
 def torch_load(size):
@@ -387,10 +379,10 @@ def compare(size):
 
 
 OF_WEIGHTS = {
-    "making": making,
+    "making": lambda size: lambda: _lstm(size),
     "edit": edit,
     "load_state_dict": load_state_dict,
-    "state_dict": state_dict,
+    "state_dict": lambda size: _lstm(size).state_dict,
     "torch_load": torch_load,
     "first_backward": first_backward,
     "optimizer": optimizer,
