@@ -2,15 +2,18 @@
 
 import tempfile
 import warnings
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
+from onnx.backend.test import loader
 
 import gru_native
 import gru_native.onnx
+from gru_native.onnx.operators import registry
 from onnx_builder import Builder, gru_tensors, keras_like
 
 FUNCTIONS = (
@@ -173,11 +176,24 @@ def recurrent():
     )
 
 
+def nodes_of_onnx():
+    """Some of ONNX's own cases of every operator that we have."""
+    taken = Counter()
+    for case in loader.load_model_tests(kind="node"):
+        model = case.model or onnx.load(Path(case.model_dir) / "model.onnx")
+        ops = {node.op_type for node in model.graph.node}
+        if ops and ops <= registry.names() and model.ByteSize() < 20_000:
+            first = model.graph.node[0].op_type
+            taken[first] += 1
+            if taken[first] <= 4:
+                yield model
+
+
 @cache
 def beginnings():
     """Serialised: a change must not reach the next try. Layers come as often as all the others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        single = [model.SerializeToString() for model in operators()]
+        single = [model.SerializeToString() for model in (*operators(), *nodes_of_onnx())]
         several = [model.SerializeToString() for model in recurrent()]
     return single + several * (1 + len(single) // len(several))
