@@ -26,8 +26,12 @@ void each_row(const std::vector<double>& costs, const F& f) {
   team.run([&](int rank) {
     const FlushDenormals flush;
     try {
-      for (Index i = rank; i < rows; i = next.fetch_add(1, std::memory_order_relaxed))
-        f(order[static_cast<std::size_t>(i)]);
+      Progress progress;
+      for (Index i = rank; i < rows; i = next.fetch_add(1, std::memory_order_relaxed)) {
+        const Index row = order[static_cast<std::size_t>(i)];
+        progress.add(costs[static_cast<std::size_t>(row)]);
+        f(row);
+      }
     } catch (const Interrupted&) {
       throw;
     } catch (...) {

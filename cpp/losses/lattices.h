@@ -70,9 +70,13 @@ void run_lattices(const Call& call) {
   std::atomic<Index> next{crews};
   team.run([&](int rank) {
     const FlushDenormals flush;
+    Progress progress;  // each lattice counts its own work, which may be little
     // Where a crew has several members there is no second round.
-    for (Index i = rank % crews; i < call.batch; i = next.fetch_add(1, std::memory_order_relaxed))
-      compute(order[static_cast<std::size_t>(i)], rank % crews, rank / crews);
+    for (Index i = rank % crews; i < call.batch; i = next.fetch_add(1, std::memory_order_relaxed)) {
+      const Index b = order[static_cast<std::size_t>(i)];
+      progress.add(costs[static_cast<std::size_t>(b)]);
+      compute(b, rank % crews, rank / crews);
+    }
   });
   for (Index b = 0; b < call.batch; ++b)
     if (const Index bad = bad_rows[static_cast<std::size_t>(b)]; bad >= 0)

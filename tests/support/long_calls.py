@@ -198,9 +198,12 @@ def grconv(backward=False):
     return make
 
 
-def ctc(n):
-    logits, targets = numbers(500, n, 30), random.integers(1, 30, (n, 200))
-    return lambda: losses.ctc(logits, targets, [500] * n, [200] * n)[1]
+def ctc(steps, labels):
+    def make(n):
+        logits, targets = numbers(steps, n, 30), random.integers(1, 30, (n, labels))
+        return lambda: losses.ctc(logits, targets, [steps] * n, [labels] * n)[1]
+
+    return make
 
 
 def transducer(n):
@@ -250,7 +253,8 @@ CASES = {
     "readout_backward": readout(backward=True),
     "grconv": grconv(),
     "grconv_backward": grconv(backward=True),
-    "ctc": ctc,
+    "ctc": ctc(500, 200),
+    "ctc_of_short_sequences": ctc(8, 3),
     "ctc_beam": ctc_beam,
     "transducer": transducer,
     "cross_entropy": cross_entropy,
