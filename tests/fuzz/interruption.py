@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
+import calls_of_weights  # noqa: E402
 import gru_native  # noqa: E402
 import long_calls  # noqa: E402
 
@@ -74,7 +75,7 @@ def complexity(lasting):
 
 
 MODELS = {"onnx": onnx_model, "keras": keras_model, "complexity": complexity}
-NAMES = [*long_calls.CASES, *long_calls.OF_WEIGHTS, *MODELS]
+NAMES = [*long_calls.CASES, *calls_of_weights.OF_WEIGHTS, *MODELS]
 
 
 class Sender:
@@ -115,7 +116,7 @@ def call_of(name, lasting, megabytes):
         return MODELS[name](lasting)
     if name in long_calls.CASES:
         return long_calls.long_call(name, lasting)
-    call = long_calls.OF_WEIGHTS[name](megabytes)
+    call = calls_of_weights.OF_WEIGHTS[name](megabytes)
     call()  # some make room that the next ones have
     return call, long_calls.seconds(call)
 
