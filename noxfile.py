@@ -24,11 +24,13 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Formatting and linters."""
-    session.install(*FORMATTERS)
+    """Formatting and linters; whether a forge can read its workflows."""
+    session.install(*FORMATTERS, "check-jsonschema==0.39.0")
     session.run("clang-format", "--dry-run", "-Werror", *CPP)
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
+    workflows = map(str, sorted(Path(".github/workflows").glob("*.yml")))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
 
 
 @nox.session
