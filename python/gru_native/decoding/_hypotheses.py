@@ -28,7 +28,7 @@ class Hypothesis(NamedTuple):
 Hypotheses: TypeAlias = list[Hypothesis]
 
 
-def hypotheses(found: Iterable[Any], batched: bool) -> Any:
+def hypotheses(found: Iterable[Any], batched: bool) -> list[Any]:
     """The core's tuples as Hypotheses, or with a batch as a list of them."""
     if batched:
         return [hypotheses(of_sequence, False) for of_sequence in found]

@@ -20,7 +20,8 @@ def quiet_sigmoid(x: Array) -> Array:
     """Where the caller has NumPy ignore an overflow: it leads to 1 / inf, as it should."""
     e = np.asarray(np.exp(np.negative(x)))
     e += 1
-    return np.reciprocal(e, out=e)
+    np.reciprocal(e, out=e)
+    return e
 
 
 def relu(x: Array) -> Array:
