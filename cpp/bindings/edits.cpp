@@ -53,7 +53,7 @@ class Together {
   explicit Together(const py::list& layers) {
     for (const py::handle layer : layers)
       if (!add<PyLayer<float>>(layer) && !add<PyLayer<double>>(layer) && !add<PyDense<float>>(layer) &&
-          !add<PyDense<double>>(layer))
+          !add<PyDense<double>>(layer) && !add<PyOperation<float>>(layer) && !add<PyOperation<double>>(layer))
         throw py::type_error("blocks[" + std::to_string(stores_.size()) + "] " + no_weights);
   }
   void enter() const { new Moment(stores_, this); }  // exit() ends it

@@ -61,13 +61,16 @@ py::list read_layers(const Bytes& bytes, const ModelFile& read) {
   for (const BlockSpec& block : read.blocks)
     std::visit(
         [&](const auto& spec) {
-          if (spec.precision == Precision::full) return layers.append(py::none());
-          std::unique_ptr<decltype(read_few_bits(bytes, read.file, spec, block.prefix))> made;
-          without_gil([&] {
-            made = std::make_unique<typename decltype(made)::element_type>(
-                read_few_bits(bytes, read.file, spec, block.prefix));
-          });
-          layers.append(python_layer(std::move(*made), block.batch_first));
+          if constexpr (std::is_same_v<std::decay_t<decltype(spec)>, OperationSpec>) return layers.append(py::none());
+          else if (spec.precision == Precision::full) return layers.append(py::none());
+          else {
+            std::unique_ptr<decltype(read_few_bits(bytes, read.file, spec, block.prefix))> made;
+            without_gil([&] {
+              made = std::make_unique<typename decltype(made)::element_type>(
+                  read_few_bits(bytes, read.file, spec, block.prefix));
+            });
+            layers.append(python_layer(std::move(*made), block.batch_first));
+          }
         },
         block.spec);
   return layers;
@@ -88,7 +91,7 @@ py::tuple read_model(const py::object& path_argument, const std::optional<py::li
     }
     const ModelFile read =
         read_model_file(bytes, nullptr, description ? &given : nullptr, full ? LoadAs::full : LoadAs::stored);
-    const bool single = read.file.dtype == dtype_name<float>;
+    const bool single = read.file.dtype != dtype_name<double>;  // a model may have no tensors
     py::dict arrays = single ? read_tensors<float>(bytes, read) : read_tensors<double>(bytes, read);
     return py::make_tuple(list_of(read.blocks), single, arrays, read_layers(bytes, read));
   });

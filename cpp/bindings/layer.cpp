@@ -145,7 +145,7 @@ void register_layer(py::module_& m) {
   c.def(py::init([](const py::kwargs& options) {
      const BlockSpec block = block_of(options);
      if (const auto* spec = std::get_if<LayerSpec>(&block.spec)) return std::make_unique<L>(*spec, block.batch_first);
-     throw py::value_error("type is \"Dense\"; expected \"RNN\", \"LSTM\" or \"GRU\"");
+     throw py::value_error(std::string("type is \"") + type_of(block) + "\"; expected \"RNN\", \"LSTM\" or \"GRU\"");
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("state") = py::none(), py::arg("lengths") = py::none(),
            py::arg("mask") = py::none(), py::arg("masked_output") = "zero", py::kw_only(), py::arg("training") = false,

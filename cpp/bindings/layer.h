@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.h"
 #include "gru_native/dense.h"
+#include "gru_native/operation.h"
 
 namespace gru_native::bindings {
 
@@ -25,6 +26,11 @@ struct PyLayer {
 template <class T>
 struct PyDense {
   std::shared_ptr<Dense<T>> layer;
+};
+
+template <class T>
+struct PyOperation {
+  std::shared_ptr<Operation<T>> layer;
 };
 
 inline py::object python_layer(Layer<float> made, bool batch_first) {

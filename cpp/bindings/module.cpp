@@ -38,6 +38,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_layers(m);
   gru_native::bindings::register_decoding(m);
   gru_native::bindings::register_dense(m);
+  gru_native::bindings::register_operations(m);
   gru_native::bindings::register_streams(m);
   gru_native::bindings::register_sessions(m);
   gru_native::bindings::register_rtrl(m);

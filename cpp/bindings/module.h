@@ -17,6 +17,7 @@ void register_optimizers(pybind11::module_& m);
 void register_layers(pybind11::module_& m);
 void register_decoding(pybind11::module_& m);
 void register_dense(pybind11::module_& m);
+void register_operations(pybind11::module_& m);
 void register_sessions(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
 void register_trees(pybind11::module_& m);

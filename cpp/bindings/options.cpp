@@ -1,5 +1,7 @@
 #include "bindings/options.h"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 
 #include "bindings/functions.h"
@@ -33,6 +35,15 @@ void GivenOptions::read(const char* option, const py::handle& from, ActivationFu
   value = function_argument(option, from);
 }
 
+void GivenOptions::read(const char* option, const py::handle& from, Padding& value) {
+  if (py::isinstance<py::str>(from)) {
+    value = {named<Padding::Kind>(option, text(option, from, "a text"), padding_names), 0};
+  } else {
+    value.kind = Padding::number;
+    read(option, from, value.steps);
+  }
+}
+
 void GivenOptions::check_known(const std::string& owner) const {
   for (const auto& [key, unused] : given_)
     if (std::find(known_.begin(), known_.end(), std::string(py::str(key))) == known_.end())
@@ -57,6 +68,8 @@ py::dict dict_of(BlockSpec block) {
   to["prefix"] = block.prefix;
   each_option(block, [&](const char* name, auto& value) {
     if constexpr (std::is_same_v<decltype(value), ActivationFunction&>) to[name] = function_object(value);
+    else if constexpr (std::is_same_v<decltype(value), Padding&>)
+      to[name] = value.kind == Padding::number ? py::object(py::int_(value.steps)) : py::str(padding_names[value.kind]);
     else to[name] = value;
   });
   return to;

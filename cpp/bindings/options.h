@@ -32,6 +32,7 @@ class GivenOptions {
   static void read(const char* option, const py::handle& from, double& value);
   static void read(const char* option, const py::handle& from, std::string& value);
   static void read(const char* option, const py::handle& from, ActivationFunction& value);
+  static void read(const char* option, const py::handle& from, Padding& value);
   template <class Value>
   static void read(const char* option, const py::handle& from, std::optional<Value>& value) {
     if (from.is_none()) value.reset();

@@ -21,7 +21,7 @@ class PySessionPool {
  public:
   PySessionPool(const PyLayer<T>& l, std::int64_t capacity)
       : batch_first_(l.batch_first), pool_(*l.layer, capacity, most_threads) {
-    states_.layers.push_back(l.layer->spec());
+    states_.parts.push_back({l.layer->spec(), 0});
   }
   PySessionPool(const py::list& chain, std::int64_t capacity, bool batch_first)
       : states_(chain),

@@ -10,6 +10,7 @@
 #include "bindings/reading.h"
 #include "bindings/without_gil.h"
 #include "engine/model/stream_blocks.h"
+#include "spec/check_operation.h"
 #include "spec/limits.h"
 
 namespace gru_native::bindings {
@@ -20,7 +21,7 @@ class PyStream {
  public:
   PyStream(const PyLayer<T>& l, std::int64_t batch_size)
       : batch_first_(l.batch_first), stream_(*l.layer, batch_size, most_threads) {
-    states_.layers.push_back(l.layer->spec());
+    states_.parts.push_back({l.layer->spec(), 0});
     remember(l.layer);
   }
   PyStream(const py::list& chain, std::int64_t batch_size, bool batch_first)
@@ -50,17 +51,25 @@ class PyStream {
     if (layout.seq_len < 1) throw py::value_error("x has shape " + shape_text(x) + "; expected at least one step");
     const bool one_step = x.ndim() == 1 || (x.ndim() == 2 && batch > 1);
 
+    const std::int64_t steps = stream_.output_len(layout.seq_len);
     Shape shape(x.shape(), x.shape() + x.ndim());
     shape.back() = outputs;
+    // Where steps of y are others than those of x, one step gives a chunk of none or one.
+    const bool chunk_of_one = one_step && !keeps_steps_;
+    if (chunk_of_one) shape = batch > 1 ? Shape{steps, batch, outputs} : Shape{steps, outputs};
+    else if (!one_step) shape[layout.batched && batch_first_ ? 1 : 0] = steps;
     Array<T> result = out.is_none() ? empty_array<T>(shape) : output_argument(out, shape);
     Array<T> y = is_aligned(result) ? result : empty_array<T>(shape);
     if (overlap(x, y)) x = copy_of(x);  // else outputs would take the place of inputs that are still to be read
-    const auto view = [&](auto* data, std::int64_t columns) {
-      return one_step ? decltype(layout.view(data, columns)){data, batch * columns, columns}
-                      : layout.view(data, columns);
+    Layout made = layout;
+    made.seq_len = steps;
+    const auto view = [&](const Layout& own, auto* data, std::int64_t columns) {
+      return one_step ? decltype(own.view(data, columns)){data, batch * columns, columns} : own.view(data, columns);
     };
     const OneCall::Scope only(one_call_, "stream");
-    without_gil([&] { stream_.process(view(x.data(), inputs), view(y.mutable_data(), outputs), layout.seq_len); });
+    without_gil([&] {
+      stream_.process(view(layout, x.data(), inputs), view(made, y.mutable_data(), outputs), layout.seq_len);
+    });
     if (y.data() != result.data())
       std::memcpy(const_cast<T*>(result.data()), y.data(), static_cast<std::size_t>(y.nbytes()));
     return result;
@@ -104,17 +113,20 @@ class PyStream {
         specs_(other.specs_),
         few_bits_(other.few_bits_),
         batch_first_(other.batch_first_),
+        keeps_steps_(other.keeps_steps_),
         stream_(other.stream_) {}
 
   template <class L>
   void remember(const std::shared_ptr<L>& layer) {
     specs_.push_back({"", layer->spec(), batch_first_});
+    if constexpr (std::is_same_v<L, Operation<T>>) keeps_steps_ = keeps_steps_ && keeps_steps(layer->spec());
     few_bits_.push_back(layer->spec().precision == Precision::full ? std::shared_ptr<L>() : layer);
   }
   py::object python_layer(const std::shared_ptr<Layer<T>>& layer) const {
     return py::cast(std::make_unique<PyLayer<T>>(layer, batch_first_));
   }
   static py::object python_layer(const std::shared_ptr<Dense<T>>& layer) { return py::cast(PyDense<T>{layer}); }
+  static py::object python_layer(const std::shared_ptr<Operation<T>>& layer) { return py::cast(PyOperation<T>{layer}); }
   static Array<T> output_argument(const py::object& out, const Shape& shape) {
     if (!Array<T>::check_(out))
       throw py::type_error(std::string("out is not a C-contiguous float") + suffix<T> + " array; expected one");
@@ -130,7 +142,7 @@ class PyStream {
   ModelStates<T> states_;
   std::vector<BlockSpec> specs_;
   std::vector<NewBlock<T>> few_bits_;  // blocks of few bits, whose weights never change; null: not one of them
-  bool batch_first_ = false;
+  bool batch_first_ = false, keeps_steps_ = true;
   Stream<T> stream_;
   OneCall one_call_;
 };
@@ -154,7 +166,8 @@ out : ndarray, optional
 Returns
 -------
 ndarray
-    The outputs, in x's shape with the layer's output size last; ``out``, if it was given.
+    The outputs, in x's shape with the layer's output size last; ``out``, if it was given. A chain
+    that has a convolution with stride or without padding gives chunks, be it of no step.
 
 Raises
 ------
@@ -168,8 +181,8 @@ RuntimeError
 constexpr const char* state_doc =
     R"(The state: h, or for the LSTM (h, c), each (num_layers, batch, size), of the layer's dtype.
 
-For a chain it is a tuple with that of each recurrent layer. What is read is a copy. Assigning sets
-it, None to zeros.
+For a chain it is a tuple with that of each recurrent layer, and of each convolution the steps that
+it still reads, (batch, numbers). What is read is a copy. Assigning sets it, None to zeros.
 )";
 constexpr const char* reset_doc = R"(reset(self)
 --

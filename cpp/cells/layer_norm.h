@@ -1,5 +1,5 @@
 // Layer normalisation (Ba, Kiros and Hinton 2016) of a row a of n numbers, without gain and bias:
-//   mean = sum of a / n      scale = 1 / sqrt(sum of (a - mean)^2 / n + 1e-5)
+//   mean = sum of a / n      scale = 1 / sqrt(sum of (a - mean)^2 / n + eps)
 //   y = (a - mean) * scale
 #pragma once
 #include "simd/cell_lanes.h"
@@ -10,7 +10,7 @@ namespace gru_native::GRU_NATIVE_ISA {
 template <class V>
 struct LayerNorm {
   V mean, scale;
-  static EIGEN_ALWAYS_INLINE V scale_of(V variance) { return V(1) / sqrt(variance + V(1e-5)); }
+  static EIGEN_ALWAYS_INLINE V scale_of(V variance, V eps) { return V(1) / sqrt(variance + eps); }
   EIGEN_ALWAYS_INLINE V forward(V a) const { return (a - mean) * scale; }
 };
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "engine/matrix/quantization.h"
+#include "spec/chain_width.h"
 #include "spec/names.h"
 
 namespace gru_native {
@@ -21,12 +22,10 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 std::int64_t input_of(const BlockSpec& b) {
-  return std::visit([](const auto& s) { return s.input_size; }, b.spec);
+  return std::visit([](const auto& s) { return input_size(s); }, b.spec);
 }
 std::int64_t output_of(const BlockSpec& b) {
-  if (const auto* dense = std::get_if<DenseSpec>(&b.spec)) return dense->output_size;
-  const LayerSpec& s = std::get<LayerSpec>(b.spec);
-  return s.directions() * s.output_size();
+  return std::visit([](const auto& s) { return output_size(s, input_size(s)); }, b.spec);
 }
 bool is_dense(const BlockSpec& b) { return std::holds_alternative<DenseSpec>(b.spec); }
 
@@ -204,6 +203,7 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedT
   std::map<std::string, const NamedTensor*> left;
   for (const NamedTensor& t : tensors) left[t.name] = &t;
   if (blocks.empty()) refuse("there are no blocks");
+  ChainWidth width;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const BlockSpec& block = blocks[i];
     const std::string place = "block " + std::to_string(i) + " (" + type_of(block) + ")";
@@ -212,9 +212,7 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedT
     } catch (const std::invalid_argument& error) {
       refuse(place + ": " + error.what());
     }
-    if (i > 0 && input_of(block) != output_of(blocks[i - 1]))
-      refuse(place + " has input_size " + std::to_string(input_of(block)) + "; expected " +
-             std::to_string(output_of(blocks[i - 1])) + ", the output size of the block before it");
+    std::visit([&](const auto& spec) { width.add(place, spec); }, block.spec);
     if (block.batch_first != blocks[0].batch_first)
       refuse(place + " has another batch_first than block 0; expected the same in all");
     const Precision precision = precision_of(block);
@@ -250,7 +248,7 @@ void complete_layouts(std::vector<BlockSpec>& blocks, const std::vector<bool>& s
   const bool batch_first =
       std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.batch_first; });
   for (std::size_t i = 0; i < blocks.size(); ++i)
-    if (is_dense(blocks[i]) && !said[i]) blocks[i].batch_first = batch_first;
+    if (!std::holds_alternative<LayerSpec>(blocks[i].spec) && !said[i]) blocks[i].batch_first = batch_first;
 }
 
 }  // namespace gru_native

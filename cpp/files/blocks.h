@@ -25,8 +25,8 @@ std::vector<BlockSpec> infer_blocks(const std::vector<NamedTensor>& tensors);
 // `tensors` has, whatever sizes the blocks claim.
 void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedTensor>& tensors, bool any_precision);
 
-// Dense blocks that do not say batch_first have that of the others, as in files from before they could say it.
-// said[i]: whether block i does.
+// Blocks other than recurrent layers that do not say batch_first have that of the others, as in files from before they
+// could say it. said[i]: whether block i does.
 void complete_layouts(std::vector<BlockSpec>& blocks, const std::vector<bool>& said);
 
 }  // namespace gru_native

@@ -31,6 +31,25 @@ void read(const json& from, std::string& value, const char* name) {
   value = from.get<std::string>();
 }
 
+// null: there is none.
+template <class Value>
+void read(const json& from, std::optional<Value>& value, const char* name) {
+  if (from.is_null()) value.reset();
+  else read(from, value.emplace(), name);
+}
+
+// A name or a number.
+void read(const json& from, Padding& value, const char* name) {
+  if (from.is_string()) {
+    std::string text;
+    read(from, text, name);
+    value = {named<Padding::Kind>(name, text, padding_names), 0};
+  } else {
+    value.kind = Padding::number;
+    read(from, value.steps, name);
+  }
+}
+
 // A name, or a list of one and its numbers.
 void read(const json& from, ActivationFunction& value, const char* name) {
   std::string function;
@@ -47,6 +66,13 @@ void read(const json& from, ActivationFunction& value, const char* name) {
 template <class T>
 std::string written(const T& value) {
   return json_text(value);
+}
+template <class Value>
+std::string written(const std::optional<Value>& value) {
+  return value ? written(*value) : "null";
+}
+std::string written(const Padding& value) {
+  return value.kind == Padding::number ? json_text(value.steps) : json_text(padding_names[value.kind]);
 }
 std::string written(const ActivationFunction& f) {
   std::string name = json_text(function_names[static_cast<int>(f.kind)]);

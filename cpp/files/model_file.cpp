@@ -15,7 +15,7 @@ namespace {
 template <class T, class Block, class Spec>
 std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& prefix, const Bytes& bytes,
                                         const Safetensors& file) {
-  if constexpr (std::is_same_v<T, float>)
+  if constexpr (std::is_same_v<T, float> && !std::is_same_v<Spec, OperationSpec>)
     if (spec.precision != Precision::full)
       return std::make_shared<const Block>(read_few_bits(bytes, file, spec, prefix));
   auto block = std::make_shared<Block>(spec);
@@ -104,7 +104,9 @@ std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::v
   for (const BlockSpec& b : read.blocks) {
     if (const auto* spec = std::get_if<LayerSpec>(&b.spec))
       blocks.push_back(read_block<T, Layer<T>>(*spec, b.prefix, bytes, read.file));
-    else blocks.push_back(read_block<T, Dense<T>>(std::get<DenseSpec>(b.spec), b.prefix, bytes, read.file));
+    else if (const auto* dense = std::get_if<DenseSpec>(&b.spec))
+      blocks.push_back(read_block<T, Dense<T>>(*dense, b.prefix, bytes, read.file));
+    else blocks.push_back(read_block<T, Operation<T>>(std::get<OperationSpec>(b.spec), b.prefix, bytes, read.file));
   }
   return std::make_shared<const BasicModel<T>>(std::move(blocks));
 }

@@ -2,6 +2,7 @@
 // BF16, all else as floats.
 #pragma once
 #include "engine/model/dense.h"
+#include "engine/model/operation.h"
 #include "engine/model/quantize.h"
 #include "engine/sequence/layer_impl.h"
 #include "engine/sequence/output_rnn.h"

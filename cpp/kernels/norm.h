@@ -50,7 +50,7 @@ EIGEN_ALWAYS_INLINE T sum_row(const RowShape& shape, const F& f) {
 }
 
 template <class T, int count>
-EIGEN_ALWAYS_INLINE LayerNorm<CellLanes<T>> statistics(const T* a, const RowShape& shape) {
+EIGEN_ALWAYS_INLINE LayerNorm<CellLanes<T>> statistics(const T* a, const RowShape& shape, T eps = T(1e-5)) {
   using V = CellLanes<T>;
   const T n = static_cast<T>(shape.hidden * count);
   const V mean(sum_row<T, count>(shape, [&](Index at) { return V::load(a + at); }) / n);
@@ -60,7 +60,7 @@ EIGEN_ALWAYS_INLINE LayerNorm<CellLanes<T>> statistics(const T* a, const RowShap
   });
   GRU_NATIVE_EXECUTED(divide, 2 * shape.counts);
   GRU_NATIVE_COUNTING(units_at_hand = shape.counts);
-  return {mean, LayerNorm<V>::scale_of(V(squares / n))};
+  return {mean, LayerNorm<V>::scale_of(V(squares / n), V(eps))};
 }
 
 template <class V>
@@ -76,14 +76,14 @@ void norm_rows(const NormRows<T>& s) {
   with_count(s.count, [&](auto count) {
     for (Index row = s.row_begin; row < s.row_end; ++row) {
       T* a = at(s.a, row, 0);
-      const LayerNorm<V> norm = statistics<T, count.value>(a, shape);
+      const LayerNorm<V> norm = statistics<T, count.value>(a, shape, s.eps);
       for (Index block = 0; block < s.blocks; ++block)
 #pragma GCC unroll 4
         for (int k = 0; k < count.value; ++k, a += V::size) {
           GRU_NATIVE_COUNTING(units_at_hand = min(V::size, s.hidden - block * V::size));
           only_units(norm.forward(V::load(a)), s.hidden - block * V::size).store(a);
         }
-      s.scale[row] = first_of(norm.scale);
+      if (s.scale) s.scale[row] = first_of(norm.scale);
     }
   });
 }
@@ -143,7 +143,7 @@ void norm_backward(const NormBack<T>& s) {
         for (int k = 0; k < count.value; ++k, at_k += V::size) {
           const V y_k = V::load(y + at_k), d_k = V::load(d + at_k);
           only_units(norm.backward(y_k, dy(at_k)), s.hidden - block * V::size).store(at(s.da, row, at_k));
-          multiply_add(d_k, y_k, V::load(s.dgain + at_k)).store(s.dgain + at_k);
+          if (s.dgain) multiply_add(d_k, y_k, V::load(s.dgain + at_k)).store(s.dgain + at_k);
           if (s.dbias) (V::load(s.dbias + at_k) + d_k).store(s.dbias + at_k);
         }
       }

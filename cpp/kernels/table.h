@@ -114,7 +114,16 @@ struct NormRows {
   Index row_begin, row_end, blocks, hidden;
   int count;
   Matrix<T> a;                // in place
-  T* scale;                   // of each row, out
+  T* scale;                   // of each row, out; or nullptr
+  T eps;
+};
+
+// Rows in place: a = gain * a + bias, for each column its own. Whole vectors, the last one past `columns`.
+template <class T>
+struct AffineRows {
+  Index row_begin, row_end, columns;
+  Matrix<T> a;
+  const T *gain, *bias;
 };
 
 // The pre-activations of a step, from the normalised product W x and the other one, U h-, as it is.
@@ -137,7 +146,7 @@ struct NormBack {
   Matrix<const T> d, y;       // gradient of gain * y + bias, and y
   const T *scale, *gain;
   Matrix<T> da;               // out: of what was normalised
-  T *dgain, *dbias;           // added to; dbias may be nullptr
+  T *dgain, *dbias;           // added to; or nullptr
 };
 
 // A cell that sees c normalised makes its h only here.
@@ -187,6 +196,12 @@ template <class T>
 struct ActivationKernels {
   void (*forward)(const T* a, T* y, Index n);  // whole vectors, the last one past n
   void (*backward)(const T* y, const T* dy, T* da, Index n);
+};
+// The same of a function of one number that is chosen when the program runs.
+template <class T>
+struct FunctionKernels {
+  void (*forward)(const ChosenActivation<T>& f, const T* a, T* y, Index n);
+  void (*backward)(const ChosenActivation<T>& f, const T* y, const T* dy, T* da, Index n);
 };
 inline constexpr int activation_kinds = 4;        // in the order of Activation
 inline constexpr int dense_activation_kinds = 6;  // in that of DenseActivation, which begins alike
@@ -283,6 +298,7 @@ struct Kernels {
   void (*norm_rows)(const NormRows<T>&);
   void (*norm_gates)(const NormGates<T>&);
   void (*norm_backward)(const NormBack<T>&);
+  void (*affine_rows)(const AffineRows<T>&);
   GrConvKernels<T> grconv[activation_kinds];
   ReadoutKernels<T> readout[readout_kinds];
   ReadoutKernels<T> maxout;
@@ -290,6 +306,7 @@ struct Kernels {
   void (*tree_forward)(const TreeStep<T>&);
   void (*tree_backward)(const TreeBackStep<T>&);
   ActivationKernels<T> activation[dense_activation_kinds];
+  FunctionKernels<T> function;
   LossKernels<T> loss;
   OptimizerKernels<T> optimizer;
 };

@@ -11,6 +11,27 @@
 namespace gru_native {
 namespace {
 
+std::string text_of(const ActivationFunction& f) {
+  std::string text = std::string("\"") + function_names[static_cast<int>(f.kind)] + "\"";
+  const double numbers[2] = {f.alpha, f.beta};
+  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + std::to_string(numbers[k]);
+  return "(" + text + ")";
+}
+
+}  // namespace
+
+void check_function(const char* name, const ActivationFunction& f) {
+  check_enum(name, f.kind, Activation::hard_sigmoid, "an Activation");
+  if (!std::isfinite(f.alpha) || !std::isfinite(f.beta)) refuse(name, text_of(f), "finite numbers with it");
+}
+
+void check_slope(const char* name, const ActivationFunction& f) {
+  if ((f.kind == Activation::leaky_relu || f.kind == Activation::elu) && f.alpha < 0)
+    refuse(name, text_of(f), "an alpha of at least 0 for training: the slope must follow from the output");
+}
+
+namespace {
+
 void check_layer_norm(const LayerSpec& s) {
   const auto needs = [](const char* expected) { refuse("layer_norm", "True", expected); };
   if (s.cell != Cell::lstm && s.cell != Cell::gru) needs("False: the LSTM and the GRU can have it");
@@ -20,24 +41,6 @@ void check_layer_norm(const LayerSpec& s) {
 
 void check_probability(const char* name, double p) {
   if (!(p >= 0 && p <= 1)) refuse(name, std::to_string(p), "a probability from 0 to 1");
-}
-
-std::string text_of(const ActivationFunction& f) {
-  std::string text = std::string("\"") + function_names[static_cast<int>(f.kind)] + "\"";
-  const double numbers[2] = {f.alpha, f.beta};
-  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + std::to_string(numbers[k]);
-  return "(" + text + ")";
-}
-
-void check_function(const char* name, const ActivationFunction& f) {
-  check_enum(name, f.kind, Activation::hard_sigmoid, "an Activation");
-  if (!std::isfinite(f.alpha) || !std::isfinite(f.beta)) refuse(name, text_of(f), "finite numbers with it");
-}
-
-// Whether slopes follow from outputs. Below 0 both functions turn round if alpha is negative.
-void check_slope(const char* name, const ActivationFunction& f) {
-  if ((f.kind == Activation::leaky_relu || f.kind == Activation::elu) && f.alpha < 0)
-    refuse(name, text_of(f), "an alpha of at least 0 for training: the slope must follow from the output");
 }
 
 void check_clip(const char* name, double clip) {

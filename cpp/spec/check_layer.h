@@ -4,6 +4,10 @@
 
 namespace gru_native {
 
+void check_function(const char* name, const ActivationFunction& f);
+// Whether slopes follow from outputs. Below 0 leaky_relu and elu turn round if alpha is negative.
+void check_slope(const char* name, const ActivationFunction& f);
+
 // Before a tape is made: whether backward can do with it.
 void check_trainable(const LayerSpec& spec);
 // Real-time recurrent learning: which layers it knows.

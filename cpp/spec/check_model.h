@@ -10,9 +10,9 @@ void check_extent(std::int64_t seq_len, std::int64_t batch);
 void check_states(std::int64_t batch, std::int64_t numbers);
 
 template <class T>
-void check_model(std::int64_t inputs, std::int64_t outputs, const ModelCall<T>& call);
+void check_model(std::int64_t inputs, std::int64_t outputs, std::int64_t output_len, const ModelCall<T>& call);
 template <class T>
 void check_stream(std::int64_t inputs, std::int64_t outputs, const Sequences<const T>& x, const Sequences<T>& y,
-                  std::int64_t seq_len, std::int64_t batch);
+                  std::int64_t seq_len, std::int64_t batch, std::int64_t output_len);
 
 }  // namespace gru_native

@@ -28,6 +28,8 @@ ActivationFunction function_named(const char* option, const std::string& name, c
 // Its numbers, none where they are the usual ones.
 std::vector<double> unusual_numbers(const ActivationFunction& f);
 
+inline constexpr const char* padding_names[] = {"causal", "same", "valid"};  // as Padding::Kind begins
+
 // A text from outside, fit for an error: not too long, without control characters.
 std::string shown(std::string text);
 

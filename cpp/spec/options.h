@@ -86,6 +86,43 @@ void each_option(DenseSpec& s, const F& f) {
 }
 
 template <class F>
+void each_option(ActivationSpec& s, const F& f) {
+  f("name", s.function);
+}
+template <class F>
+void each_option(LayerNormSpec& s, const F& f) {
+  f("normalized_shape", s.normalized_shape);
+  f("eps", s.eps);
+  f("elementwise_affine", s.elementwise_affine);
+  f("bias", s.bias);
+}
+template <class F>
+void each_option(EmbeddingSpec& s, const F& f) {
+  f("num_embeddings", s.num_embeddings);
+  f("embedding_dim", s.embedding_dim);
+  std::optional<std::int64_t> padding_idx;
+  if (s.padding_idx >= 0) padding_idx = s.padding_idx;
+  f("padding_idx", padding_idx);
+  s.padding_idx = padding_idx.value_or(-1);
+}
+template <class F>
+void each_option(Conv1dSpec& s, const F& f) {
+  f("in_channels", s.in_channels);
+  f("out_channels", s.out_channels);
+  f("kernel_size", s.kernel_size);
+  f("stride", s.stride);
+  f("dilation", s.dilation);
+  f("groups", s.groups);
+  f("padding", s.padding);
+  f("bias", s.bias);
+  f("activation", s.activation);
+}
+template <class F>
+void each_option(OperationSpec& s, const F& f) {
+  std::visit([&](auto& kind) { each_option(kind, f); }, s.kind);
+}
+
+template <class F>
 void each_option(OutputRnnSpec& s, const F& f) {
   f("input_size", s.input_size);
   f("hidden_size", s.hidden_size);
@@ -181,7 +218,8 @@ void each_option(BlockSpec& block, const F& f) {
   std::visit([&](auto& spec) { detail::choice("precision", spec.precision, precision_names, f); }, block.spec);
 }
 
-const char* type_of(const BlockSpec& block);       // "RNN", "LSTM", "GRU", "Dense": the class in Python
+const char* type_of(const OperationSpec& spec);    // the class in Python
+const char* type_of(const BlockSpec& block);       // likewise: "RNN", "LSTM", "GRU", "Dense" or an operation's
 BlockSpec block_of_type(const std::string& type);  // throws std::invalid_argument
 
 }  // namespace gru_native

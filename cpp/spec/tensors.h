@@ -6,6 +6,7 @@
 
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
+#include "gru_native/operation.h"
 #include "gru_native/output_rnn.h"
 
 namespace gru_native {
@@ -79,6 +80,28 @@ void each_name(const OutputRnnSpec& spec, const F& f) {
   if (spec.bias) f(std::string("bias_h"), Shape{spec.hidden_size});
   f(std::string("weight_ho"), Shape{spec.output_size, spec.hidden_size});
   if (spec.bias) f(std::string("bias_o"), Shape{spec.output_size});
+}
+template <class F>
+void each_name(const ActivationSpec&, const F&) {}
+template <class F>
+void each_name(const LayerNormSpec& spec, const F& f) {
+  if (!spec.elementwise_affine) return;
+  f(std::string("weight"), std::vector<std::int64_t>{spec.normalized_shape});
+  if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.normalized_shape});
+}
+template <class F>
+void each_name(const EmbeddingSpec& spec, const F& f) {
+  f(std::string("weight"), std::vector<std::int64_t>{spec.num_embeddings, spec.embedding_dim});
+}
+template <class F>
+void each_name(const Conv1dSpec& spec, const F& f) {
+  f(std::string("weight"),
+    std::vector<std::int64_t>{spec.out_channels, spec.in_channels / spec.groups, spec.kernel_size});
+  if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.out_channels});
+}
+template <class F>
+void each_name(const OperationSpec& spec, const F& f) {
+  std::visit([&](const auto& s) { each_name(s, f); }, spec.kind);
 }
 
 }  // namespace gru_native

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .layers import GRU, LSTM, RNN, Block, Chain, Dense
+from .layers import GRU, LSTM, RNN, Activation, Block, Chain, Conv1d, Dense, Embedding, LayerNorm
 from .layers._arguments import text
 
-CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense)}
+KINDS = (RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding, Conv1d)
+CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
 
 Description: TypeAlias = Sequence[Mapping[str, Any]]

@@ -32,7 +32,7 @@ def restored(state: dict[str, Any]) -> Stream:
         if not isinstance(model, (RNN, LSTM, GRU, Chain)):
             raise TypeError(f"its model is a {type(model).__name__}; expected a layer or a Chain")
         for part in _arrays(its_state):  # before room is made for as many sequences
-            if part.ndim != 3 or part.shape[1] != batch_size:
+            if part.ndim not in (2, 3) or part.shape[part.ndim - 2] != batch_size:
                 raise ValueError(f"state has shape {part.shape}; expected batch={batch_size}")
         stream: Stream = model.stream(batch_size)
         stream.state = its_state

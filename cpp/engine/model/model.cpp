@@ -1,34 +1,30 @@
 // A chain of blocks over whole sequences.
 #include "gru_native/model.h"
 
+#include <algorithm>
+
 #include "engine/model/stores.h"
 #include "runtime/memory.h"
+#include "spec/chain_width.h"
 #include "spec/check_model.h"
+#include "spec/options.h"
 
 namespace gru_native {
 namespace {
 
-struct Sizes {
-  std::int64_t input, output, state;  // state: for each sequence
-};
-
+// Numbers in the state of each sequence.
 template <class T>
-Sizes sizes_of(const Layer<T>& layer) {
+std::int64_t state_size(const Layer<T>& layer) {
   const LayerSpec& s = layer.spec();
-  const std::int64_t row = s.state_size() + (s.has_c() ? s.hidden_size : 0);
-  return {s.input_size, s.directions() * s.output_size(), s.num_layers * s.directions() * row};
+  return s.num_layers * s.directions() * (s.state_size() + (s.has_c() ? s.hidden_size : 0));
 }
-template <class T>
-Sizes sizes_of(const Dense<T>& dense) {
-  return {dense.spec().input_size, dense.spec().output_size, 0};
-}
-template <class T>
-Sizes sizes_of(const ModelBlock<T>& block) {
-  return std::visit([](const auto& b) { return sizes_of(*b); }, block);
+template <class Block>
+std::int64_t state_size(const Block&) {
+  return 0;
 }
 
 template <class T>
-void run(const Layer<T>& layer, const ModelCall<T>& call) {
+void run(const Layer<T>& layer, const ModelCall<T>& call, std::int64_t) {
   const LayerSpec& spec = layer.spec();
   const std::int64_t h = spec.num_layers * spec.directions() * call.batch * spec.state_size();
   ForwardCall<T> f;
@@ -42,7 +38,7 @@ void run(const Layer<T>& layer, const ModelCall<T>& call) {
   layer.forward(f);
 }
 template <class T>
-void run(const Dense<T>& dense, const ModelCall<T>& call) {
+void run(const Dense<T>& dense, const ModelCall<T>& call, std::int64_t) {
   DenseForwardCall<T> f;
   f.seq_len = call.seq_len;
   f.batch = call.batch;
@@ -52,29 +48,43 @@ void run(const Dense<T>& dense, const ModelCall<T>& call) {
   dense.forward(f);
 }
 
+template <class T>
+void run(const Operation<T>& operation, const ModelCall<T>& call, std::int64_t inputs) {
+  OperationForwardCall<T> f;
+  f.seq_len = call.seq_len;
+  f.batch = call.batch;
+  f.input_size = inputs;
+  f.x = call.x;
+  f.lengths = call.lengths;
+  f.y = call.y;
+  operation.forward(f);
+}
+
 }  // namespace
 
 template <class T>
 struct BasicModel<T>::Impl {
   std::vector<ModelBlock<T>> blocks;
+  std::vector<std::int64_t> widths;     // columns before each block, and behind the last
   std::vector<const AnyStore*> stores;  // of the blocks
   std::shared_ptr<ArenaPool> arenas;
 };
 
 template <class T>
 BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
-    : impl_(std::make_unique<Impl>(Impl{std::move(all), {}, std::make_shared<ArenaPool>()})) {
+    : impl_(std::make_unique<Impl>(Impl{std::move(all), {}, {}, std::make_shared<ArenaPool>()})) {
   const std::vector<ModelBlock<T>>& blocks = impl_->blocks;
   if (blocks.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
+  ChainWidth width;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const std::string name = "blocks[" + std::to_string(i) + "]";
     if (std::visit([](const auto& b) { return !b; }, blocks[i])) throw std::invalid_argument(name + " is null");
-    if (i == 0) continue;
-    const std::int64_t from = sizes_of(blocks[i - 1]).output, to = sizes_of(blocks[i]).input;
-    if (from != to)
-      throw std::invalid_argument(name + " has input_size " + std::to_string(to) + "; expected " +
-                                  std::to_string(from) + ", the output size of the block before it");
+    std::visit([&](const auto& b) { width.add(name, b->spec()); }, blocks[i]);
   }
+  impl_->widths.push_back(width.checked_input_size());
+  for (const ModelBlock<T>& block : blocks)
+    impl_->widths.push_back(
+        std::visit([&](const auto& b) { return gru_native::output_size(b->spec(), impl_->widths.back()); }, block));
   impl_->stores = stores_of(blocks);
 }
 
@@ -91,36 +101,57 @@ const std::vector<ModelBlock<T>>& BasicModel<T>::blocks() const {
 }
 template <class T>
 std::int64_t BasicModel<T>::input_size() const {
-  return sizes_of(impl_->blocks.front()).input;
+  return impl_->widths.front();
 }
 template <class T>
 std::int64_t BasicModel<T>::output_size() const {
-  return sizes_of(impl_->blocks.back()).output;
+  return impl_->widths.back();
+}
+template <class T>
+std::int64_t BasicModel<T>::output_len(std::int64_t seq_len) const {
+  for (const ModelBlock<T>& block : impl_->blocks)
+    seq_len = std::visit([&](const auto& b) { return gru_native::output_len(b->spec(), seq_len); }, block);
+  return seq_len;
 }
 template <class T>
 std::int64_t BasicModel<T>::state_size(std::int64_t batch) const {
   std::int64_t each = 0;
-  for (const ModelBlock<T>& b : impl_->blocks) each += sizes_of(b).state;
+  for (const ModelBlock<T>& block : impl_->blocks)
+    each += std::visit([](const auto& b) { return gru_native::state_size(*b); }, block);
   check_states(batch, each);
   return batch * each;
 }
 
 template <class T>
 void BasicModel<T>::forward(const ModelCall<T>& call) const {
-  check_model(input_size(), output_size(), call);
+  check_model(input_size(), output_size(), output_len(call.seq_len), call);
   const auto arena = impl_->arenas->lease();
   const Moment moment(impl_->stores);
   ModelCall<T> part = call;
+  std::vector<std::int64_t> lengths;
   for (std::size_t i = 0; i < impl_->blocks.size(); ++i) {
-    const Sizes sizes = sizes_of(impl_->blocks[i]);
+    const ModelBlock<T>& block = impl_->blocks[i];
+    const std::int64_t outputs = impl_->widths[i + 1];
+    const auto steps = [&](std::int64_t n) {
+      return std::visit([&](const auto& b) { return gru_native::output_len(b->spec(), n); }, block);
+    };
+    const std::int64_t seq_len = steps(part.seq_len);
     part.y = call.y;
     if (i + 1 < impl_->blocks.size())
-      part.y = {arena->template take<T>(call.seq_len * call.batch * sizes.output), call.batch * sizes.output,
-                sizes.output};
-    std::visit([&](const auto& b) { run(*b, part); }, impl_->blocks[i]);
+      part.y = {arena->template take<T>(seq_len * call.batch * outputs), call.batch * outputs, outputs};
+    std::visit([&](const auto& b) { run(*b, part, impl_->widths[i]); }, block);
     part.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
-    if (part.initial) part.initial += call.batch * sizes.state;
-    if (part.final) part.final += call.batch * sizes.state;
+    part.seq_len = seq_len;
+    if (part.lengths) {
+      std::vector<std::int64_t> next;
+      for (std::int64_t b = 0; b < call.batch; ++b)
+        next.push_back(part.lengths[b] > 0 ? std::max<std::int64_t>(0, steps(part.lengths[b])) : 0);
+      lengths.swap(next);
+      part.lengths = lengths.data();
+    }
+    const std::int64_t state = std::visit([](const auto& b) { return gru_native::state_size(*b); }, block);
+    if (part.initial) part.initial += call.batch * state;
+    if (part.final) part.final += call.batch * state;
   }
 }
 

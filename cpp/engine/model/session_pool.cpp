@@ -12,7 +12,9 @@
 #include "engine/model/stages.h"
 #include "runtime/interruption.h"
 #include "spec/check_model.h"
+#include "spec/check_operation.h"
 #include "spec/checks.h"
+#include "spec/options.h"
 
 namespace gru_native {
 namespace {
@@ -196,6 +198,10 @@ template <class T>
 SessionPool<T>::Impl::Impl(std::vector<BlockWeights<T>> all, std::int64_t slots, int threads)
     : blocks(std::move(all)), threads(threads), macs(macs_of_row(blocks)), rows(blocks, 1), states(widths_of(rows)) {
   checked(blocks, "capacity", slots, threads);
+  for (const BlockWeights<T>& b : blocks)
+    if (b.operation && b.operation->spec.state_size() + !keeps_steps(b.operation->spec) > 0)
+      throw std::invalid_argument(std::string("a ") + type_of(b.operation->spec) +
+                                  " has no sessions, whose steps come at different times; expected a stream for each");
   idle.reserve(most_idle);
   grow(slots);
   give_back(take_worker());
@@ -293,7 +299,8 @@ SessionPool<T>::SessionPool(const std::shared_ptr<const BasicModel<T>>& model, s
     : impl_(std::make_unique<Impl>(weights_of(model), capacity, threads)) {}
 template <class T>
 SessionPool<T>::SessionPool(const Layer<T>& layer, std::int64_t capacity, int threads)
-    : impl_(std::make_unique<Impl>(std::vector<BlockWeights<T>>{layer}, capacity, threads)) {}
+    : impl_(std::make_unique<Impl>(std::vector<BlockWeights<T>>{{layer, layer.spec().input_size}}, capacity, threads)) {
+}
 template <class T>
 SessionPool<T>::~SessionPool() = default;
 template <class T>
@@ -372,8 +379,9 @@ template <class T>
 void SessionPool<T>::step(const SessionCall<T>& call) {
   check_size("count", call.count, 1);
   check_there("sessions", call.sessions);
-  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count);
+  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count, call.seq_len);
   check_lengths("lengths", call.lengths, call.count, "seq_len", call.seq_len);
+  impl_->rows.check(call.x, call.seq_len, call.count, call.lengths);
   for (Index i = 0; i < call.count; ++i)
     if (const Index slot = SessionTable::slot_of(call.sessions[i]); slot < impl_->capacity)
       impl_->states.prefetch(slot);

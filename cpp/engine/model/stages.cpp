@@ -7,6 +7,7 @@
 #include "engine/model/stores.h"
 #include "engine/threads.h"
 #include "gru_native/runtime.h"
+#include "spec/check_operation.h"
 #include "spec/checks.h"
 
 namespace gru_native {
@@ -19,17 +20,27 @@ constexpr Index window_bytes = 256 * 1024;  // of the widest block's outputs
 }  // namespace
 
 template <class T>
-BlockWeights<T>::BlockWeights(const Layer<T>& l) : spec(l.spec()), layer(impl_of(l).current()) {}
+BlockWeights<T>::BlockWeights(const Layer<T>& l, Index)
+    : spec(l.spec()), layer(impl_of(l).current()), inputs(spec.input_size), outputs(spec.output_size()) {}
 template <class T>
-BlockWeights<T>::BlockWeights(const Dense<T>& d) : dense(impl_of(d).current()) {}
+BlockWeights<T>::BlockWeights(const Dense<T>& d, Index)
+    : dense(impl_of(d).current()), inputs(dense->spec.input_size), outputs(dense->spec.output_size) {}
+template <class T>
+BlockWeights<T>::BlockWeights(const Operation<T>& o, Index inputs)
+    : operation(impl_of(o).current()),
+      inputs(inputs),
+      outputs(o.spec().output_size(inputs)),
+      kept(o.spec().state_size()) {}
 
 template <class T>
 int BlockWeights<T>::threads(Index rows, Index steps) const {
+  if (operation) return useful_threads(operation->macs_of_row(inputs) * static_cast<double>(rows));
   return dense ? useful_threads(dense->spec, rows) : useful_threads(spec, rows, steps);
 }
 
 template <class T>
 double BlockWeights<T>::macs_of_row() const {
+  if (operation) return operation->macs_of_row(inputs);
   return dense ? gru_native::macs_of_row(dense->spec) : gru_native::macs_of_row(spec);
 }
 
@@ -45,7 +56,11 @@ std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T
   if (!model) throw std::invalid_argument("model is null");
   const Moment moment(stores_of(model->blocks()));
   std::vector<BlockWeights<T>> blocks;
-  for (const ModelBlock<T>& block : model->blocks()) std::visit([&](const auto& b) { blocks.emplace_back(*b); }, block);
+  Index width = model->input_size();
+  for (const ModelBlock<T>& block : model->blocks()) {
+    std::visit([&](const auto& b) { blocks.emplace_back(*b, width); }, block);
+    width = blocks.back().outputs;
+  }
   return blocks;
 }
 
@@ -58,7 +73,8 @@ void check_stages(const std::vector<BlockWeights<T>>& blocks, const char* name, 
       throw std::invalid_argument(
           "a bidirectional layer has no stream: its reverse direction begins at the end of the sequence");
     row += static_cast<double>(b.spec.num_layers) * static_cast<double>(b.spec.gates() * b.spec.hidden_size + 1024);
-    row += static_cast<double>(b.output());
+    if (b.operation) check_streamable(b.operation->spec);
+    row += static_cast<double>(b.outputs) + 3 * static_cast<double>(b.kept);
   }
   check_fits("the states", static_cast<double>(batch) * row, {{name, batch}});
 }
@@ -73,19 +89,24 @@ std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* nam
 
 template <class T>
 Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
-  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, {}});
+  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, &time, nullptr});
   Index widest = 1;
-  for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.output());
+  for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.outputs);
   window = window_bytes / (batch * widest * static_cast<Index>(sizeof(T)));
   window = std::max<Index>(1, std::min(window, longest_window));
   time = Timeline(window, batch, nullptr);
   zeros_ = arena_.take<T>(input());
+  const Timeline* now = &time;
   for (Stage& s : stages_) {
     const BlockWeights<T>& w = s.weights;
+    s.time = now;
+    if (w.operation) s.stream = w.operation->stream(batch, window, arena_);
+    if (w.operation && !keeps_steps(w.operation->spec)) now = s.after = &later_.emplace_back(window, batch, nullptr);
     if (w.layer)
-      s.stack = std::make_unique<StackForward<T>>(w.spec, *w.layer, time, window, nullptr, Dropout(), Draw{}, arena_);
+      s.stack = std::make_unique<StackForward<T>>(w.spec, *w.layer, *now, window, nullptr, Dropout(), Draw{}, arena_);
     if (w.layer && &s == &stages_.back()) continue;  // it writes to y
-    const Index stride = padded_stride(w.dense ? w.dense->columns() : w.output(), sizeof(T));
+    const Index stride =
+        w.operation ? panel_stride<T>(w.outputs) : padded_stride(w.dense ? w.dense->columns() : w.outputs, sizeof(T));
     s.out = {arena_.take<T>(window * batch * stride), stride};
   }
   arena_.touch();  // so that no page comes into being in the first call
@@ -102,26 +123,49 @@ int Stages<T>::threads(Index rows, Index steps, int most) const {
 template <class T>
 Index Stages<T>::state_size() const {
   Index sum = 0;
-  for (const Stage& s : stages_) sum += s.weights.h_size() + s.weights.c_size();
+  for (const Stage& s : stages_) sum += s.weights.h_size() + s.weights.c_size() + s.weights.kept;
   return sum;
 }
 
 template <class T>
-void Stages<T>::run(Rows<const T> x, const StepRows<T>& y, TeamLease& team) {
+void Stages<T>::check(const Sequences<const T>& x, Index seq_len, Index batch, const std::int64_t* lengths) const {
+  const BlockWeights<T>& first = stages_.front().weights;
+  if (first.operation) first.operation->check(x, seq_len, batch, lengths);
+}
+
+template <class T>
+Index Stages<T>::output_len(Index steps) const {
+  for (const Stage& s : stages_)
+    if (s.stream) steps = s.stream->output_len(steps);
+  return steps;
+}
+
+template <class T>
+Index Stages<T>::run(Rows<const T> x, const StepRows<T>& y, TeamLease& team) {
   for (Stage& s : stages_) {
     const bool last = &s == &stages_.back();
+    const BlockWeights<T>& w = s.weights;
+    const Timeline& after = s.after ? *s.after : *s.time;
     if (s.stack) {
       s.stack->run(x, last ? y : StepRows<T>::compact(s.out), team);
+    } else if (s.stream) {
+      const Index steps = s.stream->run(x, s.time->seq_len, s.out, team);
+      if (s.after) s.after->seq_len = steps, s.after->rows = steps * s.after->batch;
+      if (steps == 0) return 0;
+    } else if (w.dense) {
+      dense_forward(*w.dense, x, s.time->rows, s.out, team);
     } else {
-      dense_forward(*s.weights.dense, x, time.rows, s.out, team);
-      for (Index t = 0; last && t < time.seq_len; ++t) {
-        const Rows<T> to = y.at(time, t);
-        for (Index row = 0; to.base && row < time.alive(t); ++row)
-          std::copy_n(s.out.base + (time.first(t) + row) * s.out.stride, output(), row_at(to, row));
-      }
+      w.operation->forward({*s.time, *s.time, w.inputs, w.outputs, nullptr}, x, s.out, team, nullptr);
     }
+    for (Index t = 0; last && !s.stack && t < after.seq_len; ++t) {
+      const Rows<T> to = y.at(after, t);
+      for (Index row = 0; to.base && row < after.alive(t); ++row)
+        std::copy_n(s.out.base + (after.first(t) + row) * s.out.stride, output(), row_at(to, row));
+    }
+    if (last) return after.seq_len;
     x = rows_from(s.out, 0);
   }
+  return 0;
 }
 
 template struct BlockWeights<float>;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/model/dense.h"
+#include "engine/model/operation.h"
 #include "engine/sequence/packed.h"
 #include "engine/sequence/stack_forward.h"
 #include "gru_native/model.h"
@@ -16,14 +17,17 @@ template <class T>
 struct BlockWeights {
   LayerSpec spec;
   std::shared_ptr<const PackedWeights<T>> layer;  // or
-  std::shared_ptr<const PackedDense<T>> dense;
+  std::shared_ptr<const PackedDense<T>> dense;    // or
+  std::shared_ptr<const PackedOperation<T>> operation;
+  Index inputs, outputs;  // columns
+  Index kept = 0;         // numbers of each sequence that an operation keeps
 
-  BlockWeights(const Layer<T>& l);
-  BlockWeights(const Dense<T>& d);
-  Index input() const { return dense ? dense->spec.input_size : spec.input_size; }
-  Index output() const { return dense ? dense->spec.output_size : spec.output_size(); }
-  Index h_size() const { return dense ? 0 : spec.num_layers * spec.state_size(); }  // of each sequence
-  Index c_size() const { return dense || !spec.has_c() ? 0 : spec.num_layers * spec.hidden_size; }
+  // Behind something with so many columns.
+  BlockWeights(const Layer<T>& l, Index inputs);
+  BlockWeights(const Dense<T>& d, Index inputs);
+  BlockWeights(const Operation<T>& o, Index inputs);
+  Index h_size() const { return layer ? spec.num_layers * spec.state_size() : 0; }  // of each sequence
+  Index c_size() const { return layer && spec.has_c() ? spec.num_layers * spec.hidden_size : 0; }
   int threads(Index rows, Index steps) const;
   double macs_of_row() const;
 };
@@ -54,25 +58,34 @@ class Stages {
 
   Timeline time;  // of the window that comes next; to be set before it
   Index window;   // the most steps of one
-  Index input() const { return stages_.front().weights.input(); }
-  Index output() const { return stages_.back().weights.output(); }
+  Index input() const { return stages_.front().weights.inputs; }
+  Index output() const { return stages_.back().weights.outputs; }
   // The threads that are worth it for so many steps of `rows` rows, and at most `most`.
   int threads(Index rows, Index steps, int most) const;
   const T* zeros() const { return zeros_; }  // a row of inputs
 
-  // x: compact rows of `time`.
-  void run(Rows<const T> x, const StepRows<T>& y, TeamLease& team);
+  // Throws std::invalid_argument for an x that makes no sense.
+  void check(const Sequences<const T>& x, Index seq_len, Index batch, const std::int64_t* lengths) const;
 
-  // f(stack, where its h begins, where its c begins): in the states of `batch` sequences as BasicModel::state_size has
-  // them; -1: it has no c.
-  template <class F>
-  void each_stack(Index batch, const F& f) {
+  // x: compact rows of `time`. Returns the steps of y, which `output_len` knows before.
+  Index run(Rows<const T> x, const StepRows<T>& y, TeamLease& team);
+  Index output_len(Index steps) const;
+
+  // f(stack, where its h begins, where its c begins): in the states of `batch` sequences, block after block; -1: it has
+  // no c. g(stream of an operation, where its numbers begin).
+  template <class F, class G>
+  void each_state(Index batch, const F& f, const G& g) {
     Index at = 0;
     for (Stage& s : stages_) {
       const Index c = at + batch * s.weights.h_size(), end = c + batch * s.weights.c_size();
       if (s.stack) f(*s.stack, at, end > c ? c : Index(-1));
-      at = end;
+      if (s.stream) g(*s.stream, at);
+      at = end + batch * s.weights.kept;
     }
+  }
+  template <class F>
+  void each_stack(Index batch, const F& f) {
+    each_state(batch, f, [](OperationStream<T>&, Index) {});
   }
   Index state_size() const;  // of each sequence
 
@@ -86,8 +99,12 @@ class Stages {
   struct Stage {
     BlockWeights<T> weights;
     std::unique_ptr<StackForward<T>> stack;  // of a layer
+    std::unique_ptr<OperationStream<T>> stream;  // of an operation that keeps something
     Matrix<T> out;                           // of one window: what the next stage reads
+    const Timeline* time;                    // its steps
+    Timeline* after;                         // those of its outputs, if they are others; else null
   };
+  std::deque<Timeline> later_;  // which stay where they are
   std::deque<Stage> stages_;  // which stay where they are
   Arena arena_;
   const T* zeros_;

@@ -2,6 +2,7 @@
 #pragma once
 #include "engine/matrix/moment.h"
 #include "engine/model/dense.h"
+#include "engine/model/operation.h"
 #include "engine/sequence/layer_impl.h"
 #include "gru_native/model.h"
 

@@ -21,7 +21,7 @@ struct Stream<T>::Impl {
   const double macs;  // of a step
   Stages<T> stages;
 
-  void run(Sequences<const T> x, Sequences<T> y, Index seq_len);
+  Index run(Sequences<const T> x, Sequences<T> y, Index seq_len);
 };
 
 template <class T>
@@ -32,25 +32,27 @@ Stream<T>::Impl::Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t b
       stages(blocks, batch) {}
 
 template <class T>
-void Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
+Index Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
   TeamLease team(stages.threads(batch, seq_len, threads));
   // Rows of different steps that lie unevenly would need a table: then one step at a time.
   const bool even = batch == 1 || x.step_stride == batch * x.batch_stride;
   const Index at_once = even ? stages.window : 1;
   Progress progress;
+  Index made = 0;
   for (Index t = 0; t < seq_len; t += at_once) {
     stages.time.seq_len = std::min(at_once, seq_len - t);
     progress.add(macs * static_cast<double>(stages.time.seq_len));
     stages.time.rows = stages.time.seq_len * batch;
-    const Sequences<T> to{y.data ? y.data + t * y.step_stride : nullptr, y.step_stride, y.batch_stride};
-    stages.run({x.data + t * x.step_stride, batch == 1 ? x.step_stride : x.batch_stride, nullptr},
-               StepRows<T>::as_user_has_them(to, nullptr), team);
+    const Sequences<T> to{y.data ? y.data + made * y.step_stride : nullptr, y.step_stride, y.batch_stride};
+    made += stages.run({x.data + t * x.step_stride, batch == 1 ? x.step_stride : x.batch_stride, nullptr},
+                       StepRows<T>::as_user_has_them(to, nullptr), team);
   }
+  return made;
 }
 
 template <class T>
 Stream<T>::Stream(const Layer<T>& layer, std::int64_t batch, int threads)
-    : impl_(std::make_unique<Impl>(std::vector<BlockWeights<T>>{layer}, batch, threads)) {}
+    : impl_(std::make_unique<Impl>(std::vector<BlockWeights<T>>{{layer, layer.spec().input_size}}, batch, threads)) {}
 template <class T>
 Stream<T>::Stream(const std::shared_ptr<const BasicModel<T>>& model, std::int64_t batch, int threads)
     : impl_(std::make_unique<Impl>(weights_of(model), batch, threads)) {}
@@ -86,15 +88,22 @@ std::int64_t Stream<T>::output_size() const noexcept {
 }
 
 template <class T>
-void Stream<T>::process(const T* in, T* out, std::int64_t frames) noexcept {
-  const Index b = impl_->batch, i = impl_->stages.input(), o = impl_->stages.output();
-  const Uninterrupted whole;
-  impl_->run({in, b * i, i}, {out, b * o, o}, frames);
+std::int64_t Stream<T>::output_len(std::int64_t frames) const noexcept {
+  return impl_->stages.output_len(frames);
 }
 
 template <class T>
-void Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len) {
-  check_stream(impl_->stages.input(), impl_->stages.output(), x, y, seq_len, impl_->batch);
+std::int64_t Stream<T>::process(const T* in, T* out, std::int64_t frames) noexcept {
+  const Index b = impl_->batch, i = impl_->stages.input(), o = impl_->stages.output();
+  const Uninterrupted whole;
+  return impl_->run({in, b * i, i}, {out, b * o, o}, frames);
+}
+
+template <class T>
+std::int64_t Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len) {
+  check_stream(impl_->stages.input(), impl_->stages.output(), x, y, seq_len, impl_->batch,
+               impl_->stages.output_len(seq_len));
+  impl_->stages.check(x, seq_len, impl_->batch, nullptr);
   const double macs = impl_->macs * static_cast<double>(seq_len);
   if (macs < macs_between_looks / 10) return impl_->run(x, y, seq_len);
   if (macs < macs_at_once || !can_be_interrupted()) {
@@ -104,7 +113,7 @@ void Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_l
   std::vector<T> state(static_cast<std::size_t>(state_size()));
   save_state(state.data());
   try {
-    impl_->run(x, y, seq_len);
+    return impl_->run(x, y, seq_len);
   } catch (const Interrupted&) {
     load_state(state.data());
     throw;
@@ -124,21 +133,25 @@ std::int64_t Stream<T>::state_size() const noexcept {
 template <class T>
 void Stream<T>::save_state(T* to) const noexcept {
   const Uninterrupted whole;
-  impl_->stages.each_stack(impl_->batch, [&](const StackForward<T>& stack, Index h, Index c) {
-    stack.store_state({to + h, c < 0 ? nullptr : to + c});
-  });
+  impl_->stages.each_state(
+      impl_->batch,
+      [&](const StackForward<T>& stack, Index h, Index c) { stack.store_state({to + h, c < 0 ? nullptr : to + c}); },
+      [&](const OperationStream<T>& stream, Index at) { stream.store(to + at); });
 }
 template <class T>
 void Stream<T>::load_state(const T* from) noexcept {
   const Uninterrupted whole;
-  impl_->stages.each_stack(impl_->batch, [&](StackForward<T>& stack, Index h, Index c) {
-    stack.load_state({from + h, c < 0 ? nullptr : from + c});
-  });
+  impl_->stages.each_state(
+      impl_->batch,
+      [&](StackForward<T>& stack, Index h, Index c) { stack.load_state({from + h, c < 0 ? nullptr : from + c}); },
+      [&](OperationStream<T>& stream, Index at) { stream.load(from + at); });
 }
 template <class T>
 void Stream<T>::reset() noexcept {
   const Uninterrupted whole;
-  impl_->stages.each_stack(impl_->batch, [&](StackForward<T>& stack, Index, Index) { stack.load_state({}); });
+  impl_->stages.each_state(
+      impl_->batch, [](StackForward<T>& stack, Index, Index) { stack.load_state({}); },
+      [](OperationStream<T>& stream, Index) { stream.load(nullptr); });
 }
 
 namespace {
@@ -162,13 +175,21 @@ std::shared_ptr<Dense<T>> dense_of(const PackedDense<T>& packed) {
   return made;
 }
 
+template <class T>
+std::shared_ptr<Operation<T>> operation_of(const PackedOperation<T>& packed) {
+  auto made = std::make_shared<Operation<T>>(packed.spec);
+  packed.unpack(made->edit().weights());
+  return made;
+}
+
 }  // namespace
 
 template <class T>
 std::vector<NewBlock<T>> blocks_of(const Stream<T>& stream) {
   std::vector<NewBlock<T>> blocks;
   for (const BlockWeights<T>& w : impl_of(stream).stages.weights()) {
-    if (w.dense) blocks.push_back(dense_of(*w.dense));
+    if (w.operation) blocks.push_back(operation_of(*w.operation));
+    else if (w.dense) blocks.push_back(dense_of(*w.dense));
     else blocks.push_back(layer_of(*w.layer, w.spec));
   }
   return blocks;

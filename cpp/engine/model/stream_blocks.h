@@ -9,7 +9,7 @@
 namespace gru_native {
 
 template <class T>
-using NewBlock = std::variant<std::shared_ptr<Layer<T>>, std::shared_ptr<Dense<T>>>;
+using NewBlock = std::variant<std::shared_ptr<Layer<T>>, std::shared_ptr<Dense<T>>, std::shared_ptr<Operation<T>>>;
 
 // New layers with the weights that the stream has: as those were when it was made, but for biases, which may be the
 // sums of two. Null for a layer of few bits, whose weights never change.

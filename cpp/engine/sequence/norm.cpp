@@ -43,7 +43,7 @@ void NormForward<T>::input(Rows<const T> x, Index first, Index rows, Share mine,
   const Share share = share_of(rows, 1, member, crew.size());
   const double row = macs_of_function * static_cast<double>(hidden_ * cell_.input.count);
   in_parts(share.begin, share.end, row, 1, [&](Index begin, Index end) {
-    kernels_for<T>().norm_rows({begin, end, blocks_, hidden_, cell_.input.count, to, kept_.x_scale + first});
+    kernels_for<T>().norm_rows({begin, end, blocks_, hidden_, cell_.input.count, to, kept_.x_scale + first, T(1e-5)});
   });
   crew.barrier(member);
 }

@@ -33,8 +33,8 @@ StackForward<T>::StackForward(const LayerSpec& spec, const PackedWeights<T>& wei
 
 template <class T>
 void StackForward<T>::load_state(const States<const T>& s) {
-  for (std::size_t i = 0; i < directions_.size(); ++i) {
-    const Index rows = static_cast<Index>(i) * time_.batch;
+  for (Index i = 0; i < directions_.size(); ++i) {
+    const Index rows = i * time_.batch;
     directions_[i].load_state(s.h ? s.h + rows * spec_.state_size() : nullptr,
                               s.c ? s.c + rows * spec_.hidden_size : nullptr);
   }
@@ -42,8 +42,8 @@ void StackForward<T>::load_state(const States<const T>& s) {
 
 template <class T>
 void StackForward<T>::store_state(const States<T>& s) const {
-  for (std::size_t i = 0; i < directions_.size(); ++i) {
-    const Index rows = static_cast<Index>(i) * time_.batch;
+  for (Index i = 0; i < directions_.size(); ++i) {
+    const Index rows = i * time_.batch;
     directions_[i].store_state(s.h ? s.h + rows * spec_.state_size() : nullptr,
                                s.c ? s.c + rows * spec_.hidden_size : nullptr);
   }

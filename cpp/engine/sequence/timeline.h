@@ -29,6 +29,19 @@ struct Timeline {
   // That of rows with such lengths, which do not rise and are not all 0, in the memory that this one has.
   void restart(const Index* lengths, Index batch);
 
+  // The same rows, without a mask, each as long as f says of its length here; f must not fall.
+  template <class F>
+  Timeline mapped(const F& f) const {
+    Timeline t;
+    t.seq_len = t.user_len = f(user_len);
+    t.batch = batch;
+    t.rows = t.seq_len * batch;
+    t.order = order;
+    for (const Index n : length) t.length.push_back(f(n));
+    if (t.ragged()) t.count_alive();
+    return t;
+  }
+
   bool ragged() const { return !length.empty(); }
   bool masked() const { return !end.empty(); }
   Index alive(Index t) const { return ragged() ? alive_at[t] : batch; }

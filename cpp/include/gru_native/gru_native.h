@@ -11,6 +11,7 @@
 #include "gru_native/layer.h"
 #include "gru_native/losses.h"
 #include "gru_native/model.h"
+#include "gru_native/operation.h"
 #include "gru_native/optim.h"
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"

@@ -1,5 +1,5 @@
 /// \file
-/// A model: a chain of recurrent and dense layers, and its file.
+/// A model: a chain of recurrent layers, dense layers and operations, and its file.
 ///
 ///     auto model = gru_native::Model::load("amp.safetensors");  // shared, never changed
 ///     gru_native::Stream stream(model);                         // see stream.h
@@ -13,6 +13,7 @@
 
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
+#include "gru_native/operation.h"
 
 namespace gru_native {
 
@@ -22,14 +23,15 @@ class GRU_NATIVE_API FileError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A layer of a model.
+/// A layer or operation of a model.
 template <class T>
-using ModelBlock = std::variant<std::shared_ptr<const Layer<T>>, std::shared_ptr<const Dense<T>>>;
+using ModelBlock =
+    std::variant<std::shared_ptr<const Layer<T>>, std::shared_ptr<const Dense<T>>, std::shared_ptr<const Operation<T>>>;
 
 /// Describes one block of a model file.
 struct BlockSpec {
   std::string prefix;  ///< Its tensors are named prefix + "weight_ih_l0" and so on.
-  std::variant<LayerSpec, DenseSpec> spec;
+  std::variant<LayerSpec, DenseSpec, OperationSpec> spec;
   bool batch_first = false;  ///< An option of the Python classes; in C++ the strides of a call say it.
 };
 
@@ -54,8 +56,9 @@ struct ModelCall {
   Sequences<const T> x;                   ///< input_size() columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
   const T* initial = nullptr;             ///< [state_size(batch)]; null: zeros.
-  Sequences<T> y;                         ///< output_size() columns, written; 0 past the end of a sequence.
-  T* final = nullptr;                     ///< [state_size(batch)], written; null: not wanted.
+  Sequences<T> y;  ///< output_size() columns and output_len(seq_len) steps, written; 0 past the
+                   ///< end of a sequence.
+  T* final = nullptr;  ///< [state_size(batch)], written; null: not wanted.
 };
 
 /// Layers one after the other. Any number of threads may call it at once. After a move it may only be assigned to or
@@ -65,7 +68,8 @@ class GRU_NATIVE_API BasicModel {
  public:
   /// A model of layers that it shares: `Model({lstm, dense})` with std::shared_ptr. Calls see the weights that the
   /// layers then have, streams those of the moment at which they were made. Throws std::invalid_argument, naming the
-  /// block, if there is none, one is null or the size of one is not that of the one before; and std::bad_alloc.
+  /// block, if there is none, one is null, the size of one is not that of the one before, or ids are wanted behind the
+  /// first one; and std::bad_alloc.
   explicit BasicModel(std::vector<ModelBlock<T>> blocks);
   ~BasicModel();
   BasicModel(BasicModel&& other) noexcept;
@@ -85,8 +89,10 @@ class GRU_NATIVE_API BasicModel {
 
   /// The layers, in the order of the data.
   const std::vector<ModelBlock<T>>& blocks() const;
-  std::int64_t input_size() const;   ///< Columns of the input.
+  std::int64_t input_size() const;  ///< Columns of the input.
   std::int64_t output_size() const;  ///< Columns of the output.
+  /// Steps of the output, for sequences of so many. Below 1: such sequences are too short.
+  std::int64_t output_len(std::int64_t seq_len) const;
 
   /// Numbers in the state of `batch` sequences: of each recurrent layer in turn h, then, for the LSTM, c, each
   /// [num_layers * directions][batch][columns]; see States. Throws std::invalid_argument for a batch below 1 or larger

@@ -38,20 +38,25 @@ class GRU_NATIVE_API Stream {
   std::int64_t input_size() const noexcept;   ///< Columns of the input.
   std::int64_t output_size() const noexcept;  ///< Columns of the output.
 
-  /// The outputs of the next `frames` steps. With threads = 1 it allocates nothing, takes no lock and makes no system
-  /// call, for any number of frames, from the first call on.
+  /// Steps of output that the next `frames` steps will give: as many, unless the model has a convolution with stride or
+  /// without padding.
+  std::int64_t output_len(std::int64_t frames) const noexcept;
+
+  /// The outputs of the next `frames` steps, and how many steps these are: output_len(frames). With threads = 1 it
+  /// allocates nothing, takes no lock and makes no system call, for any number of frames, from the first call on.
   /// \param in [frames][batch][input_size]
-  /// \param out [frames][batch][output_size], written; must not overlap `in`
+  /// \param out [output_len(frames)][batch][output_size], written; must not overlap `in`
   /// \param frames Steps; where it is below 1 nothing happens.
-  void process(const T* in, T* out, std::int64_t frames) noexcept;
+  std::int64_t process(const T* in, T* out, std::int64_t frames) noexcept;
 
   /// The same with strides. Throws std::invalid_argument for null pointers, seq_len below 1 and strides that make no
   /// sense; nothing is then written.
-  void process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len);
+  std::int64_t process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len);
 
-  /// Numbers in the state: BasicModel::state_size(batch()).
+  /// Numbers in the state: of each block in turn, a recurrent layer's as in BasicModel::state_size, and of a
+  /// convolution, [batch][OperationSpec::state_size()], the steps that it still reads.
   std::int64_t state_size() const noexcept;
-  /// Copies the state, state_size() numbers in BasicModel::state_size's order. It is zeros at the start.
+  /// Copies the state, state_size() numbers. It is zeros at the start.
   void save_state(T* to) const noexcept;
   /// Sets the state from such numbers.
   void load_state(const T* from) noexcept;

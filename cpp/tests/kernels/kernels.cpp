@@ -137,7 +137,7 @@ void check_norm(const Kernels<T>& kernels, const char* isa, Index hidden, int co
   };
   const std::vector<T> a = p.values(1, T(NAN));
   std::vector<T> y = a, scale(3);
-  kernels.norm_rows({0, p.rows, p.blocks, hidden, count, {y.data(), p.stride}, scale.data()});
+  kernels.norm_rows({0, p.rows, p.blocks, hidden, count, {y.data(), p.stride}, scale.data(), T(1e-5)});
   const std::vector<T> d = p.values(2, T(0)), gain = p.values(3, T(0));
   for (Index row = 0; row < p.rows; ++row) {
     const T* const a_row = a.data() + row * p.stride;

@@ -29,8 +29,10 @@ from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Graphs, Network, Readout
 from ._parts import (
+    OPERATIONS,
     Options,
     Sequential,
+    extent_behind,
     kept_by,
     parts_of,
     passes_of_all,
@@ -61,7 +63,7 @@ def count(
 
     Parameters
     ----------
-    layer : RNN, LSTM, GRU, OutputRNN, Dense, Chain or GatedRecursiveConv
+    layer : RNN, LSTM, GRU, OutputRNN, Dense, Chain, GatedRecursiveConv or another block
         It may have weights, or be a description such as ``complexity.LSTM(...)``, which has none.
     seq_len : int, optional
         Steps of x.
@@ -101,14 +103,16 @@ def count(
     extent = Extent.of(seq_len, batch, lengths)
     o = Options(flag("state", state), flag("training", training), flag("dy", dy))
     o = replace(o, taught=flag("taught", taught))
-    if not isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv, OutputRNN)):
+    if not isinstance(
+        layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
+    ):
         raise TypeError(
             f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, OutputRNN, "
-            "Dense, Chain or GatedRecursiveConv"
+            "Dense, Chain, GatedRecursiveConv or another block"
         )
     parts = parts_of(layer)
     if vocabulary is not None:
-        parts = {"embedding.": Embedding(vocabulary, layer.input_size), **parts}
+        parts = {"embedding.": Embedding(vocabulary, layer.input_size or 1), **parts}
     if outputs is not None:
         width = list(parts.values())[-1].width
         fits("the weights", width * at_least("outputs", outputs, 1), outputs=outputs)
@@ -121,11 +125,13 @@ def count(
     has_steps = not isinstance(layer, GatedRecursiveConv)
     one = Extent(1, 1)
     step = passes_of_all(parts, one, replace(o, state=True), precisions) if has_steps else None
-    columns = (1 if vocabulary else layer.input_size) + list(parts.values())[-1].width
+    columns = (1 if vocabulary else layer.input_size or 1) + list(parts.values())[-1].width
     kept: Counter[str] = Counter()
+    here = extent
     for prefix, part in parts.items():
         if prefix not in precisions:
-            kept.update(kept_by(part, extent))
+            kept.update(kept_by(part, here))
+        here = extent_behind(part, here)
     return Count(
         layer=_shown(layer, vocabulary, outputs, precisions),
         extent={"seq_len": extent.seq, "batch": extent.batch, "rows": extent.rows},

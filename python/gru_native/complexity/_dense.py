@@ -71,7 +71,7 @@ class Linear:
 class Embedding:
     """A table with a row for each of ``vocabulary`` symbols. Looking up is no arithmetic.
 
-    gru_native has no such layer (take rows of an array); it is here to be counted with a network.
+    ``gru_native.Embedding`` is one; ``count(..., vocabulary=n)`` puts one before a network.
     """
 
     vocabulary: int

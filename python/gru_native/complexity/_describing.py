@@ -45,6 +45,7 @@ class _NoCore:
 _CHECKS: dict[type, Callable[..., None]] = {
     _core.Layer32: lambda **options: _core.check_block(options),
     _core.Dense32: lambda **options: _core.check_block({"type": "Dense", **options}),
+    _core.Operation32: lambda **options: _core.check_block(options),
     _core.TreeLayer32: _core.check_tree,
     _core.Graph32: _core.check_graph,
     _core.GrConv32: _core.check_grconv,
@@ -133,6 +134,26 @@ class GRU(_Described, layers.GRU):
 @_documented
 class Dense(_Described, layers.Dense):
     """Describe a ``gru_native.Dense`` that has no weights, for ``count``."""
+
+
+@_documented
+class Activation(_Described, layers.Activation):
+    """Describe a ``gru_native.Activation`` that has no weights, for ``count``."""
+
+
+@_documented
+class LayerNorm(_Described, layers.LayerNorm):
+    """Describe a ``gru_native.LayerNorm`` that has no weights, for ``count``."""
+
+
+@_documented
+class Embedding(_Described, layers.Embedding):
+    """Describe a ``gru_native.Embedding`` that has no weights, for ``count``."""
+
+
+@_documented
+class Conv1d(_Described, layers.Conv1d):
+    """Describe a ``gru_native.Conv1d`` that has no weights, for ``count``."""
 
 
 @_documented

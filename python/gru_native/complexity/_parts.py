@@ -5,41 +5,63 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..layers import (
     GRU,
     LSTM,
     RNN,
+    Activation,
     Chain,
     ChildSumTreeLSTM,
+    Conv1d,
     Dense,
+    Embedding,
     GatedGraph,
     GatedRecursiveConv,
     GraphSum,
+    LayerNorm,
     NaryTreeLSTM,
     NodeScores,
     OutputRNN,
 )
 from ..layers.quantized import Quantizable
-from ._dense import Embedding, Linear
+from ._dense import Embedding as Table
+from ._dense import Linear
 from ._extent import Extent
 from ._graphs import Network, Readout
 from ._grconv import GrConv
+from ._operations import Convolution, Rowwise, operation_of
 from ._outputs import OutputRecurrence
 from ._sequences import Recurrent
 from ._stack import Stack, joined
 from ._trees import Tree
 from ._work import Passes, Tensor, Work, in_few_bits, total
 
-Sequential: TypeAlias = RNN | LSTM | GRU | Dense | Chain | GatedRecursiveConv | OutputRNN
-Part: TypeAlias = Recurrent | Linear | Embedding | GrConv | OutputRecurrence
+Sequential: TypeAlias = (
+    RNN
+    | LSTM
+    | GRU
+    | Dense
+    | Activation
+    | LayerNorm
+    | Embedding
+    | Conv1d
+    | Chain
+    | GatedRecursiveConv
+    | OutputRNN
+)
+Part: TypeAlias = Recurrent | Linear | Rowwise | Table | Convolution | GrConv | OutputRecurrence
+OPERATIONS = (Activation, LayerNorm, Embedding, Conv1d)
 
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv | OutputRNN) -> Part:
+def part_of(layer: Any, width: int = 1) -> Part:
+    """Behind what gives so many numbers."""
+    if isinstance(layer, OPERATIONS):
+        return operation_of(layer, width)
     if isinstance(layer, Dense):
         return Linear.of(layer)
     if isinstance(layer, GatedRecursiveConv):
@@ -52,7 +74,13 @@ def part_of(layer: RNN | LSTM | GRU | Dense | GatedRecursiveConv | OutputRNN) ->
 def parts_of(layer: Sequential) -> dict[str, Part]:
     """The parts of a chain, by the prefix of their weights' names; of another layer one."""
     if isinstance(layer, Chain):
-        return {f"{i}.": part_of(block) for i, block in enumerate(layer.blocks)}
+        parts: dict[str, Part] = {}
+        width = layer.input_size
+        for i, block in enumerate(layer.blocks):
+            part = part_of(block, width)
+            parts[f"{i}."] = part
+            width = part.width
+        return parts
     return {"": part_of(layer)}
 
 
@@ -63,12 +91,17 @@ def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
     own = {p: b._few_bits() for p, b in zip(prefixes, blocks, strict=True)}
     if asked is None:
         return {p: precision for p, precision in own.items() if precision is not None}
+    if not any(isinstance(block, Quantizable) for block in blocks):
+        raise ValueError(f"a {type(blocks[0]).__name__} has no form of precision {asked!r}")
     for block in blocks:
+        if isinstance(block, OPERATIONS):
+            continue  # it stays as it is
         if not isinstance(block, Quantizable):
             raise ValueError(f"a {type(block).__name__} has no form of precision {asked!r}")
         if (precision := block._few_bits()) not in (None, asked):
             raise ValueError(f"the layer has {precision} weights already; expected full precision")
-    return dict.fromkeys(prefixes, asked)
+    few = [p for p, b in zip(prefixes, blocks, strict=True) if isinstance(b, Quantizable)]
+    return dict.fromkeys(few, asked)
 
 
 def prefixed(parts: dict[str, Part], precisions: Mapping[str, str] = NONE) -> Stack[Tensor]:
@@ -91,7 +124,9 @@ def tensors_of(layer: object) -> Sequence[Tensor]:
         return Network.of(layer).tensors()
     if isinstance(layer, (NodeScores, GraphSum)):
         return Readout.of(layer).tensors()
-    if isinstance(layer, (RNN, LSTM, GRU, Dense, Chain, GatedRecursiveConv, OutputRNN)):
+    if isinstance(
+        layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
+    ):
         return prefixed(parts_of(layer))
     raise TypeError(f"layer is a {type(layer).__name__}; expected one of gru_native's layers")
 
@@ -112,15 +147,20 @@ def passes_of(part: Part, extent: Extent, o: Options) -> Passes:
         return part.passes(extent, state=o.state, textbook=o.textbook, dropped=o.dropped, dy=o.dy)
     if isinstance(part, OutputRecurrence):
         return part.passes(extent, taught=o.taught)
-    if isinstance(part, GrConv):
+    if isinstance(part, (GrConv, Convolution)):
         return part.passes(extent)
     return part.passes(extent.rows)
 
 
 def kept_by(part: Part, extent: Extent) -> dict[str, int]:
-    if isinstance(part, (Recurrent, GrConv, OutputRecurrence)):
+    if isinstance(part, (Recurrent, GrConv, OutputRecurrence, Convolution)):
         return part.kept(extent)
     return part.kept(extent.rows)
+
+
+def extent_behind(part: Part, extent: Extent) -> Extent:
+    """What of a call comes out of a part."""
+    return part.behind(extent) if isinstance(part, Convolution) else extent
 
 
 def state_of(part: Part, batch: int) -> int:
@@ -143,6 +183,7 @@ def passes_of_all(
     for prefix, part in parts.items():
         # Only the last part may go without dy: the others get the gradient of what they hand on.
         p = passes_of(part, extent, o if prefix == last else replace(o, dy=True))
+        extent = extent_behind(part, extent)
         if prefix in precisions:
             p = in_few_bits(p, precisions[prefix])
         result.append(Passes(*(named(work, prefix) for work in p._works())))

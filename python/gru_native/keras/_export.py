@@ -123,8 +123,12 @@ def _from_native(layer: Native | NativeDense | Chain) -> Layer:
         name = f"{type(block).__name__.lower()}_{i}"
         if isinstance(block, NativeDense):
             blocks.append(_dense_from_native(block, name))
-        else:
+        elif isinstance(block, (RNN, LSTM, GRU)):
             blocks += _recurrent_from_native(block, name)
+        else:
+            raise TypeError(
+                f"layer has a {type(block).__name__}; expected a Chain of RNN, LSTM, GRU and Dense"
+            )
     return Sequential("chain", blocks, (None, None, layer.input_size))
 
 

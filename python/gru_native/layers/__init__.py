@@ -1,14 +1,19 @@
 """The layers: names, checks and documentation. The mathematics is in cpp/."""
 
+from ._operation import OperationGradients, OperationTape
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
+from .activation import Activation
 from .chain import Block, Chain, ChainGradients, ChainTape
+from .conv import Conv1d
 from .decoder import AttentionDecoder
 from .decoder_state import DecoderGradients, DecoderState, DecoderTape
 from .dense import Dense, DenseGradients, DenseTape
+from .embedding import Embedding
 from .graph import GatedGraph, GraphGradients, GraphTape
 from .grconv import GatedRecursiveConv, GrConvGradients, GrConvTape, draw_gates
 from .gru import GRU
+from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .output_rnn import OutputGradients, OutputRNN, OutputTape
 from .quantized import Difference, compare
@@ -23,12 +28,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "RTRL",
+    "Activation",
     "AttentionDecoder",
     "Block",
     "Chain",
     "ChainGradients",
     "ChainTape",
     "ChildSumTreeLSTM",
+    "Conv1d",
     "DecoderGradients",
     "DecoderState",
     "DecoderTape",
@@ -36,6 +43,7 @@ __all__ = [
     "DenseGradients",
     "DenseTape",
     "Difference",
+    "Embedding",
     "GatedGraph",
     "GatedRecursiveConv",
     "GrConvGradients",
@@ -44,8 +52,11 @@ __all__ = [
     "GraphGradients",
     "GraphSum",
     "GraphTape",
+    "LayerNorm",
     "NaryTreeLSTM",
     "NodeScores",
+    "OperationGradients",
+    "OperationTape",
     "OutputGradients",
     "OutputRNN",
     "OutputTape",

@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from .. import _core
+from ._operation import Operation
 from ._weights import Array
+from .quantized import Quantizable
 
 
 class Parts:
@@ -21,7 +23,10 @@ class Parts:
 
     @property
     def precision(self) -> str:
-        precisions = {block.precision for block in self._blocks}
+        # Blocks that have no form of few bits are what they are in any chain.
+        precisions = {block.precision for block in self._blocks if isinstance(block, Quantizable)}
+        if not precisions:
+            return "full"
         return precisions.pop() if len(precisions) == 1 else "mixed"
 
     def stored(self) -> dict[str, Array]:
@@ -79,3 +84,14 @@ class PartsEdit:
 
 def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
     return {f"{i}.{name}": w for i, part in enumerate(weights) for name, w in part.items()}
+
+
+def of_block(i: int, error: TypeError | ValueError) -> Exception:
+    """What a chain raises for an error of one of its blocks."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"blocks[{i}]: {error}")
+
+
+def lengths_behind(block: object, lengths: Any) -> Any:
+    """What has gone into a block with these lengths comes out with those."""
+    return block._output_lengths(lengths) if isinstance(block, Operation) else lengths

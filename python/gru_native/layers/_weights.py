@@ -47,6 +47,13 @@ def checked(name: str, value: ArrayLike, own: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def in_parts(w: Array) -> Iterator[Array]:
+    """A contiguous array in flat parts, each of which NumPy fills in a moment."""
+    flat = w.reshape(-1)
+    for begin in range(0, w.size, AT_ONCE):
+        yield flat[begin : begin + AT_ONCE]
+
+
 def _write(to: Array, numbers: Array) -> None:
     """``to[...] = numbers``, of one shape; signals are looked for meanwhile."""
     if to.size <= AT_ONCE:
@@ -182,11 +189,14 @@ class Weighted(Fixed):
         edit = self._core.edit()
         for name in edit.names():
             w = edit.array(name, copied=False)
-            is_gain = name.startswith("gain_")  # of a normalisation
-            for begin in range(0, w.size, AT_ONCE):
-                part = w.reshape(-1)[begin : begin + AT_ONCE]
-                part[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, part.size)
+            self._fill(name, w, bound)
         edit.end()
+
+    def _fill(self, name: str, w: Array, bound: float) -> None:
+        """Give a weight the numbers that it starts with; signals are looked for meanwhile."""
+        is_gain = name.startswith("gain_")  # of a normalisation
+        for part in in_parts(w):
+            part[...] = 1.0 if is_gain else self._random.uniform(-bound, bound, part.size)
 
     def __getattr__(self, name: str) -> Any:
         raise missing(self, name)

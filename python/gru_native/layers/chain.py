@@ -9,17 +9,23 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import memory_for, of_dtype, size
-from ._parts import Parts
+from ._operation import Operation, OperationTape
+from ._parts import Parts, lengths_behind, of_block
 from ._recurrent import State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
+from .activation import Activation
+from .conv import Conv1d
 from .dense import Dense, DenseTape
+from .embedding import Embedding
 from .gru import GRU
+from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .quantized import Quantizable
 from .rnn import RNN
 from .sessions import SessionPool
 
-Block: TypeAlias = RNN | LSTM | GRU | Dense
+Block: TypeAlias = RNN | LSTM | GRU | Dense | Activation | LayerNorm | Embedding | Conv1d
+RECURRENT = (RNN, LSTM, GRU)
 
 
 class ChainTape(NamedTuple):
@@ -27,11 +33,11 @@ class ChainTape(NamedTuple):
 
     Attributes
     ----------
-    tapes : tuple of Tape or DenseTape
+    tapes : tuple of Tape, DenseTape or OperationTape
         That of each block.
     """
 
-    tapes: tuple[Tape | DenseTape, ...]
+    tapes: tuple[Tape | DenseTape | OperationTape, ...]
 
 
 class ChainGradients(NamedTuple):
@@ -39,37 +45,38 @@ class ChainGradients(NamedTuple):
 
     Attributes
     ----------
-    x : ndarray
-        The gradient of x, in its shape.
+    x : ndarray or None
+        The gradient of x, in its shape. Ids have none.
     state : tuple
         The gradient of the initial state of each recurrent layer.
-    weights : dict of str to ndarray
+    weights : dict of str to ndarray or RowGradient
         The gradient of each weight, by its name.
     """
 
-    x: Array
+    x: Any
     state: tuple[State, ...]
-    weights: dict[str, Array]
+    weights: dict[str, Any]
 
 
 class Chain(Quantizable, Weighted):
-    """Recurrent and dense layers one after the other, as in ``torch.nn.Sequential``.
+    """Layers and other blocks one after the other, as in ``torch.nn.Sequential``.
 
     The state is a tuple with one entry for each recurrent layer. The names of weights have their
     block's number in front: "0.weight_ih_l0", "1.weight".
 
     Parameters
     ----------
-    blocks : iterable of RNN, LSTM, GRU or Dense
-        The layers, which are shared, not copied. Each must read as many numbers as the one before
-        it gives, and all must have the same dtype and ``batch_first``.
+    blocks : iterable of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding or Conv1d
+        The blocks, which are shared, not copied. Each must read as many numbers as the one before
+        it gives, and all must have the same dtype and ``batch_first``. An Embedding can only be the
+        first one, and x then is its ids.
 
     Attributes
     ----------
-    blocks : tuple of RNN, LSTM, GRU or Dense
-        The layers.
+    blocks : tuple of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding or Conv1d
+        The blocks.
     input_size : int
-        Numbers in each x.
+        Numbers in each x; with an Embedding 1, the id.
     output_size : int
         Numbers in each y.
     batch_first : bool
@@ -80,8 +87,8 @@ class Chain(Quantizable, Weighted):
     Raises
     ------
     ValueError
-        If there is no block, or if sizes, dtypes or ``batch_first`` do not match; the text names
-        the block.
+        If there is no block, or none that has a size of its own, or if sizes, dtypes or
+        ``batch_first`` do not match; the text names the block.
     TypeError
         For a block of another kind.
     """
@@ -93,10 +100,11 @@ class Chain(Quantizable, Weighted):
         self.blocks = tuple(blocks)
         if not self.blocks:
             raise ValueError("blocks is empty; expected at least one layer")
+        width: int | None = None
         for i, block in enumerate(self.blocks):
-            if not isinstance(block, (RNN, LSTM, GRU, Dense)):
+            if not isinstance(block, (*RECURRENT, Dense, Operation)):
                 kind = type(block).__name__
-                raise TypeError(f"blocks[{i}] is a {kind}; expected an RNN, LSTM, GRU or Dense")
+                raise TypeError(f"blocks[{i}] is a {kind}; expected a layer or another block")
             if block.dtype != self.blocks[0].dtype:
                 raise ValueError(
                     f"blocks[{i}] has dtype {block.dtype}; expected {self.blocks[0].dtype}, "
@@ -107,14 +115,21 @@ class Chain(Quantizable, Weighted):
                     f"blocks[{i}] has batch_first={block.batch_first}; expected "
                     f"{self.blocks[0].batch_first}, as the first"
                 )
-            if i > 0 and block.input_size != (width := _output_size(self.blocks[i - 1])):
+            if i > 0 and isinstance(block, Embedding):
+                raise ValueError(f"blocks[{i}] is an Embedding, which can only be the first block")
+            own: int | None = block.input_size
+            if width is not None and own is not None and own != width:
                 raise ValueError(
-                    f"blocks[{i}] has input_size {block.input_size}; expected {width}, "
+                    f"blocks[{i}] has input_size {own}; expected {width}, "
                     "the output size of the block before it"
                 )
+            width = _output_size(block, width if own is None else own)
+        first = next((block.input_size for block in self.blocks if block.input_size), None)
+        if first is None or width is None:
+            raise ValueError("blocks has no block with a size of its own; expected one")
         self.dtype = self.blocks[0].dtype
-        self.input_size = self.blocks[0].input_size
-        self.output_size = _output_size(self.blocks[-1])
+        self.input_size = first
+        self.output_size = width
         self.batch_first = self.blocks[0].batch_first
         self._core: Parts = Parts(self.blocks)
 
@@ -167,13 +182,14 @@ class Chain(Quantizable, Weighted):
         with self._core.together:
             try:
                 for i, (block, initial) in enumerate(parts):  # noqa: B007  errors name it
-                    if isinstance(block, Dense):
-                        y = block(y, lengths=lengths)
-                    else:
+                    if isinstance(block, RECURRENT):
                         y, end = block(y, initial, lengths=lengths)
                         final.append(end)
+                    else:
+                        y = block(y, lengths=lengths)
+                        lengths = lengths_behind(block, lengths)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from error
+                raise of_block(i, error) from error
         return y, tuple(final)
 
     def forward(
@@ -223,15 +239,16 @@ class Chain(Quantizable, Weighted):
         with self._core.together:
             try:
                 for i, (block, initial) in enumerate(parts):  # noqa: B007  errors name it
-                    if isinstance(block, Dense):
-                        y, tape = block.forward(y, lengths=lengths)
-                        tapes.append(tape)
-                    else:
+                    if isinstance(block, RECURRENT):
                         y, end, own = block.forward(y, initial, lengths=lengths, training=training)
                         tapes.append(own)
                         final.append(end)
+                    else:
+                        y, tape = block.forward(y, lengths=lengths)
+                        tapes.append(tape)
+                        lengths = lengths_behind(block, lengths)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from error
+                raise of_block(i, error) from error
         return y, tuple(final), ChainTape(tuple(tapes))
 
     def backward(
@@ -267,17 +284,18 @@ class Chain(Quantizable, Weighted):
             raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this chain")
         gradient: Any = dy
         states: list[State] = []
-        weights: dict[str, Array] = {}
+        weights: dict[str, Any] = {}
         for i, (block, dfinal) in reversed([*enumerate(self._with_states(dstate, "dstate"))]):
             own: Any = tape.tapes[i]
             try:
-                if isinstance(block, Dense):
-                    gradient, dweights = block.backward(own, gradient)
-                else:
+                dweights: Any
+                if isinstance(block, RECURRENT):
                     gradient, dinitial, dweights = block.backward(own, gradient, dfinal)
                     states.insert(0, dinitial)
+                else:
+                    gradient, dweights = block.backward(own, gradient)
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from error
+                raise of_block(i, error) from error
             weights = {f"{i}.{name}": dw for name, dw in dweights.items()} | weights
         return ChainGradients(gradient, tuple(states), weights)
 
@@ -334,12 +352,15 @@ class Chain(Quantizable, Weighted):
         return SessionPool(cores, self.dtype, capacity, self.batch_first)
 
     def _quantized(self, precision: str) -> dict[str, Any]:
-        blocks = []
+        blocks: list[Block] = []
         for i, block in enumerate(self.blocks):
+            if not isinstance(block, Quantizable):  # it has no matrix to be read at every step
+                blocks.append(block)
+                continue
             try:
                 blocks.append(block.quantize(precision))
             except (TypeError, ValueError) as error:
-                raise _of_block(i, error) from error
+                raise of_block(i, error) from error
         return {"blocks": tuple(blocks), "_core": Parts(tuple(blocks))}
 
     def _with_states(
@@ -353,7 +374,7 @@ class Chain(Quantizable, Weighted):
                 f"{name} is a {type(state).__name__}; expected a tuple with one entry for each "
                 "recurrent layer"
             )
-        recurrent = sum(not isinstance(block, Dense) for block in self.blocks)
+        recurrent = sum(isinstance(block, RECURRENT) for block in self.blocks)
         if len(state) != recurrent:
             raise ValueError(
                 f"{name} has {len(state)} entries; expected {recurrent}, one for each recurrent "
@@ -361,21 +382,20 @@ class Chain(Quantizable, Weighted):
             )
         entries = iter(state)
         return [
-            (block, None if isinstance(block, Dense) else next(entries)) for block in self.blocks
+            (block, next(entries) if isinstance(block, RECURRENT) else None)
+            for block in self.blocks
         ]
 
     def __repr__(self) -> str:
         return f"Chain([{', '.join(map(repr, self.blocks))}])"
 
 
-def _output_size(block: Block) -> int:
+def _output_size(block: Block, width: int | None) -> int | None:
+    """Behind what gives so many numbers."""
+    if isinstance(block, Operation):
+        return block._output_size(width)
     if isinstance(block, Dense):
         return block.output_size
     directions = 2 if block.bidirectional else 1
     outputs = getattr(block, "proj_size", 0) or block.hidden_size
     return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))
-
-
-def _of_block(i: int, error: TypeError | ValueError) -> Exception:
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"blocks[{i}]: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -28,6 +28,8 @@ _EXPRESSIBLE = {
     *("candidate_activation", "activation_clip", "peephole", "coupled_gates", "reset_after"),
 }
 _DENSE = {name: op for op, name in ACTIVATIONS.items()}
+
+Exported: TypeAlias = RNN | LSTM | GRU | Dense
 
 
 def export(
@@ -65,10 +67,15 @@ def export(
     OSError
         For a file that cannot be written.
     """
-    blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
-    for block in blocks:
+    blocks: list[Exported] = []
+    for block in layer.blocks if isinstance(layer, Chain) else (layer,):
         if not isinstance(block, (RNN, LSTM, GRU, Dense)):
-            raise TypeError(f"layer is a {type(block).__name__}; expected a layer or a Chain")
+            here = "layer has" if isinstance(layer, Chain) else "layer is"
+            raise TypeError(
+                f"{here} a {type(block).__name__}; expected a layer or a Chain of RNN, LSTM, GRU "
+                "and Dense"
+            )
+        blocks.append(block)
         precision = block._few_bits()
         if precision == "bf16" or (precision and isinstance(block, (RNN, GRU))):
             raise ValueError(
@@ -106,9 +113,7 @@ class _Writer:
         return onnx.helper.make_tensor_value_info(name, kind, shape)
 
 
-def _model(
-    blocks: tuple[Block, ...], writer: _Writer, state: bool, lengths: bool
-) -> onnx.ModelProto:
+def _model(blocks: list[Exported], writer: _Writer, state: bool, lengths: bool) -> onnx.ModelProto:
     recurrent = [block for block in blocks if not isinstance(block, Dense)]
     batch_first = blocks[0].batch_first
     order: list[int | str] = ["batch", "seq"] if batch_first else ["seq", "batch"]

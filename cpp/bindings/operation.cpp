@@ -1,0 +1,173 @@
+#include "gru_native/operation.h"
+
+#include <vector>
+
+#include "bindings/layer.h"
+#include "bindings/module.h"
+#include "bindings/options.h"
+#include "bindings/weights.h"
+#include "bindings/without_gil.h"
+#include "spec/check_operation.h"
+
+namespace gru_native::bindings {
+namespace {
+
+// The arrays that backward reads and makes have the shapes of the forward call.
+template <class T>
+struct PyOperationTape {
+  std::shared_ptr<const OperationTape<T>> tape;
+  Layout in, out;
+  Shape x_shape, y_shape;
+};
+
+// One call. Rows that are computed one by one may have any number of axes before them; those of ids are one number
+// each, without an axis of its own.
+template <class T>
+struct Call {
+  const OperationSpec& spec;
+  const bool ids;
+  Array<T> x;
+  Layout in, out{};
+  Shape x_shape, y_shape;
+  std::optional<std::vector<std::int64_t>> lengths;
+  Array<T> y;
+  OperationForwardCall<T> arguments;
+
+  Call(const PyOperation<T>& o, const py::object& x_, const py::object& lengths_, bool batch_first)
+      : spec(o.layer->spec()), ids(std::holds_alternative<EmbeddingSpec>(spec.kind)), in{1, 1, false, false} {
+    x = ids ? numbers_of(integers_argument("ids", x_)) : as_array<T>("x", x_);
+    x_shape = Shape(x.shape(), x.shape() + x.ndim());
+    if (ids) x_shape.push_back(1);
+    const std::int64_t own = spec.input_size(), rank = static_cast<std::int64_t>(x_shape.size());
+    const std::int64_t columns = own ? own : rank == 0 ? 0 : x_shape.back();
+    const bool over_time = is_over_time(spec);
+    if (over_time && rank == 2 && lengths_.is_none()) {
+      in = {-1, 1, false, false};
+      check_shape(name(), x, in.dims("input_size", own ? own : -1));
+      in.seq_len = x_shape[0];
+    } else if (!lengths_.is_none() || rank == 3 || rank == 0 || over_time) {
+      in = {-1, -1, true, batch_first};
+      Dims dims = in.dims("input_size", own ? own : -1);
+      if (ids) dims.pop_back();
+      check_shape(name(), x, dims);
+      in.seq_len = x_shape[batch_first ? 1 : 0];
+      in.batch = x_shape[batch_first ? 0 : 1];
+    } else {
+      Dims dims(static_cast<std::size_t>(rank), Dim{"any", -1});
+      dims.back() = {"input_size", own ? own : -1};
+      if (ids) dims.pop_back();
+      check_shape(name(), x, dims);
+      in.seq_len = columns > 0 ? x.size() / columns : 0;
+    }
+    if (x.size() == 0)
+      throw py::value_error(std::string(name()) + " has shape " + shape_text(x) + "; expected at least one row");
+    lengths = lengths_argument(lengths_, in);
+    out = in;
+    y_shape = x_shape;
+    if (over_time) {
+      const std::int64_t least = least_len(spec);
+      if (in.seq_len < least)
+        throw py::value_error(std::string(name()) + " has shape " + shape_text(x) + "; expected at least " +
+                              std::to_string(least) + " steps");
+      out.seq_len = spec.output_len(in.seq_len);
+      y_shape[in.batched && batch_first ? 1 : 0] = out.seq_len;
+    }
+    y_shape.back() = spec.output_size(columns);
+    y = empty_array<T>(y_shape);
+    arguments.seq_len = in.seq_len;
+    arguments.batch = in.batch;
+    arguments.input_size = columns;
+    arguments.x = in.view(static_cast<const T*>(x.data()), columns);
+    arguments.lengths = lengths ? lengths->data() : nullptr;
+    arguments.y = out.view(y.mutable_data(), y_shape.back());
+  }
+
+ private:
+  const char* name() const { return ids ? "ids" : "x"; }
+  // An id that T does not have is none of the table's either.
+  static Array<T> numbers_of(const Array<std::int64_t>& given) {
+    Array<T> made = empty_array<T>(Shape(given.shape(), given.shape() + given.ndim()));
+    std::copy_n(given.data(), given.size(), made.mutable_data());
+    return made;
+  }
+};
+
+template <class T>
+Array<T> call(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first) {
+  const Call<T> c(o, x, lengths, batch_first);
+  without_gil([&] { o.layer->forward(c.arguments); });
+  return c.y;
+}
+
+template <class T>
+py::tuple forward(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first) {
+  const Call<T> c(o, x, lengths, batch_first);
+  PyOperationTape<T> tape{nullptr, c.in, c.out, c.x_shape, c.y_shape};
+  without_gil([&] { tape.tape = o.layer->forward_with_tape(c.arguments); });
+  return py::make_tuple(c.y, tape);
+}
+
+// dx, the gradients of the weights by name, and which rows of the first one these are of, or None.
+template <class T>
+py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, const py::object& dy_argument) {
+  o.layer->check(*tape.tape);
+  const Array<T> dy = as_array<T>("dy", dy_argument);
+  const std::int64_t inputs = tape.x_shape[tape.x_shape.size() - 1];
+  const std::int64_t outputs = tape.y_shape[tape.y_shape.size() - 1];
+  Dims dims;
+  for (const std::int64_t size : tape.y_shape) dims.push_back({"size", size});
+  dims.back().name = "output_size";
+  check_shape("dy", dy, dims);
+  OperationBackwardCall<T> b;
+  b.dy = tape.out.view(static_cast<const T*>(dy.data()), outputs);
+  const bool ids = std::holds_alternative<EmbeddingSpec>(o.layer->spec().kind);
+  py::object dx = py::none(), rows = py::none();
+  if (!ids) {
+    Array<T> array = empty_array<T>(tape.x_shape);
+    b.dx = tape.in.view(array.mutable_data(), inputs);
+    dx = std::move(array);
+  }
+  py::dict weights;
+  if (ids) {
+    const std::vector<std::int64_t>& touched = tape.tape->rows();
+    Array<std::int64_t> numbers = empty_array<std::int64_t>({static_cast<std::int64_t>(touched.size())});
+    std::copy(touched.begin(), touched.end(), numbers.mutable_data());
+    Array<T> values = empty_array<T>({numbers.size(), outputs});
+    b.dweights = {values.mutable_data()};
+    weights["weight"] = values;
+    rows = std::move(numbers);
+  } else {
+    weights = weight_gradients(o.layer->weights(), b.dweights);
+  }
+  without_gil([&] { o.layer->backward(*tape.tape, b); });
+  return py::make_tuple(dx, weights, rows);
+}
+
+template <class T>
+void register_operation(py::module_& m) {
+  using O = PyOperation<T>;
+  py::class_<PyOperationTape<T>>(m, (std::string("OperationTape") + suffix<T>).c_str(), tape_doc);
+  py::class_<O> c(m, (std::string("Operation") + suffix<T>).c_str(),
+                  "An operation; gru_native.Activation and the like are its faces.");
+  c.def(py::init([](const py::kwargs& options) {
+     const BlockSpec block = block_of(options);
+     if (const auto* spec = std::get_if<OperationSpec>(&block.spec)) return O{std::make_shared<Operation<T>>(*spec)};
+     throw py::value_error(std::string("type is \"") + type_of(block) + "\"; expected that of an operation");
+   }))
+      .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
+      .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def(
+          "output_len", [](const O& o, std::int64_t seq_len) { return o.layer->spec().output_len(seq_len); },
+          py::arg("seq_len"));
+  def_weights(c);
+}
+
+}  // namespace
+
+void register_operations(py::module_& m) {
+  register_operation<float>(m);
+  register_operation<double>(m);
+}
+
+}  // namespace gru_native::bindings

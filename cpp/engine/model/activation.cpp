@@ -1,0 +1,47 @@
+// A function of each number. The slope follows from the output, which is what a tape keeps.
+#include "engine/model/operation.h"
+
+namespace gru_native {
+namespace {
+
+template <class T>
+class PackedActivation final : public PackedOperation<T> {
+ public:
+  PackedActivation(const OperationSpec& spec, const ActivationSpec& own)
+      : PackedOperation<T>(spec), f_(chosen<T>(own.function)) {}
+
+  void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override {
+    if (kept) kept->rows = y;
+    each_share(team, call.in.rows, this->macs_of_row(call.inputs), [&](Index begin, Index end) {
+      copy_rows(x, call.inputs, y, begin, end);
+      for (Index row = begin; row < end; ++row) {
+        T* const at = y.base + row * y.stride;
+        kernels_for<T>().function.forward(f_, at, at, call.inputs);
+      }
+    });
+  }
+
+  void backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx, const std::vector<T*>&,
+                Arena&, TeamLease& team) const override {
+    if (!dx.base) return;
+    each_share(team, call.in.rows, this->macs_of_row(call.inputs), [&](Index begin, Index end) {
+      for (Index row = begin; row < end; ++row)
+        kernels_for<T>().function.backward(f_, kept.rows.base + row * kept.rows.stride, d.base + row * d.stride,
+                                           dx.base + row * dx.stride, call.inputs);
+    });
+  }
+
+ private:
+  const ChosenActivation<T> f_;
+};
+
+}  // namespace
+
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ActivationSpec& own) {
+  return std::make_shared<PackedActivation<T>>(spec, own);
+}
+template std::shared_ptr<PackedOperation<float>> pack(const OperationSpec&, const ActivationSpec&);
+template std::shared_ptr<PackedOperation<double>> pack(const OperationSpec&, const ActivationSpec&);
+
+}  // namespace gru_native

@@ -1,0 +1,137 @@
+// What an operation is to the engine: its weights at one moment, and what it does with rows. A new kind is a class on
+// PackedOperation in a file of its own here, and its line in each list: OperationSpec::kind, pack() below, names in
+// spec/options.cpp, options in spec/options.h, tensors in spec/tensors.h and checks in spec/check_operation.cpp.
+#pragma once
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "engine/matrix/matrices.h"
+#include "engine/matrix/weights.h"
+#include "engine/sequence/timeline.h"
+#include "gru_native/operation.h"
+#include "runtime/denormals.h"
+#include "runtime/team.h"
+
+namespace gru_native {
+
+// The rows of a call: compact, x by `in` and y by `out`.
+struct OperationRows {
+  const Timeline& in;
+  const Timeline& out;
+  Index inputs, outputs;  // columns
+  Arena* arena;           // room for this call; null where nothing may be allocated: in streams
+};
+
+// What backward needs of a forward call; each kind says what it keeps where. Memory comes from the tape's arena.
+template <class T>
+struct Kept {
+  Arena& arena;
+  Matrix<T> rows{}, outputs{};
+  T* numbers = nullptr;
+  const Index* offset = nullptr;
+  std::vector<std::int64_t> ids;  // see OperationTape::rows
+  std::vector<Index> places;
+};
+
+// What an operation keeps from one step to the next, in a stream, and its steps.
+template <class T>
+class OperationStream {
+ public:
+  virtual ~OperationStream() = default;
+  virtual Index output_len(Index steps) const = 0;  // of the next so many steps
+  // x: compact rows of the next steps, as many at all of them. Returns the steps of y.
+  virtual Index run(Rows<const T> x, Index steps, Matrix<T> y, TeamLease& team) = 0;
+  // OperationSpec::state_size() numbers of each sequence; null: zeros.
+  virtual void store(T* to) const = 0;
+  virtual void load(const T* from) = 0;
+};
+
+template <class T>
+class PackedOperation {
+ public:
+  explicit PackedOperation(OperationSpec spec) : spec(std::move(spec)) {}
+  virtual ~PackedOperation() = default;
+  const OperationSpec spec;
+
+  // Takes the weights of now, in each_name's order, into memory that it has: it must neither throw nor ask for any.
+  virtual void fill(const std::vector<Weight<const T>>&) {}
+  virtual void unpack(const std::vector<Weight<T>>&) const {}  // the other way round
+
+  // What a row costs, in multiply-adds.
+  virtual double macs_of_row(Index inputs) const { return macs_of_function * static_cast<double>(inputs); }
+  // Throws std::invalid_argument for an x that makes no sense.
+  virtual void check(const Sequences<const T>&, Index, Index, const std::int64_t*) const {}
+
+  // Of a row of y: those behind `outputs` are nobody's.
+  virtual Index columns_written(Index outputs) const { return outputs; }
+  // Null: rows of a stream go through forward.
+  virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Arena&) const { return nullptr; }
+
+  // y's rows are panel_stride<T>(columns_written(outputs)) apart or more. kept: of a call with a tape, else null.
+  virtual void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
+                       Kept<T>* kept) const = 0;
+  // d: the gradient of y, which may be changed. dx: zeros, or its base is null if it is not wanted; dweights: as in
+  // OperationBackwardCall.
+  virtual void backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx,
+                        const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const = 0;
+};
+
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ActivationSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const LayerNormSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const EmbeddingSpec& own);
+
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const Conv1dSpec& own);
+
+template <class T>
+ChosenActivation<T> chosen(const ActivationFunction& f) {
+  return {f.kind, false, 0, static_cast<T>(f.alpha), static_cast<T>(f.beta)};
+}
+
+// f(begin, end) for the rows of each member.
+template <class F>
+void each_share(TeamLease& team, Index rows, double macs_of_row, const F& f) {
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(rows, 1, rank, team.size());
+    in_parts(mine.begin, mine.end, macs_of_row, 1, f);
+  });
+}
+
+template <class T>
+void copy_rows(Rows<const T> from, Index columns, Matrix<T> to, Index begin, Index end) {
+  for (Index row = begin; row < end; ++row) std::copy_n(row_at(from, row), columns, to.base + row * to.stride);
+}
+
+template <class T>
+struct Operation<T>::Impl {
+  explicit Impl(const OperationSpec& spec);
+
+  OperationSpec spec;
+  WeightStore<T, PackedOperation<T>> store;
+  std::shared_ptr<PackedOperation<T>> reserve() const;
+  void fill(PackedOperation<T>& packed) const { packed.fill(store.list()); }
+  std::shared_ptr<const PackedOperation<T>> current() const { return store.packed(); }
+};
+
+template <class T>
+struct OperationTape<T>::Impl : TapeOf<PackedOperation<T>> {
+  Impl(TapeOf<PackedOperation<T>> base, Timeline in, Timeline out, Index inputs, Index outputs)
+      : TapeOf<PackedOperation<T>>(std::move(base)),
+        in(std::move(in)),
+        out(std::move(out)),
+        inputs(inputs),
+        outputs(outputs),
+        kept{*this->arena, {}, {}, nullptr, nullptr, {}, {}} {}
+  OperationRows rows() const { return {in, out, inputs, outputs, this->arena.get()}; }
+
+  Timeline in, out;
+  Index inputs, outputs;
+  Kept<T> kept;
+};
+
+}  // namespace gru_native

@@ -1,0 +1,161 @@
+/// \file
+/// Operations: the blocks of a model that have no state of their own, before, between and behind its layers.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "gru_native/activation.h"
+#include "gru_native/edit.h"
+#include "gru_native/export.h"
+#include "gru_native/precision.h"
+#include "gru_native/views.h"
+
+namespace gru_native {
+
+/// A function of each number. It has no weights, and as many columns as what is before it.
+struct ActivationSpec {
+  ActivationFunction function = Activation::identity;
+};
+
+/// Layer normalisation of each row: (x - mean) / sqrt(variance + eps), then times weight, plus bias.
+struct LayerNormSpec {
+  std::int64_t normalized_shape = 0;  ///< Columns.
+  double eps = 1e-5;
+  bool elementwise_affine = true;  ///< Whether there is a weight, (normalized_shape,).
+  bool bias = true;                ///< Whether there is a bias, too, if there is a weight.
+};
+
+/// A table of rows, weight (num_embeddings, embedding_dim), of which each id takes one. Ids are whole numbers from 0 in
+/// a single column of x. In a stream whose calls check nothing, another number gives a row of NaN.
+struct EmbeddingSpec {
+  std::int64_t num_embeddings = 0;  ///< With float at most 2^24: an id must be one of its numbers.
+  std::int64_t embedding_dim = 0;
+  std::int64_t padding_idx = -1;    ///< The row that no gradient changes; -1: none.
+};
+
+/// Zeros around a sequence.
+struct Padding {
+  enum Kind {
+    causal,  ///< Before it, as many as there are steps behind the first tap: an output needs no later step.
+    same,    ///< On both sides, so that there are as many outputs as steps; without stride.
+    valid,   ///< None.
+    number   ///< `steps` on both sides.
+  };
+  Kind kind = causal;
+  std::int64_t steps = 0;
+};
+
+/// A convolution over time, then a function. weight is (out_channels, in_channels / groups, kernel_size). A sequence is
+/// taken as if it were alone: past its end there are zeros.
+struct Conv1dSpec {
+  std::int64_t in_channels = 0;
+  std::int64_t out_channels = 0;
+  std::int64_t kernel_size = 0;  ///< Taps.
+  std::int64_t stride = 1;
+  std::int64_t dilation = 1;     ///< Steps from tap to tap.
+  std::int64_t groups = 1;
+  Padding padding;
+  bool bias = true;
+  ActivationFunction activation = Activation::identity;
+};
+
+/// Which operation, with its options.
+struct OperationSpec {
+  std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec> kind;
+  Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
+
+  /// Throws std::invalid_argument, naming the field, unless there is such an operation.
+  GRU_NATIVE_API void validate() const;
+  /// Columns of x; 0: any.
+  GRU_NATIVE_API std::int64_t input_size() const;
+  /// Columns of y, for an x of so many.
+  GRU_NATIVE_API std::int64_t output_size(std::int64_t input_size) const;
+  /// Steps of y, for a sequence of so many; 0: it is too short.
+  GRU_NATIVE_API std::int64_t output_len(std::int64_t seq_len) const;
+  /// Numbers that a stream keeps of each sequence.
+  GRU_NATIVE_API std::int64_t state_size() const;
+};
+
+/// One call of an operation.
+template <class T>
+struct OperationForwardCall {
+  std::int64_t seq_len = 0;               ///< Steps of x, at least 1.
+  std::int64_t batch = 0;                 ///< Sequences, at least 1.
+  std::int64_t input_size = 0;            ///< Columns of x, where the operation takes any.
+  Sequences<const T> x;                   ///< Its columns.
+  const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
+  Sequences<T> y;                         ///< output_len(seq_len) steps, written; 0 past the end of a sequence.
+};
+
+/// The gradients of a loss. Null: on the way out not wanted. Shapes are those of the forward call.
+template <class T>
+struct OperationBackwardCall {
+  Sequences<const T> dy;     ///< Of y; must be there.
+  Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence. Must be null for ids.
+  std::vector<T*> dweights;  ///< Of each of weights(), written (not added to). Empty: of none. See OperationTape::rows.
+};
+
+/// What one forward call keeps for backward; see Tape.
+template <class T>
+class GRU_NATIVE_API OperationTape {
+ public:
+  ~OperationTape();
+  OperationTape(OperationTape&& other) noexcept;
+  OperationTape& operator=(OperationTape&& other) noexcept;
+
+  std::int64_t seq_len() const;  ///< Of the call.
+  std::int64_t batch() const;  ///< Of the call.
+
+  /// Of an embedding: which rows of its weight have a gradient, increasing. The gradient of the weight then is that of
+  /// these rows, [rows().size()][embedding_dim]; see WeightGradient. Of others: empty.
+  const std::vector<std::int64_t>& rows() const;
+
+ private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit OperationTape(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// An operation. Any number of threads may call it at once, also while it is edited. After a move it may only be
+/// assigned to or destroyed.
+template <class T>
+class GRU_NATIVE_API Operation {
+ public:
+  /// One whose weights are 0. Throws std::invalid_argument, as OperationSpec::validate, and std::bad_alloc.
+  explicit Operation(const OperationSpec& spec);
+  ~Operation();
+  Operation(Operation&& other) noexcept;
+  Operation& operator=(Operation&& other) noexcept;
+
+  const OperationSpec& spec() const;
+
+  /// All weights, to be read, as the module of torch.nn has them: "weight" and "bias", where it has these.
+  const std::vector<Weight<const T>>& weights() const;
+
+  /// All weights, to be written; the operation computes with them when the edit ends. Throws std::bad_alloc.
+  [[nodiscard]] WeightEdit<T> edit();
+
+  /// Inference. Throws std::invalid_argument, naming the field of the call that is wrong, and std::bad_alloc; nothing
+  /// is then written.
+  void forward(const OperationForwardCall<T>& call) const;
+
+  /// The same, and what backward needs of it.
+  std::shared_ptr<const OperationTape<T>> forward_with_tape(const OperationForwardCall<T>& call) const;
+
+  /// Throws std::invalid_argument for the tape of another operation.
+  void check(const OperationTape<T>& tape) const;
+
+  /// Gradients of the call that made the tape, with the weights of that call. A tape may be used again. Throws as
+  /// forward and check do.
+  void backward(const OperationTape<T>& tape, const OperationBackwardCall<T>& call) const;
+
+ private:
+  friend struct detail::Access;
+  struct GRU_NATIVE_HIDDEN Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gru_native

@@ -1,0 +1,170 @@
+#include "spec/check_operation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "spec/check_layer.h"
+#include "spec/checks.h"
+#include "spec/convolution.h"
+#include "spec/names.h"
+#include "spec/options.h"
+
+namespace gru_native {
+namespace {
+
+void check_eps(double eps) {
+  if (!(eps >= 0 && std::isfinite(eps))) refuse("eps", std::to_string(eps), "a finite number of at least 0");
+}
+
+void check_kind(const ActivationSpec& s) { check_function("name", s.function); }
+void check_kind(const LayerNormSpec& s) {
+  check_size("normalized_shape", s.normalized_shape, 1);
+  check_fits("the weights", double(s.normalized_shape), {{"normalized_shape", s.normalized_shape}});
+  check_eps(s.eps);
+}
+void check_kind(const EmbeddingSpec& s) {
+  check_size("num_embeddings", s.num_embeddings, 1);
+  check_size("embedding_dim", s.embedding_dim, 1);
+  check_fits("the weights", double(s.num_embeddings) * double(s.embedding_dim),
+             {{"num_embeddings", s.num_embeddings}, {"embedding_dim", s.embedding_dim}});
+  if (s.padding_idx < -1 || s.padding_idx >= s.num_embeddings)
+    refuse("padding_idx", std::to_string(s.padding_idx), "0 to " + std::to_string(s.num_embeddings - 1) + ", or none");
+}
+
+void check_kind(const Conv1dSpec& s) {
+  check_size("in_channels", s.in_channels, 1);
+  check_size("out_channels", s.out_channels, 1);
+  check_size("kernel_size", s.kernel_size, 1);
+  check_size("stride", s.stride, 1);
+  check_size("dilation", s.dilation, 1);
+  check_size("groups", s.groups, 1);
+  for (const auto& [name, channels] : {std::pair{"in_channels", s.in_channels}, {"out_channels", s.out_channels}})
+    if (channels % s.groups != 0)
+      refuse(name, std::to_string(channels), "a multiple of groups=" + std::to_string(s.groups));
+  check_fits("the weights", double(s.in_channels) * double(s.out_channels) * double(s.kernel_size),
+             {{"in_channels", s.in_channels}, {"out_channels", s.out_channels}, {"kernel_size", s.kernel_size}});
+  check_fits("the padding", double(s.kernel_size) * double(s.dilation) * double(s.in_channels),
+             {{"kernel_size", s.kernel_size}, {"dilation", s.dilation}, {"in_channels", s.in_channels}});
+  check_fits("the stride", double(s.stride) * double(s.in_channels), {{"stride", s.stride}});
+  check_enum("padding", s.padding.kind, Padding::number, "a Padding::Kind");
+  check_size("padding", s.padding.steps, 0);
+  check_fits("the padding", double(s.padding.steps) * double(s.in_channels), {{"padding", s.padding.steps}});
+  if (s.padding.kind != Padding::number && s.padding.steps != 0)
+    refuse("padding.steps", std::to_string(s.padding.steps), "0 unless padding is a number");
+  if (s.padding.kind == Padding::same && s.stride > 1)
+    refuse("stride", std::to_string(s.stride), "1 with padding \"same\"");
+  check_function("activation", s.activation);
+}
+
+struct Extent {
+  std::int64_t input, output;  // columns; 0: any, and the same
+};
+Extent extent_of(const ActivationSpec&) { return {0, 0}; }
+Extent extent_of(const LayerNormSpec& s) { return {s.normalized_shape, s.normalized_shape}; }
+Extent extent_of(const EmbeddingSpec& s) { return {1, s.embedding_dim}; }
+
+Extent extent_of(const Conv1dSpec& s) { return {s.in_channels, s.out_channels}; }
+
+Extent extent_of(const OperationSpec& spec) {
+  return std::visit([](const auto& s) { return extent_of(s); }, spec.kind);
+}
+
+}  // namespace
+
+void OperationSpec::validate() const {
+  std::visit([](const auto& s) { check_kind(s); }, kind);
+  check_enum("precision", precision, Precision::int8, "a Precision");
+  if (precision != Precision::full)
+    refuse("precision", precision_names[static_cast<int>(precision)],
+           std::string("full: ") + type_of(*this) + " has no form with weights of few bits");
+}
+
+std::int64_t OperationSpec::input_size() const { return extent_of(*this).input; }
+std::int64_t OperationSpec::output_size(std::int64_t input_size) const {
+  const std::int64_t own = extent_of(*this).output;
+  return own ? own : input_size;
+}
+
+std::int64_t OperationSpec::output_len(std::int64_t seq_len) const {
+  const auto* const s = std::get_if<Conv1dSpec>(&kind);
+  return s ? gru_native::output_len(*s, seq_len) : seq_len;
+}
+std::int64_t OperationSpec::state_size() const {
+  const auto* const s = std::get_if<Conv1dSpec>(&kind);
+  return s ? gru_native::state_size(*s) : 0;
+}
+
+std::int64_t least_len(const OperationSpec& spec) {
+  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
+  return s ? std::max<std::int64_t>(1, span_of(*s) + 1 - padded(*s).left - padded(*s).right) : 1;
+}
+bool is_over_time(const OperationSpec& spec) { return std::holds_alternative<Conv1dSpec>(spec.kind); }
+bool keeps_steps(const OperationSpec& spec) {
+  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
+  return !s || !has_phase(*s);
+}
+void check_streamable(const OperationSpec& spec) {
+  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
+  if (s && padded(*s).right > 0)
+    throw std::invalid_argument(
+        "a Conv1d with zeros behind a sequence has no stream: it would have to know the end; expected padding "
+        "\"causal\" or \"valid\"");
+}
+
+template <>
+void check_numbers<float>(const OperationSpec& spec) {
+  constexpr std::int64_t most = std::int64_t(1) << 24;  // float has all whole numbers up to there
+  const auto* const s = std::get_if<EmbeddingSpec>(&spec.kind);
+  if (s && s->num_embeddings > most)
+    refuse("num_embeddings", std::to_string(s->num_embeddings), "at most " + std::to_string(most) + " with float32");
+}
+template <>
+void check_numbers<double>(const OperationSpec&) {}
+
+void check_trainable(const OperationSpec& spec) {
+  if (const auto* const s = std::get_if<ActivationSpec>(&spec.kind)) check_slope("name", s->function);
+  if (const auto* const s = std::get_if<Conv1dSpec>(&spec.kind)) check_slope("activation", s->activation);
+}
+
+template <class T>
+std::int64_t input_size(const OperationSpec& spec, const OperationForwardCall<T>& call) {
+  const std::int64_t own = spec.input_size();
+  return own ? own : call.input_size;
+}
+
+template <class T>
+void check_call(const OperationSpec& spec, const OperationForwardCall<T>& call) {
+  const std::int64_t inputs = input_size(spec, call), outputs = spec.output_size(inputs);
+  check_size("input_size", inputs, 1);
+  check_calls_size(call.seq_len, call.batch, inputs + outputs);
+  if (call.seq_len < least_len(spec)) check_size("seq_len", call.seq_len, least_len(spec));
+  if (const auto* const s = std::get_if<Conv1dSpec>(&spec.kind))
+    check_fits("the padded sequences",
+               double(call.batch) * (double(call.seq_len) + double(padded(*s).left) + double(padded(*s).right)) *
+                   (double(inputs) + 1024),
+               {{"seq_len", call.seq_len}, {"batch", call.batch}});
+  check_rows("x", call.x, call.seq_len, call.batch, inputs);
+  check_rows("y", call.y, spec.output_len(call.seq_len), call.batch, outputs);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
+}
+
+template <class T>
+void check_call(const OperationSpec& spec, const OperationBackwardCall<T>& call, std::int64_t seq_len,
+                std::int64_t batch, std::int64_t inputs, std::size_t weights) {
+  check_rows("dy", call.dy, spec.output_len(seq_len), batch, spec.output_size(inputs));
+  if (call.dx.data && std::holds_alternative<EmbeddingSpec>(spec.kind))
+    throw std::invalid_argument("dx.data is not null; expected null: ids have no gradient");
+  if (call.dx.data) check_rows("dx", call.dx, seq_len, batch, inputs);
+  check_dweights(call.dweights.size(), weights);
+}
+
+#define GRU_NATIVE_CHECK_OPERATION(T)                                                                         \
+  template std::int64_t input_size(const OperationSpec&, const OperationForwardCall<T>&);                     \
+  template void check_call(const OperationSpec&, const OperationForwardCall<T>&);                             \
+  template void check_call(const OperationSpec&, const OperationBackwardCall<T>&, std::int64_t, std::int64_t, \
+                           std::int64_t, std::size_t);
+GRU_NATIVE_CHECK_OPERATION(float)
+GRU_NATIVE_CHECK_OPERATION(double)
+
+}  // namespace gru_native
