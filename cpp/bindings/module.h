@@ -5,6 +5,7 @@ namespace gru_native::bindings {
 void register_reading(pybind11::module_& m);
 void register_runtime(pybind11::module_& m);
 void register_decoders(pybind11::module_& m);
+void register_decoder_files(pybind11::module_& m);
 void register_rtrl(pybind11::module_& m);
 void register_output_rnn(pybind11::module_& m);
 void register_graphs(pybind11::module_& m);

@@ -1,9 +1,7 @@
 #include "files/description.h"
 
-#include <nlohmann/json.hpp>
-
 #include "files/blocks.h"
-#include "files/json.h"
+#include "files/option_values.h"
 
 namespace gru_native {
 namespace {
@@ -12,89 +10,18 @@ using nlohmann::json;
 
 constexpr int version = 1;
 
-// Reads the value of one option; the overload says what it must be.
-void read(const json& from, std::int64_t& value, const char* name) {
-  if (!from.is_number_integer() || (from.is_number_unsigned() && from.get<std::uint64_t>() > std::uint64_t(INT64_MAX)))
-    throw FileError(std::string(name) + " is no whole number");
-  value = from.get<std::int64_t>();
-}
-void read(const json& from, bool& value, const char* name) {
-  if (!from.is_boolean()) throw FileError(std::string(name) + " is neither true nor false");
-  value = from.get<bool>();
-}
-void read(const json& from, double& value, const char* name) {
-  if (!from.is_number()) throw FileError(std::string(name) + " is no number");
-  value = from.get<double>();
-}
-void read(const json& from, std::string& value, const char* name) {
-  if (!from.is_string()) throw FileError(std::string(name) + " is no text");
-  value = from.get<std::string>();
-}
-
-// null: there is none.
-template <class Value>
-void read(const json& from, std::optional<Value>& value, const char* name) {
-  if (from.is_null()) value.reset();
-  else read(from, value.emplace(), name);
-}
-
-// A name or a number.
-void read(const json& from, Padding& value, const char* name) {
-  if (from.is_string()) {
-    std::string text;
-    read(from, text, name);
-    value = {named<Padding::Kind>(name, text, padding_names), 0};
-  } else {
-    value.kind = Padding::number;
-    read(from, value.steps, name);
-  }
-}
-
-// A name, or a list of one and its numbers.
-void read(const json& from, ActivationFunction& value, const char* name) {
-  std::string function;
-  std::vector<double> numbers;
-  if (from.is_array()) {
-    if (from.empty()) throw FileError(std::string(name) + " is an empty list");
-    read(from[0], function, name);
-    for (std::size_t i = 1; i < from.size(); ++i) read(from[i], numbers.emplace_back(), name);
-  } else {
-    read(from, function, name);
-  }
-  value = function_named(name, function, numbers);
-}
-template <class T>
-std::string written(const T& value) {
-  return json_text(value);
-}
-template <class Value>
-std::string written(const std::optional<Value>& value) {
-  return value ? written(*value) : "null";
-}
-std::string written(const Padding& value) {
-  return value.kind == Padding::number ? json_text(value.steps) : json_text(padding_names[value.kind]);
-}
-std::string written(const ActivationFunction& f) {
-  std::string name = json_text(function_names[static_cast<int>(f.kind)]);
-  const std::vector<double> numbers = unusual_numbers(f);
-  if (numbers.empty()) return name;
-  std::vector<std::string> list{std::move(name)};
-  for (const double number : numbers) list.push_back(json_text(number));
-  return list_text(list);
-}
-
 BlockSpec read_block(const json& from) {
   if (!from.is_object()) throw FileError("is no JSON object");
   std::string type;
   const auto named = from.find("type");
   if (named == from.end()) throw FileError("has no type");
-  read(*named, type, "type");
+  read_option(*named, type, "type");
   BlockSpec block = block_of_type(type);
   std::size_t known = 1;
   const auto option = [&](const char* name, auto& value) {
     const auto found = from.find(name);
     if (found == from.end()) return;
-    read(*found, value, name);
+    read_option(*found, value, name);
     ++known;
   };
   option("prefix", block.prefix);
@@ -153,7 +80,7 @@ std::string description_text(const std::vector<BlockSpec>& blocks) {
   std::vector<std::string> list;
   for (BlockSpec block : blocks) {
     std::map<std::string, std::string> entry{{"type", json_text(type_of(block))}, {"prefix", json_text(block.prefix)}};
-    each_option(block, [&](const char* name, auto& value) { entry[name] = written(value); });
+    each_option(block, [&](const char* name, auto& value) { entry[name] = written_option(value); });
     // So that libraries from before it read the file.
     if (entry["precision"] == json_text("full")) entry.erase("precision");
     list.push_back(object_text(entry));

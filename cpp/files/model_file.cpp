@@ -24,18 +24,6 @@ std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& pre
   return block;
 }
 
-// Errors name the file.
-template <class F>
-auto in_file(const std::string& path, const F& f) {
-  try {
-    return f();
-  } catch (const FileError& error) {
-    throw FileError(path.substr(0, path.find('\0')) + ": " + error.what());  // up to a zero byte, if it has one
-  } catch (const std::invalid_argument& error) {
-    throw FileError(path + ": " + error.what());
-  }
-}
-
 }  // namespace
 
 ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description, LoadAs as) {
@@ -112,8 +100,13 @@ std::shared_ptr<const BasicModel<T>> read_model(const Bytes& bytes, const std::v
 }
 
 void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks, std::vector<GivenTensor> tensors) {
+  write_tensors(path, {{description_key, description_text(blocks)}}, std::move(tensors));
+}
+
+void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                   std::vector<GivenTensor> tensors) {
   put_in_order(tensors);
-  const std::string header = safetensors_header(tensors, {{description_key, description_text(blocks)}});
+  const std::string header = safetensors_header(tensors, metadata);
   if (header.size() - 8 > longest_header) throw FileError("its header would be too long to be read again");
   WholeFile file(path);
   file.write(header.data(), header.size());

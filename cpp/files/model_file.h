@@ -48,7 +48,21 @@ void give_tensors(const Block& block, const std::string& prefix, std::vector<Giv
   });
 }
 
-// Whole or not at all (files/whole_file.h). Throws FileError without the path.
+// f(), whose errors then name the file.
+template <class F>
+auto in_file(const std::string& path, const F& f) {
+  try {
+    return f();
+  } catch (const FileError& error) {
+    throw FileError(path.substr(0, path.find('\0')) + ": " + error.what());  // up to a zero byte, if it has one
+  } catch (const std::invalid_argument& error) {
+    throw FileError(path + ": " + error.what());
+  }
+}
+
+// Whole or not at all (files/whole_file.h). Throw FileError without the path.
+void write_tensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+                   std::vector<GivenTensor> tensors);
 void write_model_file(const std::string& path, const std::vector<BlockSpec>& blocks, std::vector<GivenTensor> tensors);
 
 }  // namespace gru_native

@@ -1,15 +1,16 @@
 """The compiled core of gru_native: see cpp/bindings."""
 
 from os import PathLike
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import Self
 
+from ._core_decoders import *  # noqa: F403
 from ._core_losses import *  # noqa: F403
-
-_T = TypeVar("_T", np.float32, np.float64)
+from ._core_parts import _T, _Pybind11Type
+from ._core_parts import Edit as Edit
 
 # h, or (h, c) for the LSTM. What comes back is Any: which of the two it is follows from the cell.
 _StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -35,24 +36,6 @@ def check_graph(
     aggregate: str,
     bias: str | None,
     reset_after: bool,
-) -> None: ...
-def check_attention_decoder(
-    *,
-    vocab_size: int,
-    embedding_dim: int,
-    hidden_size: int,
-    memory_size: int,
-    cell: str,
-    num_layers: int,
-    attention: str | None,
-    attention_size: int | None,
-    num_memories: int,
-    input_feeding: bool,
-    readout_size: int | None,
-    readout: str,
-    location_channels: int,
-    location_width: int,
-    dropout: float,
 ) -> None: ...
 def check_grconv(*, input_size: int, hidden_size: int, activation: str) -> None: ...
 def check_output_rnn(
@@ -85,23 +68,9 @@ def check_regular(path: str | PathLike[str]) -> None: ...
 def ctc_greedy(logits: Any, lengths: Any, blank: int) -> tuple[list[Any], bool]: ...
 def ctc_beam(logits: Any, lengths: Any, beam_size: int, blank: int) -> tuple[list[Any], bool]: ...
 
-class _Pybind11Type(type): ...
-
 # The classes exist once per dtype; the generic ones here stand for both.
 class _Tape(Generic[_T], metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # only forward makes one
-
-class Edit(metaclass=_Pybind11Type):
-    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # only edit makes one
-    def names(self) -> list[str]: ...
-    def weight(self, name: str) -> NDArray[Any]: ...
-    def made(self, name: str) -> NDArray[Any] | None: ...
-    def array(self, name: str, copied: bool = True) -> NDArray[Any]: ...
-    def places(self) -> list[tuple[Edit, str]]: ...
-    def end(self) -> None: ...
-    def cancel(self) -> None: ...
-    @property
-    def ended(self) -> bool: ...
 
 class Together(metaclass=_Pybind11Type):
     def __init__(self, layers: list[Any]) -> None: ...
@@ -252,61 +221,6 @@ class _OutputRnn(_FewBits[_T]):
     ) -> tuple[NDArray[_T], NDArray[_T], NDArray[_T] | None, dict[str, NDArray[_T]]]: ...
     def quantize(self, precision: str) -> _OutputRnn[_T]: ...
 
-class _DecoderTape(Generic[_T], metaclass=_Pybind11Type):
-    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
-
-class _AttentionDecoder(Generic[_T], metaclass=_Pybind11Type):
-    def __init__(
-        self,
-        *,
-        vocab_size: int,
-        embedding_dim: int,
-        hidden_size: int,
-        memory_size: int,
-        cell: str,
-        num_layers: int,
-        attention: str | None,
-        attention_size: int | None,
-        num_memories: int,
-        input_feeding: bool,
-        readout_size: int | None,
-        readout: str,
-        location_channels: int,
-        location_width: int,
-        dropout: float,
-    ) -> None: ...
-    def __call__(
-        self,
-        targets: ArrayLike,
-        memory: list[Any],
-        memory_lengths: list[Any],
-        lengths: ArrayLike | None,
-        state: tuple[Any, Any, Any],
-    ) -> tuple[NDArray[_T], tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]]]: ...
-    def forward(
-        self,
-        targets: ArrayLike,
-        memory: list[Any],
-        memory_lengths: list[Any],
-        lengths: ArrayLike | None,
-        state: tuple[Any, Any, Any],
-        training: bool,
-        seed: int,
-    ) -> tuple[
-        NDArray[_T],
-        tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]],
-        _DecoderTape[_T],
-    ]: ...
-    def backward(
-        self, tape: _DecoderTape[_T], dlogits: ArrayLike | None, dstate: tuple[Any, Any, Any]
-    ) -> tuple[
-        list[NDArray[_T]],
-        tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]],
-        dict[str, NDArray[_T]],
-    ]: ...
-    def weights(self) -> dict[str, NDArray[_T]]: ...
-    def edit(self) -> Edit: ...
-
 class _GraphTape(Generic[_T], metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
 
@@ -439,10 +353,6 @@ class OutputRnn32(_OutputRnn[np.float32]):
     def with_tensors(self, precision: str, tensors: dict[str, NDArray[Any]]) -> OutputRnn32: ...
 
 class OutputRnn64(_OutputRnn[np.float64]): ...
-class DecoderTape32(_DecoderTape[np.float32]): ...
-class DecoderTape64(_DecoderTape[np.float64]): ...
-class AttentionDecoder32(_AttentionDecoder[np.float32]): ...
-class AttentionDecoder64(_AttentionDecoder[np.float64]): ...
 class GraphTape32(_GraphTape[np.float32]): ...
 class GraphTape64(_GraphTape[np.float64]): ...
 class Graph32(_Graph[np.float32]): ...

@@ -5,7 +5,7 @@ from typing import Any, Generic, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._core import _T, Edit, _Pybind11Type
+from ._core_parts import _T, Edit, _Pybind11Type
 
 def cross_entropy(
     logits: ArrayLike, targets: ArrayLike, ignore: int | None, label_smoothing: float

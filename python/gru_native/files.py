@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .layers import GRU, LSTM, RNN, Activation, Block, Chain, Conv1d, Dense, Embedding, LayerNorm
+from .layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    AttentionDecoder,
+    Block,
+    Chain,
+    Conv1d,
+    Dense,
+    Embedding,
+    LayerNorm,
+)
 from .layers._arguments import text
 
 KINDS = (RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding, Conv1d)
@@ -21,10 +33,11 @@ Description: TypeAlias = Sequence[Mapping[str, Any]]
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
-def save(model: Block | Chain, path: PathLike) -> None:
-    """Write a layer or a chain to a safetensors file, whole or not at all.
+def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
+    """Write a layer, a chain or a decoder to a safetensors file, whole or not at all.
 
-    ``gru_native.load``, ``gru_native::Model::load`` in C++ and the package safetensors read it. The
+    ``gru_native.load``, ``gru_native::Model::load`` in C++ (``AttentionDecoder::load`` for a
+    decoder) and the package safetensors read it. The
     tensors have their names from ``state_dict()``; the layers' options are in the metadata. A layer
     of a subclass is saved as, and loads as, the class here that it derives from. Weights of few
     bits stay what they are: a matrix of int8 is an I8 tensor beside its scales, an F32 tensor under
@@ -36,8 +49,8 @@ def save(model: Block | Chain, path: PathLike) -> None:
 
     Parameters
     ----------
-    model : RNN, LSTM, GRU, Dense or Chain
-        The layer or chain.
+    model : RNN, LSTM, GRU, Dense, Chain or AttentionDecoder
+        The layer, chain or decoder.
     path : str or path_like
         The file.
 
@@ -48,6 +61,9 @@ def save(model: Block | Chain, path: PathLike) -> None:
     OSError
         For a file that cannot be written, is write-protected or no regular file.
     """
+    if isinstance(model, AttentionDecoder):
+        single = model.dtype == np.float32
+        return _core.write_decoder(path, _options(model), model._stored(), single)
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
     blocks = (
@@ -60,8 +76,8 @@ def save(model: Block | Chain, path: PathLike) -> None:
 
 def load(
     path: PathLike, description: Description | None = None, *, precision: str | None = None
-) -> Block | Chain:
-    """Read the layer or chain in a safetensors file.
+) -> Block | Chain | AttentionDecoder:
+    """Read the layer, chain or decoder in a safetensors file.
 
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
     layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
@@ -82,7 +98,7 @@ def load(
 
     Returns
     -------
-    RNN, LSTM, GRU, Dense or Chain
+    RNN, LSTM, GRU, Dense, Chain or AttentionDecoder
         The model.
 
     Raises
@@ -103,6 +119,9 @@ def load(
     if precision is not None and text("precision", precision) != "float32":
         raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
     try:
+        decoder = None if given is not None else _core.read_decoder(path)
+        if decoder is not None:
+            return _decoder(*decoder)
         blocks, single, arrays, made = _core.read_model(path, given, precision is not None)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
@@ -120,10 +139,20 @@ def load(
     return Chain(layers)
 
 
+def _options(layer: Any) -> dict[str, Any]:
+    return {n: getattr(layer, n) for n in layer._options if n not in ("dtype", "seed")}
+
+
+def _decoder(options: dict[str, Any], single: bool, tensors: dict[str, Any]) -> AttentionDecoder:
+    decoder = AttentionDecoder(**options, dtype=np.float32 if single else np.float64)
+    decoder.load_state_dict(tensors)
+    return decoder
+
+
 def describe(block: Block, prefix: str = "") -> dict[str, Any]:
     """Its options and precision by name; a subclass of one of CLASSES is described as that."""
     kind = next(name for name, kind in CLASSES.items() if isinstance(block, kind))
-    options = {n: getattr(block, n) for n in block._options if n not in ("dtype", "seed")}
+    options = _options(block)
     for clip in CLIPS:
         if options.get(clip, 0) is None:
             options[clip] = 0.0

@@ -13,6 +13,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "gru_native/edit.h"
@@ -139,6 +140,12 @@ class GRU_NATIVE_API AttentionDecoder {
   ~AttentionDecoder();
   AttentionDecoder(AttentionDecoder&& other) noexcept;
   AttentionDecoder& operator=(AttentionDecoder&& other) noexcept;
+
+  /// Reads a safetensors file that save(), or gru_native.save in Python, wrote of a decoder of T. Throws FileError (see
+  /// model.h) and std::bad_alloc.
+  static AttentionDecoder load(const std::string& path);
+  /// Writes such a file, whole or not at all. Throws FileError.
+  void save(const std::string& path) const;
 
   const AttentionDecoderSpec& spec() const;
 

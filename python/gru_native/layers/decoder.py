@@ -161,7 +161,7 @@ class AttentionDecoder(Weighted):
         self.location_width = size("location_width", location_width)
         self.dropout = number("dropout", dropout)
         core_type = self._core_type(_core.AttentionDecoder32, _core.AttentionDecoder64)
-        self._core: _core._AttentionDecoder[Any] = core_type(
+        self._core: Any = core_type(
             vocab_size=self.vocab_size,
             embedding_dim=self.embedding_dim,
             hidden_size=self.hidden_size,
