@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t words = 23, columns = 5, rows = 6;
 const std::int64_t targets[rows] = {3, 22, 0, 3, 7, 11};
-const std::vector<double> counts{5, 1, 2, 9, 3, 3, 1, 8, 2, 2, 4, 6, 1, 1, 7, 2, 3, 5, 1, 2, 2, 1, 6};
+std::vector<double> counts() { return {5, 1, 2, 9, 3, 3, 1, 8, 2, 2, 4, 6, 1, 1, 7, 2, 3, 5, 1, 2, 2, 1, 6}; }
 
 template <class T>
 LargeSoftmax<T> make(LargeSoftmaxSpec spec) {
@@ -37,11 +37,11 @@ LargeSoftmax<T> make(LargeSoftmaxSpec spec) {
 std::vector<LargeSoftmaxSpec> kinds() {
   std::vector<LargeSoftmaxSpec> specs(6);
   specs[0].kind = SampledSoftmax{8, Proposal::log_uniform, {}};
-  specs[1].kind = SampledSoftmax{8, Proposal::counts, counts};
+  specs[1].kind = SampledSoftmax{8, Proposal::counts, counts()};
   specs[2].kind = NoiseContrastive{8, Proposal::uniform, {}};
   specs[3].kind = ClassSoftmax{};
   specs[4].kind = TreeSoftmax{};
-  specs[5].kind = TreeSoftmax{counts};
+  specs[5].kind = TreeSoftmax{counts()};
   specs[5].bias = false;
   return specs;
 }
