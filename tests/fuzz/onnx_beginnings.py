@@ -15,6 +15,7 @@ import gru_native
 import gru_native.onnx
 from gru_native.onnx.operators import registry
 from onnx_builder import Builder, gru_tensors, keras_like
+from onnx_other_operators import other_operators
 
 FUNCTIONS = (
     *("Relu", "Tanh", "Sigmoid", "Softplus", "Softsign", "Neg", "Abs", "Sqrt", "Exp", "Log"),
@@ -194,6 +195,7 @@ def beginnings():
     """Serialised: a change must not reach the next try. Layers come as often as all the others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        single = [model.SerializeToString() for model in (*operators(), *nodes_of_onnx())]
+        models = (*operators(), *nodes_of_onnx(), *other_operators())
+        single = [model.SerializeToString() for model in models]
         several = [model.SerializeToString() for model in recurrent()]
     return single + several * (1 + len(single) // len(several))
