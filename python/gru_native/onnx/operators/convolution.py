@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -17,7 +17,6 @@ from .registry import operator
 from .windows import Windows, numbers, padded, views, windows
 
 _PIECE = 1 << 18  # numbers gathered at once: what stays in a core's cache
-_FEW_ROWS = 32  # windows of a call that are rows of a layer's product
 _FEW = 64  # taps of a kernel that are added one by one
 
 
@@ -99,58 +98,55 @@ def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
 
 
 def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Any:
-    """A function that computes Conv for arrays of x's shape, one at a time; None for others."""
+    """A function that computes Conv for arrays of x's shape; None for those that it does not do.
+
+    It makes windows the rows of a layer's packed product. Its results have their channels last in
+    memory, where the next convolution finds them without moving them.
+    """
     groups, kernel = _checked(node, x, weight)
     w = windows(node, x.shape[2:], kernel)
-    depth = weight[0].size
-    rows = prod(w.out)
-    if len(x) != 1 or groups != 1 or depth * rows > _PIECE or x.dtype != weight.dtype or not rows:
+    if groups != 1 or x.dtype != weight.dtype or x.dtype.name not in ("float32", "float64"):
         return None
-    source = padded(x, w)
-    whole, shape, dtype = source.shape, (1, len(weight), *w.out), x.dtype
-    of_windows = views(np.zeros(whole, dtype), w)
-    few = rows <= _FEW_ROWS and dtype.name in ("float32", "float64")
-    if few:  # rows of windows
-        count = len(kernel)
-        order = (*range(2 + count, 2 + 2 * count), *range(1, 2 + count))
-        of_windows = of_windows.transpose(0, *order)
-    gathered, strides = of_windows.shape, of_windows.strides
+    if 0 in x.shape or 0 in w.out:
+        return None
+    batch, channels = x.shape[:2]
+    count, outputs, depth = len(kernel), len(weight), weight[0].size
+    dense = Dense(depth, outputs, bias=bias is not None, dtype=x.dtype)
+    rows_of_weight = np.ascontiguousarray(np.moveaxis(weight, 1, -1).reshape(outputs, depth))
+    dense.load_state_dict({"weight": rows_of_weight} | ({} if bias is None else {"bias": bias}))
+    last, first = (0, *range(2, 2 + count), 1), (0, 1 + count, *range(1, 1 + count))
+    spatial = [b + n + e for b, n, e in zip(w.begin, x.shape[2:], w.end, strict=True)]
+    whole, dtype = (batch, *spatial, channels), x.dtype
     inner = tuple(slice(b, b + n) for b, n in zip(w.begin, x.shape[2:], strict=True))
-    place = (slice(None), slice(None), *inner)
-    product = _rows_product if few else _columns_product
-    multiply = product(weight.reshape(len(weight), depth), bias, rows)
+    place, pads = (slice(None), *inner), any((*w.begin, *w.end))
+    steps = [dtype.itemsize * prod(whole[i + 1 :]) for i in range(len(whole))]
+    gathered = (batch, *w.out, *kernel, channels)
+    strides = (
+        steps[0],
+        *(s * by for s, by in zip(steps[1:-1], w.strides, strict=True)),
+        *(s * by for s, by in zip(steps[1:-1], w.dilations, strict=True)),
+        steps[-1],
+    )
+    lines = max(1, _PIECE // (depth * prod(w.out[1:])))
+    pieces = [(n, slice(at, at + lines)) for n in range(batch) for at in range(0, w.out[0], lines)]
 
     def conv(x: Array, *_: Any) -> Array:
-        if whole != x.shape:
+        if pads:
             source = np.zeros(whole, dtype)
-            source[place] = x
+            source[place] = x.transpose(last)
         else:
-            source = np.ascontiguousarray(x)
-        columns: Array = np.ndarray(gathered, dtype, source, 0, strides)
-        return multiply(columns).reshape(shape)
+            source = np.ascontiguousarray(x.transpose(last))
+        rows: Array = np.ndarray(gathered, dtype, source, 0, strides)
+        if len(pieces) == 1 or w.moves_only:
+            y: Array = dense(rows.reshape(-1, depth))
+            return y.reshape(batch, *w.out, outputs).transpose(first)
+        y = np.empty((batch, *w.out, outputs), dtype)
+        for piece in pieces:
+            part = dense(rows[piece].reshape(-1, depth))
+            y[piece] = part.reshape(y[piece].shape)
+        return y.transpose(first)
 
     return conv
-
-
-def _rows_product(matrix: Array, bias: Array | None, rows: int) -> Callable[[Array], Array]:
-    """By the packed product of a layer, which is fast for few rows."""
-    outputs, depth = matrix.shape
-    dense = Dense(depth, outputs, bias=bias is not None, dtype=matrix.dtype)
-    dense.load_state_dict({"weight": matrix} | ({} if bias is None else {"bias": bias}))
-    return lambda windows: dense(windows.reshape(rows, depth)).T
-
-
-def _columns_product(matrix: Array, bias: Array | None, rows: int) -> Callable[[Array], Array]:
-    matrix = np.ascontiguousarray(matrix)
-    column = None if bias is None else np.ascontiguousarray(bias.reshape(-1, 1))
-
-    def multiply(windows: Array) -> Array:
-        y: Array = matrix @ windows.reshape(matrix.shape[1], rows)
-        if column is not None:
-            y += column
-        return y
-
-    return multiply
 
 
 @operator("Conv")
