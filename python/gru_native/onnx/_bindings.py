@@ -11,7 +11,7 @@ from ..layers import _functions as functions
 from ..layers._weights import Array
 from ._model import Node
 from .operators import compute
-from .operators.convolution import prepared
+from .operators.convolution import prepared, whole_image, whole_kernel
 from .operators.parts import slices
 
 Call: TypeAlias = Callable[..., Any]  # of the node's inputs; returns its one output
@@ -152,12 +152,33 @@ def bind_split(outputs: Sequence[Array], axis: int) -> Call:
     return lambda x, *_: [x[part] for part in parts]
 
 
+def _conv_integer(
+    node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
+) -> Call | None:
+    x, weight, x_zero, w_zero = (*inputs, None, None)[:4]
+    if not known[1] or not all(known[3:]):
+        return None
+    matrix = whole_kernel(weight, w_zero)
+    dtype = matrix.dtype
+    made: Call | None = prepared(node, whole_image(x, x_zero, dtype), matrix)
+    if made is None:
+        return None
+    conv = made
+
+    def whole(x: Array, _: Array, x_zero: Array | None = None, *_others: Any) -> Array:
+        result: Array = conv(whole_image(x, x_zero, dtype))
+        return result.astype(np.int32)
+
+    return whole
+
+
 _MAKERS: dict[str, Callable[..., Call | None]] = {
     "Transpose": _transpose,
     "Slice": _slice,
     "Gather": _gather,
     "Concat": _concat,
     "Conv": _conv,
+    "ConvInteger": _conv_integer,
     "Pow": _power,
     "Relu": _relu,
     "ReduceMean": _mean,

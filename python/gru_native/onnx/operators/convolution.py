@@ -168,19 +168,31 @@ def whole_conv(
     node: Node, x: Array, x_zero: Array | None, weight: Array, w_zero: Array | None
 ) -> Array:
     """The convolution of whole numbers less their zero points, in floats that hold it exactly."""
-    exact = np.float32 if weight[0].size <= 1 << 8 else np.float64  # 2^16 each, of 2^24 or 2^53
-    room(x.shape, np.dtype(exact))
-    if x_zero is not None and x_zero.size != 1:
-        raise ValueError(f"the zero point of x has shape {x_zero.shape}; expected one number")
-    numbers_of_x: Any = x.astype(exact)
-    matrix: Any = weight.astype(exact)
-    if x_zero is not None:
-        numbers_of_x -= exact(x_zero.item())
-    if w_zero is not None:
-        if w_zero.size not in (1, len(weight)):
-            raise ValueError(f"the zero point of w has shape {w_zero.shape}")
-        matrix -= w_zero.astype(exact).reshape(-1, *[1] * (weight.ndim - 1))
-    return convolve(node, numbers_of_x, matrix)  # the padding is the zero point
+    matrix = whole_kernel(weight, w_zero)
+    return convolve(node, whole_image(x, x_zero, matrix.dtype), matrix)  # the padding is x_zero
+
+
+def whole_kernel(weight: Array, zero: Array | None) -> Array:
+    """The kernel of a convolution of 8 bits less its zero point, in floats that are exact there."""
+    if zero is not None and zero.size not in (1, len(weight)):
+        raise ValueError(f"the zero point of w has shape {zero.shape}")
+    matrix: Any = weight.astype(np.float32)
+    if zero is not None:
+        matrix -= zero.astype(np.float32).reshape(-1, *[1] * (weight.ndim - 1))
+    # no sum of a row, in whatever order, is larger than this; float32 has all up to 2^24
+    largest = 255.0 * np.abs(matrix).reshape(len(matrix), -1).sum(1).max(initial=0)
+    return np.asarray(matrix, np.float32 if largest < 1 << 24 else np.float64)
+
+
+def whole_image(x: Array, zero: Array | None, dtype: np.dtype[Any]) -> Array:
+    """What goes with it."""
+    room(x.shape, dtype)
+    if zero is not None and zero.size != 1:
+        raise ValueError(f"the zero point of x has shape {zero.shape}; expected one number")
+    numbers_of_x: Any = x.astype(dtype)
+    if zero is not None:
+        numbers_of_x -= dtype.type(zero.item())
+    return np.asarray(numbers_of_x)
 
 
 @operator("ConvTranspose")
