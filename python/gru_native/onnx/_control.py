@@ -67,6 +67,9 @@ def check_bodies(node: Node) -> None:
     for name in CONTROL[node.op]:
         if name not in node.bodies:
             raise ValueError(f"has no {name}")
+    optional = {"If": 0, "Loop": 2, "Scan": int(node.opset < 9)}[node.op]
+    if "" in node.inputs[optional:]:
+        raise ValueError(f"has no input {1 + node.inputs.index('', optional)}")
     if node.op == "If":
         for name, body in node.bodies.items():
             if body.inputs or len(body.outputs) < len(node.outputs) or len(node.inputs) != 1:

@@ -130,6 +130,7 @@ def test_scans(backwards):
         (lambda node: node.input.append("x"), "body has 3 inputs"),
         (lambda node: node.output.append("more"), "body has 3 inputs and 3 outputs"),
         (lambda node: node.attribute[0].g.input.pop(), "."),
+        (lambda node: node.input.__setitem__(2, ""), r"\(Loop\): has no input 3"),
         (lambda node: node.attribute.pop(), "has no body|Required attribute"),
     ],
 )
