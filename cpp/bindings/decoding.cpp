@@ -1,32 +1,11 @@
 #include "gru_native/decoding.h"
 
-#include "bindings/arrays.h"
+#include "bindings/hypotheses.h"
 #include "bindings/module.h"
 #include "bindings/without_gil.h"
 
 namespace gru_native::bindings {
 namespace {
-
-// (ids, score)
-py::tuple python_hypothesis(const Hypothesis& h) {
-  Array<std::int64_t> ids = empty_array<std::int64_t>({static_cast<std::int64_t>(h.ids.size())});
-  std::copy(h.ids.begin(), h.ids.end(), ids.mutable_data());
-  return py::make_tuple(ids, h.score);
-}
-
-py::list python_hypotheses(const Hypotheses& hypotheses) {
-  py::list all;
-  for (const Hypothesis& h : hypotheses) all.append(python_hypothesis(h));
-  return all;
-}
-
-// Their list for each sequence, or without a batch that of the one; and whether there is a batch.
-py::tuple by_sequence(const std::vector<Hypotheses>& sequences, bool batched) {
-  if (!batched) return py::make_tuple(python_hypotheses(sequences.front()), false);
-  py::list all;
-  for (const Hypotheses& hypotheses : sequences) all.append(python_hypotheses(hypotheses));
-  return py::make_tuple(all, true);
-}
 
 // f(call) makes the hypotheses of each sequence.
 template <class T, class F>

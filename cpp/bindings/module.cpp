@@ -46,6 +46,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_graphs(m);
   gru_native::bindings::register_grconvs(m);
   gru_native::bindings::register_readouts(m);
+  gru_native::bindings::register_transducers(m);
   gru_native::bindings::register_trees(m);
   gru_native::bindings::register_decoders(m);
   gru_native::bindings::register_decoder_files(m);

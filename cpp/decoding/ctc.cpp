@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "decoding/best.h"
+#include "decoding/log_sum.h"
 #include "decoding/prefixes.h"
 #include "decoding/rows.h"
 #include "gru_native/decoding.h"
@@ -19,11 +20,6 @@ namespace gru_native {
 namespace {
 
 constexpr double macs_of_candidate = 100;
-
-double log_sum(double a, double b) {
-  const double top = std::max(a, b);
-  return std::isinf(top) ? top : top + std::log1p(std::exp(std::min(a, b) - top));
-}
 
 template <class T>
 struct Row {

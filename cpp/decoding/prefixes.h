@@ -23,8 +23,10 @@ class Prefixes {
   // Those with a label more that are there: the first, and the next after one of them.
   Index first(Index node) const { return at(node).first; }
   Index sibling(Index node) const { return at(node).sibling; }
-  // Whatever the search knows a sequence by.
+  Index holders(Index node) const { return at(node).holders; }
+  // Whatever a search knows a sequence by: `none` at first.
   Index& place(Index node) { return at(node).place; }
+  Index& state(Index node) { return at(node).state; }
 
   // The sequence with a label more, which it holds on to.
   Index extended(Index node, Index label) {
@@ -57,7 +59,7 @@ class Prefixes {
 
  private:
   struct Node {
-    Index parent = none, label = none, first = none, sibling = none, holders = 0, place = none;
+    Index parent = none, label = none, first = none, sibling = none, holders = 0, place = none, state = none;
   };
   Node& at(Index node) { return nodes_[static_cast<std::size_t>(node)]; }
   const Node& at(Index node) const { return nodes_[static_cast<std::size_t>(node)]; }
@@ -69,7 +71,7 @@ class Prefixes {
     } else {
       free_ = at(node).sibling;
     }
-    at(node) = {parent, label, none, at(parent).first, 0, none};
+    at(node) = {parent, label, none, at(parent).first, 0, none, none};
     at(parent).first = node;
     return node;
   }

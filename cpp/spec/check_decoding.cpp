@@ -13,6 +13,53 @@ void check_call(const CtcDecodingCall<T>& call) {
   check_class("blank", call.blank, call.classes);
 }
 
+template <class T>
+void check_networks(const TransducerNetworks<T>& n) {
+  check_size("classes", n.classes, 1);
+  check_size("encoded_size", n.encoded_size, 1);
+  check_class("blank", n.blank, n.classes);
+  if (!n.prediction) throw std::invalid_argument("prediction is null; expected a model");
+  const std::int64_t inputs = n.prediction->input_size(), predicted = n.prediction->output_size();
+  if (static_cast<double>(n.embedding.size()) != static_cast<double>(n.classes) * static_cast<double>(inputs))
+    refuse("embedding.size()", std::to_string(n.embedding.size()),
+           "classes=" + std::to_string(n.classes) + " times input_size=" + std::to_string(inputs) + " of prediction");
+  if (n.joint) return;
+  check_enum("join", n.join, TransducerJoin::add, "a TransducerJoin");
+  check_enum("activation", n.activation, Activation::relu, "identity, tanh, sigmoid or relu");
+  const bool adds = n.join == TransducerJoin::add;
+  if (adds && n.encoded_size != predicted)
+    refuse("encoded_size", std::to_string(n.encoded_size),
+           std::to_string(predicted) + ", the output size of prediction, to which it is added");
+  const std::int64_t joined = adds ? predicted : n.encoded_size + predicted;
+  if (!n.output) {
+    if (joined != n.classes)
+      refuse("output", "null",
+             "a model, or as many joined numbers (" + std::to_string(joined) + ") as classes (" +
+                 std::to_string(n.classes) + ")");
+    return;
+  }
+  if (n.output->state_size(1) != 0) refuse("output", "a model with a recurrent layer", "dense layers");
+  if (n.output->input_size() != joined)
+    refuse("output->input_size()", std::to_string(n.output->input_size()),
+           std::to_string(joined) + ", the size of what is joined");
+  if (n.output->output_size() != n.classes)
+    refuse("output->output_size()", std::to_string(n.output->output_size()), "classes=" + std::to_string(n.classes));
+}
+
+template <class T>
+void check_call(const TransducerNetworks<T>& networks, const TransducerDecodingCall<T>& call) {
+  check_networks(networks);
+  check_calls_size(call.seq_len, call.batch, networks.encoded_size);
+  check_rows("encoded", call.encoded, call.seq_len, call.batch, networks.encoded_size);
+  check_lengths("lengths", call.lengths, call.batch, "seq_len", call.seq_len);
+  check_size("beam_size", call.beam_size, 1);
+  check_size("max_symbols", call.max_symbols, 1);
+}
+
+template void check_networks(const TransducerNetworks<float>&);
+template void check_networks(const TransducerNetworks<double>&);
+template void check_call(const TransducerNetworks<float>&, const TransducerDecodingCall<float>&);
+template void check_call(const TransducerNetworks<double>&, const TransducerDecodingCall<double>&);
 template void check_call(const CtcDecodingCall<float>&);
 template void check_call(const CtcDecodingCall<double>&);
 

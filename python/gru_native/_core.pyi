@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import Self
 
 from ._core_decoders import *  # noqa: F403
+from ._core_decoding import *  # noqa: F403
 from ._core_losses import *  # noqa: F403
 from ._core_parts import _T, _Pybind11Type
 from ._core_parts import Edit as Edit
@@ -65,8 +66,6 @@ def write_model(
 def write_file(path: str | PathLike[str], content: bytes) -> None: ...
 def read_file(path: str | PathLike[str]) -> bytes: ...
 def check_regular(path: str | PathLike[str]) -> None: ...
-def ctc_greedy(logits: Any, lengths: Any, blank: int) -> tuple[list[Any], bool]: ...
-def ctc_beam(logits: Any, lengths: Any, beam_size: int, blank: int) -> tuple[list[Any], bool]: ...
 
 # The classes exist once per dtype; the generic ones here stand for both.
 class _Tape(Generic[_T], metaclass=_Pybind11Type):

@@ -49,3 +49,44 @@ def ctc_beam(logits, beam_size, blank):
         order = sorted(candidates, key=lambda item: -np.logaddexp(*item[1]))  # which is stable
         beam = {y: tuple(two) for y, two in order[:beam_size] if max(two) > -np.inf}
     return [(labels, np.logaddexp(*two)) for labels, two in beam.items()]
+
+
+def transducer_labellings(next_log_p, steps, blank, max_symbols):
+    """Log-probabilities of all labels, by every way: next_log_p(t, labels) is (classes,)."""
+    found = defaultdict(lambda: -np.inf)
+
+    def go(t, labels, here, score):
+        if t == steps:
+            found[labels] = np.logaddexp(found[labels], score)
+            return
+        log_p = next_log_p(t, labels)
+        go(t + 1, labels, 0, score + log_p[blank])
+        for k in range(len(log_p)):
+            if k != blank and here < max_symbols:
+                go(t, (*labels, k), here + 1, score + log_p[k])
+
+    go(0, (), 0, 0.0)
+    return dict(found)
+
+
+def transducer_beam(next_log_p, steps, blank, beam_size, max_symbols):
+    """Beam search over steps, rounds of labels within each; ties go to the earlier candidate."""
+    beam = {(): 0.0}
+    for t in range(steps):
+        done, here = {}, beam
+        for round_ in range(max_symbols + 1):
+            new = {}
+            for labels, score in here.items():
+                log_p = next_log_p(t, labels)
+                if score + log_p[blank] > -np.inf:
+                    done[labels] = np.logaddexp(done.get(labels, -np.inf), score + log_p[blank])
+                if round_ < max_symbols:
+                    for k in np.argsort(-log_p, kind="stable"):
+                        if k != blank:
+                            new[(*labels, int(k))] = score + log_p[k]
+            best = sorted(done.values(), reverse=True)
+            least = best[beam_size - 1] if len(best) >= beam_size else -np.inf
+            order = sorted(new.items(), key=lambda item: -item[1])
+            here = {labels: score for labels, score in order[:beam_size] if score > least}
+        beam = dict(sorted(done.items(), key=lambda item: -item[1])[:beam_size])
+    return list(beam.items())

@@ -19,6 +19,7 @@
 #include "gru_native/runtime.h"
 #include "gru_native/session_pool.h"
 #include "gru_native/stream.h"
+#include "gru_native/transducer_decoding.h"
 #include "gru_native/tree.h"
 #include "gru_native/version.h"
 #include "gru_native/views.h"

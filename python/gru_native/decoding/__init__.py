@@ -2,5 +2,13 @@
 
 from ._ctc import ctc_beam, ctc_greedy
 from ._hypotheses import Hypothesis
+from ._transducer import TransducerJoint, TransducerStream, transducer_beam
 
-__all__ = ["Hypothesis", "ctc_beam", "ctc_greedy"]
+__all__ = [
+    "Hypothesis",
+    "TransducerJoint",
+    "TransducerStream",
+    "ctc_beam",
+    "ctc_greedy",
+    "transducer_beam",
+]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from .. import _core
 from ..layers._arguments import size
-from ._hypotheses import Hypotheses, hypotheses
+from ._hypotheses import hypotheses
 
 
-def ctc_greedy(
-    logits: ArrayLike, lengths: ArrayLike | None = None, *, blank: int = 0
-) -> list[Hypotheses] | Hypotheses:
+def ctc_greedy(logits: ArrayLike, lengths: ArrayLike | None = None, *, blank: int = 0) -> list[Any]:
     """The labels of the likeliest path of connectionist temporal classification [1]_.
 
     The path takes the best symbol of every step, of equals the first; then symbols that repeat are
@@ -51,7 +51,7 @@ def ctc_greedy(
 
 def ctc_beam(
     logits: ArrayLike, lengths: ArrayLike | None = None, *, beam_size: int = 16, blank: int = 0
-) -> list[Hypotheses] | Hypotheses:
+) -> list[Any]:
     """The likeliest labels of connectionist temporal classification, by prefix beam search [1]_.
 
     The ``beam_size`` likeliest beginnings are followed from step to step. The probability of a

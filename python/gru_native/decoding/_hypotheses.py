@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,8 @@ class Hypothesis(NamedTuple):
     score: float
 
 
-# Of one sequence, the best first; with a batch, a list of these for each sequence.
-Hypotheses: TypeAlias = list[Hypothesis]
-
-
 def hypotheses(found: Iterable[Any], batched: bool) -> list[Any]:
-    """The core's tuples as Hypotheses, or with a batch as a list of them."""
+    """The core's pairs as a list of Hypothesis; with a batch one for each sequence."""
     if batched:
         return [hypotheses(of_sequence, False) for of_sequence in found]
     return [Hypothesis(ids, score) for ids, score in found]
