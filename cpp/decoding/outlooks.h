@@ -21,7 +21,8 @@ struct Outlook {
 template <class T>
 class Outlooks {
  public:
-  // apart: a symbol, or -1. A row is asked for up to `most` others.
+  // apart: a symbol, or -1. Of the others a row is asked for up to `most`: no more of one row can be among the best
+  // `most` of several.
   Outlooks(Index classes, Index apart, Index most)
       : classes_(classes),
         apart_(apart),
@@ -32,8 +33,9 @@ class Outlooks {
     rows_.clear();
     symbols_ = 0;
   }
-  void add(Index wanted) {
-    rows_.push_back({0, true, symbols_, std::min(wanted, most_)});
+  // A row more, of which symbols are wanted or, if not, only the one apart.
+  void add(bool wanted) {
+    rows_.push_back({0, true, symbols_, wanted ? most_ : 0});
     symbols_ += rows_.back().count;
   }
   // What look() is worth.
@@ -91,9 +93,5 @@ struct Extension {
     return score != other.score ? score > other.score : order < other.order;
   }
 };
-
-// How many symbols of entry i can be among the best `most` extensions: entries and symbols that are no worse than entry
-// i and its symbol r have (i + 1) (r + 1) extensions together.
-inline Index symbols_wanted(Index i, Index most) { return most / (i + 1); }
 
 }  // namespace gru_native

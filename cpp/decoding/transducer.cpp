@@ -144,7 +144,7 @@ class Search {
         const T* const encoded = call_.encoded.data + t * call_.encoded.step_stride + b * call_.encoded.batch_stride;
         for (Index i = 0; i < static_cast<Index>(sequence(b).here().size()); ++i) {
           pairs_.push_back({encoded, sequence(b).slot(i)});
-          outlooks_.add(round == call_.max_symbols ? 0 : symbols_wanted(i, call_.beam_size));
+          outlooks_.add(round < call_.max_symbols);
         }
       }
       if (pairs_.empty()) break;

@@ -4,10 +4,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from ._core import _Pybind11Type
-
 def ctc_greedy(logits: Any, lengths: Any, blank: int) -> tuple[list[Any], bool]: ...
 def ctc_beam(logits: Any, lengths: Any, beam_size: int, blank: int) -> tuple[list[Any], bool]: ...
+
+class _Pybind11Type(type): ...
 
 class _Transducer(metaclass=_Pybind11Type):
     def __init__(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gru_native import GRU, LSTM, RNN, Chain, Dense, decoding, losses
-from helpers import assert_near
 from reference.decoding import log_softmax, transducer_beam, transducer_labellings
 
 ENCODED = 4
@@ -88,10 +87,10 @@ def test_as_a_plain_search(beam_size, seed):
 
 def test_scores_are_those_of_the_loss():
     """With few labels a limit of 10 at each step is none."""
-    joint = networks(1, 3)
+    joint = networks(1, 2)
     encoded = encodings(1, 3)
     log_p = next_log_p(joint, encoded)
-    for h in decoding.transducer_beam(joint, encoded, beam_size=2000, max_symbols=5):
+    for h in decoding.transducer_beam(joint, encoded, beam_size=100, max_symbols=5):
         if len(h.ids) > 5:
             continue
         labels = tuple(map(int, h.ids))
@@ -167,7 +166,7 @@ def greedy(log_p, steps, blank, max_symbols):
 @pytest.mark.parametrize("seed", range(6))
 def test_stream(seed):
     joint = networks(seed, 5, blank=seed % 5)
-    encoded = encodings(seed, 20, 3)
+    encoded = encodings(seed, 21, 3)
     stream = joint.stream(3, max_symbols=2)
     said = [[], [], []]
     at = 0
@@ -263,7 +262,7 @@ BAD = [
     (lambda: make(G, G), TypeError, "output is a GRU"),
     (lambda: make(G, Dense(9, 3, dtype=np.float64)), ValueError, "output has dtype float64"),
     (lambda: make(G, Chain([GRU(9, 3)])), ValueError, "output is a model with a recurrent layer"),
-    (lambda: make(GRU(3, 5, bidirectional=True), D), ValueError, "bidirectional"),
+    (lambda: make(GRU(3, 2, bidirectional=True), D), ValueError, "bidirectional"),
     (lambda: make(G, Dense(9, 4)), ValueError, r"output->output_size\(\) is 4; .* classes=3"),
     (lambda: make(G, Dense(5, 3)), ValueError, "encoded_size is 0; expected at least 1"),
     (lambda: make(G, D, join="add"), ValueError, r"output->input_size\(\) is 9; expected 5"),
@@ -309,4 +308,4 @@ def test_errors(call, kind, text):
 def test_a_score_is_a_probability():
     joint = networks(4, 3)
     found = beam(joint, encodings(6, 3), beam_size=3000, max_symbols=3)
-    assert_near(np.exp([h.score for h in found]).sum() < 1 + 1e-12, True, 0)
+    assert 0.5 < np.exp([h.score for h in found]).sum() < 1 + 1e-12

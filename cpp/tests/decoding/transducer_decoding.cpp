@@ -147,9 +147,10 @@ void check_stream() {
     }
   CHECK(!said.empty() && said == expected, "%zu labels, expected %zu", said.size(), expected.size());
   CHECK(std::fabs(whole.score(0) - score) <= 1e-4, "score %g, expected %g", whole.score(0), score);
-  for (std::int64_t t = 0; t < 20; t += 5)
-    for (const std::int64_t k : pieces.process({encoded.data() + t * encoded_size, encoded_size, 0}, 5).front())
-      in_pieces.push_back(k);
+  for (std::int64_t t = 0; t < 20; t += 5) {
+    const Labels more = pieces.process({encoded.data() + t * encoded_size, encoded_size, 0}, 5).front();
+    in_pieces.insert(in_pieces.end(), more.begin(), more.end());
+  }
   CHECK(in_pieces == said && pieces.score(0) == whole.score(0), "other labels in pieces");
   TransducerStream<T> moved = std::move(pieces);
   moved.reset();

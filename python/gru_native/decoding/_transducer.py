@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,20 +11,22 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import of_dtype, size, text
-from ..layers._weights import Array
+from ..layers._weights import Array, Weighted
+from ..layers.chain import _output_size
 from ._hypotheses import hypotheses
 
 Output: TypeAlias = Dense | Chain | Callable[[Array, Array], ArrayLike]
 
 
-def _cores(name: str, model: Any, kinds: tuple[type[Any], ...], dtype: object) -> list[Any]:
+def _cores(name: str, model: object, kinds: tuple[type[Any], ...], dtype: object) -> list[Any]:
     if not isinstance(model, (*kinds, Chain)):
         *most, last = [kind.__name__ for kind in (*kinds, Chain)]
         expected = f"{', '.join(most)} or {last}"
         raise TypeError(f"{name} is a {type(model).__name__}; expected {expected}")
-    if model.dtype != dtype:
-        raise ValueError(f"{name} has dtype {model.dtype}; expected {dtype}, that of prediction")
-    blocks = model.blocks if isinstance(model, Chain) else (model,)
+    network: Any = model
+    if network.dtype != dtype:
+        raise ValueError(f"{name} has dtype {network.dtype}; expected {dtype}, that of prediction")
+    blocks = network.blocks if isinstance(model, Chain) else [network]
     return [block._core for block in blocks]
 
 
@@ -99,7 +101,8 @@ class TransducerJoint:
         self.blank = size("blank", blank)
         fed = _cores("prediction", prediction, (RNN, LSTM, GRU), self.dtype)
         is_network = isinstance(output, (Dense, Chain))
-        if not (is_network or output is None or callable(output)):
+        other_layer = isinstance(output, Weighted) and not is_network
+        if other_layer or not (output is None or callable(output)):
             kind = type(output).__name__
             raise TypeError(f"output is a {kind}; expected a Dense, a Chain, a function or None")
         if is_network:
@@ -133,7 +136,11 @@ class TransducerJoint:
         )
 
     def _joined_size(self) -> int:
-        predicted = _columns(self.prediction)
+        prediction = self.prediction
+        if isinstance(prediction, Chain):
+            predicted = prediction.output_size
+        else:
+            predicted = cast("int", _output_size(prediction, None))  # a recurrent layer says it
         if self.join == "add":
             return predicted
         joined = self.classes if self.output is None else self.output.input_size  # type: ignore[union-attr]
@@ -162,13 +169,6 @@ class TransducerJoint:
             For arguments of the wrong kind.
         """
         return TransducerStream(self, batch_size, max_symbols=max_symbols)
-
-
-def _columns(model: Any) -> int:
-    if isinstance(model, Chain):
-        return model.output_size
-    proj_size = getattr(model, "proj_size", 0)
-    return int(proj_size or model.hidden_size)
 
 
 def transducer_beam(
