@@ -138,20 +138,24 @@ void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const Pac
   team.run([&, &z = z, &a = a, &y = y](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
+    Progress progress;
     for (Index v = mine.begin; v < mine.end; ++v) {
+      progress.add(macs_of_new_number * static_cast<double>(hidden + annotation));
       std::copy_n(call.h + v * hidden, hidden, from_row(z, v).base);
       std::copy_n(call.annotations + v * annotation, annotation, from_row(z, v).base + hidden);
     }
     multiply(packed.both, rows_from(z, 0), {packed.start.data(), 0, nullptr}, a, mine);
-    in_parts(mine.begin, mine.end, macs_of_outputs(), 1,
+    in_parts(mine.begin, mine.end, macs_of_outputs() + macs_of_new_number * static_cast<double>(outputs), 1,
              [&](Index begin, Index end) { kernels().forward({begin, end, outputs, packed.units, a, p}); });
     if (!sums()) {
-      for (Index v = mine.begin; v < mine.end; ++v) std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
+      for (Index v = mine.begin; v < mine.end; ++v) {
+        progress.add(macs_of_new_number * static_cast<double>(outputs));
+        std::copy_n(from_row(p, v).base, outputs, call.y + v * outputs);
+      }
       return;
     }
     crew.barrier(rank);
     const Share units = share_of(outputs, kernels_for<T>().lanes, rank, crew.size());  // of all nodes, in order
-    Progress progress;
     for (Index v = 0; v < call.nodes; ++v) {
       progress.add(macs_of_copy * static_cast<double>(units.end - units.begin + 1));
       T* const sum = from_row(y, call.graph ? call.graph[v] : 0).base;
