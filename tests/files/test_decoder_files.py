@@ -44,7 +44,7 @@ def change(path, edit):
         (lambda o, h: o.update(vocab_size=8), "weight_embedding"),
         (lambda o, h: o.update(vocab_size=2**60), "larger than memory can be"),
         (lambda o, h: o.update(num_layers=10**9), "there is no tensor"),
-        (lambda o, h: o.update(num_memories=10**6), "there is no tensor"),
+        (lambda o, h: o.update(num_memories=10**6), "weight_ih_l0"),
         (lambda o, h: o.update(attention=None), "weight_readout|tensors; expected"),
         (lambda o, h: o.update(attention="x"), 'attention is "x"'),
         (lambda o, h: o.update(cell=3), "cell is no text"),
