@@ -37,11 +37,11 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
     """Write a layer, a chain or a decoder to a safetensors file, whole or not at all.
 
     ``gru_native.load``, ``gru_native::Model::load`` in C++ (``AttentionDecoder::load`` for a
-    decoder) and the package safetensors read it. The
-    tensors have their names from ``state_dict()``; the layers' options are in the metadata. A layer
-    of a subclass is saved as, and loads as, the class here that it derives from. Weights of few
-    bits stay what they are: a matrix of int8 is an I8 tensor beside its scales, an F32 tensor under
-    its name with ".scale" behind it; one of bf16 is a BF16 tensor.
+    decoder) and the package safetensors read it. The tensors have their names from
+    ``state_dict()``; the layers' options are in the metadata. A layer of a subclass is saved as,
+    and loads as, the class here that it derives from. Weights of few bits stay what they are: a
+    matrix of int8 is an I8 tensor beside its scales, an F32 tensor under its name with ".scale"
+    behind it; one of bf16 is a BF16 tensor.
 
     The file is written under another name beside the path, brought to the disk, and then takes the
     path's place. So a reader finds the old file or the new one, whoever else saves there. A link is
@@ -63,7 +63,8 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
     """
     if isinstance(model, AttentionDecoder):
         single = model.dtype == np.float32
-        return _core.write_decoder(path, _options(model), model._stored(), single)
+        _core.write_decoder(path, _options(model), model._stored(), single)
+        return
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
     blocks = (

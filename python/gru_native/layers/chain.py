@@ -381,10 +381,7 @@ class Chain(Quantizable, Weighted):
                 "layer"
             )
         entries = iter(state)
-        return [
-            (block, next(entries) if isinstance(block, RECURRENT) else None)
-            for block in self.blocks
-        ]
+        return [(b, next(entries) if isinstance(b, RECURRENT) else None) for b in self.blocks]
 
     def __repr__(self) -> str:
         return f"Chain([{', '.join(map(repr, self.blocks))}])"

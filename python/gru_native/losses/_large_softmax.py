@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from ..layers._arguments import check_tape, flag, float_dtype, number, size
+from ..layers._arguments import check_tape, flag, float_dtype, memory_for, number, of_dtype, size
 from ..layers._row_gradient import RowGradient
 from ..layers._weights import Array, Weighted
 from ..layers.dense import Dense
@@ -54,11 +54,13 @@ class LargeSoftmax(Weighted):
         self.input_size = size("input_size", input_size)
         self.vocab_size = size("vocab_size", vocab_size)
         self.bias = flag("bias", bias)
-        kind = self._core_type(_core.LargeSoftmax32, _core.LargeSoftmax64)
+        kind = of_dtype(self.dtype, _core.LargeSoftmax32, _core.LargeSoftmax64)
         make = getattr(kind, self._make)
-        self._core: _core.LargeSoftmax32 | _core.LargeSoftmax64 = make(
-            self.input_size, self.vocab_size, self.bias, *options
-        )
+        sizes = {"input_size": self.input_size, "vocab_size": self.vocab_size}
+        with memory_for("the weights", **sizes):
+            self._core: _core.LargeSoftmax32 | _core.LargeSoftmax64 = make(
+                *sizes.values(), self.bias, *options
+            )
         super().__init__(seed, self.input_size**-0.5)
 
     def __call__(self, x: ArrayLike, targets: ArrayLike, *, ignore: int | None = None) -> float:
