@@ -50,7 +50,7 @@ NAMES = (
         "scale",
         "weights",
     ),
-    *("sessions", "session", "saved", "states", "capacity"),
+    *("sessions", "session", "saved", "states", "capacity", "beam_size"),
 )
 NAMED = re.compile(
     rf"^(blocks\[\d+\]: )*(\d+\.)?({'|'.join(NAMES)}|(weight|bias|gain)\w*"
