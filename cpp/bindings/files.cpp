@@ -61,9 +61,11 @@ py::list read_layers(const Bytes& bytes, const ModelFile& read) {
   for (const BlockSpec& block : read.blocks)
     std::visit(
         [&](const auto& spec) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(spec)>, OperationSpec>) return layers.append(py::none());
-          else if (spec.precision == Precision::full) return layers.append(py::none());
-          else {
+          constexpr bool may_be = !std::is_same_v<std::decay_t<decltype(spec)>, OperationSpec>;
+          bool full = true;
+          if constexpr (may_be) full = spec.precision == Precision::full;
+          if (full) return layers.append(py::none());
+          if constexpr (may_be) {
             std::unique_ptr<decltype(read_few_bits(bytes, read.file, spec, block.prefix))> made;
             without_gil([&] {
               made = std::make_unique<typename decltype(made)::element_type>(

@@ -28,7 +28,7 @@ class ForkedLock {
   friend struct LocksAtFork;
   friend class MakingLock;
   std::mutex mutex_;
-  std::atomic<std::thread::id> holder_{};  // of a MakingLock
+  std::atomic<std::thread::id> holder_;  // of a MakingLock
   const Kind kind_;
   std::uint64_t number_;
   ForkedLock *before_ = nullptr, *after_;
@@ -63,16 +63,16 @@ class LengthyLock : public ForkedLock {
 
 // A LengthyLock for what can be interrupted. A signal handler that then runs on the holder's thread may come to the
 // same place: the lock lets it in, and what it guards must bear that.
-class MakingLock : public LengthyLock {
+class MakingLock {
  public:
   void lock() {
     const std::thread::id here = std::this_thread::get_id();
-    if (holder_.load(std::memory_order_relaxed) == here) {
+    if (lock_.holder_.load(std::memory_order_relaxed) == here) {
       ++again_;
       return;
     }
-    LengthyLock::lock();
-    holder_.store(here, std::memory_order_relaxed);
+    lock_.lock();
+    lock_.holder_.store(here, std::memory_order_relaxed);
     again_ = 0;
   }
   void unlock() {
@@ -80,11 +80,12 @@ class MakingLock : public LengthyLock {
       --again_;
       return;
     }
-    holder_.store({}, std::memory_order_relaxed);
-    LengthyLock::unlock();
+    lock_.holder_.store({}, std::memory_order_relaxed);
+    lock_.unlock();
   }
 
  private:
+  LengthyLock lock_;
   int again_ = 0;
 };
 

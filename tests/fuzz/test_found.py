@@ -49,5 +49,5 @@ def test_many_layers_take_time_by_their_number():
     gn.GRU(3, 4, 1000)
     few = time.perf_counter() - begin
     begin = time.perf_counter()
-    gn.GRU(3, 4, 20_000)
-    assert time.perf_counter() - begin < 100 * few  # 400 where each weight was looked for
+    gn.GRU(3, 4, 10_000)
+    assert time.perf_counter() - begin < 50 * few  # 100 where each weight was looked for

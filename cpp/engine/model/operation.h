@@ -50,7 +50,7 @@ class OperationStream {
 template <class T>
 class PackedOperation {
  public:
-  explicit PackedOperation(OperationSpec spec) : spec(std::move(spec)) {}
+  explicit PackedOperation(const OperationSpec& own) : spec(own) {}
   virtual ~PackedOperation() = default;
   const OperationSpec spec;
 

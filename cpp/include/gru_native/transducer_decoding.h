@@ -73,7 +73,7 @@ class GRU_NATIVE_API TransducerStream {
   /// \param networks See TransducerNetworks.
   /// \param batch Sequences side by side.
   /// \param max_symbols Labels at one step, at most.
-  /// \throws std::invalid_argument, naming what is wrong; std::bad_alloc.
+  /// \throws std::invalid_argument for what is wrong, by its name, and std::bad_alloc.
   explicit TransducerStream(const TransducerNetworks<T>& networks, std::int64_t batch = 1,
                             std::int64_t max_symbols = 10);
   ~TransducerStream();

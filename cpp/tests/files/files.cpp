@@ -85,7 +85,8 @@ std::shared_ptr<const Model> quantized(const Model& full, Precision precision) {
     std::visit(
         [&](const auto& b) {
           using Block = std::remove_const_t<std::remove_reference_t<decltype(*b)>>;
-          blocks.push_back(std::make_shared<const Block>(b->quantize(precision)));
+          if constexpr (std::is_same_v<Block, Operation<float>>) blocks.push_back(b);  // which has no other form
+          else blocks.push_back(std::make_shared<const Block>(b->quantize(precision)));
         },
         block);
   return std::make_shared<const Model>(std::move(blocks));
