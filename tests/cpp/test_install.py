@@ -253,7 +253,7 @@ def test_package_with_a_compiler_alone(package, tmp_path, bits):
 
 
 def test_the_package_is_small(package):
-    """As a wheel, which is a zip file, it has less than 9 MB: 4.6 before int8, losses and decoders."""
+    """As a wheel, which is a zip file, it has less than 9 MB."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in Path(package("cmake")).parents[2].rglob("*.*"):

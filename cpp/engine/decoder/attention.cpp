@@ -35,6 +35,9 @@ void AttentionForward<T>::load(Index row, const T* from) {
   const Index line = slot(0), positions = memory_.length[memory_of_[row]];
   if (from) std::copy_n(from, positions, lines_.weights_at(row, line));
   else std::fill_n(lines_.weights_at(row, line), positions, T(0));
+  // In generation the row may have looked at a longer sequence before; the filter reads past the end of this one.
+  for (Index s = 0; !keep_ && s < lines_.weights.slots; ++s)
+    std::fill_n(lines_.weights_at(row, s) + positions, memory_.seq_len - positions, T(0));
 }
 
 template <class T>

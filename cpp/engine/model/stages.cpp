@@ -95,7 +95,7 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
   window = window_bytes / (batch * widest * static_cast<Index>(sizeof(T)));
   window = std::max<Index>(1, std::min(window, longest_window));
   time = Timeline(window, batch, nullptr);
-  zeros_ = arena_.take<T>(input());
+  zeros_ = arena_.take_zeroed<T>(input());
   const Timeline* now = &time;
   for (Stage& s : stages_) {
     const BlockWeights<T>& w = s.weights;

@@ -293,7 +293,7 @@ void check_hostile() {
   const auto description = [](const std::string& from, const std::string& to, const std::string& text) {
     check_refused([&](Parts& p) { p.description = replaced(p.description, from, to); }, text);
   };
-  description("Dense", "Conv", "block 0: type is \"Conv\"; expected \"RNN\", \"LSTM\", \"GRU\" or \"Dense\"");
+  description("Dense", "Conv", "block 0: type is \"Conv\"; expected \"RNN\", \"LSTM\", \"GRU\", \"Dense\", ");
   description("\\\"prefix\\\":\\\"\\\"", "\\\"peephole\\\":true", "option \"peephole\" that Dense does not have");
   description("\\\"version\\\":1", "\\\"version\\\":2", "version is \"2\"; this library reads version 1");
   description("\\\"version\\\":1,", "", "version is missing");

@@ -31,7 +31,7 @@ def declared(header):
         forms = [f"{name}<{t}>" for t in ("float", "double")] if template else [name]
         functions = FUNCTION.finditer(public_part(body))
         for member, after, end in (m.groups() for m in functions):
-            marked = exported or f"GRU_NATIVE_API void {member}(" in body
+            marked = exported or re.search(rf"GRU_NATIVE_API [\w:]+ {re.escape(member)}\(", body)
             if marked and "= delete" not in after and member not in ("static_cast", "if", "return"):
                 for form in forms:
                     yield f"gru_native::{form}::{member}", end == ";"
@@ -52,7 +52,10 @@ def exported(nm, library):
     for line in listing.splitlines():
         symbol = line.split(maxsplit=2)[2]
         symbol = re.sub(r"^(vtable|typeinfo( name)?) for ", "", symbol)
-        symbol = re.sub(r"^\w+ (?=gru_native::)", "", symbol)  # what a function template returns
+        # Functions made of templates have what they return before their name.
+        symbol = re.sub(r"^\w+ (?=gru_native::)", "", symbol)
+        if symbol.startswith("std::"):
+            symbol = symbol.split("(", 1)[0].rsplit(" ", 1)[-1]
         symbol = re.sub(r"\[abi:\w+\]", "", symbol)
         yield re.match(r"[\w:~=]+(<(float|double)>[\w:~=\[\]]*)?", symbol)[0]
 
