@@ -243,7 +243,7 @@ class Sampling(LargeSoftmax):
         seed: int | None,
     ) -> None:
         self.num_samples = size("num_samples", num_samples)
-        self.proposal = proposal if isinstance(proposal, str) else counts_of("proposal", proposal)
+        self.proposal = proposal if isinstance(proposal, str) else of_words("proposal", proposal)
         given = self.proposal if isinstance(self.proposal, str) else self.proposal.tolist()
         self._set_up(input_size, vocab_size, bias, dtype, seed, self.num_samples, given)
 
@@ -271,13 +271,22 @@ class Sampling(LargeSoftmax):
         return self._named(str(self.num_samples), f"proposal={proposal}")
 
 
-def counts_of(name: str, value: ArrayLike) -> Array:
-    """Numbers of one dimension, as a read-only copy; what they may be, the core knows."""
-    array = _core.numpy_array(name, value, "numbers")
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers")
+def of_words(name: str, value: ArrayLike, *, whole: bool = False) -> Array:
+    """A number for each word, as a read-only copy; what they may be, the core knows."""
+    expected = "whole numbers" if whole else "numbers"
+    array = _core.numpy_array(name, value, expected)
+    if array.dtype.kind not in ("iu" if whole else "fiu"):
+        raise TypeError(f"{name} has dtype {array.dtype}; expected {expected}")
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; expected (vocab_size,)")
-    own = array.astype(np.float64)
+    own = array.astype(np.int64 if whole else np.float64)
     own.setflags(write=False)
     return own
+
+
+def listed(name: str, array: Array | None, vocab_size: int) -> list[Any]:
+    """What the core takes for an array of_words; nothing stands for None."""
+    numbers: list[Any] = [] if array is None else array.tolist()
+    if array is not None and not numbers:
+        raise ValueError(f"{name} has shape (0,); expected (vocab_size={vocab_size},)")
+    return numbers

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
-from .. import _core
 from ..layers._options import public
-from ._large_softmax import LargeSoftmax
+from ._large_softmax import LargeSoftmax, listed, of_words
 
 
 @public
@@ -65,22 +62,9 @@ class ClassSoftmax(LargeSoftmax):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.classes = None if classes is None else _classes_of(classes)
-        given: list[Any] = [] if self.classes is None else self.classes.tolist()
-        if self.classes is not None and not given:
-            raise ValueError(f"classes has shape (0,); expected (vocab_size={vocab_size},)")
+        self.classes = None if classes is None else of_words("classes", classes, whole=True)
+        given = listed("classes", self.classes, vocab_size)
         self._set_up(input_size, vocab_size, bias, dtype, seed, given)
 
     def __repr__(self) -> str:
         return self._named(*([] if self.classes is None else ["classes=..."]))
-
-
-def _classes_of(value: ArrayLike) -> NDArray[np.int64]:
-    array = _core.numpy_array("classes", value, "whole numbers")
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"classes has dtype {array.dtype}; expected whole numbers")
-    if array.ndim != 1:
-        raise ValueError(f"classes has shape {array.shape}; expected (vocab_size,)")
-    own = array.astype(np.int64)
-    own.setflags(write=False)
-    return own

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..layers._options import public
-from ._large_softmax import LargeSoftmax, counts_of
+from ._large_softmax import LargeSoftmax, listed, of_words
 
 
 @public
@@ -66,10 +64,8 @@ class TreeSoftmax(LargeSoftmax):
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
-        self.counts = None if counts is None else counts_of("counts", counts)
-        given: list[Any] = [] if self.counts is None else self.counts.tolist()
-        if self.counts is not None and not given:
-            raise ValueError(f"counts has shape (0,); expected (vocab_size={vocab_size},)")
+        self.counts = None if counts is None else of_words("counts", counts)
+        given = listed("counts", self.counts, vocab_size)
         self._set_up(input_size, vocab_size, bias, dtype, seed, given)
 
     def __repr__(self) -> str:
