@@ -35,7 +35,9 @@ struct Call {
 
   Call(const PyOperation<T>& o, const py::object& x_, const py::object& lengths_, bool batch_first)
       : spec(o.layer->spec()), ids(std::holds_alternative<EmbeddingSpec>(spec.kind)), in{1, 1, false, false} {
-    x = ids ? numbers_of(integers_argument("ids", x_)) : as_array<T>("x", x_);
+    std::optional<Array<std::int64_t>> given;
+    if (ids) given = integers_argument("ids", x_);
+    x = given ? numbers_of(*given) : as_array<T>("x", x_);
     x_shape = Shape(x.shape(), x.shape() + x.ndim());
     if (ids) x_shape.push_back(1);
     const std::int64_t own = spec.input_size(), rank = static_cast<std::int64_t>(x_shape.size());
@@ -62,6 +64,7 @@ struct Call {
     if (x.size() == 0)
       throw py::value_error(std::string(name()) + " has shape " + shape_text(x) + "; expected at least one row");
     lengths = lengths_argument(lengths_, in);
+    if (given) check_ids(*given, batch_first);
     out = in;
     y_shape = x_shape;
     if (over_time) {
@@ -89,6 +92,23 @@ struct Call {
     Array<T> made = empty_array<T>(Shape(given.shape(), given.shape() + given.ndim()));
     std::copy_n(given.data(), given.size(), made.mutable_data());
     return made;
+  }
+  // Here, where a wrong one still has its place in the user's array, and all of its digits.
+  void check_ids(const Array<std::int64_t>& given, bool batch_first) const {
+    const std::int64_t most = std::get<EmbeddingSpec>(spec.kind).num_embeddings - 1;
+    for (py::ssize_t i = 0; i < given.size(); ++i) {
+      const std::int64_t id = given.data()[i];
+      if (id >= 0 && id <= most) continue;
+      Shape place(static_cast<std::size_t>(given.ndim()), 0);
+      for (py::ssize_t axis = given.ndim(), left = i; axis-- > 0; left /= given.shape(axis))
+        place[static_cast<std::size_t>(axis)] = left % given.shape(axis);
+      if (lengths && place[batch_first ? 1 : 0] >= (*lengths)[static_cast<std::size_t>(place[batch_first ? 0 : 1])])
+        continue;
+      std::string text = place.size() == 0 ? "" : "[";
+      for (std::size_t axis = 0; axis < place.size(); ++axis)
+        text += std::to_string(place[axis]) + (axis + 1 < place.size() ? ", " : "]");
+      refuse("ids" + text, std::to_string(id), between(0, most));
+    }
   }
 };
 

@@ -1,5 +1,6 @@
 // Rows of a table by their numbers.
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -30,8 +31,8 @@ class PackedEmbedding final : public PackedOperation<T> {
       for (Index t = 0, end = lengths ? lengths[b] : seq_len; t < end; ++t) {
         const T id = x.data[t * x.step_stride + b * x.batch_stride];
         if (!has(id))
-          refuse("the id of sequence " + std::to_string(b) + " at step " + std::to_string(t), text_of(id),
-                 "a whole number from 0 to " + std::to_string(own_.num_embeddings - 1));
+          refuse("x of sequence " + std::to_string(b) + " at step " + std::to_string(t), text_of(id),
+                 "an id, " + between(0, own_.num_embeddings - 1));
       }
   }
 
@@ -69,8 +70,9 @@ class PackedEmbedding final : public PackedOperation<T> {
 
  private:
   static std::string text_of(T id) {
-    return std::fabs(id) < T(1e15) && id == std::floor(id) ? std::to_string(static_cast<std::int64_t>(id))
-                                                           : std::to_string(id);
+    char text[400];  // for all digits of the largest numbers
+    std::snprintf(text, sizeof text, id == std::floor(id) ? "%.0f" : "%g", static_cast<double>(id));
+    return text;
   }
   bool has(T id) const { return id >= 0 && id < static_cast<T>(own_.num_embeddings) && id == std::floor(id); }
 
