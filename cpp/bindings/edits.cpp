@@ -34,6 +34,13 @@ void touch(const std::vector<Copy>& copies) {
   }
 }
 
+// Copying them takes no longer than handing the GIL over.
+bool are_few(const std::vector<Copy>& copies) {
+  std::size_t bytes = 0;
+  for (const Copy& c : copies) bytes += c.bytes;
+  return bytes < 1 << 20;
+}
+
 py::list copies_of(const std::vector<py::array>& arrays) {
   py::list fresh;
   std::vector<Copy> copies;
@@ -75,11 +82,13 @@ class Together {
 }  // namespace
 
 void copy(const std::vector<Copy>& copies) {
-  constexpr std::size_t much = 1 << 20;  // less takes no longer than handing the GIL over
-  std::size_t bytes = 0;
-  for (const Copy& c : copies) bytes += c.bytes;
-  if (bytes < much) copy_locked(copies);
+  if (are_few(copies)) copy_locked(copies);
   else without_gil([&] { touch(copies), copy_locked(copies); });
+}
+
+void overwrite(const std::vector<Copy>& copies) {
+  if (are_few(copies)) copy_locked(copies);
+  else without_gil([&] { copy_locked(copies); });
 }
 
 void PyEdit::cancel() {

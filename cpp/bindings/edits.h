@@ -36,6 +36,8 @@ struct Copy {
 
 // Numbers go into weights and come out of them by this alone, so that what Python reads is of one edit.
 void copy(const std::vector<Copy>& copies);
+// Into memory that holds numbers already: all of them or, where this throws, none. Nothing interrupts it.
+void overwrite(const std::vector<Copy>& copies);
 
 // An edit of a layer of any kind. It ends once, or changes nothing.
 class PyEdit {

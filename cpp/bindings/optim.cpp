@@ -73,6 +73,36 @@ void step(PyOptimizer<T>& o, const std::vector<std::pair<PyEdit*, std::string>>&
   end_edits(edits, prepared_step(*o.optimizer, weights, given.list));
 }
 
+// Copies of what the steps have left behind, and how many each weight has had, all from between two steps.
+template <class T>
+py::tuple state(PyOptimizer<T>& o) {
+  const OneCall::Scope only(*o.one_call, "optimizer");
+  py::dict states;
+  std::vector<Copy> copies;
+  for (const Weight<T>& s : o.optimizer->state()) {
+    Array<T> own = empty_array<T>(s.shape);
+    copies.push_back({own.mutable_data(), s.data, static_cast<std::size_t>(own.nbytes())});
+    states[py::str(s.name)] = own;
+  }
+  copy(copies);
+  return py::make_tuple(o.optimizer->steps(), states);
+}
+
+// arrays[i] in the shape of state()[i], which Python has checked. When the first number changes nothing can fail or be
+// interrupted any more.
+template <class T>
+void load(PyOptimizer<T>& o, const std::vector<std::int64_t>& steps, const py::list& arrays) {
+  const OneCall::Scope only(*o.one_call, "optimizer");
+  std::vector<Array<T>> kept;
+  std::vector<Copy> copies;
+  for (const Weight<T>& s : o.optimizer->state()) {
+    kept.push_back(as_array<T>(s.name.c_str(), arrays[kept.size()]));
+    copies.push_back({s.data, kept.back().data(), static_cast<std::size_t>(kept.back().nbytes())});
+  }
+  o.optimizer->set_steps(steps);
+  overwrite(copies);
+}
+
 template <class T>
 void register_optimizer_of(py::module_& m) {
   using O = PyOptimizer<T>;
@@ -103,10 +133,8 @@ void register_optimizer_of(py::module_& m) {
       .def("step", &step<T>, py::arg("places"), py::arg("gradients"), py::arg("names"))
       .def(
           "set_lr", [](O& o, double lr) { o.optimizer->set_lr(lr); }, py::arg("lr"))
-      .def("state", [](O& o) { return weight_views(o.optimizer->state(), o.optimizer); })
-      .def_property(
-          "steps", [](const O& o) { return o.optimizer->steps(); },
-          [](O& o, const std::vector<std::int64_t>& steps) { o.optimizer->set_steps(steps); });
+      .def("state", &state<T>)
+      .def("load", &load<T>, py::arg("steps"), py::arg("arrays"));
 }
 
 }  // namespace

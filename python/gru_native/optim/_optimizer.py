@@ -112,9 +112,12 @@ class Optimizer:
             For each weight ``"NAME.step"``, how many steps it has had, and its states, by torch's
             names (``"NAME.exp_avg"``). The options of the constructor are not in it.
         """
-        steps = zip(self._weights, self._core.steps, strict=True)
-        counts: dict[str, Array] = {f"{name}.step": np.array(n, np.int64) for name, n in steps}
-        return counts | {name: array.copy() for name, array in self._core.state().items()}
+        steps, states = self._core.state()
+        counts: dict[str, Array] = {
+            f"{name}.step": np.array(n, np.int64)
+            for name, n in zip(self._weights, steps, strict=True)
+        }
+        return counts | states
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
         """Go on from where another optimizer of the same kind was, for the same weights.
@@ -134,17 +137,15 @@ class Optimizer:
         """
         own = self.state_dict()
         arrays = check_state_dict(mapping, own, strict=True)
+        counts = {f"{name}.step": arrays[f"{name}.step"] for name in self._weights}
         steps = []
-        for name in self._weights:
-            count = arrays[f"{name}.step"]
+        for name, count in counts.items():
             if count.dtype.kind not in "iu":
-                raise TypeError(f"{name}.step has dtype {count.dtype}; expected a whole number")
+                raise TypeError(f"{name} has dtype {count.dtype}; expected a whole number")
             if not 0 <= count < 2**62:
-                raise ValueError(f"{name}.step is {count}; expected 0 or more, below 2**62")
+                raise ValueError(f"{name} is {count}; expected 0 or more, below 2**62")
             steps.append(int(count))
-        self._core.steps = steps
-        for name, state in self._core.state().items():
-            state[...] = arrays[name]
+        self._core.load(steps, [array for name, array in arrays.items() if name not in counts])
 
     def __getattr__(self, name: str) -> Any:
         raise missing(self, name)
