@@ -11,6 +11,8 @@
 
 #include "bindings/axes.h"
 #include "gru_native/layer.h"
+#include "runtime/free_memory.h"
+#include "spec/limits.h"
 
 namespace gru_native::bindings {
 
@@ -44,6 +46,9 @@ void check_shape(const char* name, const py::array& a, const Dims& dims);
 // A fresh array that nobody has initialised.
 template <class T>
 Array<T> empty_array(const Shape& shape) {
+  double bytes = sizeof(T);
+  for (const std::int64_t n : shape) bytes *= static_cast<double>(n);
+  if (bytes >= large_request && bytes <= most_elements) check_memory(static_cast<std::size_t>(bytes));
   auto& numpy = py::detail::npy_api::get();  // py::array would make vectors of the shape and of strides
   py::object made = py::reinterpret_steal<py::object>(
       numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, py::dtype::of<T>().release().ptr(),

@@ -1,10 +1,12 @@
+#include <algorithm>
 #include <vector>
 
 #include "bindings/model_states.h"
 #include "bindings/module.h"
 #include "bindings/without_gil.h"
+#include "engine/model/session_states.h"
 #include "gru_native/session_pool.h"
-#include "spec/limits.h"
+#include "spec/checks.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -103,12 +105,25 @@ class PySessionPool {
     }
     return py::make_tuple(kept, states);
   }
-  void load_state(const py::object& sessions, const py::object& states_argument) {
-    const Array<std::int64_t> ids = integers_argument("sessions", sessions);
-    check_shape("sessions", ids, {{"sessions", -1}});
-    const Array<T> states = as_array<T>("states", states_argument);
-    check_shape("states", states, {{"sessions", ids.size()}, {"state_size", pool_.state_size()}});
-    pool_.restore(ids.data(), ids.size(), states.data());
+  // Wrong ids are found before the pool grows.
+  void load_state(std::int64_t capacity, const py::object& sessions, const py::object& states_argument) {
+    const char* const name = "saved['sessions']";
+    const Array<std::int64_t> ids = integers_argument(name, sessions);
+    check_shape(name, ids, {{"sessions", -1}});
+    const Array<T> states = as_array<T>("saved['states']", states_argument);
+    check_shape("saved['states']", states, {{"sessions", ids.size()}, {"state_size", pool_.state_size()}});
+    check_size("saved['capacity']", capacity, 1);
+    const std::int64_t slots = std::max(capacity, pool_.capacity());
+    for (py::ssize_t i = 0; i < ids.size(); ++i)
+      if (const std::int64_t id = ids.data()[i]; id < 0 || SessionTable::slot_of(id) >= slots)
+        refuse(std::string(name) + "[" + std::to_string(i) + "]", std::to_string(id),
+               "an id that a pool of " + std::to_string(slots) + " sessions gives out");
+    pool_.reserve(slots);
+    try {
+      pool_.restore(ids.data(), ids.size(), states.data());
+    } catch (const std::invalid_argument&) {
+      throw_from("saved: ");
+    }
   }
 
  private:
@@ -134,7 +149,7 @@ void register_pool(py::module_& m) {
       .def("state", &P::state, py::arg("session"))
       .def("set_state", &P::set_state, py::arg("session"), py::arg("state"))
       .def("save_state", &P::save_state)
-      .def("load_state", &P::load_state, py::arg("sessions"), py::arg("states"));
+      .def("load_state", &P::load_state, py::arg("capacity"), py::arg("sessions"), py::arg("states"));
 }
 
 }  // namespace

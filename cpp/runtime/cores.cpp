@@ -1,12 +1,11 @@
 #include "runtime/cores.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+
+#include "runtime/system_files.h"
 
 namespace gru_native {
 
@@ -37,15 +36,10 @@ int current_core() { return -1; }
 
 namespace {
 
-// Word number `field` of a file of the system, which is short. Asks for no memory: a number that is missed here is
-// missed for good.
+// Word number `field` of a file of the system.
 bool read_number(const char* path, int field, long& value) {
   char text[128];
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const ssize_t length = read(file, text, sizeof text - 1);
-  close(file);
-  text[std::max<ssize_t>(length, 0)] = 0;
+  if (!read_file(path, text)) return false;
   const char* at = text;
   for (int i = 0; i < field; ++i) at += std::strcspn(at, " \n"), at += std::strspn(at, " \n");
   char* end;

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "runtime/free_memory.h"
 #include "runtime/interruption.h"
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -29,12 +30,13 @@ std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to *
 
 Block::Block(std::size_t bytes) : data_(nullptr), bytes_(bytes) {
   if (bytes == 0) return;
-  if (bytes > std::size_t(-1) / 2) throw std::bad_alloc();
+  if (bytes > std::size_t(-1) / 2) throw_no_memory(bytes);
+  check_memory(bytes);
   // From half a huge page on, a whole one costs little and saves the misses of its 512 small ones.
   const bool huge = bytes >= huge_page / 2;
   const std::size_t alignment = huge ? huge_page : cache_line;
   void* p = std::aligned_alloc(alignment, round_up(bytes, alignment));
-  if (!p) throw std::bad_alloc();
+  if (!p) throw_no_memory(bytes);
 #if defined(__linux__)
   if (huge) madvise(p, round_up(bytes, alignment), MADV_HUGEPAGE);
 #endif

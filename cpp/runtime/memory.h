@@ -10,7 +10,8 @@
 
 namespace gru_native {
 
-// Bytes at a 64-byte boundary; large blocks lie on huge pages where the system has them. Throws std::bad_alloc.
+// Bytes at a 64-byte boundary; large blocks lie on huge pages where the system has them. Throws std::bad_alloc, with
+// the size in its text.
 class Block {
  public:
   explicit Block(std::size_t bytes);

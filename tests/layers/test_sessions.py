@@ -313,12 +313,20 @@ def test_other_errors(pool):
 def test_states_that_are_none_of_the_pool(pool):
     saved = pool.save_state()
     wrong = [
-        ({**saved, "sessions": [0, 99]}, ValueError, r"sessions\[1\] is 99"),
-        ({**saved, "sessions": [0, 0]}, ValueError, "each session once"),
-        ({**saved, "sessions": [-1, 0]}, ValueError, r"sessions\[0\] is -1"),
-        ({**saved, "sessions": [2**63 - 1, 0]}, ValueError, r"sessions\[0\]"),
-        ({**saved, "sessions": [0]}, ValueError, "states has shape"),
-        ({**saved, "states": saved["states"][:, 1:]}, ValueError, "states has shape"),
+        (
+            {**saved, "capacity": 50, "sessions": [0, 99]},
+            ValueError,
+            r"saved\['sessions'\]\[1\] is 99; expected an id that a pool of 50 sessions",
+        ),
+        (
+            {**saved, "sessions": [0, 0]},
+            ValueError,
+            r"^saved: sessions\[1\] is 0; .* each session once",
+        ),
+        ({**saved, "sessions": [-1, 0]}, ValueError, r"sessions'\]\[0\] is -1"),
+        ({**saved, "sessions": [2**63 - 1, 0]}, ValueError, r"sessions'\]\[0\]"),
+        ({**saved, "sessions": [0]}, ValueError, r"^saved\['states'\] has shape"),
+        ({**saved, "states": saved["states"][:, 1:]}, ValueError, "has shape"),
         ({**saved, "states": saved["states"].astype(np.float64)}, TypeError, "states"),
         ({**saved, "capacity": -1}, ValueError, "capacity"),
         ({"sessions": [0]}, TypeError, "save_state"),
@@ -328,4 +336,20 @@ def test_states_that_are_none_of_the_pool(pool):
         with pytest.raises(error, match=text):
             pool.load_state(bad)
         assert pool.sessions == [0, 1]
+        assert pool.capacity == saved["capacity"]
         assert same(pool.save_state()["states"], saved["states"])
+
+
+@pytest.mark.parametrize("before", [0, 2**31 - 2, 2**31 - 1])
+def test_no_saved_ids_use_a_pool_up(pool, before):
+    """They may say that any number of sessions had their places before."""
+    saved = pool.save_state()
+    pool.load_state({**saved, "sessions": np.array([(before << 32) + 1, before << 32])})
+    seen = set(pool.sessions)
+    for _ in range(3):
+        for _ in range(pool.capacity - len(pool)):
+            session = pool.open()
+            assert session not in seen
+            seen.add(session)
+        for session in pool.sessions:
+            pool.close(session)

@@ -1,5 +1,8 @@
 """Memory that cannot be had is a MemoryError, and nothing has changed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -99,3 +102,36 @@ def test_layers_have_a_limit(layers):
     for kind in (gn.RNN, gn.LSTM, gn.GRU):
         with pytest.raises(ValueError, match=rf"num_layers(={layers}| is {layers}; expected)"):
             kind(1, 1, layers)
+
+
+MORE_THAN_IS_FREE = """
+import resource, sys, numpy as np, gru_native as gn
+layer, x, out = gn.Dense(1, 2**16, seed=1), np.ones((9, 1), np.float32), None
+with open("/proc/meminfo") as f:
+    sizes = {name: int(rest.split()[0]) << 10 for name, rest in (line.split(":") for line in f)}
+wanted = (sizes["MemAvailable"] + sizes["SwapFree"] + sizes["MemTotal"]) // 2 + 2**30
+resource.setrlimit(resource.RLIMIT_AS, (2**33,) * 2)  # if nobody looks, this refuses it
+def refused(call):
+    try:
+        call()
+    except MemoryError as error:
+        assert "MB are free" in f"{error} {error.__cause__}", error
+        return
+    sys.exit("no error")
+refused(lambda: layer(np.ones((wanted // 2**18, 1), np.float32)))
+refused(lambda: layer.forward(np.ones((wanted // 2**18, 1), np.float32)))
+refused(lambda: gn.Dense(2**16, wanted // 2**18))
+refused(lambda: gn.GRU(3, 64).stream(wanted // 2**8))
+refused(lambda: gn.GRU(3, 64).sessions(wanted // 2**8))
+refused(lambda: gn.Chain([gn.Dense(3, 64)]).sessions(wanted // 2**4))  # which have no state
+layer(x)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not say what is free")
+def test_requests_for_more_than_is_free_are_refused():
+    """Between what is free and all that there is, the system gives it, and ends who uses it."""
+    run = subprocess.run(
+        [sys.executable, "-c", MORE_THAN_IS_FREE], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr

@@ -8,6 +8,7 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/model/session_worker.h"
+#include "runtime/free_memory.h"
 #include "runtime/interruption.h"
 #include "spec/check_model.h"
 #include "spec/check_operation.h"
@@ -85,6 +86,7 @@ void SessionPool<T>::Impl::grow(Index wanted) {
     const Index now = capacity, slots = std::max(wanted, 2 * now);
     if (wanted <= now) return;
     check_stages(blocks, "capacity", slots);
+    check_memory(static_cast<std::size_t>(slots) * SessionTable::bytes_of_slot);
     Buffer<T> memory = states.memory_for(slots - now);
     const std::lock_guard<LengthyLock> one_at_a_time(growing);
     if (capacity != now) continue;

@@ -81,8 +81,9 @@ void StateBlocks<T>::prefetch(Index slot) const {
 
 namespace {
 
-constexpr std::int64_t most_generations = std::int64_t(1) << 31;
 std::int64_t generation_of(std::int64_t id) { return id >> SessionTable::slot_bits; }
+// Ids begin again after 2^31 sessions: no slot is ever used up, whatever restored ids say of those before them.
+std::int64_t behind(std::int64_t generation) { return (generation + 1) % (std::int64_t(1) << 31); }
 
 }  // namespace
 
@@ -186,8 +187,8 @@ void SessionTable::open_instead_of_all(const std::int64_t* ids, const std::vecto
     Session& session = sessions_[static_cast<std::size_t>(slot)];
     if (session.busy) continue;
     session.open = false;
-    session.generation = std::max(session.generation, latest) + 1;
-    if (session.generation < most_generations) free_.push_back(slot);
+    session.generation = behind(std::max(session.generation, latest));
+    free_.push_back(slot);
   }
 }
 
@@ -225,7 +226,8 @@ SessionTable::Claim::~Claim() {
     session.turn = row.turn;
     if (!row.ends) continue;
     session.open = false;
-    if (++session.generation < most_generations) table_.free_.push_back(row.slot);
+    session.generation = behind(session.generation);
+    table_.free_.push_back(row.slot);
   }
 }
 

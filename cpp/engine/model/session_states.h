@@ -63,6 +63,7 @@ struct SessionRow {
 // Which sessions there are. An id is a slot's number and, in its upper half, how many sessions had the slot before.
 class SessionTable {
  public:
+  static constexpr std::size_t bytes_of_slot = 128;  // at most, while it grows: here and in the calls of sessions
   void grow(Index capacity);
   std::vector<std::int64_t> ids() const;  // ascending
 

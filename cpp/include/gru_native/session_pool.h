@@ -50,8 +50,8 @@ class GRU_NATIVE_API SessionPool {
   /// are, so steps of other threads may go on meanwhile. Throws std::invalid_argument and std::bad_alloc.
   void reserve(std::int64_t capacity);
 
-  /// A new session, in the zero state. Its id was never another's before 2^31 sessions had its place. Throws
-  /// std::runtime_error if the pool is full.
+  /// A new session, in the zero state. Its id was never another's before 2^31 sessions had its place, those included
+  /// that restored ids speak of. Throws std::runtime_error if the pool is full.
   std::int64_t open();
   /// Ends a session. Its id stays unknown from then on. Throws std::invalid_argument for an id of no open session, and
   /// std::runtime_error while another thread steps it: so do all functions that take ids, which then change nothing.
@@ -68,8 +68,9 @@ class GRU_NATIVE_API SessionPool {
   void load_state(std::int64_t session, const T* from);
 
   /// Closes all sessions, and opens those of another pool with their ids and states: [count] and
-  /// [count][state_size()]. Makes room if need be. Throws std::invalid_argument for ids that no pool gives out, or
-  /// twice the same place; std::runtime_error while a session is stepped; std::bad_alloc.
+  /// [count][state_size()]. Throws std::invalid_argument for ids that no pool of this capacity gives out (so reserve()
+  /// that of the other one), or twice the same place; std::runtime_error while a session is stepped; std::bad_alloc.
+  /// Nothing is then changed.
   void restore(const std::int64_t* sessions, std::int64_t count, const T* states);
 
   /// The next steps of some sessions. With threads = 1 and one caller at a time it allocates nothing once the pool has

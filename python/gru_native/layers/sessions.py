@@ -67,7 +67,7 @@ class SessionPool:
         Returns
         -------
         int
-            Its id, which is no other session's and was none's before.
+            Its id, which is no other session's, and was none's before 2^31 sessions had its place.
 
         Raises
         ------
@@ -205,11 +205,8 @@ class SessionPool:
         TypeError
             For one that is no whole number.
         """
-        self._reserve("capacity", capacity)
-
-    def _reserve(self, name: str, capacity: object) -> None:
-        slots = size(name, capacity)
-        with memory_for("the states", **{name: slots}):
+        slots = size("capacity", capacity)
+        with memory_for("the states", capacity=slots):
             self._core.reserve(slots)
 
     def save_state(self) -> SavedSessions:
@@ -251,8 +248,10 @@ class SessionPool:
             raise TypeError(
                 f"saved is a {type(saved).__name__}; expected what save_state returned"
             ) from error
-        self._reserve("saved['capacity']", capacity)
-        self._core.load_state(sessions, states)
+        name = "saved['capacity']"
+        slots = size(name, capacity)
+        with memory_for("the states", **{name: slots}):
+            self._core.load_state(slots, sessions, states)
 
     @property
     def sessions(self) -> list[int]:
