@@ -12,6 +12,7 @@ import argparse
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,6 +50,79 @@ def onnx_model(lasting):
     return (lambda: model(x)), lasting
 
 
+def onnx_loop(lasting):
+    """Many short rounds of a body."""
+    from onnx import TensorProto, helper
+
+    import gru_native.onnx
+    from onnx_graphs import body, info, model
+
+    kind, whole, truth = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+    inner = body(
+        [
+            helper.make_node("Tanh", ["v"], ["t"]),
+            helper.make_node("Add", ["v", "t"], ["v2"]),
+            helper.make_node("Identity", ["c"], ["go"]),
+        ],
+        [info("i", whole, []), info("c", truth, []), info("v", kind, [None])],
+        [info("go", truth, []), info("v2", kind, [None])],
+    )
+    inputs = [info("x", kind, [None]), info("most", whole, [])]
+    loop = helper.make_node("Loop", ["most", "", "x"], ["y"], body=inner)
+    loaded = gru_native.onnx.load(model([loop], inputs, [info("y", kind, [None])]))
+    x, most = long_calls.numbers(1000), 20_000
+    took = long_calls.seconds(lambda: loaded(x, np.array(most)))
+    n = np.array(int(most * lasting / took))
+    return (lambda: loaded(x, n)), lasting
+
+
+def onnx_convolution(lasting):
+    import gru_native.onnx
+    from onnx_builder import Builder
+
+    b = Builder()
+    w = long_calls.numbers(64, 64, 3, 3)
+    y = b.node("Conv", b.node("Conv", "x", b.tensor(w), pads=[1] * 4), b.tensor(w), pads=[1] * 4)
+    model = gru_native.onnx.load(b.model({"x": [None, 64, None, None]}, y, rank=4))
+    took = long_calls.seconds(lambda: model(long_calls.numbers(8, 64, 64, 64)))
+    x = long_calls.numbers(max(1, int(8 * lasting / took)), 64, 64, 64)
+    return (lambda: model(x)), lasting
+
+
+def onnx_load(megabytes):
+    import gru_native.onnx
+    from onnx_builder import Builder, gru_tensors
+
+    b, size = Builder(), int((megabytes * 1e6 / 24) ** 0.5)
+    y, _ = b.node(
+        "GRU",
+        "x",
+        *gru_tensors(b, np.random.default_rng(0), size, size),
+        outputs=2,
+        hidden_size=size,
+    )
+    data = b.model(
+        {"x": [None, None, size]}, b.node("Squeeze", y, b.tensor([1]))
+    ).SerializeToString()
+    return lambda: gru_native.onnx.load(data)
+
+
+def keras_load(megabytes):
+    import gru_native.keras
+    from keras_models import keras
+
+    size = int((megabytes * 1e6 / 32) ** 0.5)
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name, "model.keras")
+    keras.Sequential([keras.Input((None, size)), keras.layers.LSTM(size)]).save(path)
+
+    def call():
+        assert folder
+        gru_native.keras.load(path)
+
+    return call
+
+
 def keras_model(lasting):
     from gru_native.keras import from_keras
     from keras_models import keras
@@ -74,8 +148,16 @@ def complexity(lasting):
     return make(int(n * lasting / took)), lasting
 
 
-MODELS = {"onnx": onnx_model, "keras": keras_model, "complexity": complexity}
-NAMES = [*long_calls.CASES, *calls_of_weights.OF_WEIGHTS, *MODELS]
+MODELS = {
+    "onnx": onnx_model,
+    "onnx_loop": onnx_loop,
+    "onnx_convolution": onnx_convolution,
+    "keras": keras_model,
+    "complexity": complexity,
+}
+OF_WEIGHTS = {**calls_of_weights.OF_WEIGHTS, "onnx_load": onnx_load, "keras_load": keras_load}
+CALLS = {**long_calls.CASES, **long_calls.OTHERS}
+NAMES = [*CALLS, *OF_WEIGHTS, *MODELS]
 
 
 class Sender:
@@ -114,9 +196,9 @@ def call_of(name, lasting, megabytes):
     """The call, and its time."""
     if name in MODELS:
         return MODELS[name](lasting)
-    if name in long_calls.CASES:
+    if name in CALLS:
         return long_calls.long_call(name, lasting)
-    call = calls_of_weights.OF_WEIGHTS[name](megabytes)
+    call = OF_WEIGHTS[name](megabytes)
     call()  # some make room that the next ones have
     return call, long_calls.seconds(call)
 
