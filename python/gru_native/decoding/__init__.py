@@ -1,7 +1,7 @@
 """From the outputs of networks to labels: the likeliest labellings, in the core, on all cores."""
 
+from ..layers.hypotheses import Hypothesis
 from ._ctc import ctc_beam, ctc_greedy
-from ._hypotheses import Hypothesis
 from ._transducer import TransducerJoint, TransducerStream, transducer_beam
 
 __all__ = [

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..layers._arguments import size
-from ._hypotheses import hypotheses
+from ..layers.hypotheses import hypotheses
 
 
 def ctc_greedy(logits: ArrayLike, lengths: ArrayLike | None = None, *, blank: int = 0) -> list[Any]:

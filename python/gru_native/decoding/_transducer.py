@@ -13,7 +13,7 @@ from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import of_dtype, size, text
 from ..layers._weights import Array, Weighted
 from ..layers.chain import _output_size
-from ._hypotheses import hypotheses
+from ..layers.hypotheses import hypotheses
 
 Output: TypeAlias = Dense | Chain | Callable[[Array, Array], ArrayLike]
 
