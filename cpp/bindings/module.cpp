@@ -49,6 +49,7 @@ PYBIND11_MODULE(gru_native_core, m) {
   gru_native::bindings::register_transducers(m);
   gru_native::bindings::register_trees(m);
   gru_native::bindings::register_decoders(m);
+  gru_native::bindings::register_generation(m);
   gru_native::bindings::register_decoder_files(m);
   gru_native::bindings::register_losses(m);
   gru_native::bindings::register_large_softmaxes(m);

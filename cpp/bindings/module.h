@@ -21,6 +21,7 @@ void register_dense(pybind11::module_& m);
 void register_operations(pybind11::module_& m);
 void register_sessions(pybind11::module_& m);
 void register_streams(pybind11::module_& m);
+void register_generation(pybind11::module_& m);
 void register_transducers(pybind11::module_& m);
 void register_trees(pybind11::module_& m);
 void register_blocks(pybind11::module_& m);

@@ -13,19 +13,6 @@ void check_count(const char* name, const List& list, std::int64_t expected) {
     refuse(std::string(name) + ".size()", std::to_string(list.size()), std::to_string(expected));
 }
 
-template <class T>
-void check_state(const char* name, const AttentionDecoderSpec& spec, const DecoderState<T>& state) {
-  const std::string of = std::string(name) + ".";
-  if (state.layers.c && spec.cell != Cell::lstm)
-    throw std::invalid_argument(of + "layers.c is not null; expected none: only the LSTM has c");
-  if (state.context && spec.attention == Attention::none)
-    throw std::invalid_argument(of + "context is not null; expected none: the memory is the context");
-  if (state.weights.empty()) return;
-  if (spec.attention != Attention::location)
-    throw std::invalid_argument(of + "weights is not empty; expected none: only location attention has them");
-  check_count((of + "weights").c_str(), state.weights, spec.num_memories);
-}
-
 void check_targets(const AttentionDecoderSpec& spec, const Sequences<const std::int64_t>& targets, std::int64_t seq_len,
                    std::int64_t batch, const std::int64_t* lengths) {
   for (std::int64_t b = 0; b < batch; ++b)
@@ -85,6 +72,19 @@ void AttentionDecoderSpec::validate() const {
 }
 
 template <class T>
+void check_state(const char* name, const AttentionDecoderSpec& spec, const DecoderState<T>& state) {
+  const std::string of = std::string(name) + ".";
+  if (state.layers.c && spec.cell != Cell::lstm)
+    throw std::invalid_argument(of + "layers.c is not null; expected none: only the LSTM has c");
+  if (state.context && spec.attention == Attention::none)
+    throw std::invalid_argument(of + "context is not null; expected none: the memory is the context");
+  if (state.weights.empty()) return;
+  if (spec.attention != Attention::location)
+    throw std::invalid_argument(of + "weights is not empty; expected none: only location attention has them");
+  check_count((of + "weights").c_str(), state.weights, spec.num_memories);
+}
+
+template <class T>
 void check_call(const AttentionDecoderSpec& spec, const DecoderForwardCall<T>& call) {
   const double widest = double(spec.vocab_size) + 4 * double(spec.hidden_size) * double(spec.num_layers) +
                         double(spec.embedding_dim) + double(spec.context_size()) + double(spec.readout_columns());
@@ -128,6 +128,10 @@ void check_call(const AttentionDecoderSpec& spec, const DecoderBackwardCall<T>& 
   check_dweights(call.dweights.size(), weights);
 }
 
+template void check_state(const char*, const AttentionDecoderSpec&, const DecoderState<float>&);
+template void check_state(const char*, const AttentionDecoderSpec&, const DecoderState<double>&);
+template void check_state(const char*, const AttentionDecoderSpec&, const DecoderState<const float>&);
+template void check_state(const char*, const AttentionDecoderSpec&, const DecoderState<const double>&);
 template void check_call(const AttentionDecoderSpec&, const DecoderForwardCall<float>&);
 template void check_call(const AttentionDecoderSpec&, const DecoderForwardCall<double>&);
 template void check_call(const AttentionDecoderSpec&, const DecoderBackwardCall<float>&, std::int64_t, std::int64_t,

@@ -9,6 +9,8 @@ LayerSpec layers_of(const AttentionDecoderSpec& spec);
 
 // Throws std::invalid_argument, naming the field.
 template <class T>
+void check_state(const char* name, const AttentionDecoderSpec& spec, const DecoderState<T>& state);
+template <class T>
 void check_call(const AttentionDecoderSpec& spec, const DecoderForwardCall<T>& call);
 template <class T>
 void check_call(const AttentionDecoderSpec& spec, const DecoderBackwardCall<T>& call, std::int64_t seq_len,

@@ -1,5 +1,9 @@
 #include "spec/check_decoding.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "spec/check_decoder.h"
 #include "spec/checks.h"
 
 namespace gru_native {
@@ -56,6 +60,55 @@ void check_call(const TransducerNetworks<T>& networks, const TransducerDecodingC
   check_size("max_symbols", call.max_symbols, 1);
 }
 
+template <class T>
+void check_call(const AttentionDecoderSpec& spec, const GenerationCall<T>& call) {
+  check_class("start", call.start, spec.vocab_size);
+  check_class("end", call.end, spec.vocab_size);
+  check_size("max_steps", call.max_steps, 1);
+  check_size("beam_size", call.beam_size, 1);
+  if (!std::isfinite(call.length_penalty))
+    refuse("length_penalty", std::to_string(call.length_penalty), "a finite number");
+  if (call.attention && spec.attention == Attention::none)
+    throw std::invalid_argument("attention is true; expected false: the decoder has none");
+  DecoderForwardCall<T> step;
+  step.seq_len = 1;
+  step.batch = call.batch;
+  step.targets = {&call.start, 0, 0};
+  step.memory = call.memory;
+  step.initial = call.initial;
+  check_call(spec, step);
+}
+
+template <class T>
+void refuse_memory(const AttentionDecoderSpec& spec, const GenerationCall<T>& call, std::int64_t sequence) {
+  for (std::size_t m = 0; m < call.memory.size(); ++m) {
+    const DecoderMemory<const T>& memory = call.memory[m];
+    for (std::int64_t j = 0; j < (memory.lengths ? memory.lengths[sequence] : memory.seq_len); ++j) {
+      const T* const h = memory.h.data + j * memory.h.step_stride + sequence * memory.h.batch_stride;
+      const T* const found = std::find_if_not(h, h + spec.memory_size, [](T x) { return std::isfinite(x); });
+      if (found != h + spec.memory_size)
+        throw std::invalid_argument("memory: sequence " + std::to_string(sequence) + " of memory " + std::to_string(m) +
+                                    " holds " + std::to_string(*found) + " at position " + std::to_string(j) +
+                                    "; expected finite numbers");
+    }
+  }
+}
+
+template <class T>
+void check_hypotheses(const AttentionDecoderSpec& spec, const GenerationCall<T>& call, std::int64_t live) {
+  double widest = double(spec.vocab_size) + 6 * double(spec.hidden_size) * double(spec.num_layers) +
+                  double(spec.embedding_dim) + 4 * double(spec.context_size()) + 2 * double(spec.readout_columns());
+  for (const DecoderMemory<const T>& memory : call.memory) widest += 4 * double(memory.seq_len) + spec.score_size();
+  check_fits("the hypotheses", double(call.batch) * double(live) * widest,
+             {{"batch", call.batch}, {"beam_size", call.beam_size}});
+}
+
+template void check_call(const AttentionDecoderSpec&, const GenerationCall<float>&);
+template void refuse_memory(const AttentionDecoderSpec&, const GenerationCall<float>&, std::int64_t);
+template void refuse_memory(const AttentionDecoderSpec&, const GenerationCall<double>&, std::int64_t);
+template void check_hypotheses(const AttentionDecoderSpec&, const GenerationCall<float>&, std::int64_t);
+template void check_hypotheses(const AttentionDecoderSpec&, const GenerationCall<double>&, std::int64_t);
+template void check_call(const AttentionDecoderSpec&, const GenerationCall<double>&);
 template void check_networks(const TransducerNetworks<float>&);
 template void check_networks(const TransducerNetworks<double>&);
 template void check_call(const TransducerNetworks<float>&, const TransducerDecodingCall<float>&);

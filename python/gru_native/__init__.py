@@ -32,6 +32,7 @@ from .layers import (
     Conv1d,
     DecoderGradients,
     DecoderState,
+    DecoderStream,
     DecoderTape,
     Dense,
     DenseGradients,
@@ -85,6 +86,7 @@ __all__ = [  # noqa: RUF022  in groups
     # from sequences to sequences
     "AttentionDecoder",
     "DecoderState",
+    "DecoderStream",
     # layers over trees, graphs and pyramids
     "ChildSumTreeLSTM",
     "NaryTreeLSTM",

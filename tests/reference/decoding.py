@@ -90,3 +90,25 @@ def transducer_beam(next_log_p, steps, blank, beam_size, max_symbols):
             here = {labels: score for labels, score in order[:beam_size] if score > least}
         beam = dict(sorted(done.items(), key=lambda item: -item[1])[:beam_size])
     return list(beam.items())
+
+
+def generate(next_log_p, start_token, end, max_steps, beam_size, length_penalty):
+    """Beam search: next_log_p(tokens) is (vocab,); ties go to the earlier candidate."""
+    live, complete = [((), 0.0)], []
+    for step in range(1, max_steps + 1):
+        candidates = []
+        for tokens, score in live:
+            log_p = next_log_p((start_token, *tokens))
+            for k in np.argsort(-log_p, kind="stable"):
+                if log_p[k] > -np.inf:
+                    candidates.append(((*tokens, int(k)), score + log_p[k]))
+        candidates.sort(key=lambda item: -item[1])
+        live = []
+        for tokens, score in candidates[:beam_size]:
+            if tokens[-1] == end:
+                complete.append((tokens[:-1], score / step**length_penalty))
+            elif step == max_steps:
+                complete.append((tokens, score / step**length_penalty))
+            else:
+                live.append((tokens, score))
+    return sorted(complete, key=lambda item: -item[1])[:beam_size]

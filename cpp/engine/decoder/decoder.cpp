@@ -21,20 +21,27 @@ AttentionDecoder<T>::Impl::Impl(const AttentionDecoderSpec& s) : spec(s), layers
       spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { return store.add(name, shape); });
 }
 
+namespace {
+
+double macs_of_attention(const AttentionDecoderSpec& spec, Index positions) {
+  return double(positions) * (double(spec.memory_size) + macs_of_function * double(spec.score_size()));
+}
+
+}  // namespace
+
 template <class T>
-double AttentionDecoder<T>::Impl::macs_of_row() const {
+double AttentionDecoder<T>::Impl::macs_of_row(Index positions) const {
   const double hidden = double(spec.hidden_size), readout = double(spec.readout_columns());
   const double of_readout = hidden + double(spec.context_size()) + double(spec.embedding_dim);
-  return gru_native::macs_of_row(layers) + readout * (of_readout + double(spec.vocab_size));
+  return gru_native::macs_of_row(layers) + macs_of_attention(spec, positions) +
+         readout * (of_readout + double(spec.vocab_size));
 }
 
 template <class T>
 int AttentionDecoder<T>::Impl::threads(Index rows, Index steps, Index positions) const {
-  const double attention =
-      double(positions) * (double(spec.memory_size) + macs_of_function * double(spec.score_size()));
-  const double step = double(rows) / double(std::max<Index>(steps, 1)) * (gru_native::macs_of_row(layers) + attention) /
-                      double(spec.num_layers + 1);
-  return useful_threads(double(rows) * (macs_of_row() + attention), step);
+  const double recurrent = gru_native::macs_of_row(layers) + macs_of_attention(spec, positions);
+  const double step = double(rows) / double(std::max<Index>(steps, 1)) * recurrent / double(spec.num_layers + 1);
+  return useful_threads(double(rows) * macs_of_row(positions), step);
 }
 
 template <class T>

@@ -17,8 +17,8 @@ struct AttentionDecoder<T>::Impl {
   std::shared_ptr<PackedDecoder<T>> reserve() const { return reserve_packed<T>(spec, layers, store.list(), index); }
   void fill(PackedDecoder<T>& packed) const { pack(packed, spec, layers, store.list(), index); }
   std::shared_ptr<const PackedDecoder<T>> current() const { return store.packed(); }
-  // Of one target sequence's step.
-  double macs_of_row() const;
+  // Of one target sequence's step. positions: of all memories.
+  double macs_of_row(Index positions) const;
   int threads(Index rows, Index steps, Index positions) const;
 };
 

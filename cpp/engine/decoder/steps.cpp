@@ -67,7 +67,7 @@ void DecoderSteps<T>::step(const std::int64_t* tokens, Rows<T> logits, TeamLease
 template <class T>
 void DecoderSteps<T>::choose(Index rows, const Index* parents) {
   const Index old = time_.batch;
-  forward_.store(from_.state);
+  keep();
   const auto gather = [&](const T* from, T* to, Index blocks, Index columns) {
     for (Index block = 0; from && block < blocks; ++block)
       for (Index row = 0; row < rows; ++row)

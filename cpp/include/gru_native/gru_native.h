@@ -4,6 +4,7 @@
 #include "gru_native/decoding.h"
 #include "gru_native/dense.h"
 #include "gru_native/edit.h"
+#include "gru_native/generation.h"
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
 #include "gru_native/interruption.h"

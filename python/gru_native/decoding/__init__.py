@@ -1,10 +1,11 @@
 """From the outputs of networks to labels: the likeliest labellings, in the core, on all cores."""
 
-from ..layers.hypotheses import Hypothesis
+from ..layers.hypotheses import AttendedHypothesis, Hypothesis
 from ._ctc import ctc_beam, ctc_greedy
 from ._transducer import TransducerJoint, TransducerStream, transducer_beam
 
 __all__ = [
+    "AttendedHypothesis",
     "Hypothesis",
     "TransducerJoint",
     "TransducerStream",

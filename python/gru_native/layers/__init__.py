@@ -7,6 +7,7 @@ from .activation import Activation
 from .chain import Block, Chain, ChainGradients, ChainTape
 from .conv import Conv1d
 from .decoder import AttentionDecoder
+from .decoder_generation import DecoderStream
 from .decoder_state import DecoderGradients, DecoderState, DecoderTape
 from .dense import Dense, DenseGradients, DenseTape
 from .embedding import Embedding
@@ -38,6 +39,7 @@ __all__ = [
     "Conv1d",
     "DecoderGradients",
     "DecoderState",
+    "DecoderStream",
     "DecoderTape",
     "Dense",
     "DenseGradients",

@@ -12,12 +12,13 @@ from .. import _core
 from ._arguments import check_tape, flag, float_dtype, number, size, text
 from ._options import public
 from ._recurrent import StateLike
-from ._weights import Array, Weighted
+from ._weights import Array
+from .decoder_generation import GeneratingDecoder
 from .decoder_state import DecoderGradients, DecoderState, DecoderTape, parts_of
 
 
 @public
-class AttentionDecoder(Weighted):
+class AttentionDecoder(GeneratingDecoder):
     """A recurrent decoder with attention: it writes a sequence and looks at an encoder's outputs.
 
     A step is fed the token before, y(t-1), and computes logits over the vocabulary [1]_ [2]_ [3]_::
@@ -41,7 +42,7 @@ class AttentionDecoder(Weighted):
 
     Calling the decoder, ``forward`` and ``backward`` are for teacher forcing: all tokens that the
     steps are fed are known. What does not feed back, the logits above all, is computed for all
-    steps at once.
+    steps at once. ``generate`` writes sequences by beam search, and ``stream`` goes token by token.
 
     Parameters
     ----------
@@ -179,20 +180,6 @@ class AttentionDecoder(Weighted):
             dropout=self.dropout,
         )
         super().__init__(seed, self.hidden_size**-0.5)
-
-    def _per_memory(self, name: str, value: Any) -> list[Any]:
-        """One item for each memory; where there is only one, it may stand alone."""
-        if value is None:
-            return [None] * self.num_memories
-        listed = isinstance(value, (list, tuple))
-        if self.num_memories == 1 and not (
-            listed and len(value) == 1 and isinstance(value[0], np.ndarray)
-        ):
-            return [value]
-        if not listed:
-            kind = type(value).__name__
-            raise TypeError(f"{name} is a {kind}; expected a list of {self.num_memories} arrays")
-        return [*value]
 
     def __call__(
         self,

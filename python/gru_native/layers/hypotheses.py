@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._weights import Array
+
 
 class Hypothesis(NamedTuple):
     """What a sequence may be taken for.
@@ -22,6 +24,25 @@ class Hypothesis(NamedTuple):
 
     ids: NDArray[np.int64]
     score: float
+
+
+class AttendedHypothesis(NamedTuple):
+    """What a decoder may write, and where it looked meanwhile.
+
+    Attributes
+    ----------
+    ids : ndarray
+        The tokens, (number of tokens,) of int64.
+    score : float
+        Log-probability, in nats, by its length penalty.
+    attention : ndarray or list of ndarray
+        The attention weights of the steps that gave the tokens, (number of tokens, src_len), or
+        with several memories of each; 0 past a memory's length.
+    """
+
+    ids: NDArray[np.int64]
+    score: float
+    attention: Array | list[Array]
 
 
 def hypotheses(found: Iterable[Any], batched: bool) -> list[Any]:

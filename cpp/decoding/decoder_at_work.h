@@ -1,0 +1,86 @@
+// A decoder with the memories of a batch, ready to go step by step.
+#pragma once
+#include <vector>
+
+#include "engine/decoder/decoder.h"
+#include "engine/decoder/steps.h"
+
+namespace gru_native {
+
+template <class T>
+class DecoderAtWork {
+ public:
+  // most: rows at once.
+  DecoderAtWork(const ImplOf<AttentionDecoder<T>>& decoder, const std::vector<DecoderMemory<const T>>& memory,
+                Index batch, Index most)
+      : spec(decoder.spec),
+        layers_(decoder.layers),
+        packed_(decoder.current()),
+        arena_(decoder.store.lease()),
+        memories_(reserved(memory, batch)),
+        macs_of_row_(decoder.macs_of_row(positions_of_all())),
+        members(decoder.threads(most, 1, positions_of_all())),
+        steps(spec, layers_, *packed_, memories_, most, members, *arena_) {
+    TeamLease team(members);
+    Crew crew(team);
+    team.run([&](int rank) {
+      const FlushDenormals flush;
+      for (std::size_t m = 0; m < memories_.size(); ++m)
+        encode(spec, packed_->attentions[m], memory[m], memories_[m], rank, crew);
+    });
+  }
+  DecoderAtWork(const DecoderAtWork&) = delete;
+  DecoderAtWork& operator=(const DecoderAtWork&) = delete;
+
+  // All sequences from their initial state, a row each.
+  void start(Index batch, const DecoderState<const T>& initial) {
+    std::vector<Index> all(static_cast<std::size_t>(batch));
+    for (Index b = 0; b < batch; ++b) all[static_cast<std::size_t>(b)] = b;
+    steps.start(batch, all.data(), initial);
+  }
+  // The attention weights of a row, which belongs to this sequence, at the last step: of all memories one after the
+  // other; 0 past their ends.
+  std::vector<T> weights_of(Index row, Index sequence) const {
+    std::vector<T> all;
+    for (std::size_t m = 0; m < memories_.size(); ++m) {
+      const T* const weights = steps.weights(m, row);
+      all.insert(all.end(), weights, weights + memories_[m].length[sequence]);
+      all.resize(all.size() + static_cast<std::size_t>(positions_[m] - memories_[m].length[sequence]));
+    }
+    return all;
+  }
+  double macs_of_step(Index rows) const { return macs_of_row_ * static_cast<double>(rows); }
+  const std::vector<Index>& positions() const { return positions_; }  // of each memory
+
+ private:
+  std::vector<EncodedMemory<T>> reserved(const std::vector<DecoderMemory<const T>>& from, Index batch) {
+    std::vector<EncodedMemory<T>> memories;
+    for (const DecoderMemory<const T>& memory : from) {
+      memories.push_back(reserve_memory<T>(spec, memory, batch, *arena_));
+      positions_.push_back(memory.seq_len);
+    }
+    return memories;
+  }
+  Index positions_of_all() const {
+    Index all = 0;
+    for (const Index positions : positions_) all += positions;
+    return all;
+  }
+
+ public:
+  const AttentionDecoderSpec spec;
+
+ private:
+  const LayerSpec layers_;
+  const std::shared_ptr<const PackedDecoder<T>> packed_;
+  const ArenaPool::Lease arena_;
+  std::vector<Index> positions_;
+  const std::vector<EncodedMemory<T>> memories_;
+  const double macs_of_row_;
+
+ public:
+  const int members;  // threads that a step is worth
+  DecoderSteps<T> steps;
+};
+
+}  // namespace gru_native

@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <utility>
+
+#include "decoding/decoder_at_work.h"
+#include "gru_native/generation.h"
+#include "runtime/interruption.h"
+#include "spec/check_decoder.h"
+#include "spec/check_decoding.h"
+#include "spec/checks.h"
+
+namespace gru_native {
+
+template <class T>
+struct DecoderStream<T>::Impl {
+  Impl(const ImplOf<AttentionDecoder<T>>& decoder, const std::vector<DecoderMemory<const T>>& memory, Index batch)
+      : batch(batch), at_work(decoder, memory, batch, batch) {}
+
+  const Index batch;
+  DecoderAtWork<T> at_work;
+  bool has_stepped = false;
+
+  void step(const std::int64_t* tokens, T* logits) {
+    TeamLease team(at_work.members);
+    at_work.steps.step(tokens, {logits, at_work.spec.vocab_size, nullptr}, team);
+    has_stepped = true;
+  }
+};
+
+template <class T>
+DecoderStream<T>::DecoderStream(const AttentionDecoder<T>& decoder, const std::vector<DecoderMemory<const T>>& memory,
+                                std::int64_t batch, const DecoderState<const T>& initial) {
+  GenerationCall<T> call;  // whose checks are those of a stream
+  call.batch = batch;
+  call.memory = memory;
+  call.initial = initial;
+  call.max_steps = 1;
+  check_call(decoder.spec(), call);
+  impl_ = std::make_unique<Impl>(impl_of(decoder), memory, batch);
+  impl_->at_work.start(batch, initial);
+}
+template <class T>
+DecoderStream<T>::~DecoderStream() = default;
+template <class T>
+DecoderStream<T>::DecoderStream(DecoderStream&&) noexcept = default;
+template <class T>
+DecoderStream<T>& DecoderStream<T>::operator=(DecoderStream&&) noexcept = default;
+template <class T>
+std::int64_t DecoderStream<T>::batch() const noexcept {
+  return impl_->batch;
+}
+
+template <class T>
+void DecoderStream<T>::step(const std::int64_t* tokens, T* logits) {
+  check_there("tokens", tokens);
+  check_there("logits", logits);
+  const std::int64_t words = impl_->at_work.spec.vocab_size;
+  for (std::int64_t b = 0; b < batch(); ++b)
+    if (tokens[b] < 0 || tokens[b] >= words)
+      refuse("tokens[" + std::to_string(b) + "]", std::to_string(tokens[b]), between(0, words - 1));
+  if (impl_->at_work.macs_of_step(batch()) < macs_at_once || !can_be_interrupted()) {
+    const Uninterrupted whole;
+    return impl_->step(tokens, logits);
+  }
+  impl_->at_work.steps.keep();
+  try {
+    impl_->step(tokens, logits);
+  } catch (const Interrupted&) {
+    impl_->at_work.steps.back();
+    throw;
+  }
+}
+
+template <class T>
+void DecoderStream<T>::save_state(const DecoderState<T>& to) const {
+  check_state("to", impl_->at_work.spec, to);
+  impl_->at_work.steps.store(to);
+}
+template <class T>
+void DecoderStream<T>::load_state(const DecoderState<const T>& from) {
+  check_state("from", impl_->at_work.spec, from);
+  impl_->at_work.steps.load(from);
+  impl_->has_stepped = false;
+}
+
+template <class T>
+std::vector<T> DecoderStream<T>::weights(std::int64_t sequence, std::int64_t memory) const {
+  const DecoderAtWork<T>& at_work = impl_->at_work;
+  const std::vector<Index>& positions = at_work.positions();
+  if (at_work.spec.attention == Attention::none) throw std::invalid_argument("attention: the decoder has none");
+  if (!impl_->has_stepped)
+    throw std::invalid_argument("attention: the stream has made no step since its state was set; expected one");
+  check_class("sequence", sequence, batch());
+  check_class("memory", memory, static_cast<std::int64_t>(positions.size()));
+  const std::vector<T> all = at_work.weights_of(sequence, sequence);
+  auto at = all.begin();
+  for (std::int64_t m = 0; m < memory; ++m) at += positions[static_cast<std::size_t>(m)];
+  return {at, at + positions[static_cast<std::size_t>(memory)]};
+}
+
+template class DecoderStream<float>;
+template class DecoderStream<double>;
+
+}  // namespace gru_native
