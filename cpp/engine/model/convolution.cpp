@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/matrix/weight_gradients.h"
-#include "engine/model/convolution_stream.h"
+#include "engine/model/window_stream.h"
 #include "spec/convolution.h"
 
 namespace gru_native {
