@@ -8,6 +8,7 @@
 #include "bindings/layer.h"
 #include "bindings/reading.h"
 #include "gru_native/model.h"
+#include "spec/chain_width.h"
 
 namespace gru_native::bindings {
 
@@ -41,12 +42,15 @@ struct ModelStates {
   bool is_chain = false;
 
   ModelStates() = default;
-  explicit ModelStates(const py::list& chain) : is_chain(true) {
-    for (const py::handle block : chain) {
-      if (py::isinstance<PyLayer<T>>(block)) parts.push_back({block.cast<const PyLayer<T>&>().layer->spec(), 0});
-      if (!py::isinstance<PyOperation<T>>(block)) continue;
-      if (const std::int64_t numbers = block.cast<const PyOperation<T>&>().layer->spec().state_size(); numbers > 0)
-        parts.push_back({{}, numbers});
+  explicit ModelStates(const BasicModel<T>& chain) : is_chain(true) {
+    std::int64_t width = chain.input_size();
+    for (const ModelBlock<T>& block : chain.blocks()) {
+      const auto* const layer = std::get_if<std::shared_ptr<const Layer<T>>>(&block);
+      const auto* const operation = std::get_if<std::shared_ptr<const Operation<T>>>(&block);
+      if (layer) parts.push_back({(*layer)->spec(), 0});
+      const std::int64_t numbers = operation ? (*operation)->spec().state_size(width) : 0;
+      if (numbers > 0) parts.push_back({{}, numbers});
+      width = std::visit([&](const auto& b) { return output_size(b->spec(), width); }, block);
     }
   }
 

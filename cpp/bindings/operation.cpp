@@ -76,6 +76,7 @@ struct Call {
       y_shape[in.batched && batch_first ? 1 : 0] = out.seq_len;
     }
     y_shape.back() = spec.output_size(columns);
+    if (ends_time(spec)) y_shape = in.batched ? Shape{in.batch, y_shape.back()} : Shape{y_shape.back()};
     y = empty_array<T>(y_shape);
     arguments.seq_len = in.seq_len;
     arguments.batch = in.batch;

@@ -26,7 +26,7 @@ class PySessionPool {
     states_.parts.push_back({l.layer->spec(), 0});
   }
   PySessionPool(const py::list& chain, std::int64_t capacity, bool batch_first)
-      : states_(chain),
+      : states_(*chain_argument<T>(chain, [](const auto&) {})),
         batch_first_(batch_first),
         pool_(chain_argument<T>(chain, [](const auto&) {}), capacity, most_threads) {}
 

@@ -25,7 +25,7 @@ class PyStream {
     remember(l.layer);
   }
   PyStream(const py::list& chain, std::int64_t batch_size, bool batch_first)
-      : states_(chain),
+      : states_(*chain_argument<T>(chain, [](const auto&) {})),
         batch_first_(batch_first),
         stream_(chain_argument<T>(chain, [this](const auto& layer) { remember(layer); }), batch_size, most_threads) {}
   // A copy with a state of its own.

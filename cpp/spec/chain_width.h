@@ -7,6 +7,7 @@
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
 #include "gru_native/operation.h"
+#include "spec/check_operation.h"
 
 namespace gru_native {
 
@@ -29,6 +30,15 @@ bool wants_ids(const Spec&) {
 }
 inline bool wants_ids(const OperationSpec& s) { return std::holds_alternative<EmbeddingSpec>(s.kind); }
 
+// Whether a block reads steps as such, and whether it leaves none.
+inline bool reads_steps(const LayerSpec&) { return true; }
+inline bool reads_steps(const DenseSpec&) { return false; }
+inline bool reads_steps(const OperationSpec& s) { return is_over_time(s); }
+template <class Spec>
+bool ends_time(const Spec&) {
+  return false;
+}
+
 // Blocks that take any width hand it on, so that of the first one with a width of its own is the chain's.
 class ChainWidth {
  public:
@@ -39,6 +49,9 @@ class ChainWidth {
     if (any_ && wants_ids(spec))
       throw std::invalid_argument(name + " reads ids; expected to be the first block, or another kind");
     any_ = true;
+    if (ended_ && reads_steps(spec))
+      throw std::invalid_argument(name + " reads steps; expected another kind: a Pool before it leaves none");
+    ended_ = ended_ || ends_time(spec);
     if (own && width_ && own != width_)
       throw std::invalid_argument(name + " has input_size " + std::to_string(own) + "; expected " +
                                   std::to_string(width_) + ", the output size of the block before it");
@@ -53,7 +66,7 @@ class ChainWidth {
 
  private:
   std::int64_t first_ = 0, width_ = 0;
-  bool any_ = false;
+  bool any_ = false, ended_ = false;
 };
 
 }  // namespace gru_native

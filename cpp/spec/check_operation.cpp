@@ -57,13 +57,30 @@ void check_kind(const Conv1dSpec& s) {
   check_function("activation", s.activation);
 }
 
+void check_kind(const PoolSpec& s) { check_enum("kind", s.kind, PoolSpec::max, "a PoolSpec::Kind"); }
+
+void check_windows(std::int64_t kernel_size, std::int64_t stride, std::int64_t padding, std::int64_t dilation) {
+  check_size("kernel_size", kernel_size, 1);
+  check_size("stride", stride, 0);
+  check_size("dilation", dilation, 1);
+  check_fits("the window", double(kernel_size) * double(dilation),
+             {{"kernel_size", kernel_size}, {"dilation", dilation}});
+  check_fits("the stride", double(stride), {{"stride", stride}});
+  if (padding < 0 || padding > kernel_size / 2)
+    refuse("padding", std::to_string(padding), between(0, kernel_size / 2) + ", half of kernel_size");
+}
+void check_kind(const MaxPool1dSpec& s) { check_windows(s.kernel_size, s.stride, s.padding, s.dilation); }
+void check_kind(const AvgPool1dSpec& s) { check_windows(s.kernel_size, s.stride, s.padding, 1); }
+
 struct Extent {
   std::int64_t input, output;  // columns; 0: any, and the same
 };
-Extent extent_of(const ActivationSpec&) { return {0, 0}; }
+template <class Spec>
+Extent extent_of(const Spec&) {
+  return {0, 0};
+}
 Extent extent_of(const LayerNormSpec& s) { return {s.normalized_shape, s.normalized_shape}; }
 Extent extent_of(const EmbeddingSpec& s) { return {1, s.embedding_dim}; }
-
 Extent extent_of(const Conv1dSpec& s) { return {s.in_channels, s.out_channels}; }
 
 Extent extent_of(const OperationSpec& spec) {
@@ -87,29 +104,38 @@ std::int64_t OperationSpec::output_size(std::int64_t input_size) const {
 }
 
 std::int64_t OperationSpec::output_len(std::int64_t seq_len) const {
-  const auto* const s = std::get_if<Conv1dSpec>(&kind);
-  return s ? gru_native::output_len(*s, seq_len) : seq_len;
+  if (ends_time(*this)) return 1;
+  const std::optional<Windows> windows = windows_of(*this);
+  return windows ? gru_native::output_len(*windows, seq_len) : seq_len;
 }
-std::int64_t OperationSpec::state_size() const {
-  const auto* const s = std::get_if<Conv1dSpec>(&kind);
-  return s ? gru_native::state_size(*s) : 0;
+std::int64_t OperationSpec::state_size(std::int64_t input_size) const {
+  const std::optional<Windows> windows = windows_of(*this);
+  return windows ? gru_native::state_size(*windows, input_size) : 0;
 }
 
 std::int64_t least_len(const OperationSpec& spec) {
-  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
-  return s ? std::max<std::int64_t>(1, span_of(*s) + 1 - padded(*s).left - padded(*s).right) : 1;
+  const std::optional<Windows> windows = windows_of(spec);
+  return windows ? least_len(*windows) : 1;
 }
-bool is_over_time(const OperationSpec& spec) { return std::holds_alternative<Conv1dSpec>(spec.kind); }
+bool ends_time(const OperationSpec& spec) { return std::holds_alternative<PoolSpec>(spec.kind); }
+bool is_over_time(const OperationSpec& spec) { return ends_time(spec) || windows_of(spec); }
 bool keeps_steps(const OperationSpec& spec) {
-  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
-  return !s || !has_phase(*s);
+  const std::optional<Windows> windows = windows_of(spec);
+  return !ends_time(spec) && !(windows && has_phase(*windows));
 }
 void check_streamable(const OperationSpec& spec) {
-  const auto* const s = std::get_if<Conv1dSpec>(&spec.kind);
-  if (s && padded(*s).right > 0)
-    throw std::invalid_argument(
-        "a Conv1d with zeros behind a sequence has no stream: it would have to know the end; expected padding "
-        "\"causal\" or \"valid\"");
+  const auto refuse_end = [&](const std::string& what, const std::string& expected) {
+    throw std::invalid_argument(std::string("a ") + type_of(spec) + what +
+                                " has no stream: it would have to know the end; expected " + expected);
+  };
+  if (ends_time(spec)) refuse_end("", "a chain without it");
+  const std::optional<Windows> windows = windows_of(spec);
+  if (!windows) return;
+  if (std::holds_alternative<Conv1dSpec>(spec.kind)) {
+    if (windows->right > 0) refuse_end(" with zeros behind a sequence", "padding \"causal\" or \"valid\"");
+  } else if (windows->right > 0 || windows->ceil) {
+    refuse_end(" with windows beyond the end of a sequence", "padding 0 without ceil_mode");
+  }
 }
 
 template <>
@@ -139,9 +165,9 @@ void check_call(const OperationSpec& spec, const OperationForwardCall<T>& call) 
   check_size("input_size", inputs, 1);
   check_calls_size(call.seq_len, call.batch, inputs + outputs);
   if (call.seq_len < least_len(spec)) check_size("seq_len", call.seq_len, least_len(spec));
-  if (const auto* const s = std::get_if<Conv1dSpec>(&spec.kind))
+  if (const std::optional<Windows> windows = windows_of(spec))
     check_fits("the padded sequences",
-               double(call.batch) * (double(call.seq_len) + double(padded(*s).left) + double(padded(*s).right)) *
+               double(call.batch) * (double(call.seq_len) + double(windows->left) + double(windows->right)) *
                    (double(inputs) + 1024),
                {{"seq_len", call.seq_len}, {"batch", call.batch}});
   check_rows("x", call.x, call.seq_len, call.batch, inputs);

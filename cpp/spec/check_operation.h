@@ -12,7 +12,9 @@ void check_trainable(const OperationSpec& spec);
 
 // Steps that a sequence must have to give an output.
 std::int64_t least_len(const OperationSpec& spec);
-// Whether steps are computed together, and whether there are as many of y as of x, each when its x comes.
+// Whether y has no steps, whether steps are computed together, and whether there are as many of y as of x, each when
+// its x comes.
+bool ends_time(const OperationSpec& spec);
 bool is_over_time(const OperationSpec& spec);
 bool keeps_steps(const OperationSpec& spec);
 // Whether it can go on from step to step.

@@ -1,29 +1,53 @@
 // Lengths of convolutions and of windows over time.
 #pragma once
+#include <algorithm>
+#include <optional>
+
 #include "gru_native/operation.h"
 
 namespace gru_native {
 
-// Steps of zeros around a sequence.
-struct Padded {
-  std::int64_t left, right;
+// Windows over the steps of a sequence, and the steps that they may reach beyond it. ceil: torch's ceil_mode.
+struct Windows {
+  std::int64_t taps, stride, dilation, left, right;
+  bool causal = false, ceil = false;
 };
-inline std::int64_t span_of(const Conv1dSpec& s) { return (s.kernel_size - 1) * s.dilation; }  // behind the first tap
-inline Padded padded(const Conv1dSpec& s) {
-  const std::int64_t span = span_of(s);
-  switch (s.padding.kind) {
-    case Padding::causal: return {span, 0};
-    case Padding::same: return {span / 2, span - span / 2};
-    default: return {s.padding.steps, s.padding.steps};
-  }
+
+inline std::int64_t span_of(const Windows& w) { return (w.taps - 1) * w.dilation; }  // behind the first tap
+
+inline Windows windows_of(const Conv1dSpec& s) {
+  Windows w{s.kernel_size, s.stride, s.dilation, s.padding.steps, s.padding.steps};
+  const std::int64_t span = span_of(w);
+  w.causal = s.padding.kind == Padding::causal;
+  if (w.causal) w.left = span, w.right = 0;
+  if (s.padding.kind == Padding::same) w.left = span / 2, w.right = span - span / 2;
+  return w;
 }
-inline std::int64_t output_len(const Conv1dSpec& s, std::int64_t seq_len) {
-  const Padded around = padded(s);
-  const std::int64_t rest = seq_len + around.left + around.right - span_of(s) - 1;
-  return rest < 0 ? 0 : rest / s.stride + 1;
+inline Windows windows_of(const MaxPool1dSpec& s) {
+  return {s.kernel_size, s.stride ? s.stride : s.kernel_size, s.dilation, s.padding, s.padding, false, s.ceil_mode};
+}
+inline Windows windows_of(const AvgPool1dSpec& s) {
+  return {s.kernel_size, s.stride ? s.stride : s.kernel_size, 1, s.padding, s.padding, false, s.ceil_mode};
+}
+template <class Spec>
+std::optional<Windows> windows_of(const Spec&) {
+  return std::nullopt;
+}
+inline std::optional<Windows> windows_of(const OperationSpec& spec) {
+  return std::visit([](const auto& s) -> std::optional<Windows> { return windows_of(s); }, spec.kind);
+}
+
+inline std::int64_t output_len(const Windows& w, std::int64_t seq_len) {
+  const std::int64_t rest = seq_len + w.left + w.right - span_of(w) - 1 + (w.ceil ? w.stride - 1 : 0);
+  if (rest < 0) return 0;
+  const std::int64_t n = rest / w.stride + 1;
+  return w.ceil && (n - 1) * w.stride >= seq_len + w.left ? n - 1 : n;  // each begins before the sequence ends
+}
+inline std::int64_t least_len(const Windows& w) {
+  return std::max<std::int64_t>(1, span_of(w) + 1 - w.left - w.right - (w.ceil ? w.stride - 1 : 0));
 }
 // Of the numbers that a stream keeps of a sequence: whether one says when the next output is due.
-inline bool has_phase(const Conv1dSpec& s) { return s.stride > 1 || s.padding.kind != Padding::causal; }
-inline std::int64_t state_size(const Conv1dSpec& s) { return span_of(s) * s.in_channels + has_phase(s); }
+inline bool has_phase(const Windows& w) { return w.stride > 1 || !w.causal; }
+inline std::int64_t state_size(const Windows& w, std::int64_t columns) { return span_of(w) * columns + has_phase(w); }
 
 }  // namespace gru_native

@@ -29,6 +29,16 @@ void choice(const char* option, Enum& value, const char* const (&names)[n], cons
   value = named<Enum>(option, text, names);
 }
 
+// Of a pool: none is that of its windows, 0 in the spec.
+template <class F>
+void stride(std::int64_t& value, const F& f) {
+  std::optional<std::int64_t> given;
+  if (value != 0) given = value;
+  f("stride", given);
+  if (given) check_size("stride", *given, 1);
+  value = given.value_or(0);
+}
+
 // The two functions that have a Cell of their own keep it.
 inline void set_rnn_function(LayerSpec& s, const ActivationFunction& f) {
   s.cell = f == Activation::tanh ? Cell::rnn_tanh : f == Activation::relu ? Cell::rnn_relu : Cell::rnn;
@@ -116,6 +126,26 @@ void each_option(Conv1dSpec& s, const F& f) {
   f("padding", s.padding);
   f("bias", s.bias);
   f("activation", s.activation);
+}
+template <class F>
+void each_option(PoolSpec& s, const F& f) {
+  detail::choice("kind", s.kind, pool_names, f);
+}
+template <class F>
+void each_option(MaxPool1dSpec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  detail::stride(s.stride, f);
+  f("padding", s.padding);
+  f("dilation", s.dilation);
+  f("ceil_mode", s.ceil_mode);
+}
+template <class F>
+void each_option(AvgPool1dSpec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  detail::stride(s.stride, f);
+  f("padding", s.padding);
+  f("ceil_mode", s.ceil_mode);
+  f("count_include_pad", s.count_include_pad);
 }
 template <class F>
 void each_option(OperationSpec& s, const F& f) {

@@ -84,6 +84,12 @@ void each_name(const OutputRnnSpec& spec, const F& f) {
 template <class F>
 void each_name(const ActivationSpec&, const F&) {}
 template <class F>
+void each_name(const PoolSpec&, const F&) {}
+template <class F>
+void each_name(const MaxPool1dSpec&, const F&) {}
+template <class F>
+void each_name(const AvgPool1dSpec&, const F&) {}
+template <class F>
 void each_name(const LayerNormSpec& spec, const F& f) {
   if (!spec.elementwise_affine) return;
   f(std::string("weight"), std::vector<std::int64_t>{spec.normalized_shape});

@@ -25,6 +25,7 @@ from .layers import (
     RTRL,
     Activation,
     AttentionDecoder,
+    AvgPool1d,
     Chain,
     ChainGradients,
     ChainTape,
@@ -48,6 +49,7 @@ from .layers import (
     GrConvGradients,
     GrConvTape,
     LayerNorm,
+    MaxPool1d,
     NaryTreeLSTM,
     NodeScores,
     OperationGradients,
@@ -55,6 +57,7 @@ from .layers import (
     OutputGradients,
     OutputRNN,
     OutputTape,
+    Pool,
     ReadoutGradients,
     ReadoutTape,
     RowGradient,
@@ -81,6 +84,9 @@ __all__ = [  # noqa: RUF022  in groups
     # what stands before, between and behind them
     "Embedding",
     "Conv1d",
+    "MaxPool1d",
+    "AvgPool1d",
+    "Pool",
     "LayerNorm",
     "Activation",
     # from sequences to sequences

@@ -16,16 +16,22 @@ from .layers import (
     RNN,
     Activation,
     AttentionDecoder,
+    AvgPool1d,
     Block,
     Chain,
     Conv1d,
     Dense,
     Embedding,
     LayerNorm,
+    MaxPool1d,
+    Pool,
 )
 from .layers._arguments import text
 
-KINDS = (RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding, Conv1d)
+KINDS = (
+    *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding),
+    *(Conv1d, MaxPool1d, AvgPool1d, Pool),
+)
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
 

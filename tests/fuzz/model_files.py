@@ -30,7 +30,23 @@ import gru_native as gn  # noqa: E402
 CHANGES = 100
 VALUES = (
     *(None, True, False, 0, 1, -1, 2, 7, 2**31, 2**53, 2**63, 2**64, 10**30, 0.5, -1.5, 1e308, ""),
-    *("F32", "F64", "BF16", "I8", "GRU", "LSTM", "RNN", "Dense", "tanh", "relu", "x", "\x00", "é"),
+    *(
+        "F32",
+        "F64",
+        "BF16",
+        "I8",
+        "GRU",
+        "LSTM",
+        "RNN",
+        "Dense",
+        "Pool",
+        "MaxPool1d",
+        "tanh",
+        "relu",
+        "x",
+        "\x00",
+        "é",
+    ),
     *([], {}, [1, 2], [0, 0], [2, 3], [[1]], {"a": 1}, [2**40, 2**40], [-1, 2], ["elu", 0.5]),
 )
 PIECES = (b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\u0000", b"\\ud800", b"1e999", b"\x00", b" ")
@@ -66,6 +82,8 @@ def beginnings():
         gn.Chain([gru, gn.LSTM(4, 4, seed=2), dense]),
         gn.Chain([gru, dense]).quantize("int8"),
         gn.GRU(3, 4, seed=0, dtype=np.float64),
+        gn.Chain([gn.Embedding(5, 3, seed=0), gn.Conv1d(3, 3, 2, seed=1), gn.MaxPool1d(2), gru]),
+        gn.Chain([gn.AvgPool1d(2, padding=1), gn.LayerNorm(4), gn.Pool("mean"), dense]),
     ]
     with tempfile.TemporaryDirectory() as folder:
         for model in models:

@@ -10,8 +10,7 @@ namespace gru_native {
 namespace {
 
 // Sequences one after the other, each with its padding: where each begins, in steps.
-std::vector<Index> begins_of(const Conv1dSpec& spec, const Timeline& in) {
-  const Padded around = padded(spec);
+std::vector<Index> begins_of(const Windows& around, const Timeline& in) {
   std::vector<Index> begins(static_cast<std::size_t>(in.batch + 1));
   for (Index row = 0; row < in.batch; ++row)
     begins[static_cast<std::size_t>(row) + 1] =
@@ -21,8 +20,7 @@ std::vector<Index> begins_of(const Conv1dSpec& spec, const Timeline& in) {
 
 // f(compact row, step in the padded sequences) for the steps of x in a share of them.
 template <class F>
-void each_step(const Conv1dSpec& spec, const Timeline& in, const std::vector<Index>& begins, Share steps, const F& f) {
-  const Index left = padded(spec).left;
+void each_step(Index left, const Timeline& in, const std::vector<Index>& begins, Share steps, const F& f) {
   for (Index t = steps.begin; t < steps.end; ++t)
     for (Index row = 0; row < in.alive(t); ++row)
       f(in.first(t) + row, begins[static_cast<std::size_t>(row)] + left + t);
@@ -106,7 +104,7 @@ template <class T>
 void PackedConv1d<T>::forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
                               Kept<T>* kept) const {
   const Index channels = own_.in_channels;
-  const std::vector<Index> begins = begins_of(own_, call.in);
+  const std::vector<Index> begins = begins_of(windows_of(own_), call.in);
   T* const padded = call.arena->template take_zeroed<T>(begins.back() * channels);
   Index* const offset = call.arena->template take<Index>(call.out.rows);
   for (Index t = 0; t < call.out.seq_len; ++t)
@@ -120,7 +118,7 @@ void PackedConv1d<T>::forward(const OperationRows& call, Rows<const T> x, Matrix
   Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    each_step(own_, call.in, begins, share_of(call.in.seq_len, 1, rank, team.size()),
+    each_step(windows_of(own_).left, call.in, begins, share_of(call.in.seq_len, 1, rank, team.size()),
               [&](Index row, Index step) { std::copy_n(row_at(x, row), channels, padded + step * channels); });
     all.barrier(rank);
     const Share mine = share_of(call.out.rows, whole_tiles, rank, team.size());
@@ -170,7 +168,7 @@ void PackedConv1d<T>::backward(const OperationRows& call, const Kept<T>& kept, M
                                const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const {
   const Index channels = own_.in_channels, taps = own_.kernel_size;
   const ChosenActivation<T> f = chosen<T>(own_.activation);
-  const std::vector<Index> begins = begins_of(own_, call.in);
+  const std::vector<Index> begins = begins_of(windows_of(own_), call.in);
   const std::vector<PackedMatrix<T>>* const back = dx.base ? &transposed() : nullptr;
   // The gradients of the padded sequences, in rows with room for whole panels of the last group.
   const Index wide = back ? panel_stride<T>(channels - in_ + back->front().columns()) : 0;
@@ -206,7 +204,7 @@ void PackedConv1d<T>::backward(const OperationRows& call, const Kept<T>& kept, M
     }
   });
   if (back)
-    each_step(own_, call.in, begins, {0, call.in.seq_len},
+    each_step(windows_of(own_).left, call.in, begins, {0, call.in.seq_len},
               [&](Index row, Index step) { std::copy_n(padded + step * wide, channels, dx.base + row * dx.stride); });
   if (dweights.empty()) return;
   for (Index g = 0; g < own_.groups; ++g)
@@ -220,8 +218,10 @@ void PackedConv1d<T>::backward(const OperationRows& call, const Kept<T>& kept, M
 }
 
 template <class T>
-std::unique_ptr<OperationStream<T>> PackedConv1d<T>::stream(Index batch, Index window, Arena& arena) const {
-  return std::make_unique<ConvolutionStream<T>>(*this, own_, batch, window, arena);
+std::unique_ptr<OperationStream<T>> PackedConv1d<T>::stream(Index inputs, Index batch, Index window,
+                                                            Arena& arena) const {
+  return stream_of_windows<T>([this](Rows<const T> first, Matrix<T> y, Share rows) { convolve(first, y, rows); },
+                              windows_of(own_), inputs, batch, window, arena);
 }
 
 template <class T>

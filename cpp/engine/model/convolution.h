@@ -21,7 +21,7 @@ class PackedConv1d final : public PackedOperation<T> {
   void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override;
   void backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx,
                 const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const override;
-  std::unique_ptr<OperationStream<T>> stream(Index batch, Index window, Arena& arena) const override;
+  std::unique_ptr<OperationStream<T>> stream(Index inputs, Index batch, Index window, Arena& arena) const override;
 
   // Some rows of y. Row i reads from first.base + (first.offset ? first.offset[i] : i * first.stride) on, where steps
   // lie in_channels apart.

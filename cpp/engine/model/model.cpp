@@ -142,6 +142,7 @@ void BasicModel<T>::forward(const ModelCall<T>& call) const {
     std::visit([&](const auto& b) { run(*b, part, impl_->widths[i]); }, block);
     part.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
     part.seq_len = seq_len;
+    if (std::visit([](const auto& b) { return ends_time(b->spec()); }, block)) part.lengths = nullptr;
     if (part.lengths) {
       std::vector<std::int64_t> next;
       for (std::int64_t b = 0; b < call.batch; ++b)

@@ -42,7 +42,7 @@ class OperationStream {
   virtual Index output_len(Index steps) const = 0;  // of the next so many steps
   // x: compact rows of the next steps, as many at all of them. Returns the steps of y.
   virtual Index run(Rows<const T> x, Index steps, Matrix<T> y, TeamLease& team) = 0;
-  // OperationSpec::state_size() numbers of each sequence; null: zeros.
+  // OperationSpec::state_size numbers of each sequence; null: zeros.
   virtual void store(T* to) const = 0;
   virtual void load(const T* from) = 0;
 };
@@ -65,8 +65,9 @@ class PackedOperation {
 
   // Of a row of y: those behind `outputs` are nobody's.
   virtual Index columns_written(Index outputs) const { return outputs; }
-  // Null: rows of a stream go through forward.
-  virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Arena&) const { return nullptr; }
+  // For x of so many columns and sequences, and at most so many steps at once. Null: rows of a stream go through
+  // forward.
+  virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Index, Arena&) const { return nullptr; }
 
   // y's rows are panel_stride<T>(columns_written(outputs)) apart or more. kept: of a call with a tape, else null.
   virtual void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
@@ -83,9 +84,14 @@ template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const LayerNormSpec& own);
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const EmbeddingSpec& own);
-
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const Conv1dSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const PoolSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const MaxPool1dSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const AvgPool1dSpec& own);
 
 template <class T>
 ChosenActivation<T> chosen(const ActivationFunction& f) {

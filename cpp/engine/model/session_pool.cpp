@@ -71,7 +71,7 @@ SessionPool<T>::Impl::Impl(std::vector<BlockWeights<T>> all, std::int64_t slots,
     : blocks(std::move(all)), threads(threads), macs(macs_of_row(blocks)), rows(blocks, 1), states(widths_of(rows)) {
   checked(blocks, "capacity", slots, threads);
   for (const BlockWeights<T>& b : blocks)
-    if (b.operation && b.operation->spec.state_size() + !keeps_steps(b.operation->spec) > 0)
+    if (b.operation && b.kept + !keeps_steps(b.operation->spec) > 0)
       throw std::invalid_argument(std::string("a ") + type_of(b.operation->spec) +
                                   " has no sessions, whose steps come at different times; expected a stream for each");
   idle.reserve(most_idle);

@@ -30,7 +30,7 @@ BlockWeights<T>::BlockWeights(const Operation<T>& o, Index inputs)
     : operation(impl_of(o).current()),
       inputs(inputs),
       outputs(o.spec().output_size(inputs)),
-      kept(o.spec().state_size()) {}
+      kept(o.spec().state_size(inputs)) {}
 
 template <class T>
 int BlockWeights<T>::threads(Index rows, Index steps) const {
@@ -100,7 +100,7 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
   for (Stage& s : stages_) {
     const BlockWeights<T>& w = s.weights;
     s.time = now;
-    if (w.operation) s.stream = w.operation->stream(batch, window, arena_);
+    if (w.operation) s.stream = w.operation->stream(w.inputs, batch, window, arena_);
     if (w.operation && !keeps_steps(w.operation->spec)) now = s.after = &later_.emplace_back(window, batch, nullptr);
     if (w.layer)
       s.stack = std::make_unique<StackForward<T>>(w.spec, *w.layer, *now, window, nullptr, Dropout(), Draw{}, arena_);

@@ -61,9 +61,34 @@ struct Conv1dSpec {
   ActivationFunction activation = Activation::identity;
 };
 
+/// One row of all steps of a sequence: the last, their mean, or the largest number of each column. A sequence without
+/// steps gives zeros. It has as many columns as what is before it; behind it there are no steps.
+struct PoolSpec {
+  enum Kind { last, mean, max };
+  Kind kind = last;
+};
+
+/// The largest numbers of windows over time, column by column. Steps beyond a sequence count as none.
+struct MaxPool1dSpec {
+  std::int64_t kernel_size = 0;  ///< Steps of a window.
+  std::int64_t stride = 0;       ///< Steps from one to the next; 0: kernel_size.
+  std::int64_t padding = 0;      ///< Steps beyond a sequence on both sides, at most half a window.
+  std::int64_t dilation = 1;     ///< Between the steps of a window.
+  bool ceil_mode = false;        ///< Whether the last window may reach further, if it begins within the sequence.
+};
+
+/// The means of windows over time, column by column.
+struct AvgPool1dSpec {
+  std::int64_t kernel_size = 0;   ///< Steps of a window.
+  std::int64_t stride = 0;        ///< Steps from one to the next; 0: kernel_size.
+  std::int64_t padding = 0;       ///< Zeros on both sides of a sequence, at most half a window.
+  bool ceil_mode = false;         ///< Whether the last window may reach further, if it begins within the sequence.
+  bool count_include_pad = true;  ///< Whether these zeros count in the number that a sum is divided by.
+};
+
 /// Which operation, with its options.
 struct OperationSpec {
-  std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec> kind;
+  std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec> kind;
   Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
 
   /// Throws std::invalid_argument, naming the field, unless there is such an operation.
@@ -74,8 +99,8 @@ struct OperationSpec {
   GRU_NATIVE_API std::int64_t output_size(std::int64_t input_size) const;
   /// Steps of y, for a sequence of so many; 0: it is too short.
   GRU_NATIVE_API std::int64_t output_len(std::int64_t seq_len) const;
-  /// Numbers that a stream keeps of each sequence.
-  GRU_NATIVE_API std::int64_t state_size() const;
+  /// Numbers that a stream keeps of each sequence, for an x of so many columns.
+  GRU_NATIVE_API std::int64_t state_size(std::int64_t input_size) const;
 };
 
 /// One call of an operation.

@@ -157,6 +157,21 @@ class Conv1d(_Described, layers.Conv1d):
 
 
 @_documented
+class MaxPool1d(_Described, layers.MaxPool1d):
+    """Describe a ``gru_native.MaxPool1d``, for ``count``."""
+
+
+@_documented
+class AvgPool1d(_Described, layers.AvgPool1d):
+    """Describe a ``gru_native.AvgPool1d``, for ``count``."""
+
+
+@_documented
+class Pool(_Described, layers.Pool):
+    """Describe a ``gru_native.Pool``, for ``count``."""
+
+
+@_documented
 class OutputRNN(_Described, layers.OutputRNN):
     """Describe a ``gru_native.OutputRNN`` that has no weights, for ``count``."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..layers import Activation, Conv1d, Embedding, LayerNorm
+from ..layers import Activation, AvgPool1d, Conv1d, Embedding, LayerNorm, MaxPool1d, Pool
 from ._cells import GAIN, NORM, NORM_BACKWARD, NORM_BACKWARD_ROW, NORM_ROW, activation
 from ._dense import Embedding as Table
 from ._extent import Extent
+from ._pooling import Pooling
 from ._roofline import Weights
 from ._work import Operations, Passes, Product, Tensor, Work, ops, times
 
@@ -102,11 +103,13 @@ class Convolution:
 
 
 def operation_of(
-    block: Activation | LayerNorm | Embedding | Conv1d, width: int
-) -> Rowwise | Table | Convolution:
+    block: Activation | LayerNorm | Embedding | Conv1d | MaxPool1d | AvgPool1d | Pool, width: int
+) -> Rowwise | Table | Convolution | Pooling:
     """Behind what gives so many numbers."""
     if isinstance(block, Conv1d):
         return Convolution(block)
+    if isinstance(block, (MaxPool1d, AvgPool1d, Pool)):
+        return Pooling(block, width)
     if isinstance(block, Embedding):
         return Table(block.num_embeddings, block.embedding_dim)
     if isinstance(block, Activation):

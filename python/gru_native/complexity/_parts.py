@@ -12,6 +12,7 @@ from ..layers import (
     LSTM,
     RNN,
     Activation,
+    AvgPool1d,
     Chain,
     ChildSumTreeLSTM,
     Conv1d,
@@ -21,9 +22,11 @@ from ..layers import (
     GatedRecursiveConv,
     GraphSum,
     LayerNorm,
+    MaxPool1d,
     NaryTreeLSTM,
     NodeScores,
     OutputRNN,
+    Pool,
 )
 from ..layers.quantized import Quantizable
 from ._dense import Embedding as Table
@@ -33,6 +36,7 @@ from ._graphs import Network, Readout
 from ._grconv import GrConv
 from ._operations import Convolution, Rowwise, operation_of
 from ._outputs import OutputRecurrence
+from ._pooling import Pooling
 from ._sequences import Recurrent
 from ._stack import Stack, joined
 from ._trees import Tree
@@ -47,12 +51,17 @@ Sequential: TypeAlias = (
     | LayerNorm
     | Embedding
     | Conv1d
+    | MaxPool1d
+    | AvgPool1d
+    | Pool
     | Chain
     | GatedRecursiveConv
     | OutputRNN
 )
-Part: TypeAlias = Recurrent | Linear | Rowwise | Table | Convolution | GrConv | OutputRecurrence
-OPERATIONS = (Activation, LayerNorm, Embedding, Conv1d)
+Part: TypeAlias = (
+    Recurrent | Linear | Rowwise | Table | Convolution | Pooling | GrConv | OutputRecurrence
+)
+OPERATIONS = (Activation, LayerNorm, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool)
 
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -147,20 +156,20 @@ def passes_of(part: Part, extent: Extent, o: Options) -> Passes:
         return part.passes(extent, state=o.state, textbook=o.textbook, dropped=o.dropped, dy=o.dy)
     if isinstance(part, OutputRecurrence):
         return part.passes(extent, taught=o.taught)
-    if isinstance(part, (GrConv, Convolution)):
+    if isinstance(part, (GrConv, Convolution, Pooling)):
         return part.passes(extent)
     return part.passes(extent.rows)
 
 
 def kept_by(part: Part, extent: Extent) -> dict[str, int]:
-    if isinstance(part, (Recurrent, GrConv, OutputRecurrence, Convolution)):
+    if isinstance(part, (Recurrent, GrConv, OutputRecurrence, Convolution, Pooling)):
         return part.kept(extent)
     return part.kept(extent.rows)
 
 
 def extent_behind(part: Part, extent: Extent) -> Extent:
     """What of a call comes out of a part."""
-    return part.behind(extent) if isinstance(part, Convolution) else extent
+    return part.behind(extent) if isinstance(part, (Convolution, Pooling)) else extent
 
 
 def state_of(part: Part, batch: int) -> int:

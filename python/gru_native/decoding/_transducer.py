@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import of_dtype, size, text
+from ..layers._blocks import output_size
 from ..layers._weights import Array, Weighted
-from ..layers.chain import _output_size
 from ..layers.hypotheses import hypotheses
 
 Output: TypeAlias = Dense | Chain | Callable[[Array, Array], ArrayLike]
@@ -140,7 +140,7 @@ class TransducerJoint:
         if isinstance(prediction, Chain):
             predicted = prediction.output_size
         else:
-            predicted = cast("int", _output_size(prediction, None))  # a recurrent layer says it
+            predicted = cast("int", output_size(prediction, None))  # a recurrent layer says it
         if self.join == "add":
             return predicted
         joined = self.classes if self.output is None else self.output.input_size  # type: ignore[union-attr]

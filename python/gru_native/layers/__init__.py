@@ -1,10 +1,11 @@
 """The layers: names, checks and documentation. The mathematics is in cpp/."""
 
+from ._blocks import Block
 from ._operation import OperationGradients, OperationTape
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
 from .activation import Activation
-from .chain import Block, Chain, ChainGradients, ChainTape
+from .chain import Chain, ChainGradients, ChainTape
 from .conv import Conv1d
 from .decoder import AttentionDecoder
 from .decoder_generation import DecoderStream
@@ -17,6 +18,7 @@ from .gru import GRU
 from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .output_rnn import OutputGradients, OutputRNN, OutputTape
+from .pooling import AvgPool1d, MaxPool1d, Pool
 from .quantized import Difference, compare
 from .readout import GraphSum, NodeScores, ReadoutGradients, ReadoutTape
 from .rnn import RNN
@@ -31,6 +33,7 @@ __all__ = [
     "RTRL",
     "Activation",
     "AttentionDecoder",
+    "AvgPool1d",
     "Block",
     "Chain",
     "ChainGradients",
@@ -55,6 +58,7 @@ __all__ = [
     "GraphSum",
     "GraphTape",
     "LayerNorm",
+    "MaxPool1d",
     "NaryTreeLSTM",
     "NodeScores",
     "OperationGradients",
@@ -62,6 +66,7 @@ __all__ = [
     "OutputGradients",
     "OutputRNN",
     "OutputTape",
+    "Pool",
     "ReadoutGradients",
     "ReadoutTape",
     "RowGradient",

@@ -152,11 +152,23 @@ class Operation(Weighted):
         parts = [positional] * bool(positional) + named + [f"dtype={self.dtype}"]
         return f"{type(self).__name__}({', '.join(parts)})"
 
+    _over_time = False  # whether steps are computed together
     _positional: tuple[str, ...] = ()
     _named: dict[str, Any] = {}  # noqa: RUF012  of each class its own, never changed
 
     def _unusual(self, name: str) -> bool:
         return bool(getattr(self, name) != self._named[name])
+
+
+class OverTime(Operation):
+    """A block whose y has steps of its own."""
+
+    _over_time = True
+
+    def _output_lengths(self, lengths: ArrayLike | None) -> Any:
+        if lengths is None:
+            return None
+        return [self._core.output_len(n) if n > 0 else 0 for n in np.asarray(lengths).tolist()]
 
 
 def ones_and_zeros(name: str, shape: tuple[int, ...]) -> Array:

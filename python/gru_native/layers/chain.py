@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import memory_for, of_dtype, size
+from ._blocks import RECURRENT, Block, output_size, reads_steps
 from ._operation import Operation, OperationTape
 from ._parts import Parts, lengths_behind, of_block
 from ._recurrent import State, StateLike, Stream, Tape
 from ._weights import Array, Weighted
-from .activation import Activation
-from .conv import Conv1d
 from .dense import Dense, DenseTape
 from .embedding import Embedding
-from .gru import GRU
-from .layer_norm import LayerNorm
-from .lstm import LSTM
+from .pooling import Pool
 from .quantized import Quantizable
-from .rnn import RNN
 from .sessions import SessionPool
-
-Block: TypeAlias = RNN | LSTM | GRU | Dense | Activation | LayerNorm | Embedding | Conv1d
-RECURRENT = (RNN, LSTM, GRU)
 
 
 class ChainTape(NamedTuple):
@@ -66,14 +59,15 @@ class Chain(Quantizable, Weighted):
 
     Parameters
     ----------
-    blocks : iterable of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding or Conv1d
+    blocks : iterable of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding, Conv1d or a pool
         The blocks, which are shared, not copied. Each must read as many numbers as the one before
         it gives, and all must have the same dtype and ``batch_first``. An Embedding can only be the
-        first one, and x then is its ids.
+        first one, and x then is its ids. Behind a Pool there are no steps left for recurrent
+        layers, convolutions and other pools.
 
     Attributes
     ----------
-    blocks : tuple of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding or Conv1d
+    blocks : tuple of RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding, Conv1d or a pool
         The blocks.
     input_size : int
         Numbers in each x; with an Embedding 1, the id.
@@ -101,6 +95,7 @@ class Chain(Quantizable, Weighted):
         if not self.blocks:
             raise ValueError("blocks is empty; expected at least one layer")
         width: int | None = None
+        pool: int | None = None  # behind which there are no steps
         for i, block in enumerate(self.blocks):
             if not isinstance(block, (*RECURRENT, Dense, Operation)):
                 kind = type(block).__name__
@@ -117,13 +112,20 @@ class Chain(Quantizable, Weighted):
                 )
             if i > 0 and isinstance(block, Embedding):
                 raise ValueError(f"blocks[{i}] is an Embedding, which can only be the first block")
+            if pool is not None and reads_steps(block):
+                raise ValueError(
+                    f"blocks[{i}] is a {type(block).__name__}, which reads steps; "
+                    f"blocks[{pool}], a Pool, leaves none"
+                )
+            if isinstance(block, Pool):
+                pool = i
             own: int | None = block.input_size
             if width is not None and own is not None and own != width:
                 raise ValueError(
                     f"blocks[{i}] has input_size {own}; expected {width}, "
                     "the output size of the block before it"
                 )
-            width = _output_size(block, width if own is None else own)
+            width = output_size(block, width if own is None else own)
         first = next((block.input_size for block in self.blocks if block.input_size), None)
         if first is None or width is None:
             raise ValueError("blocks has no block with a size of its own; expected one")
@@ -164,7 +166,8 @@ class Chain(Quantizable, Weighted):
         Returns
         -------
         y : ndarray
-            Shaped as x, with output_size columns; 0 past the end of a sequence.
+            Shaped as x, with output_size columns; 0 past the end of a sequence. With a Pool
+            (batch, output_size).
         state : tuple
             The final state of each recurrent layer.
 
@@ -217,7 +220,8 @@ class Chain(Quantizable, Weighted):
         Returns
         -------
         y : ndarray
-            Shaped as x, with output_size columns; 0 past the end of a sequence.
+            Shaped as x, with output_size columns; 0 past the end of a sequence. With a Pool
+            (batch, output_size).
         state : tuple
             The final state of each recurrent layer.
         tape : ChainTape
@@ -385,14 +389,3 @@ class Chain(Quantizable, Weighted):
 
     def __repr__(self) -> str:
         return f"Chain([{', '.join(map(repr, self.blocks))}])"
-
-
-def _output_size(block: Block, width: int | None) -> int | None:
-    """Behind what gives so many numbers."""
-    if isinstance(block, Operation):
-        return block._output_size(width)
-    if isinstance(block, Dense):
-        return block.output_size
-    directions = 2 if block.bidirectional else 1
-    outputs = getattr(block, "proj_size", 0) or block.hidden_size
-    return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from ._arguments import Function, flag, function, size, text
-from ._operation import Operation
+from ._operation import OverTime
 from ._options import public
 
 
 @public
-class Conv1d(Operation):
+class Conv1d(OverTime):
     """A convolution over time, then a function: x (seq, batch, channels) gives y.
 
     With dilation it is a layer of a time-delay network or of a WaveNet. Where padding is
@@ -112,8 +110,3 @@ class Conv1d(Operation):
 
     def _output_size(self, input_size: int | None) -> int:
         return self.out_channels
-
-    def _output_lengths(self, lengths: ArrayLike | None) -> Any:
-        if lengths is None:
-            return None
-        return [self._core.output_len(n) if n > 0 else 0 for n in np.asarray(lengths).tolist()]

@@ -1,0 +1,47 @@
+"""What a chain must know of its blocks."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from ._operation import Operation
+from .activation import Activation
+from .conv import Conv1d
+from .dense import Dense
+from .embedding import Embedding
+from .gru import GRU
+from .layer_norm import LayerNorm
+from .lstm import LSTM
+from .pooling import AvgPool1d, MaxPool1d, Pool
+from .rnn import RNN
+
+Block: TypeAlias = (
+    RNN
+    | LSTM
+    | GRU
+    | Dense
+    | Activation
+    | LayerNorm
+    | Embedding
+    | Conv1d
+    | Pool
+    | MaxPool1d
+    | AvgPool1d
+)
+RECURRENT = (RNN, LSTM, GRU)
+
+
+def reads_steps(block: Block) -> bool:
+    """Whether steps are computed together."""
+    return isinstance(block, RECURRENT) or (isinstance(block, Operation) and block._over_time)
+
+
+def output_size(block: Block, width: int | None) -> int | None:
+    """Behind what gives so many numbers."""
+    if isinstance(block, Operation):
+        return block._output_size(width)
+    if isinstance(block, Dense):
+        return block.output_size
+    directions = 2 if block.bidirectional else 1
+    outputs = getattr(block, "proj_size", 0) or block.hidden_size
+    return directions * (outputs + getattr(block, "nonrecurrent_proj_size", 0))
