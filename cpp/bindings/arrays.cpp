@@ -71,6 +71,7 @@ void check_shape(const char* name, const py::array& a, const Dims& dims) {
 }
 
 Array<std::int64_t> integers_argument(const char* name, const py::object& value) {
+  if (Array<std::int64_t>::check_(value)) return copy_of(py::reinterpret_borrow<Array<std::int64_t>>(value));
   const py::array a = numpy_array(name, value, "whole numbers");
   if (a.dtype().kind() != 'i' && a.dtype().kind() != 'u')
     throw py::type_error(std::string(name) + " is of dtype " + dtype_name(a) + "; expected whole numbers");

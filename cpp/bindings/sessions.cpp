@@ -33,18 +33,18 @@ class PySessionPool {
   // One session by its id, x (input,) or (seq, input); or several, x (sessions, input) or of rank 3.
   Array<T> step(const py::object& sessions, const py::object& x_argument, const py::object& lengths_of) {
     const bool one = PyIndex_Check(sessions.ptr()) && !PySequence_Check(sessions.ptr());
-    std::vector<std::int64_t> ids;
+    std::int64_t one_id = 0;
+    std::optional<Array<std::int64_t>> several;
     if (one) {
-      ids.push_back(id_argument("sessions", sessions));
+      one_id = id_argument("sessions", sessions);
     } else {
       const bool listed = py::isinstance<py::list>(sessions) || py::isinstance<py::tuple>(sessions);
       if (listed && py::len(sessions) == 0)  // which NumPy reads as floats
         throw py::value_error("sessions is empty; expected at least one id");
-      const Array<std::int64_t> given = integers_argument("sessions", sessions);
-      check_shape("sessions", given, {{"sessions", -1}});
-      ids.assign(given.data(), given.data() + given.size());
+      several = integers_argument("sessions", sessions);
+      check_shape("sessions", *several, {{"sessions", -1}});
     }
-    const std::int64_t count = static_cast<std::int64_t>(ids.size()), inputs = pool_.input_size();
+    const std::int64_t count = one ? 1 : several->size(), inputs = pool_.input_size();
     const Array<T> x = as_array<T>("x", x_argument);
     const bool chunk = x.ndim() == (one ? 2 : 3);
     Layout layout{chunk ? -1 : 1, count, !one, batch_first_ && chunk};
@@ -62,7 +62,7 @@ class PySessionPool {
     shape.back() = pool_.output_size();
     Array<T> y = empty_array<T>(shape);
     SessionCall<T> call;
-    call.sessions = ids.data();
+    call.sessions = one ? &one_id : several->data();
     call.count = count;
     call.seq_len = layout.seq_len;
     call.x = layout.view(x.data(), inputs);
@@ -132,14 +132,23 @@ class PySessionPool {
   SessionPool<T> pool_;
 };
 
+// It begins with what Python's inspect takes for a signature.
+constexpr const char* step_doc = R"(step(sessions, x, lengths=None)
+--
+
+Take some sessions forward, as ``gru_native.SessionPool.step`` says.
+)";
+
 template <class T>
 void register_pool(py::module_& m) {
   using P = PySessionPool<T>;
+  py::options options;
+  options.disable_function_signatures();
   py::class_<P>(m, (std::string("SessionPool") + suffix<T>).c_str())
       .def(py::init<const PyLayer<T>&, std::int64_t>(), py::arg("layer"), py::arg("capacity"))
       .def(py::init<const py::list&, std::int64_t, bool>(), py::arg("layer"), py::arg("capacity"),
            py::arg("batch_first"))
-      .def("step", &P::step, py::arg("sessions"), py::arg("x"), py::arg("lengths"))
+      .def("step", &P::step, py::arg("sessions"), py::arg("x"), py::arg("lengths") = py::none(), step_doc)
       .def("open", &P::open)
       .def("close", &P::close, py::arg("session"))
       .def("reset", &P::reset, py::arg("session"))

@@ -18,15 +18,13 @@
 namespace gru_native {
 namespace {
 
-constexpr std::size_t most_idle = 64;  // workers that are kept
-constexpr double long_macs = 1e9;      // of a step that can be interrupted: from 10 milliseconds on
+constexpr double long_macs = 1e9;  // of a step that can be interrupted: from 10 milliseconds on
 
 }  // namespace
 
 template <class T>
 struct SessionPool<T>::Impl {
   Impl(std::vector<BlockWeights<T>> blocks, std::int64_t capacity, int threads);
-  ~Impl() { delete spare.load(); }
 
   const std::vector<BlockWeights<T>> blocks;
   const int threads;
@@ -36,13 +34,8 @@ struct SessionPool<T>::Impl {
   SessionTable table;
   LengthyLock growing;
   std::atomic<Index> capacity{0};
-  std::atomic<Worker<T>*> spare{nullptr};  // the first idle one, for which nobody takes the lock
-  BriefLock lock;                          // of the others:
-  std::vector<std::unique_ptr<Worker<T>>> idle;
 
   void grow(Index slots);
-  std::unique_ptr<Worker<T>> take_worker();
-  void give_back(std::unique_ptr<Worker<T>> worker);
 
   // f(direction, its number, where its h and c begin in the state of a session; -1: it has no c)
   template <class F>
@@ -68,15 +61,19 @@ std::vector<StateWidth> widths_of(Stages<T>& stages) {
 
 template <class T>
 SessionPool<T>::Impl::Impl(std::vector<BlockWeights<T>> all, std::int64_t slots, int threads)
-    : blocks(std::move(all)), threads(threads), macs(macs_of_row(blocks)), rows(blocks, 1), states(widths_of(rows)) {
+    : blocks(std::move(all)),
+      threads(threads),
+      macs(macs_of_row(blocks)),
+      rows(blocks, 1),
+      states(widths_of(rows)),
+      table([this] { return std::make_unique<Worker<T>>(blocks, states.directions()); }) {
   checked(blocks, "capacity", slots, threads);
   for (const BlockWeights<T>& b : blocks)
     if (b.operation && b.kept + !keeps_steps(b.operation->spec) > 0)
       throw std::invalid_argument(std::string("a ") + type_of(b.operation->spec) +
                                   " has no sessions, whose steps come at different times; expected a stream for each");
-  idle.reserve(most_idle);
   grow(slots);
-  give_back(take_worker());
+  const SessionTable::Claim first_hands(table, "sessions", nullptr, 0);
 }
 
 // What is added is there before the table says so. Memory is asked for without the lock, for that can be interrupted.
@@ -90,50 +87,11 @@ void SessionPool<T>::Impl::grow(Index wanted) {
     Buffer<T> memory = states.memory_for(slots - now);
     const std::lock_guard<LengthyLock> one_at_a_time(growing);
     if (capacity != now) continue;
-    std::vector<std::unique_ptr<Worker<T>>> workers;
-    workers.reserve(most_idle + 1);
     states.add(std::move(memory), slots - now);
     table.grow(slots);
     capacity = slots;
-    {
-      const std::lock_guard<BriefLock> hold(lock);
-      workers.swap(idle);
-    }
-    workers.emplace_back(spare.exchange(nullptr, std::memory_order_acquire));
-    for (std::unique_ptr<Worker<T>>& worker : workers) {
-      if (!worker) continue;
-      worker->rows.reserve(static_cast<std::size_t>(slots));
-      give_back(std::move(worker));
-    }
     return;
   }
-}
-
-// It has room for calls of all sessions.
-template <class T>
-std::unique_ptr<Worker<T>> SessionPool<T>::Impl::take_worker() {
-  std::unique_ptr<Worker<T>> worker(spare.exchange(nullptr, std::memory_order_acquire));
-  if (!worker) {
-    const std::lock_guard<BriefLock> hold(lock);
-    if (!idle.empty()) {
-      worker = std::move(idle.back());
-      idle.pop_back();
-    }
-  }
-  if (!worker) worker = std::make_unique<Worker<T>>(blocks, states.directions());
-  worker->rows.reserve(static_cast<std::size_t>(capacity));
-  return worker;
-}
-
-template <class T>
-void SessionPool<T>::Impl::give_back(std::unique_ptr<Worker<T>> worker) {
-  Worker<T>* nobody = nullptr;
-  if (spare.compare_exchange_strong(nobody, worker.get(), std::memory_order_release, std::memory_order_relaxed)) {
-    worker.release();
-    return;
-  }
-  const std::lock_guard<BriefLock> hold(lock);
-  if (idle.size() < most_idle) idle.push_back(std::move(worker));
 }
 
 template <class T>
@@ -252,23 +210,22 @@ template <class T>
 void SessionPool<T>::step(const SessionCall<T>& call) {
   check_size("count", call.count, 1);
   check_there("sessions", call.sessions);
-  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count, call.seq_len);
-  check_lengths("lengths", call.lengths, call.count, "seq_len", call.seq_len);
-  impl_->rows.check(call.x, call.seq_len, call.count, call.lengths);
   for (Index i = 0; i < call.count; ++i)
     if (const Index slot = SessionTable::slot_of(call.sessions[i]); slot < impl_->capacity)
       impl_->states.prefetch(slot);
-  const auto give_back = [this](Worker<T>* worker) { impl_->give_back(std::unique_ptr<Worker<T>>(worker)); };
-  const std::unique_ptr<Worker<T>, decltype(give_back)> worker(impl_->take_worker().release(), give_back);
-  const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count, worker->rows);
-  for (SessionRow& row : worker->rows) row.length = call.lengths ? call.lengths[row.user] : call.seq_len;
+  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count, call.seq_len);
+  check_lengths("lengths", call.lengths, call.count, "seq_len", call.seq_len);
+  impl_->rows.check(call.x, call.seq_len, call.count, call.lengths);
+  const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count);
+  Worker<T>& worker = static_cast<Worker<T>&>(claim.hands());
+  for (SessionRow& row : worker.rows) row.length = call.lengths ? call.lengths[row.user] : call.seq_len;
   if (impl_->macs * static_cast<double>(call.count * call.seq_len) < long_macs || !can_be_interrupted()) {
     const Uninterrupted whole;  // states change in place
-    worker->step(call, impl_->states, impl_->threads);
+    worker.step(call, impl_->states, impl_->threads);
   } else {
-    worker->step_or_undo(call, impl_->states, impl_->threads);
+    worker.step_or_undo(call, impl_->states, impl_->threads);
   }
-  for (SessionRow& row : worker->rows) {
+  for (SessionRow& row : worker.rows) {
     for (Index t = row.length; t < call.seq_len; ++t)
       std::fill_n(call.y.data + t * call.y.step_stride + row.user * call.y.batch_stride, output_size(), T(0));
     row.turn = row.turn != (row.length % 2 == 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace gru_native {
@@ -26,66 +27,61 @@ void StateBlocks<T>::add(Buffer<T> memory, Index slots) {
 }
 
 template <class T>
-const typename StateBlocks<T>::Part& StateBlocks<T>::part_of(Index slot) const {
+Index StateBlocks<T>::begin_of(Index slot) const {
   const Part* part = blocks_.data();
   while (slot >= part->end) ++part;
-  return *part;
-}
-
-template <class T>
-Index StateBlocks<T>::begin_of(const Part& part, Index direction) const {
-  return part.at + before_[static_cast<std::size_t>(direction)] * (part.end - part.begin);
+  return part->at + (slot - part->begin) * slot_width_;
 }
 
 template <class T>
 Index StateBlocks<T>::h(Index direction, Index slot, bool turn) const {
-  const Part& part = part_of(slot);
-  const StateWidth w = widths_[static_cast<std::size_t>(direction)];
-  return begin_of(part, direction) + (2 * (slot - part.begin) + (turn ? 1 : 0)) * w.h;
+  const std::size_t d = static_cast<std::size_t>(direction);
+  return begin_of(slot) + before_[d] + (turn ? widths_[d].h : 0);
 }
 
 template <class T>
 Index StateBlocks<T>::c(Index direction, Index slot) const {
-  const Part& part = part_of(slot);
-  const StateWidth w = widths_[static_cast<std::size_t>(direction)];
-  return begin_of(part, direction) + 2 * (part.end - part.begin) * w.h + (slot - part.begin) * w.c;
-}
-
-template <class T>
-template <class F>
-void StateBlocks<T>::each_row(Index slot, const F& f) const {
-  for (Index d = 0; d < directions(); ++d) {
-    const StateWidth w = widths_[static_cast<std::size_t>(d)];
-    f(base() + h(d, slot, false), 2 * w.h);
-    f(base() + c(d, slot), w.c);
-  }
+  const std::size_t d = static_cast<std::size_t>(direction);
+  return begin_of(slot) + before_[d] + 2 * widths_[d].h;
 }
 
 template <class T>
 void StateBlocks<T>::save(Index slot, T* to) const {
-  each_row(slot, [&](const T* row, Index n) { to = std::copy_n(row, n, to); });
+  std::copy_n(base() + begin_of(slot), slot_width_, to);
 }
 template <class T>
 void StateBlocks<T>::restore(Index slot, const T* from) const {
-  each_row(slot, [&](T* row, Index n) { std::copy_n(from, n, row), from += n; });
+  std::copy_n(from, slot_width_, base() + begin_of(slot));
 }
 
 // The beginnings of long rows: the hardware follows by itself.
 template <class T>
 void StateBlocks<T>::prefetch(Index slot) const {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T)), lines = 16;
-  each_row(slot, [](const T* row, Index numbers) {
-    for (Index k = 0; k < std::min(numbers, lines * line); k += line) __builtin_prefetch(row + k, 1);
-  });
+  const T* row = base() + begin_of(slot);
+  for (const StateWidth& w : widths_) {
+    for (const Index numbers : {w.h, w.h, w.c}) {
+      for (Index k = 0; k < std::min(numbers, lines * line); k += line) __builtin_prefetch(row + k, 1);
+      row += numbers;
+    }
+  }
 }
 
 namespace {
 
+constexpr std::size_t most_idle = 64;  // hands that are kept
 std::int64_t generation_of(std::int64_t id) { return id >> SessionTable::slot_bits; }
 // Ids begin again after 2^31 sessions: no slot is ever used up, whatever restored ids say of those before them.
 std::int64_t behind(std::int64_t generation) { return (generation + 1) % (std::int64_t(1) << 31); }
 
 }  // namespace
+
+SessionTable::SessionTable(MakeHands make) : make_hands_(std::move(make)) { idle_.reserve(most_idle); }
+
+// The lock is held.
+void SessionTable::keep(std::unique_ptr<SessionHands>& hands) {
+  if (idle_.size() < most_idle) idle_.push_back(std::move(hands));
+}
 
 // Memory is asked for before the lock is taken (runtime/locks.h).
 void SessionTable::grow(Index capacity) {
@@ -93,6 +89,17 @@ void SessionTable::grow(Index capacity) {
   std::vector<Session> sessions(size);
   std::vector<Index> unused;
   unused.reserve(size);
+  std::vector<std::unique_ptr<SessionHands>> waiting;
+  waiting.reserve(most_idle);
+  {
+    const std::lock_guard<BriefLock> lock(lock_);
+    waiting.swap(idle_);
+  }
+  for (std::unique_ptr<SessionHands>& hands : waiting) {
+    hands->rows.reserve(size + 1);
+    const std::lock_guard<BriefLock> lock(lock_);
+    keep(hands);
+  }
   const std::lock_guard<BriefLock> lock(lock_);
   const Index before = static_cast<Index>(sessions_.size());
   for (Index slot = capacity; slot-- > before;) unused.push_back(slot);
@@ -192,25 +199,11 @@ void SessionTable::open_instead_of_all(const std::int64_t* ids, const std::vecto
   }
 }
 
-SessionTable::Claim::Claim(SessionTable& table, const std::string& name, const std::int64_t* ids, Index count,
-                           std::vector<SessionRow>& rows, Take take)
-    : table_(table), rows_(rows) {
-  rows_.clear();
-  rows_.reserve(static_cast<std::size_t>(count));
-  Fault fault = Fault::none;
-  {
-    const std::lock_guard<BriefLock> lock(table_.lock_);
-    if (take == Take::instead_of_all &&
-        std::any_of(table_.sessions_.begin(), table_.sessions_.end(), [](const Session& s) { return s.busy; }))
-      fault = Fault::other;
-    if (fault == Fault::none) fault = table_.mark(ids, count, take, rows_);
-    if (fault == Fault::none && take == Take::instead_of_all) table_.open_instead_of_all(ids, rows_);
-  }
-  if (fault == Fault::none) return;
+void SessionTable::refuse(Fault fault, const char* name, const std::int64_t* ids, Index count, Index at, Take take) {
   if (fault == Fault::other)
     throw std::runtime_error("a session of the pool is in use by another call; expected none that is");
-  const Index at = rows_.back().user;
-  const std::string which = name + (count == 1 ? "" : "[" + std::to_string(at) + "]"), id = std::to_string(ids[at]);
+  const std::string which = name + (count == 1 ? std::string() : "[" + std::to_string(at) + "]"),
+                    id = std::to_string(ids[at]);
   if (fault == Fault::busy) throw std::runtime_error(which + " is " + id + ", which is in use by another call");
   throw std::invalid_argument(which + " is " + id + "; expected " +
                               (fault == Fault::twice          ? "each session once"
@@ -218,9 +211,56 @@ SessionTable::Claim::Claim(SessionTable& table, const std::string& name, const s
                                                               : "the id of an open session"));
 }
 
+SessionTable::Claim::Claim(SessionTable& table, const char* name, const std::int64_t* ids, Index count,
+                           std::vector<SessionRow>& rows, Take take)
+    : table_(table), rows_(&rows) {
+  rows.clear();
+  rows.reserve(static_cast<std::size_t>(count));
+  Fault fault = Fault::none;
+  {
+    const std::lock_guard<BriefLock> lock(table_.lock_);
+    if (take == Take::instead_of_all &&
+        std::any_of(table_.sessions_.begin(), table_.sessions_.end(), [](const Session& s) { return s.busy; }))
+      fault = Fault::other;
+    if (fault == Fault::none) fault = table_.mark(ids, count, take, rows);
+    if (fault == Fault::none && take == Take::instead_of_all) table_.open_instead_of_all(ids, rows);
+  }
+  if (fault != Fault::none) refuse(fault, name, ids, count, rows.empty() ? 0 : rows.back().user, take);
+}
+
+// Of distinct sessions there are as many as the table has, and one more id is a fault.
+SessionTable::Claim::Claim(SessionTable& table, const char* name, const std::int64_t* ids, Index count)
+    : table_(table), rows_(nullptr) {
+  for (std::size_t room = 0; !rows_;) {
+    Fault fault = Fault::none;
+    Index at = 0;
+    {
+      const std::lock_guard<BriefLock> lock(table_.lock_);
+      if (!hands_ && !table_.idle_.empty()) {
+        hands_ = std::move(table_.idle_.back());
+        table_.idle_.pop_back();
+      }
+      room = table_.sessions_.size() + 1;
+      if (hands_ && hands_->rows.capacity() >= room) {
+        rows_ = &hands_->rows;
+        rows_->clear();
+        fault = table_.mark(ids, count, Take::open, *rows_);
+        if (fault != Fault::none) {
+          at = rows_->back().user;
+          table_.keep(hands_);
+        }
+      }
+    }
+    if (fault != Fault::none) refuse(fault, name, ids, count, at, Take::open);
+    if (rows_) break;
+    if (!hands_) hands_ = table_.make_hands_();
+    hands_->rows.reserve(room);
+  }
+}
+
 SessionTable::Claim::~Claim() {
   const std::lock_guard<BriefLock> lock(table_.lock_);
-  for (const SessionRow& row : rows_) {
+  for (const SessionRow& row : *rows_) {
     Session& session = table_.sessions_[static_cast<std::size_t>(row.slot)];
     session.busy = false;
     session.turn = row.turn;
@@ -229,6 +269,7 @@ SessionTable::Claim::~Claim() {
     session.generation = behind(session.generation);
     table_.free_.push_back(row.slot);
   }
+  if (hands_) table_.keep(hands_);
 }
 
 template class StateBlocks<float>;

@@ -1,7 +1,8 @@
 // Where the states of a pool's sessions lie, and whose place is whose.
 #pragma once
 #include <cstdint>
-#include <string>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "engine/sequence/state_rows.h"
@@ -10,8 +11,9 @@
 
 namespace gru_native {
 
-// Rows of states in memory that never moves, of each direction of each layer, in blocks that are added as the pool
-// grows. A session's h lies in two rows that take turns. Offsets count from base().
+// States in memory that never moves, in blocks that are added as the pool grows. All rows of a session, of each
+// direction of each layer, lie together, so that few pages and lines hold them; h lies in two rows that take turns.
+// Offsets count from base().
 template <class T>
 class StateBlocks {
  public:
@@ -36,14 +38,11 @@ class StateBlocks {
 
  private:
   struct Part {
-    Buffer<T> memory;  // [direction][h of each slot, twice; c of each slot]
+    Buffer<T> memory;  // [slot][direction][h, h, c]
     Index begin, end;  // slots
     Index at;          // from base()
   };
-  const Part& part_of(Index slot) const;
-  Index begin_of(const Part& part, Index direction) const;
-  template <class F>
-  void each_row(Index slot, const F& f) const;  // f(where it begins, its numbers)
+  Index begin_of(Index slot) const;
 
   std::vector<StateWidth> widths_;
   std::vector<Index> before_;  // [direction]: numbers of a slot in the directions below it
@@ -60,10 +59,22 @@ struct SessionRow {
   bool ends;     // is closed afterwards
 };
 
+// What steps sessions, with those that it has in hand.
+struct SessionHands {
+  SessionHands() = default;
+  virtual ~SessionHands() = default;
+  SessionHands(const SessionHands&) = delete;
+  SessionHands& operator=(const SessionHands&) = delete;
+  std::vector<SessionRow> rows;
+};
+
 // Which sessions there are. An id is a slot's number and, in its upper half, how many sessions had the slot before.
 class SessionTable {
  public:
   static constexpr std::size_t bytes_of_slot = 128;  // at most, while it grows: here and in the calls of sessions
+  using MakeHands = std::function<std::unique_ptr<SessionHands>()>;
+  // The table keeps idle hands, which a step so gets under the same lock as its sessions.
+  explicit SessionTable(MakeHands make);
   void grow(Index capacity);
   std::vector<std::int64_t> ids() const;  // ascending
 
@@ -80,15 +91,19 @@ class SessionTable {
   enum class Take { open, instead_of_all };
   class Claim {
    public:
-    Claim(SessionTable& table, const std::string& name, const std::int64_t* ids, Index count,
-          std::vector<SessionRow>& rows, Take take = Take::open);
+    Claim(SessionTable& table, const char* name, const std::int64_t* ids, Index count, std::vector<SessionRow>& rows,
+          Take take = Take::open);
+    // With hands, whose rows they are. Asks for memory only if none are idle.
+    Claim(SessionTable& table, const char* name, const std::int64_t* ids, Index count);
     ~Claim();
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
+    SessionHands& hands() const { return *hands_; }
 
    private:
     SessionTable& table_;
-    std::vector<SessionRow>& rows_;
+    std::unique_ptr<SessionHands> hands_;
+    std::vector<SessionRow>* rows_;
   };
 
  private:
@@ -98,11 +113,16 @@ class SessionTable {
   };
   enum class Fault { none, unknown, twice, busy, other };
   Fault mark(const std::int64_t* ids, Index count, Take take, std::vector<SessionRow>& rows);
+  [[noreturn]] static void refuse(Fault fault, const char* name, const std::int64_t* ids, Index count, Index at,
+                                  Take take);
   void open_instead_of_all(const std::int64_t* ids, const std::vector<SessionRow>& rows);
+  void keep(std::unique_ptr<SessionHands>& hands);  // if there is room for more
 
+  const MakeHands make_hands_;
   mutable BriefLock lock_;
   std::vector<Session> sessions_;
   std::vector<Index> free_;  // the next one last
+  std::vector<std::unique_ptr<SessionHands>> idle_;
 };
 
 }  // namespace gru_native

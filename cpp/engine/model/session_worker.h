@@ -10,10 +10,8 @@
 namespace gru_native {
 
 template <class T>
-struct Worker {
+struct Worker : SessionHands {
   explicit Worker(const std::vector<BlockWeights<T>>& blocks, Index directions);
-
-  std::vector<SessionRow> rows;  // of the call
 
   void step(const SessionCall<T>& call, const StateBlocks<T>& states, int threads);
   // The same for what takes long: an interrupted one leaves states as they were.
