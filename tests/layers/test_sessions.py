@@ -353,3 +353,15 @@ def test_no_saved_ids_use_a_pool_up(pool, before):
             seen.add(session)
         for session in pool.sessions:
             pool.close(session)
+
+
+def test_a_class_of_ones_own_has_its_own_step():
+    layer = GRU(3, 5, seed=1)
+
+    class Doubled(gru_native.SessionPool):
+        def step(self, sessions, x, lengths=None):
+            return 2 * super().step(sessions, x, lengths)
+
+    pool, doubled = layer.sessions(2), Doubled(layer._core, layer.dtype, 2)
+    x = np.ones(3, np.float32)
+    assert same(doubled.step(doubled.open(), x), 2 * pool.step(pool.open(), x))
