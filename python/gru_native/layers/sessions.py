@@ -60,7 +60,7 @@ class SessionPool:
         slots = size("capacity", capacity)
         with memory_for("the states", capacity=slots):
             self._core = pool_type(cores, slots, *batch_first)
-        if type(self).step is SessionPool.step:  # else a small step spends a tenth of its time in it
+        if type(self).step is SessionPool.step:  # which a small step spends a tenth in
             self.step = self._core.step  # type: ignore[method-assign]
 
     def open(self) -> int:
