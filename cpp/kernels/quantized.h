@@ -144,6 +144,29 @@ struct Source {
   }
 };
 
+// Pairs of a panel as floats, for `depth` k.
+template <int width>
+EIGEN_ALWAYS_INLINE void widen_panel(const std::int32_t* pairs, Index depth, float* to) {
+  constexpr Index lanes = Lanes<float>::size, columns = width * lanes;
+  for (Index k = 0; k < depth; k += Bf16::group, pairs += columns)
+    for (int v = 0; v < width; ++v) {
+      const Ints both = Bf16::load(pairs + v * lanes);
+      Bf16::even(both).store(to + k * columns + v * lanes);
+      if (k + 1 < depth) Bf16::odd(both).store(to + (k + 1) * columns + v * lanes);
+    }
+}
+
+// Some panels of the product, at their places in `to`.
+template <class Dot>
+void quantized_widen(const Product<float>& p, float* to) {
+  const auto each = [&](auto width) {
+    for (Index panel = p.panel_begin; panel < p.panel_end; ++panel)
+      widen_panel<width.value>(Source<Dot>(p, panel, 0, p.depth).weights, p.depth, to + panel * p.panel_stride);
+  };
+  if (p.width == 3) each(Height<3>{});
+  else each(Height<4>{});
+}
+
 // As quantized_rows, for bf16 and rows enough (expanded_from), which are read where they are.
 template <int width>
 EIGEN_DONT_INLINE void expanded_rows(const Product<float>& p) {
@@ -156,13 +179,7 @@ EIGEN_DONT_INLINE void expanded_rows(const Product<float>& p) {
   each_panel(p, [&](Index panel) {
     for (Index k = 0; k < p.depth; k += chunk) {
       const Index depth = min(p.depth - k, chunk);
-      const std::int32_t* pairs = Source<Bf16>(p, panel, k, depth).weights;
-      for (Index at = 0; at < depth; at += Bf16::group, pairs += columns)
-        for (int v = 0; v < width; ++v) {
-          const Ints both = Bf16::load(pairs + v * lanes);
-          Bf16::even(both).store(wide + at * columns + v * lanes);
-          Bf16::odd(both).store(wide + (at + 1) * columns + v * lanes);
-        }
+      widen_panel<width>(Source<Bf16>(p, panel, k, depth).weights, depth, wide);
       rows_of_panel<Full<float>, width, PackedStrides<Full<float>, width>>(q, panel, p.row_begin, p.row_end, k, depth);
     }
   });
@@ -223,6 +240,12 @@ void quantized_product(const Product<float>& given) {
 }
 
 template <class Dot>
+constexpr auto widen_of() {
+  if constexpr (expanded_from<Dot> > 0) return &quantized_widen<Dot>;
+  else return nullptr;
+}
+
+template <class Dot>
 constexpr QuantizedKernels quantized_kernels() {
   return {Dot::group,
           Scratch<Dot>::deepest,
@@ -230,7 +253,9 @@ constexpr QuantizedKernels quantized_kernels() {
           &quantized_rows_at_once<Dot>,
           &quantized_convert<Dot>,
           &quantized_multiply<Dot>,
-          &quantized_product<Dot>};
+          &quantized_product<Dot>,
+          expanded_from<Dot>,
+          widen_of<Dot>()};
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -66,6 +66,8 @@ struct QuantizedKernels {
   void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
   void (*multiply)(const Product<float>&);   // the rows that `convert` left there
   void (*product)(const Product<float>&);    // both, for any number of rows and any depth
+  Index wide_from;            // from so many rows on each product makes the weights floats anew; 0: none does
+  void (*widen)(const Product<float>&, float* to);  // once, for products to come, with the same bits; or null
 };
 
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).

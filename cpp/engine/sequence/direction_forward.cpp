@@ -89,6 +89,40 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
 }
 
 template <class T>
+void DirectionForward<T>::widen_once(Arena& arena) {
+  constexpr Index few_steps = 8;
+  const QuantizedKernels* const kernels = weights_.recurrent.quantized.kernels;
+  if (!kernels || !kernels->widen || time_.batch < kernels->wide_from || time_.seq_len < few_steps) return;
+  for (Product<T>* p : {&input_, &step_.product, &second_, &step_.gates_product}) {
+    if (!p->quantized) continue;
+    p->panels = arena.take<T>(p->panel_end * p->panel_stride);
+    p->quantized = nullptr;
+    wide_ = true;
+  }
+}
+
+// The panels that this member reads.
+template <class T>
+void DirectionForward<T>::widen(const Part& mine) const {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    Progress progress;
+    const auto panels_of = [&](const PackedMatrix<T>& m, const Product<T>& p, Share blocks) {
+      Product<T> few_bits = p;
+      few_bits.quantized = &m.quantized;
+      for (Index panel = m.panel_begin(blocks.begin); panel < m.panel_end(blocks.end); ++panel) {
+        progress.add(macs_of_panel_copy(m));
+        few_bits.panel_begin = panel, few_bits.panel_end = panel + 1;
+        m.quantized.kernels->widen(few_bits, const_cast<T*>(p.panels));
+      }
+    };
+    panels_of(weights_.input, input_, mine.blocks);
+    panels_of(weights_.recurrent, step_.product, mine.blocks);
+    if (weights_.second.panels > 0) panels_of(weights_.second, second_, mine.output_blocks);
+    if (weights_.gates.panels > 0) panels_of(weights_.gates, step_.gates_product, mine.blocks);
+  }
+}
+
+template <class T>
 void DirectionForward<T>::load_row(T* h, T* c, const T* from_h, const T* from_c) const {
   const auto load = [](T* to, const T* from, Index columns) {
     if (from) std::copy_n(from, columns, to);
@@ -327,7 +361,8 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
 
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
-  if (weights_.recurrent.quantized.kernels) run_quantized(io, begin, end, member, crew);
+  if (wide_ && begin == 0) widen(part_of(member, crew.size()));
+  if (weights_.recurrent.quantized.kernels && !wide_) run_quantized(io, begin, end, member, crew);
   else run_chunks(io, begin, end, member, crew, nullptr);
 }
 

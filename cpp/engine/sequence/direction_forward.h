@@ -42,6 +42,9 @@ class DirectionForward {
 
   Index chunk_steps() const { return chunk_steps_; }
 
+  // For one call, before its run: weights that every step would make floats are made so once, if that is worth it.
+  void widen_once(Arena& arena);
+
  private:
   // What a member does of every step: blocks of units and the units in them; of a projected h, blocks of outputs.
   struct Part {
@@ -49,6 +52,7 @@ class DirectionForward {
     int member, members;
   };
   Part part_of(int member, int members) const;
+  void widen(const Part& mine) const;
   // One step: its time, that time's first row in compact buffers and in gates_, and where h goes.
   struct Now {
     Index step, t, row, gates_row;
@@ -79,6 +83,7 @@ class DirectionForward {
   Index lanes_, blocks_, granule_, state_, outputs_;  // state_: columns of h that recur
   Index gates_at_;             // gate recurrence: where i f o begin in a row of h
   bool projects_, has_candidate_;
+  bool wide_ = false;          // the weights of the products are floats made from those of few bits
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
   std::optional<NormForward<T>> norm_;

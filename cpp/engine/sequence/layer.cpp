@@ -119,6 +119,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
   StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, dropout_of(spec, call), draw_of(call), *arena);
+  for (DirectionForward<T>& direction : stack.directions()) direction.widen_once(*arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len));
   clear_absent(call.y, spec.directions() * spec.output_size(), time);

@@ -169,6 +169,32 @@ void check(bool int8, const QuantizedKernels& kernels, Index lanes, const char* 
       }
 }
 
+// Made floats once, panel by panel, weights give the bits of products that do it each time; nothing past them changes.
+void check_widened(const QuantizedKernels& kernels, const Kernels<float>& full, const char* isa) {
+  for (const int width : {3, 4})
+    for (const Index rows : {Index(1), kernels.wide_from, Index(9)})
+      for (const Index depth : {1, 3, 4, 300}) {
+        Problem problem(rows, 3, depth, full.lanes, width, false, kernels, 7);
+        Product<float> p = problem.product();
+        p.k_stride = width * full.lanes;
+        p.panel_stride = depth * p.k_stride;
+        kernels.product(p);
+        const std::vector<float> expected = problem.acc;
+        std::vector<float> wide(static_cast<std::size_t>(3 * p.panel_stride + 1), 9.0f);
+        for (Index panel = 2; panel >= 0; --panel) {
+          p.panel_begin = panel, p.panel_end = panel + 1;
+          kernels.widen(p, wide.data());
+        }
+        CHECK(wide.back() == 9, "%s: written past the panels", isa);
+        p.panel_begin = 0, p.panel_end = 3;
+        p.panels = wide.data();
+        p.quantized = nullptr;
+        std::fill(problem.acc.begin(), problem.acc.end(), 0.0f);
+        full.product(p);
+        CHECK(problem.acc == expected, "%s: other bits from wide panels (rows %td depth %td)", isa, rows, depth);
+      }
+}
+
 // Rows with NaN, infinity, zeros and denormals: their own sums only.
 void check_strange_rows(bool int8, const QuantizedKernels& kernels, Index lanes, const char* isa, const char* form) {
   Problem problem(5, 2, 37, lanes, 4, int8, kernels, 99);
@@ -207,6 +233,7 @@ int main() {
       const char* const name = form.dot ? "dot" : "plain";
       check(int8, *form.kernels, lanes, isa->name, name);
       check_strange_rows(int8, *form.kernels, lanes, isa->name, name);
+      if (form.kernels->widen) check_widened(*form.kernels, isa->f32, isa->name);
     }
   }
   return done("quantized");
