@@ -43,14 +43,14 @@ struct ModelStates {
 
   ModelStates() = default;
   explicit ModelStates(const BasicModel<T>& chain) : is_chain(true) {
-    std::int64_t width = chain.input_size();
+    ChainWidth width(chain.input_size());
     for (const ModelBlock<T>& block : chain.blocks()) {
       const auto* const layer = std::get_if<std::shared_ptr<const Layer<T>>>(&block);
       const auto* const operation = std::get_if<std::shared_ptr<const Operation<T>>>(&block);
       if (layer) parts.push_back({(*layer)->spec(), 0});
-      const std::int64_t numbers = operation ? (*operation)->spec().state_size(width) : 0;
+      const std::int64_t numbers = operation ? (*operation)->spec().state_size(width.width()) : 0;
       if (numbers > 0) parts.push_back({{}, numbers});
-      width = std::visit([&](const auto& b) { return output_size(b->spec(), width); }, block);
+      std::visit([&](const auto& b) { width.add("blocks", b->spec()); }, block);
     }
   }
 

@@ -7,6 +7,8 @@
 #include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "engine/model/join.h"
+#include "runtime/interruption.h"
 #include "spec/check_operation.h"
 
 namespace gru_native::bindings {
@@ -164,6 +166,71 @@ py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, cons
   return py::make_tuple(dx, weights, rows);
 }
 
+// Arrays of the ends of paths, in the shapes of whole calls.
+template <class T>
+struct Paths {
+  std::vector<Array<T>> arrays;
+  std::vector<std::int64_t> columns;
+  std::int64_t rows = 1, all = 0;
+
+  explicit Paths(const py::list& given) {
+    for (const py::handle one : given) {
+      arrays.push_back(as_array<T>("paths", py::reinterpret_borrow<py::object>(one)));
+      columns.push_back(arrays.back().shape(arrays.back().ndim() - 1));
+      all += columns.back();
+    }
+    rows = arrays.front().size() / columns.front();
+  }
+  Rows<const T> view(std::size_t i) const { return {arrays[i].data(), columns[i], nullptr}; }
+};
+
+template <class T>
+Array<T> join(const PyOperation<T>& o, const py::list& given) {
+  const BranchSpec::Mark mark = std::get<BranchSpec>(o.layer->spec().kind).mark;
+  const Paths<T> paths(given);
+  Shape shape(paths.arrays[0].shape(), paths.arrays[0].shape() + paths.arrays[0].ndim());
+  if (mark == BranchSpec::concat) shape.back() = paths.all;
+  Array<T> y = empty_array<T>(shape);
+  const Matrix<T> to{y.mutable_data(), shape.back()};
+  without_gil([&] {
+    std::int64_t from = 0;
+    for (std::size_t i = 0; i < paths.arrays.size(); from += paths.columns[i++])
+      in_parts(0, paths.rows, macs_of_copy * static_cast<double>(paths.columns[i]), 1, [&](Index begin, Index end) {
+        join_path(mark, i == 0, paths.view(i), paths.columns[i], from, to, begin, end);
+      });
+  });
+  return y;
+}
+
+// The gradients of the ends of all paths from that of what joins them.
+template <class T>
+py::list split(const PyOperation<T>& o, const py::list& given, const py::object& dy_argument) {
+  const BranchSpec::Mark mark = std::get<BranchSpec>(o.layer->spec().kind).mark;
+  const Paths<T> paths(given);
+  const std::int64_t width = mark == BranchSpec::concat ? paths.all : paths.columns[0];
+  const Array<T> dy = as_array<T>("dy", dy_argument);
+  Dims dims;
+  for (int axis = 0; axis + 1 < paths.arrays[0].ndim(); ++axis) dims.push_back({"size", paths.arrays[0].shape(axis)});
+  dims.push_back({"output_size", width});
+  check_shape("dy", dy, dims);
+  py::list gradients;
+  std::int64_t from = 0;
+  for (std::size_t i = 0; i < paths.arrays.size(); from += paths.columns[i++]) {
+    Array<T> d = empty_array<T>(Shape(paths.arrays[i].shape(), paths.arrays[i].shape() + paths.arrays[i].ndim()));
+    const Matrix<T> to{d.mutable_data(), paths.columns[i]};
+    const Rows<const T> own{dy.data() + (mark == BranchSpec::concat ? from : 0), width, nullptr};
+    without_gil([&] {
+      in_parts(0, paths.rows, macs_of_copy * static_cast<double>(width), 1, [&](Index begin, Index end) {
+        join_path(mark, true, own, paths.columns[i], 0, to, begin, end);
+        for (std::size_t j = 0; mark == BranchSpec::multiply && j < paths.arrays.size(); ++j)
+          if (j != i) join_path(mark, false, paths.view(j), paths.columns[i], 0, to, begin, end);
+      });
+    });
+    gradients.append(d);
+  }
+  return gradients;
+}
+
 template <class T>
 void register_operation(py::module_& m) {
   using O = PyOperation<T>;
@@ -178,6 +245,8 @@ void register_operation(py::module_& m) {
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def("join", &join<T>, py::arg("paths"))
+      .def("split", &split<T>, py::arg("paths"), py::arg("dy"))
       .def(
           "output_len", [](const O& o, std::int64_t seq_len) { return o.layer->spec().output_len(seq_len); },
           py::arg("seq_len"));

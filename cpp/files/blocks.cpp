@@ -241,6 +241,7 @@ void match_blocks(const std::vector<BlockSpec>& blocks, const std::vector<NamedT
     };
     std::visit([&](const auto& s) { each_name(s, take_weight); }, block.spec);
   }
+  width.check_joined();
   if (!left.empty()) refuse("tensor " + shown(left.begin()->first) + " belongs to no block");
 }
 

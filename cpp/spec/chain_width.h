@@ -1,8 +1,8 @@
-// The columns between the blocks of a chain.
+// What lies between the blocks of a chain: columns, and steps.
 #pragma once
 #include <cstdint>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
@@ -39,34 +39,101 @@ bool ends_time(const Spec&) {
   return false;
 }
 
-// Blocks that take any width hand it on, so that of the first one with a width of its own is the chain's.
-class ChainWidth {
+// Null: it is no branch.
+template <class Spec>
+const BranchSpec* branch_of(const Spec&) {
+  return nullptr;
+}
+inline const BranchSpec* branch_of(const OperationSpec& s) { return std::get_if<BranchSpec>(&s.kind); }
+inline bool is_join(BranchSpec::Mark mark) { return mark != BranchSpec::fork && mark != BranchSpec::next; }
+
+[[noreturn]] void refuse_end(const std::string& name);  // of a path that has not begun
+
+// What goes through blocks that branch: one Value, which paths begin with and join. In errors a block is called `name`.
+template <class Value>
+class Branches {
  public:
-  // The next block, which `name` stands for in errors. Throws std::invalid_argument unless it can follow.
-  template <class Spec>
-  void add(const std::string& name, const Spec& spec) {
-    const std::int64_t own = gru_native::input_size(spec);
-    if (any_ && wants_ids(spec))
-      throw std::invalid_argument(name + " reads ids; expected to be the first block, or another kind");
-    any_ = true;
-    if (ended_ && reads_steps(spec))
-      throw std::invalid_argument(name + " reads steps; expected another kind: a Pool before it leaves none");
-    ended_ = ended_ || ends_time(spec);
-    if (own && width_ && own != width_)
-      throw std::invalid_argument(name + " has input_size " + std::to_string(own) + "; expected " +
-                                  std::to_string(width_) + ", the output size of the block before it");
-    if (!first_) first_ = own;
-    width_ = gru_native::output_size(spec, own ? own : width_);
+  bool open() const { return !forks_.empty(); }
+  // join(values at the ends of all paths): the value behind them.
+  template <class Join>
+  void pass(const std::string& name, BranchSpec::Mark mark, Value& value, const Join& join) {
+    if (mark == BranchSpec::fork) return forks_.push_back({value, {}});
+    if (forks_.empty()) refuse_end(name);
+    Fork& fork = forks_.back();
+    fork.ends.push_back(value);
+    if (mark == BranchSpec::next) {
+      value = fork.begin;
+      return;
+    }
+    value = join(fork.ends);
+    forks_.pop_back();
   }
-  // Of the whole chain. Throws std::invalid_argument if no block has a width of its own.
-  std::int64_t checked_input_size() const {
-    if (!first_) throw std::invalid_argument("blocks is without a block that has a size of its own; expected one");
-    return first_;
+  template <class F>
+  void each(const F& f) {
+    for (Fork& fork : forks_) {
+      f(fork.begin);
+      for (Value& end : fork.ends) f(end);
+    }
   }
 
  private:
-  std::int64_t first_ = 0, width_ = 0;
-  bool any_ = false, ended_ = false;
+  struct Fork {
+    Value begin;
+    std::vector<Value> ends;  // of the paths that are behind
+  };
+  std::vector<Fork> forks_;
+};
+
+// Columns. Blocks that take any width hand it on, so that of the first one with a width of its own is the chain's.
+class ChainWidth {
+ public:
+  explicit ChainWidth(std::int64_t known = 0) : first_(known), now_{known, false} {}
+
+  // The next block. Throws std::invalid_argument unless it can follow.
+  template <class Spec>
+  void add(const std::string& name, const Spec& spec) {
+    if (const BranchSpec* const branch = branch_of(spec)) mark(name, branch->mark);
+    else add(name, gru_native::input_size(spec), wants_ids(spec), reads_steps(spec), ends_time(spec));
+    if (!branch_of(spec)) now_.columns = gru_native::output_size(spec, now_.columns);
+    any_ = true;
+  }
+  std::int64_t width() const { return now_.columns; }  // behind the last block
+  bool open() const { return branches_.open(); }  // whether that is in a path
+  // Of the whole chain. Throws std::invalid_argument if no block has a width of its own, or a fork has no join.
+  std::int64_t checked_input_size() const;
+  void check_joined() const;
+
+ private:
+  struct Rows {
+    std::int64_t columns;  // 0: those of the chain's input, which are not known yet
+    bool ended;  // whether they are no steps
+  };
+  void add(const std::string& name, std::int64_t own, bool ids, bool steps, bool ends);
+  void mark(const std::string& name, BranchSpec::Mark mark);
+
+  std::int64_t first_;
+  Rows now_;
+  Branches<Rows> branches_;
+  bool any_ = false;
+};
+
+// Steps of a sequence.
+class ChainSteps {
+ public:
+  explicit ChainSteps(std::int64_t steps) : steps_(steps) {}
+  // Throws std::invalid_argument for paths that join with different ones.
+  template <class Spec>
+  void add(const std::string& name, const Spec& spec) {
+    if (const BranchSpec* const branch = branch_of(spec)) mark(name, branch->mark);
+    else steps_ = steps_ > 0 ? gru_native::output_len(spec, steps_) : 0;
+  }
+  std::int64_t steps() const { return steps_; }
+
+ private:
+  void mark(const std::string& name, BranchSpec::Mark mark);
+
+  std::int64_t steps_;
+  Branches<std::int64_t> branches_;
 };
 
 }  // namespace gru_native

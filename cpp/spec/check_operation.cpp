@@ -57,6 +57,7 @@ void check_kind(const Conv1dSpec& s) {
   check_function("activation", s.activation);
 }
 
+void check_kind(const BranchSpec& s) { check_enum("mark", s.mark, BranchSpec::concat, "a BranchSpec::Mark"); }
 void check_kind(const PoolSpec& s) { check_enum("kind", s.kind, PoolSpec::max, "a PoolSpec::Kind"); }
 
 void check_windows(std::int64_t kernel_size, std::int64_t stride, std::int64_t padding, std::int64_t dilation) {

@@ -29,6 +29,7 @@ ActivationFunction function_named(const char* option, const std::string& name, c
 std::vector<double> unusual_numbers(const ActivationFunction& f);
 
 inline constexpr const char* padding_names[] = {"causal", "same", "valid"};  // as Padding::Kind begins
+inline constexpr const char* branch_names[] = {"fork", "next", "add", "multiply", "concat"};
 inline constexpr const char* pool_names[] = {"last", "mean", "max"};
 
 // A text from outside, fit for an error: not too long, without control characters.

@@ -148,6 +148,10 @@ void each_option(AvgPool1dSpec& s, const F& f) {
   f("count_include_pad", s.count_include_pad);
 }
 template <class F>
+void each_option(BranchSpec& s, const F& f) {
+  detail::choice("mark", s.mark, branch_names, f);
+}
+template <class F>
 void each_option(OperationSpec& s, const F& f) {
   std::visit([&](auto& kind) { each_option(kind, f); }, s.kind);
 }

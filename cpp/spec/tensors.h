@@ -90,6 +90,8 @@ void each_name(const MaxPool1dSpec&, const F&) {}
 template <class F>
 void each_name(const AvgPool1dSpec&, const F&) {}
 template <class F>
+void each_name(const BranchSpec&, const F&) {}
+template <class F>
 void each_name(const LayerNormSpec& spec, const F& f) {
   if (!spec.elementwise_affine) return;
   f(std::string("weight"), std::vector<std::int64_t>{spec.normalized_shape});

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,9 +24,12 @@ from .layers import (
     Embedding,
     LayerNorm,
     MaxPool1d,
+    Parallel,
     Pool,
+    Residual,
 )
-from .layers._arguments import text
+from .layers._arguments import float_dtype, text
+from .layers._flow import Mark, Step
 
 KINDS = (
     *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding),
@@ -73,11 +76,8 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
         return
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
-    blocks = (
-        [describe(block, f"{i}.") for i, block in enumerate(model.blocks)]
-        if isinstance(model, Chain)
-        else [describe(model, "")]
-    )
+    steps = model._core.steps if isinstance(model, Chain) else [Step("", "", model)]
+    blocks = [describe(step.block, step.prefix) for step in steps]
     _core.write_model(path, blocks, model._stored())
 
 
@@ -133,17 +133,47 @@ def load(
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
     dtype = np.float32 if single else np.float64
-    layers: list[Block] = []
+    steps: list[Step] = []
     for block, core in zip(blocks, made, strict=True):
-        if core is not None:
-            layers.append(build(block, dtype, core))
-            continue
-        layer = build(block, dtype)
-        layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
-        layers.append(layer)
-    if len(layers) == 1 and not blocks[0]["prefix"].removesuffix(".").isdigit():
-        return layers[0]
-    return Chain(layers)
+        layer = build(block, dtype, core)
+        if core is None and not isinstance(layer, Mark):
+            layer.load_state_dict({name: arrays[block["prefix"] + name] for name in layer.weights})
+        steps.append(Step("", block["prefix"], layer))
+    if len(steps) == 1 and not blocks[0]["prefix"].removesuffix(".").isdigit():
+        only: Block = steps[0].block
+        return only
+    return Chain(assembled(steps))
+
+
+def assembled(steps: Iterable[Step]) -> list[Any]:
+    """The blocks of a chain of these steps: what stands between marks becomes containers."""
+    paths: list[list[list[Step]]] = [[[]]]  # of each open fork, and first of the chain itself
+    for step in steps:
+        mark = step.block
+        if not isinstance(mark, Mark):
+            paths[-1][-1].append(step)
+        elif mark.kind == "fork":
+            paths.append([[]])
+        elif mark.kind == "next":
+            paths[-1].append([])
+        else:
+            own = paths.pop()
+            if len(own) == 2 and not own[0]:
+                block: Any = Residual(_path(own[1], f"{step.prefix}block.", mark), mark.kind)
+            else:
+                blocks = [_path(p, f"{step.prefix}blocks.{i}.", mark) for i, p in enumerate(own)]
+                block = Parallel(blocks, mark.kind)
+            paths[-1][-1].append(step._replace(block=block))
+    return [step.block for step in paths[0][0]]
+
+
+def _path(steps: list[Step], prefix: str, mark: Mark) -> Any:
+    """One block as such, unless its name says that it was a chain's."""
+    if not steps:
+        return Activation("identity", batch_first=mark.batch_first, dtype=mark.dtype)
+    if len(steps) == 1 and not steps[0].prefix.removeprefix(prefix).partition(".")[0].isdigit():
+        return steps[0].block
+    return Chain([step.block for step in steps])
 
 
 def _options(layer: Any) -> dict[str, Any]:
@@ -156,8 +186,11 @@ def _decoder(options: dict[str, Any], single: bool, tensors: dict[str, Any]) -> 
     return decoder
 
 
-def describe(block: Block, prefix: str = "") -> dict[str, Any]:
+def describe(block: Any, prefix: str = "") -> dict[str, Any]:
     """Its options and precision by name; a subclass of one of CLASSES is described as that."""
+    if isinstance(block, Mark):
+        own = {"mark": block.kind, "batch_first": block.batch_first}
+        return {"type": "Branch", "prefix": prefix, "precision": "full", **own}
     kind = next(name for name, kind in CLASSES.items() if isinstance(block, kind))
     options = _options(block)
     for clip in CLIPS:
@@ -169,6 +202,8 @@ def describe(block: Block, prefix: str = "") -> dict[str, Any]:
 
 def build(description: Mapping[str, Any], dtype: DTypeLike, core: Any = None) -> Any:
     """The layer that was described, of this core; without one of full precision, and new."""
+    if description["type"] == "Branch":
+        return Mark(description["mark"], float_dtype(dtype), description["batch_first"])
     options = {k: v for k, v in description.items() if k not in ("type", "prefix", "precision")}
     for clip in CLIPS:
         if options.get(clip) == 0:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .files import build
+from .files import assembled, build
 from .layers import GRU, LSTM, RNN, Chain, Stream
+from .layers._flow import Step
 from .layers._pickling import opened, reading, sealed
 
 HELD = ("model", "batch_size", "state")
@@ -20,7 +21,7 @@ def reduced(stream: Any) -> tuple[Callable[..., object], tuple[Any, ...]]:
     """What ``pickle`` writes: the function that makes the stream anew, and its argument."""
     dtype = np.float32 if isinstance(stream, _core.Stream32) else np.float64
     layers = [build(description, dtype, core) for description, core in stream._blocks()]
-    model = Chain(layers) if stream._is_chain else layers[0]
+    model = Chain(assembled(Step("", "", x) for x in layers)) if stream._is_chain else layers[0]
     held = {"model": model, "batch_size": stream.batch_size, "state": stream.state}
     return restored, (sealed(held),)
 

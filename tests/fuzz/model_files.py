@@ -41,6 +41,8 @@ VALUES = (
         "Dense",
         "Pool",
         "MaxPool1d",
+        "Branch",
+        "fork",
         "tanh",
         "relu",
         "x",
@@ -84,6 +86,7 @@ def beginnings():
         gn.GRU(3, 4, seed=0, dtype=np.float64),
         gn.Chain([gn.Embedding(5, 3, seed=0), gn.Conv1d(3, 3, 2, seed=1), gn.MaxPool1d(2), gru]),
         gn.Chain([gn.AvgPool1d(2, padding=1), gn.LayerNorm(4), gn.Pool("mean"), dense]),
+        gn.Chain([gn.Residual(gn.Dense(3, 3, seed=0)), gn.Parallel([gru, gru], "add"), dense]),
     ]
     with tempfile.TemporaryDirectory() as folder:
         for model in models:

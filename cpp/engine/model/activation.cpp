@@ -41,6 +41,13 @@ template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ActivationSpec& own) {
   return std::make_shared<PackedActivation<T>>(spec, own);
 }
+// By itself it hands x on.
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const BranchSpec&) {
+  return std::make_shared<PackedActivation<T>>(spec, ActivationSpec{});
+}
+template std::shared_ptr<PackedOperation<float>> pack(const OperationSpec&, const BranchSpec&);
+template std::shared_ptr<PackedOperation<double>> pack(const OperationSpec&, const BranchSpec&);
 template std::shared_ptr<PackedOperation<float>> pack(const OperationSpec&, const ActivationSpec&);
 template std::shared_ptr<PackedOperation<double>> pack(const OperationSpec&, const ActivationSpec&);
 

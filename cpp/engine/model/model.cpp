@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/model/join.h"
 #include "engine/model/stores.h"
 #include "runtime/memory.h"
 #include "spec/chain_width.h"
@@ -81,10 +82,12 @@ BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
     if (std::visit([](const auto& b) { return !b; }, blocks[i])) throw std::invalid_argument(name + " is null");
     std::visit([&](const auto& b) { width.add(name, b->spec()); }, blocks[i]);
   }
-  impl_->widths.push_back(width.checked_input_size());
-  for (const ModelBlock<T>& block : blocks)
-    impl_->widths.push_back(
-        std::visit([&](const auto& b) { return gru_native::output_size(b->spec(), impl_->widths.back()); }, block));
+  ChainWidth known(width.checked_input_size());
+  impl_->widths.push_back(known.width());
+  for (const ModelBlock<T>& block : blocks) {
+    std::visit([&](const auto& b) { known.add("blocks", b->spec()); }, block);
+    impl_->widths.push_back(known.width());
+  }
   impl_->stores = stores_of(blocks);
 }
 
@@ -109,9 +112,10 @@ std::int64_t BasicModel<T>::output_size() const {
 }
 template <class T>
 std::int64_t BasicModel<T>::output_len(std::int64_t seq_len) const {
-  for (const ModelBlock<T>& block : impl_->blocks)
-    seq_len = std::visit([&](const auto& b) { return gru_native::output_len(b->spec(), seq_len); }, block);
-  return seq_len;
+  ChainSteps steps(seq_len);
+  for (std::size_t i = 0; i < impl_->blocks.size(); ++i)
+    std::visit([&](const auto& b) { steps.add("blocks[" + std::to_string(i) + "]", b->spec()); }, impl_->blocks[i]);
+  return steps.steps();
 }
 template <class T>
 std::int64_t BasicModel<T>::state_size(std::int64_t batch) const {
@@ -122,40 +126,116 @@ std::int64_t BasicModel<T>::state_size(std::int64_t batch) const {
   return batch * each;
 }
 
+namespace {
+
+// What a block hands on. Behind the call's x these are compact rows of all steps.
+template <class T>
+struct Handed {
+  Sequences<const T> x;
+  std::int64_t seq_len, columns;
+  std::vector<std::int64_t> lengths;  // empty: all seq_len
+};
+
+// The same with 0 past the end of each sequence, in `to`: a path without blocks hands it on.
+template <class T>
+Sequences<const T> present(const Handed<T>& from, std::int64_t batch, const Sequences<T>& to) {
+  Progress progress;
+  for (std::int64_t t = 0; t < from.seq_len; ++t)
+    for (std::int64_t b = 0; b < batch; ++b) {
+      T* const row = to.data + t * to.step_stride + b * to.batch_stride;
+      if (t < from.lengths[static_cast<std::size_t>(b)])
+        std::copy_n(from.x.data + t * from.x.step_stride + b * from.x.batch_stride, from.columns, row);
+      else std::fill_n(row, from.columns, T(0));
+      progress.add(macs_of_copy * static_cast<double>(from.columns));
+    }
+  return {to.data, to.step_stride, to.batch_stride};
+}
+
+template <class T>
+void join(BranchSpec::Mark mark, const std::vector<Handed<T>>& ends, std::int64_t batch, const Sequences<T>& y) {
+  Progress progress;
+  for (std::int64_t t = 0; t < ends.front().seq_len; ++t) {
+    std::int64_t from = 0;
+    for (const Handed<T>& end : ends) {
+      join_path<T>(mark, &end == &ends.front(), {end.x.data + t * end.x.step_stride, end.x.batch_stride, nullptr},
+                   end.columns, from, {y.data + t * y.step_stride, y.batch_stride}, 0, batch);
+      from += end.columns;
+      progress.add(macs_of_copy * static_cast<double>(end.columns * batch));
+    }
+  }
+}
+
+}  // namespace
+
 template <class T>
 void BasicModel<T>::forward(const ModelCall<T>& call) const {
   check_model(input_size(), output_size(), output_len(call.seq_len), call);
+  for (std::int64_t b = 0; call.lengths && b < call.batch; ++b) output_len(call.lengths[b]);  // whether paths join
   const auto arena = impl_->arenas->lease();
   const Moment moment(impl_->stores);
   ModelCall<T> part = call;
-  std::vector<std::int64_t> lengths;
+  Handed<T> now{call.x, call.seq_len, input_size(), {}};
+  if (call.lengths) now.lengths.assign(call.lengths, call.lengths + call.batch);
+  Branches<Handed<T>> branches;
   for (std::size_t i = 0; i < impl_->blocks.size(); ++i) {
     const ModelBlock<T>& block = impl_->blocks[i];
     const std::int64_t outputs = impl_->widths[i + 1];
     const auto steps = [&](std::int64_t n) {
       return std::visit([&](const auto& b) { return gru_native::output_len(b->spec(), n); }, block);
     };
-    const std::int64_t seq_len = steps(part.seq_len);
-    part.y = call.y;
-    if (i + 1 < impl_->blocks.size())
-      part.y = {arena->template take<T>(seq_len * call.batch * outputs), call.batch * outputs, outputs};
-    std::visit([&](const auto& b) { run(*b, part, impl_->widths[i]); }, block);
-    part.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
-    part.seq_len = seq_len;
-    if (std::visit([](const auto& b) { return ends_time(b->spec()); }, block)) part.lengths = nullptr;
-    if (part.lengths) {
-      std::vector<std::int64_t> next;
-      for (std::int64_t b = 0; b < call.batch; ++b)
-        next.push_back(part.lengths[b] > 0 ? std::max<std::int64_t>(0, steps(part.lengths[b])) : 0);
-      lengths.swap(next);
-      part.lengths = lengths.data();
+    const auto room = [&](std::int64_t seq_len) -> Sequences<T> {
+      if (i + 1 == impl_->blocks.size()) return call.y;
+      return {arena->template take<T>(seq_len * call.batch * outputs), call.batch * outputs, outputs};
+    };
+    if (const auto* const mark = std::visit([](const auto& b) { return branch_of(b->spec()); }, block)) {
+      if (mark->mark == BranchSpec::fork && !now.lengths.empty()) now.x = present(now, call.batch, room(now.seq_len));
+      branches.pass("blocks", mark->mark, now, [&](const std::vector<Handed<T>>& ends) {
+        Handed<T> joined = ends.front();
+        const Sequences<T> y = room(joined.seq_len);
+        join(mark->mark, ends, call.batch, y);
+        joined.x = {y.data, y.step_stride, y.batch_stride};
+        joined.columns = outputs;
+        return joined;
+      });
+      continue;
     }
+    part.seq_len = now.seq_len;
+    part.x = now.x;
+    part.lengths = now.lengths.empty() ? nullptr : now.lengths.data();
+    now.seq_len = steps(now.seq_len);
+    part.y = room(now.seq_len);
+    std::visit([&](const auto& b) { run(*b, part, now.columns); }, block);
+    now.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
+    now.columns = outputs;
+    if (std::visit([](const auto& b) { return ends_time(b->spec()); }, block)) now.lengths.clear();
+    for (std::int64_t& n : now.lengths) n = n > 0 ? std::max<std::int64_t>(0, steps(n)) : 0;
     const std::int64_t state = std::visit([](const auto& b) { return gru_native::state_size(*b); }, block);
     if (part.initial) part.initial += call.batch * state;
     if (part.final) part.final += call.batch * state;
   }
 }
 
+template <class T>
+std::vector<ModelBlock<T>> parallel(const std::vector<std::vector<ModelBlock<T>>>& paths, BranchSpec::Mark join) {
+  if (paths.empty()) throw std::invalid_argument("paths is empty; expected at least one");
+  if (!is_join(join)) throw std::invalid_argument("join is fork or next; expected add, multiply or concat");
+  const auto mark = [](BranchSpec::Mark m) {
+    OperationSpec spec;
+    spec.kind = BranchSpec{m};
+    return std::make_shared<const Operation<T>>(spec);
+  };
+  std::vector<ModelBlock<T>> blocks{mark(BranchSpec::fork)};
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (i > 0) blocks.push_back(mark(BranchSpec::next));
+    blocks.insert(blocks.end(), paths[i].begin(), paths[i].end());
+  }
+  blocks.push_back(mark(join));
+  return blocks;
+}
+
+template std::vector<ModelBlock<float>> parallel(const std::vector<std::vector<ModelBlock<float>>>&, BranchSpec::Mark);
+template std::vector<ModelBlock<double>> parallel(const std::vector<std::vector<ModelBlock<double>>>&,
+                                                  BranchSpec::Mark);
 template class BasicModel<float>;
 template class BasicModel<double>;
 

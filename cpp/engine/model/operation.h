@@ -94,6 +94,9 @@ template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const AvgPool1dSpec& own);
 
 template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const BranchSpec& own);
+
+template <class T>
 ChosenActivation<T> chosen(const ActivationFunction& f) {
   return {f.kind, false, 0, static_cast<T>(f.alpha), static_cast<T>(f.beta)};
 }

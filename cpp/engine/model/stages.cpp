@@ -4,11 +4,13 @@
 #include <stdexcept>
 
 #include "engine/matrix/matrices.h"
+#include "engine/model/join.h"
 #include "engine/model/stores.h"
 #include "engine/threads.h"
 #include "gru_native/runtime.h"
 #include "spec/check_operation.h"
 #include "spec/checks.h"
+#include "spec/options.h"
 
 namespace gru_native {
 namespace {
@@ -56,10 +58,15 @@ std::vector<BlockWeights<T>> weights_of(const std::shared_ptr<const BasicModel<T
   if (!model) throw std::invalid_argument("model is null");
   const Moment moment(stores_of(model->blocks()));
   std::vector<BlockWeights<T>> blocks;
-  Index width = model->input_size();
+  ChainWidth width(model->input_size());
   for (const ModelBlock<T>& block : model->blocks()) {
-    std::visit([&](const auto& b) { blocks.emplace_back(*b, width); }, block);
-    width = blocks.back().outputs;
+    std::visit(
+        [&](const auto& b) {
+          blocks.emplace_back(*b, width.width());
+          width.add("blocks", b->spec());
+        },
+        block);
+    blocks.back().outputs = width.width();
   }
   return blocks;
 }
@@ -68,7 +75,13 @@ template <class T>
 void check_stages(const std::vector<BlockWeights<T>>& blocks, const char* name, std::int64_t batch) {
   check_size(name, batch, 1);
   double row = 0;
+  int paths = 0;  // that this block stands in
   for (const BlockWeights<T>& b : blocks) {
+    if (const BranchSpec* const branch = b.operation ? branch_of(b.operation->spec) : nullptr)
+      paths += branch->mark == BranchSpec::fork ? 1 : is_join(branch->mark) ? -1 : 0;
+    if (paths > 0 && b.operation && !keeps_steps(b.operation->spec))
+      throw std::invalid_argument(std::string("a ") + type_of(b.operation->spec) +
+                                  " that changes steps has no stream within a branch, whose other paths have theirs");
     if (b.spec.bidirectional)
       throw std::invalid_argument(
           "a bidirectional layer has no stream: its reverse direction begins at the end of the sequence");
@@ -89,7 +102,8 @@ std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* nam
 
 template <class T>
 Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
-  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, &time, nullptr});
+  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr});
+  connect();
   Index widest = 1;
   for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.outputs);
   window = window_bytes / (batch * widest * static_cast<Index>(sizeof(T)));
@@ -110,6 +124,23 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
     s.out = {arena_.take<T>(window * batch * stride), stride};
   }
   arena_.touch();  // so that no page comes into being in the first call
+}
+
+template <class T>
+void Stages<T>::connect() {
+  Branches<Index> branches;
+  Index now = -1;
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    if (const BranchSpec* const branch = stages_[i].branch()) {
+      branches.pass("blocks", branch->mark, now, [&](const std::vector<Index>& ends) {
+        stages_[i].from = ends;
+        return static_cast<Index>(i);
+      });
+    } else {
+      stages_[i].from = {now};
+      now = static_cast<Index>(i);
+    }
+  }
 }
 
 template <class T>
@@ -141,13 +172,25 @@ Index Stages<T>::output_len(Index steps) const {
 }
 
 template <class T>
-Index Stages<T>::run(Rows<const T> x, const StepRows<T>& y, TeamLease& team) {
+Index Stages<T>::run(Rows<const T> given, const StepRows<T>& y, TeamLease& team) {
   for (Stage& s : stages_) {
+    if (s.from.empty()) continue;  // a fork, or between two paths
+    const auto made_by = [&](Index stage) {
+      return stage < 0 ? given : rows_from(stages_[static_cast<std::size_t>(stage)].out, 0);
+    };
+    const Rows<const T> x = made_by(s.from.front());
     const bool last = &s == &stages_.back();
     const BlockWeights<T>& w = s.weights;
     const Timeline& after = s.after ? *s.after : *s.time;
     if (s.stack) {
       s.stack->run(x, last ? y : StepRows<T>::compact(s.out), team);
+    } else if (const BranchSpec* const branch = s.branch()) {
+      Index column = 0;
+      for (std::size_t i = 0; i < s.from.size(); ++i) {
+        const Index columns = s.from[i] < 0 ? input() : stages_[static_cast<std::size_t>(s.from[i])].weights.outputs;
+        join_path(branch->mark, i == 0, made_by(s.from[i]), columns, column, s.out, 0, s.time->rows);
+        column += columns;
+      }
     } else if (s.stream) {
       const Index steps = s.stream->run(x, s.time->seq_len, s.out, team);
       if (s.after) s.after->seq_len = steps, s.after->rows = steps * s.after->batch;
@@ -163,7 +206,6 @@ Index Stages<T>::run(Rows<const T> x, const StepRows<T>& y, TeamLease& team) {
         std::copy_n(s.out.base + (after.first(t) + row) * s.out.stride, output(), row_at(to, row));
     }
     if (last) return after.seq_len;
-    x = rows_from(s.out, 0);
   }
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "engine/sequence/packed.h"
 #include "engine/sequence/stack_forward.h"
 #include "gru_native/model.h"
+#include "spec/chain_width.h"
 
 namespace gru_native {
 
@@ -96,11 +97,14 @@ class Stages {
   }
 
  private:
+  void connect();
   struct Stage {
+    const BranchSpec* branch() const { return weights.operation ? branch_of(weights.operation->spec) : nullptr; }
     BlockWeights<T> weights;
     std::unique_ptr<StackForward<T>> stack;  // of a layer
     std::unique_ptr<OperationStream<T>> stream;  // of an operation that keeps something
-    Matrix<T> out;                           // of one window: what the next stage reads
+    Matrix<T> out;                           // of one window: what later stages read
+    std::vector<Index> from;                 // the stages it reads: of a join one for each path; -1: x of the call
     const Timeline* time;                    // its steps
     Timeline* after;                         // those of its outputs, if they are others; else null
   };

@@ -91,7 +91,8 @@ class GRU_NATIVE_API BasicModel {
   const std::vector<ModelBlock<T>>& blocks() const;
   std::int64_t input_size() const;  ///< Columns of the input.
   std::int64_t output_size() const;  ///< Columns of the output.
-  /// Steps of the output, for sequences of so many. Below 1: such sequences are too short.
+  /// Steps of the output, for sequences of so many. Below 1: such sequences are too short. Throws std::invalid_argument
+  /// where paths of a branch would have different ones.
   std::int64_t output_len(std::int64_t seq_len) const;
 
   /// Numbers in the state of `batch` sequences: of each recurrent layer in turn h, then, for the LSTM, c, each
@@ -108,6 +109,13 @@ class GRU_NATIVE_API BasicModel {
   struct GRU_NATIVE_HIDDEN Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Blocks for a model's list: each path reads the same x, and one y is made of theirs; a path without blocks hands x
+/// on, so that parallel({{}, path}, BranchSpec::add) is a residual connection. Throws std::invalid_argument if there is
+/// no path or no join.
+template <class T>
+GRU_NATIVE_API std::vector<ModelBlock<T>> parallel(const std::vector<std::vector<ModelBlock<T>>>& paths,
+                                                   BranchSpec::Mark join);
 
 using Model = BasicModel<float>;  ///< Of float32.
 using Model64 = BasicModel<double>;  ///< Of float64.

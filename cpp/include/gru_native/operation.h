@@ -86,9 +86,19 @@ struct AvgPool1dSpec {
   bool count_include_pad = true;  ///< Whether these zeros count in the number that a sum is divided by.
 };
 
+/// A place in a list of blocks where it branches. Between a fork and a join stand paths, which all read the x of the
+/// fork, and `next` between two of them; a path without blocks hands x on. The join makes one y of theirs: their sum,
+/// their product, or their columns side by side. Paths may branch, too. See parallel() in model.h.
+struct BranchSpec {
+  enum Mark { fork, next, add, multiply, concat };
+  Mark mark = fork;
+};
+
 /// Which operation, with its options.
 struct OperationSpec {
-  std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec> kind;
+  std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec,
+               BranchSpec>
+      kind;
   Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
 
   /// Throws std::invalid_argument, naming the field, unless there is such an operation.

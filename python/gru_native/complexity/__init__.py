@@ -32,7 +32,9 @@ from ._describing import (
     NaryTreeLSTM,
     NodeScores,
     OutputRNN,
+    Parallel,
     Pool,
+    Residual,
 )
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
@@ -62,10 +64,12 @@ __all__ = [
     "NaryTreeLSTM",
     "NodeScores",
     "OutputRNN",
+    "Parallel",
     "Passes",
     "Pool",
     "Product",
     "Published",
+    "Residual",
     "Roofline",
     "Statement",
     "Tensor",

@@ -24,6 +24,7 @@ from ..layers import (
 )
 from ..layers._arguments import flag, size, text
 from ._arguments import at_least, fits
+from ._branches import flow
 from ._count import Count
 from ._dense import Embedding, Linear
 from ._extent import Extent
@@ -127,11 +128,9 @@ def count(
     step = passes_of_all(parts, one, replace(o, state=True), precisions) if has_steps else None
     columns = (1 if vocabulary else layer.input_size or 1) + list(parts.values())[-1].width
     kept: Counter[str] = Counter()
-    here = extent
-    for prefix, part in parts.items():
+    for prefix, part, here in flow(parts, extent, extent_behind):
         if prefix not in precisions:
             kept.update(kept_by(part, here))
-        here = extent_behind(part, here)
     return Count(
         layer=_shown(layer, vocabulary, outputs, precisions),
         extent={"seq_len": extent.seq, "batch": extent.batch, "rows": extent.rows},

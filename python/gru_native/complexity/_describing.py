@@ -110,10 +110,15 @@ def _documented(kind: K) -> K:
 class Chain(layers.Chain):
     """Describe a ``gru_native.Chain`` of layers with or without weights, for ``count``."""
 
-    @property
-    def num_parameters(self) -> int:
-        """The number of weights that all blocks have."""
-        return sum(block.num_parameters for block in self.blocks)
+
+@_documented
+class Residual(layers.Residual):
+    """Describe a ``gru_native.Residual`` of a layer with or without weights, for ``count``."""
+
+
+@_documented
+class Parallel(layers.Parallel):
+    """Describe a ``gru_native.Parallel`` of layers with or without weights, for ``count``."""
 
 
 @_documented

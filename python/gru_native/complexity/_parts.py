@@ -28,7 +28,9 @@ from ..layers import (
     OutputRNN,
     Pool,
 )
+from ..layers._flow import Mark, Step, leaves
 from ..layers.quantized import Quantizable
+from ._branches import Branch, Widths, flow
 from ._dense import Embedding as Table
 from ._dense import Linear
 from ._extent import Extent
@@ -59,7 +61,15 @@ Sequential: TypeAlias = (
     | OutputRNN
 )
 Part: TypeAlias = (
-    Recurrent | Linear | Rowwise | Table | Convolution | Pooling | GrConv | OutputRecurrence
+    Recurrent
+    | Linear
+    | Rowwise
+    | Table
+    | Convolution
+    | Pooling
+    | Branch
+    | GrConv
+    | OutputRecurrence
 )
 OPERATIONS = (Activation, LayerNorm, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool)
 
@@ -84,20 +94,22 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
     """The parts of a chain, by the prefix of their weights' names; of another layer one."""
     if isinstance(layer, Chain):
         parts: dict[str, Part] = {}
-        width = layer.input_size
-        for i, block in enumerate(layer.blocks):
-            part = part_of(block, width)
-            parts[f"{i}."] = part
-            width = part.width
+        widths = Widths(layer.input_size)
+        for i, (_, prefix, block) in enumerate(layer._core.steps):
+            if isinstance(block, Mark):
+                parts[f"{prefix}{block.kind} {i}"] = widths.pass_mark(block.kind)
+            else:
+                part = parts[prefix] = part_of(block, widths.now)
+                widths.now = part.width
         return parts
     return {"": part_of(layer)}
 
 
 def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
     """Of the parts whose weights have few bits; asked: of all that can."""
-    blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
-    prefixes = parts_of(layer)
-    own = {p: b._few_bits() for p, b in zip(prefixes, blocks, strict=True)}
+    steps = leaves(layer._core.steps) if isinstance(layer, Chain) else [Step("", "", layer)]
+    blocks = [step.block for step in steps]
+    own = {step.prefix: step.block._few_bits() for step in steps}
     if asked is None:
         return {p: precision for p, precision in own.items() if precision is not None}
     if not any(isinstance(block, Quantizable) for block in blocks):
@@ -109,7 +121,7 @@ def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
             raise ValueError(f"a {type(block).__name__} has no form of precision {asked!r}")
         if (precision := block._few_bits()) not in (None, asked):
             raise ValueError(f"the layer has {precision} weights already; expected full precision")
-    few = [p for p, b in zip(prefixes, blocks, strict=True) if isinstance(b, Quantizable)]
+    few = [step.prefix for step in steps if isinstance(step.block, Quantizable)]
     return dict.fromkeys(few, asked)
 
 
@@ -189,10 +201,9 @@ def passes_of_all(
         return replace(work, products=products.mapped(lambda p: replace(p, place=prefix + p.place)))
 
     result = []
-    for prefix, part in parts.items():
+    for prefix, part, here in flow(parts, extent, extent_behind):
         # Only the last part may go without dy: the others get the gradient of what they hand on.
-        p = passes_of(part, extent, o if prefix == last else replace(o, dy=True))
-        extent = extent_behind(part, extent)
+        p = passes_of(part, here, o if prefix == last else replace(o, dy=True))
         if prefix in precisions:
             p = in_few_bits(p, precisions[prefix])
         result.append(Passes(*(named(work, prefix) for work in p._works())))

@@ -1,11 +1,12 @@
 """The layers: names, checks and documentation. The mathematics is in cpp/."""
 
-from ._blocks import Block
+from ._container import ChainGradients, ChainTape
 from ._operation import OperationGradients, OperationTape
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
 from .activation import Activation
-from .chain import Chain, ChainGradients, ChainTape
+from .branches import Parallel, Residual
+from .chain import Block, Chain
 from .conv import Conv1d
 from .decoder import AttentionDecoder
 from .decoder_generation import DecoderStream
@@ -66,9 +67,11 @@ __all__ = [
     "OutputGradients",
     "OutputRNN",
     "OutputTape",
+    "Parallel",
     "Pool",
     "ReadoutGradients",
     "ReadoutTape",
+    "Residual",
     "RowGradient",
     "SavedSessions",
     "SessionPool",

@@ -15,7 +15,7 @@ from .lstm import LSTM
 from .pooling import AvgPool1d, MaxPool1d, Pool
 from .rnn import RNN
 
-Block: TypeAlias = (
+Layer: TypeAlias = (
     RNN
     | LSTM
     | GRU
@@ -31,12 +31,12 @@ Block: TypeAlias = (
 RECURRENT = (RNN, LSTM, GRU)
 
 
-def reads_steps(block: Block) -> bool:
+def reads_steps(block: Layer) -> bool:
     """Whether steps are computed together."""
     return isinstance(block, RECURRENT) or (isinstance(block, Operation) and block._over_time)
 
 
-def output_size(block: Block, width: int | None) -> int | None:
+def output_size(block: Layer, width: int | None) -> int | None:
     """Behind what gives so many numbers."""
     if isinstance(block, Operation):
         return block._output_size(width)

@@ -1,54 +1,66 @@
-"""The weights of a chain's blocks, as one layer has its own."""
+"""The weights of a container's blocks, as one layer has its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 from .. import _core
-from ._operation import Operation
+from ._flow import Step, leaves
 from ._weights import Array
 from .quantized import Quantizable
 
 
 class Parts:
-    """The weights of all blocks, each name behind its block's number."""
+    """The weights of all blocks, each name behind its block's prefix."""
 
-    def __init__(self, blocks: tuple[Any, ...]) -> None:
-        self._blocks = blocks
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = tuple(steps)
+        self._leaves = leaves(steps)
 
     def weights(self) -> dict[str, Array]:
-        return _numbered(block._core.weights() for block in self._blocks)
+        return self._named(lambda block: block._core.weights())
 
     @property
     def precision(self) -> str:
         # Blocks that have no form of few bits are what they are in any chain.
-        precisions = {block.precision for block in self._blocks if isinstance(block, Quantizable)}
+        blocks = [step.block for step in self._leaves]
+        precisions = {block.precision for block in blocks if isinstance(block, Quantizable)}
         if not precisions:
             return "full"
         return precisions.pop() if len(precisions) == 1 else "mixed"
 
     def stored(self) -> dict[str, Array]:
-        return _numbered(block._stored() for block in self._blocks)
+        return self._named(lambda block: block._stored())
 
     def edit(self) -> PartsEdit:
-        return PartsEdit([block._core for block in self._blocks])
+        return PartsEdit([(step.prefix, step.block._core) for step in self._leaves])
+
+    @property
+    def cores(self) -> list[Any]:
+        """What streams run, marks among them."""
+        return [step.block._core for step in self.steps]
 
     @cached_property
     def together(self) -> _core.Together:
         """For calls with the weights of one moment."""
-        return _core.Together([block._core for block in self._blocks])
+        return _core.Together([step.block._core for step in self._leaves])
+
+    def _named(self, of: Callable[[Any], dict[str, Array]]) -> dict[str, Array]:
+        return {
+            step.prefix + name: w for step in self._leaves for name, w in of(step.block).items()
+        }
 
 
 class PartsEdit:
     """An edit of all blocks. A block that is there twice is edited once."""
 
-    def __init__(self, cores: list[Any]) -> None:
-        self._edits: dict[int, _core.Edit] = {id(core): core.edit() for core in cores}
+    def __init__(self, cores: list[tuple[str, Any]]) -> None:
+        self._edits: dict[int, _core.Edit] = {id(core): core.edit() for _, core in cores}
         self._parts = {
-            f"{i}.{name}": (edit, name)
-            for i, edit in enumerate(self._edits[id(core)] for core in cores)
+            prefix + name: (edit, name)
+            for prefix, edit in ((prefix, self._edits[id(core)]) for prefix, core in cores)
             for name in edit.names()
         }
 
@@ -80,18 +92,3 @@ class PartsEdit:
     @property
     def ended(self) -> bool:
         return all(edit.ended for edit in self._edits.values())
-
-
-def _numbered(weights: Iterable[dict[str, Array]]) -> dict[str, Array]:
-    return {f"{i}.{name}": w for i, part in enumerate(weights) for name, w in part.items()}
-
-
-def of_block(i: int, error: TypeError | ValueError) -> Exception:
-    """What a chain raises for an error of one of its blocks."""
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"blocks[{i}]: {error}")
-
-
-def lengths_behind(block: object, lengths: Any) -> Any:
-    """What has gone into a block with these lengths comes out with those."""
-    return block._output_lengths(lengths) if isinstance(block, Operation) else lengths

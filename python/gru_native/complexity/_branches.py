@@ -1,0 +1,87 @@
+"""Paths of a chain, as they are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._extent import Extent
+from ._roofline import Weights
+from ._work import Passes, Tensor, Work, ops
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A mark: where paths begin, follow each other or join. Only a join computes."""
+
+    kind: str
+    width: int  # columns behind it
+    ends: tuple[int, ...] = ()  # of a join: columns of each path
+    begin: int = 0  # columns of the x that all paths read
+
+    def tensors(self) -> list[Tensor]:
+        """There are none."""
+        return []
+
+    def passes(self, rows: int) -> Passes:
+        """The work of one call."""
+        more, paths = sum(self.ends[1:]), len(self.ends)
+        products = self.kind == "multiply"
+        forward = ops(
+            add=rows * more if self.kind == "add" else 0, multiply=rows * more if products else 0
+        )
+        backward = ops(
+            add=rows * self.begin * max(0, paths - 1),
+            multiply=rows * sum(self.ends) * (paths - 1) if products else 0,
+        )
+        return Passes(Work(elementwise=forward), Work(elementwise=backward), Work())
+
+    def reads(self) -> list[Weights]:
+        """Nothing."""
+        return []
+
+    def kept(self, rows: int) -> dict[str, int]:
+        """Numbers that a tape holds for backward: what joins."""
+        return {"joined": rows * sum(self.ends)} if self.ends else {}
+
+
+class Widths:
+    """Columns behind each step of a chain."""
+
+    def __init__(self, width: int) -> None:
+        self.now = width
+        self._forks: list[tuple[int, list[int]]] = []
+
+    def pass_mark(self, kind: str) -> Branch:
+        """The mark as it is counted."""
+        if kind == "fork":
+            self._forks.append((self.now, []))
+            return Branch(kind, self.now)
+        begin, ends = self._forks[-1]
+        ends.append(self.now)
+        if kind == "next":
+            self.now = begin
+            return Branch(kind, self.now)
+        self._forks.pop()
+        self.now = sum(ends) if kind == "concat" else ends[0]
+        return Branch(kind, self.now, tuple(ends), begin)
+
+
+def flow(
+    parts: Mapping[str, Any], extent: Extent, behind: Any
+) -> Iterator[tuple[str, Any, Extent]]:
+    """Each part, and what of a call comes to it; behind(part, extent): what comes out of it."""
+    forks: list[Extent] = []
+    for prefix, part in parts.items():
+        if isinstance(part, Branch):
+            if part.kind == "fork":
+                forks.append(extent)
+            elif part.kind == "next":
+                extent = forks[-1]
+            else:
+                forks.pop()
+            yield prefix, part, extent
+            continue
+        yield prefix, part, extent
+        extent = behind(part, extent)
