@@ -19,13 +19,15 @@ import numpy as np
 from rich.console import Console
 
 import gru_native
-from gru_native import losses, optim
+from gru_native import decoding, losses, optim
 from measuring import machine, native, placement, timing
 from measuring.problem import Array, Outputs, Runner
 from measuring.table import Table, number
 
 try:
     import torch
+
+    from peers import torch_decoder
 except ImportError:
     torch = None  # type: ignore[assignment]
 
@@ -183,6 +185,76 @@ def sampled(threads: int) -> Iterator[Row]:
         yield Row(name, step, "full softmax", other, held_to)
 
 
+def decoder(threads: int) -> Iterator[Row]:
+    """A GRU with additive attention, forward, loss and backward; then a step of Adam, too."""
+    ours, memory, targets = of_decoder()
+    expected = np.roll(targets, -1, 0)
+    optimizer = optim.Adam(ours)
+
+    def gradients() -> dict[str, Array]:
+        logits, _, tape = ours.forward(targets, memory)
+        _, dlogits = losses.cross_entropy(logits, expected)
+        return ours.backward(tape, dlogits).weights
+
+    other = step = None
+    if torch:
+        theirs = torch_decoder.Decoder(ours)
+        h = torch.from_numpy(memory.transpose(1, 0, 2).copy())
+        fed, right = torch.from_numpy(targets), torch.from_numpy(expected.copy())
+        fused = torch.optim.Adam(theirs.parameters(), fused=True)
+
+        def other() -> object:
+            theirs.zero_grad()
+            logits = theirs(fed, h)
+            torch.nn.functional.cross_entropy(logits.flatten(0, 1), right.flatten()).backward()
+            return theirs.output.weight.grad
+
+        def step() -> object:
+            other()
+            return fused.step()
+
+        difference = np.abs(gradients()["weight_output"] - other().numpy()).max()
+        if not difference < 1e-6:
+            raise SystemExit(f"decoder: gradients differ by {difference:.2g}. Stopped.")
+    yield Row("decoder, forward and backward", gradients, "PyTorch", other)
+    yield Row("the same and Adam", lambda: optimizer.step(gradients()), "PyTorch", step, 3.0)
+
+
+def generation(threads: int) -> Iterator[Row]:
+    """The same decoder by itself: as many steps, none of which ends a sequence."""
+    ours, memory, targets = of_decoder()
+    with ours.editing() as weights:
+        weights["bias_output"][0] = -1e9
+    start, steps = 1, len(targets)
+    if torch:
+        theirs = torch_decoder.Decoder(ours)
+        h = torch.from_numpy(memory.transpose(1, 0, 2).copy())
+    for beam, name in ((1, "greedy"), (8, "beam of 8")):
+
+        def call(beam: int = beam) -> list[list[decoding.Hypothesis]]:
+            return ours.generate(memory, start=start, end=0, max_steps=steps, beam_size=beam)
+
+        other = None
+        if torch:
+
+            def other(beam: int = beam) -> Array:
+                return theirs.generate(h, start, steps, beam)
+
+            same = np.mean(
+                [np.array_equal(a[0].ids, b) for a, b in zip(call(), other(), strict=True)]
+            )
+            if same < 0.9:  # equal but for sums in another order
+                raise SystemExit(f"{name}: {same:.0%} of the sequences are the same. Stopped.")
+        yield Row(f"generation, {name}", call, "PyTorch", other, 10.0)
+
+
+def of_decoder() -> tuple[gru_native.AttentionDecoder, Array, Array]:
+    """A decoder, a memory and tokens: 32 sequences, 40 positions, 30 steps."""
+    words, size, batch = 4000, 256, 32
+    ours = gru_native.AttentionDecoder(words, size, size, size, cell="gru", seed=1)
+    return ours, normal(40, batch, size), np.random.default_rng(2).integers(1, words, (30, batch))
+
+
 # What there is to measure; a new subject is a function here.
 SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "ctc": ctc,
@@ -190,6 +262,8 @@ SUBJECTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "cross_entropy": cross_entropy,
     "adam": adam,
     "sampled": sampled,
+    "decoder": decoder,
+    "generation": generation,
 }
 
 

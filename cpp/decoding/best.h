@@ -33,13 +33,19 @@ void best_of_row(const T* a, Index n, Index but, Index most, std::vector<Ranked<
   const Index room = 2 * most + 16;
   T level = -std::numeric_limits<T>::infinity();
   best.clear();
-  for (Index k = 0; k < n; ++k) {
-    if (!(a[k] > level) || k == but) continue;
-    best.push_back({a[k], k});
-    if (static_cast<Index>(best.size()) < room) continue;
-    std::nth_element(best.begin(), best.begin() + (most - 1), best.end());
-    best.resize(static_cast<std::size_t>(most));
-    level = best.back().value;
+  constexpr Index at_once = 64;  // of most groups none is good enough, which vectors of the compiler find out
+  for (Index begin = 0; begin < n; begin += at_once) {
+    const Index end = std::min(begin + at_once, n);
+    int good = 0;
+    for (Index k = begin; k < end; ++k) good |= a[k] > level;
+    for (Index k = begin; good && k < end; ++k) {
+      if (!(a[k] > level) || k == but) continue;
+      best.push_back({a[k], k});
+      if (static_cast<Index>(best.size()) < room) continue;
+      std::nth_element(best.begin(), best.begin() + (most - 1), best.end());
+      best.resize(static_cast<std::size_t>(most));
+      level = best.back().value;
+    }
   }
   keep_best(best, most);
 }
