@@ -226,6 +226,49 @@ def test_train_xor_says_what_it_expects(examples, tmp_path):
     assert "name of a file" in refused(examples / "build/examples/train_xor/train_xor")
 
 
+# --- spell
+
+
+def test_spell(examples, tmp_path):
+    """An encoder and a decoder learn to write words backwards, and write the same in C++."""
+    rng = np.random.default_rng(0)
+    letters = np.eye(6, dtype=np.float32)
+    encoder = gru_native.Chain([gru_native.GRU(6, 16, bidirectional=True, seed=0)])
+    decoder = gru_native.AttentionDecoder(6, 8, 32, 32, cell="gru", seed=1)
+    optimizer = gru_native.optim.Adam([encoder, decoder], lr=0.01)
+    for _ in range(150):
+        words = rng.integers(1, 6, (4, 32))
+        right = np.concatenate([words[::-1], np.zeros((1, 32), int)])
+        fed = np.concatenate([np.zeros((1, 32), int), right[:-1]])
+        memory, _, encoded = encoder.forward(letters[words])
+        logits, _, decoded = decoder.forward(fed, memory)
+        _, dlogits = gru_native.losses.cross_entropy(logits, right)
+        grads = decoder.backward(decoded, dlogits)
+        optimizer.step([encoder.backward(encoded, grads.memory), grads])
+    paths = tmp_path / "encoder.safetensors", tmp_path / "decoder.safetensors"
+    for model, path in zip((encoder, decoder), paths, strict=True):
+        gru_native.save(model, path)
+
+    word = [3, 1, 5, 2]
+    memory, _ = encoder(letters[word])
+    found = decoder.generate(memory, start=0, end=0, max_steps=100, beam_size=3)
+    assert found[0].ids.tolist() == word[::-1]
+    program = examples / "build/examples/spell/spell"
+    lines = run(program, *paths, 3, *word).splitlines()
+    for line, hypothesis in zip(lines[:3], found, strict=True):
+        score, *ids = line.split()
+        assert [int(i) for i in ids] == hypothesis.ids.tolist()
+        assert float(score) == pytest.approx(hypothesis.score, abs=1e-5)
+    stream, fed = decoder.stream(memory), 0
+    for line, token in zip(lines[3:], word[::-1], strict=True):
+        stream(fed)
+        fed = token
+        assert line == f"{token}: looked at token {np.argmax(stream.attention)}"
+    assert "token 9; expected 0 to 5" in refused(program, *paths, 3, 9)
+    assert "beam_size is 0" in refused(program, *paths, 0, 1)
+    assert "no such file" in refused(program, *paths[:1], tmp_path / "none", 1, 1).lower()
+
+
 # --- live
 
 LIVE = re.compile(

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "tests/support/every_kind.h"
+#include "tests/support/decoders.h"
 #include "tests/support/memory.h"
 
 using namespace gru_native;
@@ -120,6 +120,32 @@ void check_streams(int threads) {
   each_failure("Stream at work", [&] { return run(stream); });
 }
 
+void check_decoders(int threads) {
+  set_num_threads(threads);
+  const bool large = threads > 1;
+  const AttentionDecoderSpec spec = decoder_of(large ? 64 : 6, Attention::location);
+  check<AttentionDecoder<float>>("AttentionDecoder", spec, [&](const AttentionDecoder<float>& decoder) {
+    return train(decoder, large ? 6 : 2, large ? 8 : 2);
+  });
+  const auto decoder = random_layer<AttentionDecoder<float>>(spec);
+  each_failure("generate", [&] { return generated(*decoder, large ? 8 : 2, 3, large ? 6 : 3); });
+  const std::int64_t batch = large ? 16 : 2;
+  const RandomMemory memory(spec, 6, batch);
+  const auto run = [&](DecoderStream<float>& stream) { return streamed(stream, spec.vocab_size, 3); };
+  each_failure("DecoderStream made", [&] {
+    DecoderStream<float> stream(*decoder, memory.views(), batch);
+    return run(stream);
+  });
+  DecoderStream<float> stream(*decoder, memory.views(), batch);
+  each_failure("DecoderStream at work", [&] { return run(stream); });
+  std::vector<float> logits(static_cast<std::size_t>(batch * spec.vocab_size));
+  const std::vector<std::int64_t> tokens(static_cast<std::size_t>(batch), 1);
+  const long before = requests;
+  for (int step = 0; step < 20; ++step) stream.step(tokens.data(), logits.data());
+  stream.load_state();
+  CHECK(requests == before, "20 steps of a DecoderStream ask for memory %ld times", requests.load() - before);
+}
+
 void check_files() {
   const char* const folder = std::getenv("TMPDIR");
   const std::string path = std::string(folder ? folder : "/tmp") + "/gru_native_" + std::to_string(getpid()) + ".model";
@@ -149,6 +175,7 @@ int main() {
   for (const int threads : {1, 2}) {
     if (threads == 1 || !few) check_layers(threads);
     check_streams(threads);
+    if (threads == 1 || !few) check_decoders(threads);
   }
   check_files();
   check_growth();

@@ -6,7 +6,7 @@
 #include <functional>
 #include <thread>
 
-#include "tests/support/every_kind.h"
+#include "tests/support/decoders.h"
 
 using namespace gru_native;
 using namespace gru_native::testing;
@@ -95,9 +95,17 @@ int main() {
   randomize(fixed, 20);
   const Numbers trained = train(fixed, 30, 3);
   const Numbers x = numbers(seq_len * inputs, 3);
-  Numbers streamed(static_cast<std::size_t>(seq_len * 70));
-  Stream<float>(fixed).process(x.data(), streamed.data(), seq_len);
+  Numbers by_stream(static_cast<std::size_t>(seq_len * 70));
+  Stream<float>(fixed).process(x.data(), by_stream.data(), seq_len);
   SessionPool<float> pool(fixed, 6, 2);
+  const auto decoder = random_layer<AttentionDecoder<float>>(decoder_of(40, Attention::additive));
+  const Numbers written = generated(*decoder, 4, 3, 5);
+  const RandomMemory memory(decoder->spec(), 6, 8);
+  const auto spoken = [&] {
+    DecoderStream<float> stream(*decoder, memory.views(), memory.batch);
+    return streamed(stream, decoder->spec().vocab_size, 4);
+  };
+  const Numbers said = spoken();
 
   std::atomic<bool> enough{false};
   std::atomic<int> wrong{0}, calls{0};
@@ -109,8 +117,10 @@ int main() {
         expect(y == either[0] || y == either[1]);
       },
       [&](int) { expect(train(fixed, 30, 3) == trained); },
-      [&](int) { expect(session(pool, x) == streamed); },
-      [&](int) { expect(session(pool, x) == streamed); },
+      [&](int i) { expect(i % 2 ? generated(*decoder, 4, 3, 5) == written : spoken() == said); },
+      [&](int i) { expect(i % 2 ? spoken() == said : generated(*decoder, 4, 3, 5) == written); },
+      [&](int) { expect(session(pool, x) == by_stream); },
+      [&](int) { expect(session(pool, x) == by_stream); },
       [&](int i) {
         set_num_threads(1 + i % 3);
         pool.reserve(8 + i % 40);
