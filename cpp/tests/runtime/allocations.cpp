@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "tests/support/decoders.h"
+#include "tests/support/kinds_of_words.h"
 #include "tests/support/memory.h"
 
 using namespace gru_native;
@@ -101,6 +101,22 @@ void check_layers(int threads) {
   each_failure("transducer", [&] { return transducer_losses(large ? 40 : 6, 3, 30, 2); });
 }
 
+void check_words(int threads) {
+  set_num_threads(threads);
+  const bool large = threads > 1;  // then some kinds stand for all: what differs is the team
+  for (int kind = large ? 3 : 0; kind < 4; ++kind)
+    check<LargeSoftmax<float>>("LargeSoftmax", softmax_of(kind, large ? 3000 : 20),
+                               [&](const LargeSoftmax<float>& l) { return train(l, large ? 60 : 5); });
+  for (const OperationSpec& spec : operations(large ? 32 : 4)) {
+    check<Operation<float>>("Operation", spec, [&](const Operation<float>& l) { return train(l, large ? 200 : 5, 3); });
+    if (large) break;
+  }
+  const TransducerNetworks<float> networks = transducer_of(large ? 64 : 6, large ? 300 : 5);
+  each_failure("transducer_beam", [&] { return decoded_transducer(networks, large ? 12 : 4, 2); });
+  Dense<float> layer(dense_of(large ? 200 : 5, large ? 100 : 4));
+  each_failure("Optimizer", [&] { return optimized(layer); });
+}
+
 void check_streams(int threads) {
   set_num_threads(threads);
   const auto model = chain_of<float>({spec_of(Cell::lstm, 5, 64), dense_of(64, 8)}, 4);
@@ -173,7 +189,7 @@ void check_growth() {
 
 int main() {
   for (const int threads : {1, 2}) {
-    if (threads == 1 || !few) check_layers(threads);
+    if (threads == 1 || !few) check_layers(threads), check_words(threads);
     check_streams(threads);
     if (threads == 1 || !few) check_decoders(threads);
   }

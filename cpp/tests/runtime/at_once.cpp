@@ -6,7 +6,7 @@
 #include <functional>
 #include <thread>
 
-#include "tests/support/decoders.h"
+#include "tests/support/kinds_of_words.h"
 
 using namespace gru_native;
 using namespace gru_native::testing;
@@ -107,6 +107,15 @@ int main() {
   };
   const Numbers said = spoken();
 
+  // Weights that other threads read while they change are those of before or of after.
+  const auto softmax = random_layer<LargeSoftmax<float>>(softmax_of(2, 300));
+  const auto convolution = random_layer<Operation<float>>(operations(16).front());
+  const TransducerNetworks<float> networks = transducer_of(30, 20);
+  const Numbers decoded = train(*decoder, 6, 3), softened = train(*softmax, 12), convolved = train(*convolution, 20, 3);
+  const Numbers labels = decoded_transducer(networks, 4, 2);
+  Dense<float> learner(dense_of(40, 30));
+  const Numbers learnt = optimized(learner);
+
   std::atomic<bool> enough{false};
   std::atomic<int> wrong{0}, calls{0};
   const auto expect = [&](bool right) { ++calls, wrong += right ? 0 : 1; };
@@ -121,6 +130,16 @@ int main() {
       [&](int i) { expect(i % 2 ? spoken() == said : generated(*decoder, 4, 3, 5) == written); },
       [&](int) { expect(session(pool, x) == by_stream); },
       [&](int) { expect(session(pool, x) == by_stream); },
+      [&](int i) {
+        if (i % 3 == 0) pack_anew(*decoder), pack_anew(*softmax), pack_anew(*convolution);
+        else if (i % 3 == 1) expect(train(*decoder, 6, 3) == decoded);
+        else expect(train(*convolution, 20, 3) == convolved);
+      },
+      [&](int i) {
+        if (i % 2) expect(train(*softmax, 12) == softened);
+        else expect(decoded_transducer(networks, 4, 2) == labels);
+      },
+      [&](int) { expect(optimized(learner) == learnt); },
       [&](int i) {
         set_num_threads(1 + i % 3);
         pool.reserve(8 + i % 40);
