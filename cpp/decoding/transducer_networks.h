@@ -6,6 +6,7 @@
 #include "engine/matrix/shares.h"
 #include "gru_native/session_pool.h"
 #include "gru_native/transducer_decoding.h"
+#include "runtime/interruption.h"
 #include "runtime/memory.h"
 
 namespace gru_native {
@@ -57,6 +58,7 @@ class TransducerAtWork {
   void each_logits(const std::vector<Pair>& pairs, const F& f) {
     const Index all = static_cast<Index>(pairs.size());
     for (Index first = 0; first < all; first += at_once_) {
+      look();
       const Index count = std::min(at_once_, all - first);
       f(first, count, logits(pairs.data() + first, count));
     }

@@ -233,9 +233,10 @@ def cross_entropy(n):
 
 
 def operation(layer, ids=False, backward=False):
-    """A block without a state, on n steps of 8 sequences."""
+    """A block without a state, on n steps of 8 sequences: no more than memory has room for."""
 
     def make(n):
+        n = min(n, 40_000)
         x = random.integers(0, 1000, (n, 8)) if ids else numbers(n, 8, 256)
         if not backward:
             return lambda: layer(x)

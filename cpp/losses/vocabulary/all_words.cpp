@@ -142,6 +142,7 @@ void LargeSoftmax<T>::log_probability(const LogProbabilityCall<T>& call) const {
   // One after the other: each is as cheap as a target.
   std::vector<T> x;
   for (Index first = 0; first < call.rows * n; first += pairs_at_once) {
+    look();
     const Index end = std::min(first + pairs_at_once, call.rows * n);
     x.clear();
     for (Index i = first; i < end; ++i)
@@ -189,8 +190,10 @@ double LargeSoftmax<T>::forward(const LargeSoftmaxCall<T>& call) const {
   const Index columns = impl_->spec.input_size;
   std::vector<Index> counted;
   std::vector<T> x;
+  Progress progress;
   for (Index r = 0; r < call.rows; ++r)
     if (call.targets[r] != call.ignore) {
+      progress.add(macs_of_new_number * static_cast<double>(columns));
       counted.push_back(r);
       x.insert(x.end(), call.x + r * columns, call.x + (r + 1) * columns);
     }

@@ -59,7 +59,8 @@ class Back {
             [&](Index i) { return place(group_at(g).first + i); });
       all_.barrier(rank);
       const Share words = share_of(tape_.words.count, 1, rank, team_.size());
-      for (Index i = words.begin; i < words.end; ++i) add_pairs_of(i);
+      Progress progress;
+      for (Index i = words.begin; i < words.end; ++i) add_pairs_of(i, progress);
       if (tape_.head) scale(dw_of_classes_, db_of_classes_, share_of(tape_.head->count, 1, rank, team_.size()));
     });
   }
@@ -77,15 +78,21 @@ class Back {
     for (std::size_t i = 1; i < pairs_begin_.size(); ++i) pairs_begin_[i] += pairs_begin_[i - 1];
     std::vector<Index> next = pairs_begin_;
     pairs_.resize(pairs.word.size());
-    for (Index r = 0; !pairs.word.empty() && r < rows_; ++r)
+    Progress progress;
+    for (Index r = 0; !pairs.word.empty() && r < rows_; ++r) {
+      progress.add(macs_of_search * static_cast<double>(pairs.end(r) - pairs.begin(r)));
       for (Index i = pairs.begin(r); i < pairs.end(r); ++i)
         pairs_[static_cast<std::size_t>(next[static_cast<std::size_t>(pairs.word[static_cast<std::size_t>(i)])]++)] = {
             r, pairs.d[static_cast<std::size_t>(i)]};
+    }
   }
 
   void start_dx(Share rows) const {
     const Pairs<T>& pairs = tape_.pairs;
+    Progress progress;
     for (Index r = rows.begin; r < rows.end; ++r) {
+      const Index own = pairs.begins.empty() ? 0 : pairs.end(r) - pairs.begin(r);
+      progress.add((macs_of_new_number + static_cast<double>(own)) * static_cast<double>(columns_));
       T* const to = dx_.base + r * dx_.stride;
       std::fill_n(to, columns_, T(0));
       for (Index i = pairs.begins.empty() ? 0 : pairs.begin(r); !pairs.begins.empty() && i < pairs.end(r); ++i)
@@ -107,7 +114,9 @@ class Back {
   void give_dx(int rank) const {
     const Share rows = share_of(tape_.num_rows, 1, rank, team_.size());
     auto counted = std::lower_bound(tape_.counted.begin(), tape_.counted.end(), rows.begin);
+    Progress progress;
     for (Index r = rows.begin; r < rows.end; ++r) {
+      progress.add(macs_of_new_number * static_cast<double>(columns_));
       T* const to = call_.dx + r * columns_;
       if (counted == tape_.counted.end() || *counted != r) {
         std::fill_n(to, columns_, T(0));
@@ -130,7 +139,7 @@ class Back {
     g.db = db;
     sum_weight_gradients(g, scratch_[static_cast<std::size_t>(rank)], member, members, row_of);
   }
-  void add_pairs_of(Index word) const {
+  void add_pairs_of(Index word, Progress& progress) const {
     const Index row = place(word);
     T* const dw = dw_ ? dw_ + row * columns_ : nullptr;
     if (word >= tape_.grouped) {
@@ -139,6 +148,7 @@ class Back {
     }
     for (Index i = pairs_begin_[static_cast<std::size_t>(word)]; i < pairs_begin_[static_cast<std::size_t>(word) + 1];
          ++i) {
+      progress.add(static_cast<double>(columns_));
       const Pair& pair = pairs_[static_cast<std::size_t>(i)];
       if (dw) add_scaled(pair.d, x(pair.row), dw, columns_);
       if (db_) db_[row] += pair.d;

@@ -58,8 +58,7 @@ class Learning {
       const Share mine = share_of(rows, whole_tiles, rank, team_.size());
       if (tape_.head) learn_classes(rank, mine);
       else if (!tape_.groups.empty()) learn_samples(rank, mine);
-      else
-        for (Index r = mine.begin; r < mine.end; ++r) loss(r) = tree_row(r);
+      else learn_nodes(mine);
     });
   }
 
@@ -164,8 +163,11 @@ class Learning {
     const Group<T>& head = *tape_.head;
     const WordClasses& classes = *layer_.classes;
     score_all(class_panels_, tape_.class_words, head, rank, mine);
-    for (Index r = mine.begin; r < mine.end; ++r)
+    Progress progress;
+    for (Index r = mine.begin; r < mine.end; ++r) {
+      progress.add(2 * softmax_macs * static_cast<double>(head.count));
       loss(r) = softmax_row(head.d.base + r * head.d.stride, head.count, classes.class_of(of(plan_.targets, r)));
+    }
     all_.barrier(rank);
     PackedMatrix<T>& panels = panels_[static_cast<std::size_t>(rank)];
     const Share groups = share_of(static_cast<Index>(tape_.groups.size()), 1, rank, team_.size());
@@ -175,12 +177,21 @@ class Learning {
       pack(panels, tape_.words, group, {0, panels.panels});
       score(panels, group, {0, group.rows});
       for (Index i = 0; i < group.rows; ++i) {
+        progress.add(2 * softmax_macs * static_cast<double>(group.count));
         const Index r = of(group.offsets, i) / tape_.x.stride;
         loss(r) += softmax_row(group.d.base + i * group.d.stride, group.count, classes.place_of(of(plan_.targets, r)));
       }
     }
   }
 
+  void learn_nodes(Share rows) {
+    Progress progress;
+    for (Index r = rows.begin; r < rows.end; ++r) {
+      progress.add((static_cast<double>(columns_) + 2 * macs_of_function) *
+                   static_cast<double>(tape_.pairs.end(r) - tape_.pairs.begin(r)));
+      loss(r) = tree_row(r);
+    }
+  }
   double tree_row(Index r) {
     Pairs<T>& pairs = tape_.pairs;
     double result = 0;
@@ -228,9 +239,12 @@ std::unique_ptr<ImplOf<LargeSoftmaxTape<T>>> LargeSoftmax<T>::Impl::learn(const 
   tape->scale = 1 / static_cast<double>(std::max<Index>(rows, 1));
   tape->losses.assign(tape->counted.size(), 0);
   tape->x = take_matrix<T>(*tape->arena, rows, columns);
-  for (Index r = 0; r < rows; ++r)
+  Progress progress;
+  for (Index r = 0; r < rows; ++r) {
+    progress.add(macs_of_new_number * static_cast<double>(columns));
     std::copy_n(call.x + tape->counted[static_cast<std::size_t>(r)] * columns, columns,
                 tape->x.base + r * tape->x.stride);
+  }
   const Plan<T> plan = plan_of(*this, call, *tape);
   double scores = static_cast<double>(tape->pairs.word.size());
   for (const Group<T>& group : tape->groups)

@@ -24,8 +24,11 @@ void plan_samples(const ImplOf<LargeSoftmax<T>>& layer, std::uint64_t seed, Impl
   std::vector<Index> drawn(static_cast<std::size_t>(k));
   for (Index i = 0; i < k; ++i) drawn[static_cast<std::size_t>(i)] = all ? i : (*layer.draws)(seed, i);
   const std::vector<Index> samples = sorted_once(drawn);
-  for (const Index word : plan.targets)
+  Progress progress;
+  for (const Index word : plan.targets) {
+    progress.add(macs_of_search);
     if (!std::binary_search(samples.begin(), samples.end(), word)) plan.order.push_back(word);
+  }
   const std::vector<Index> others = sorted_once(std::move(plan.order));
   plan.order = samples;
   plan.order.insert(plan.order.end(), others.begin(), others.end());
@@ -45,6 +48,7 @@ void plan_samples(const ImplOf<LargeSoftmax<T>>& layer, std::uint64_t seed, Impl
   tape.grouped = group.count = count;
   tape.pairs.begins = {0};
   for (const Index word : plan.targets) {
+    progress.add(macs_of_search);
     const Index place = place_in(samples, word);
     const bool hit = place < count && samples[static_cast<std::size_t>(place)] == word;
     tape.pairs.word.push_back(hit ? place : count + place_in(others, word));
@@ -59,8 +63,11 @@ void plan_classes(const WordClasses& classes, ImplOf<LargeSoftmaxTape<T>>& tape,
   tape.head->rows = static_cast<Index>(plan.targets.size());
   tape.head->count = classes.count();
   std::map<Index, std::vector<Index>> rows_of;
-  for (std::size_t r = 0; r < plan.targets.size(); ++r)
+  Progress progress;
+  for (std::size_t r = 0; r < plan.targets.size(); ++r) {
+    progress.add(macs_of_search);
     rows_of[classes.class_of(plan.targets[r])].push_back(static_cast<Index>(r) * tape.x.stride);
+  }
   for (auto& [c, offsets] : rows_of) {
     Group<T>& group = tape.groups.emplace_back();
     group.rows = static_cast<Index>(offsets.size());
@@ -77,15 +84,20 @@ template <class T>
 void plan_tree(const WordTree& tree, ImplOf<LargeSoftmaxTape<T>>& tape, Plan<T>& plan) {
   Pairs<T>& pairs = tape.pairs;
   pairs.begins = {0};
+  Progress progress;
   for (const Index word : plan.targets) {
     tree.each_node_of(word, [&](Index node, bool left) {
+      progress.add(macs_of_search);
       pairs.word.push_back(node);
       pairs.sign.push_back(left ? 1 : -1);
     });
     pairs.begins.push_back(static_cast<Index>(pairs.word.size()));
   }
   plan.order = sorted_once(pairs.word);
-  for (Index& node : pairs.word) node = place_in(plan.order, node);
+  for (Index& node : pairs.word) {
+    progress.add(macs_of_search);
+    node = place_in(plan.order, node);
+  }
 }
 
 }  // namespace

@@ -9,6 +9,9 @@
 
 namespace gru_native {
 
+// Finding one of many words, or putting a number where it belongs among many, in multiply-adds.
+inline constexpr double macs_of_search = 500;
+
 // Rows of a weight and of its bias, copied.
 template <class T>
 struct Words {
