@@ -101,10 +101,8 @@ def onnx_load(megabytes):
         outputs=2,
         hidden_size=size,
     )
-    data = b.model(
-        {"x": [None, None, size]}, b.node("Squeeze", y, b.tensor([1]))
-    ).SerializeToString()
-    return lambda: gru_native.onnx.load(data)
+    whole = b.model({"x": [None, None, size]}, b.node("Squeeze", y, b.tensor([1])))
+    return lambda: gru_native.onnx.load(whole)
 
 
 def keras_load(megabytes):
