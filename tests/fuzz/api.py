@@ -21,8 +21,10 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
 import fuzzing  # noqa: E402
 import fuzzing_arguments as arguments  # noqa: E402
-import fuzzing_subjects as subjects  # noqa: E402
+import fuzzing_subjects  # noqa: E402
+import fuzzing_words  # noqa: E402
 
+KINDS = (*fuzzing_subjects.KINDS, *fuzzing_words.KINDS)
 CALLS = 250
 OTHERS = 12  # values beside the right one, for each argument of a try
 ALONE = ("backward", "clip_gradients")  # of one layer's tape; in place
@@ -50,7 +52,21 @@ NAMES = (
         "scale",
         "weights",
     ),
-    *("sessions", "session", "saved", "states", "capacity", "beam_size"),
+    *("sessions", "session", "saved", "states", "capacity", "beam_size", "ids", "k", "dloss"),
+    *("memory", "memory_lengths", "dlogits", "vocab_size", "embedding_dim", "memory_size", "cell"),
+    *("attention", "attention_size", "num_memories", "input_feeding", "readout", "location_width"),
+    *("num_samples", "proposal", "counts", "joint", "encoded", "max_symbols", "prediction", "join"),
+    *("output", "embedding", "encoded_size", "num_embeddings", "padding_idx", "normalized_shape"),
+    *(
+        "eps",
+        "elementwise_affine",
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "groups",
+    ),
+    *("dilation", "padding", "name", "layers", "lr", "momentum", "betas", "readout_size"),
 )
 NAMED = re.compile(
     rf"^(blocks\[\d+\]: )*(\d+\.)?({'|'.join(NAMES)}|(weight|bias|gain)\w*"
@@ -94,7 +110,7 @@ def bits(value):
 @np.errstate(all="ignore")  # float64 lists may overflow float32
 def one(rng):
     rnd = random.Random(int(rng.integers(2**62)))
-    subject = subjects.make(rnd)
+    subject = rnd.choice(KINDS)(rnd)
     before, outcomes = subject.look(), Counter()
     calls = [
         (name, {n: arguments.others(rnd, good, OTHERS) for n, good in given.items()}, given)

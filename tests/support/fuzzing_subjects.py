@@ -62,10 +62,6 @@ def _flat(state):
     return b"".join(map(_flat, parts)) if isinstance(state, (tuple, list, dict)) else b""
 
 
-def make(rnd):
-    return rnd.choice(KINDS)(rnd)
-
-
 # --- right arguments
 
 
