@@ -66,7 +66,7 @@ NAMES = (
         "stride",
         "groups",
     ),
-    *("dilation", "padding", "name", "layers", "lr", "momentum", "betas", "readout_size"),
+    *("dilation", "padding", "name", "layers", "blocks", "lr", "momentum", "betas", "readout_size"),
 )
 NAMED = re.compile(
     rf"^(blocks\[\d+\]: )*(\d+\.)?({'|'.join(NAMES)}|(weight|bias|gain)\w*"

@@ -179,6 +179,33 @@ def test_what_rtrl_steps_through_cannot_be_assigned():
             setattr(r, name, getattr(r, name))
 
 
+def test_what_transducers_are_made_of_cannot_be_assigned():
+    prediction, output = gru_native.LSTM(4, 3), gru_native.Dense(5, 4)
+    joint = gru_native.decoding.TransducerJoint(prediction, output)
+    names = ("prediction", "output", "embedding", "join", "activation", "encoded_size", "blank")
+    for name in (*names, "classes", "dtype"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when a TransducerJoint is made"):
+            setattr(joint, name, getattr(joint, name))
+    with pytest.raises(ValueError, match="read-only"):
+        joint.embedding[0] = 1
+    with pytest.raises(AttributeError, match="batch_size is fixed"):
+        joint.stream().batch_size = 2
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adagrad", "Adam", "AdamW"])
+def test_options_of_optimizers_are_attributes_that_cannot_be_assigned(kind):
+    own = getattr(gru_native.optim, kind)(gru_native.Dense(2, 2), weight_decay=0.25)
+    assert own.weight_decay == 0.25
+    for name in (
+        "weight_decay",
+        "betas" if "Adam" in kind else "eps" if kind != "SGD" else "momentum",
+    ):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when a {kind} is made"):
+            setattr(own, name, getattr(own, name))
+    own.lr = 0.5  # as a schedule does
+    assert own.lr == 0.5
+
+
 def test_attributes_of_a_subclass_are_free():
     class Tagged(gru_native.GRU):
         def __init__(self, hidden_size, tag):

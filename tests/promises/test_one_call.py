@@ -64,6 +64,64 @@ print("fine")
 """
 
 
+OTHERS = """
+import sys, threading
+import numpy as np
+import gru_native
+from gru_native import decoding, optim
+
+sys.setswitchinterval(1e-6)
+if sys.argv[1] == "labels":
+    networks = gru_native.LSTM(9, 40, seed=1), gru_native.Dense(49, 9, seed=2)
+    joint = decoding.TransducerJoint(*networks)
+    shared, x = joint.stream(), np.random.default_rng(1).standard_normal((60, 9), np.float32)
+    expected = shared(x).tolist(), shared.scores.tolist()
+    calls = [lambda: shared(x), lambda: shared(x), lambda: shared.scores, shared.reset]
+
+    def again():
+        shared.reset()
+        return shared(x).tolist(), shared.scores.tolist()
+else:
+    layer = gru_native.Dense(500, 300, seed=1)
+    shared, weights = optim.Adam(layer), layer.state_dict()
+    empty = shared.state_dict()
+    calls = [
+        lambda: shared.step(weights),
+        lambda: shared.step(weights),
+        lambda: shared.load_state_dict(empty),
+        shared.state_dict,
+    ]
+
+    def again():
+        layer.load_state_dict(weights)
+        shared.load_state_dict(empty)
+        shared.step(weights)
+        return [w.tobytes() for w in [*layer.weights.values(), *shared.state_dict().values()]]
+
+    expected = again()
+refused, stop = [0] * len(calls), threading.Event()
+
+def work(number):
+    while not stop.is_set():
+        try:
+            calls[number]()
+        except RuntimeError as error:
+            assert "in use by another call" in str(error), error
+            refused[number] += 1
+
+threads = [threading.Thread(target=work, args=(i,)) for i in range(len(calls))]
+for thread in threads:
+    thread.start()
+stop.wait(1.0)
+stop.set()
+for thread in threads:
+    thread.join()
+assert sum(refused) > 0, refused
+assert again() == expected
+print("fine")
+"""
+
+
 @pytest.mark.parametrize("kind", ["stream", "chain", "rtrl"])
 def test_a_second_call_at_once_is_refused(kind):
     """Every call and attribute, from many threads; afterwards the object is as good as new."""
@@ -87,6 +145,12 @@ def test_a_stream_in_use_elsewhere_says_so(threads):
     worker.join()
     stream.reset()
     assert_same_bits(stream(x[:3]), layer(x[:3])[0])
+
+
+@pytest.mark.parametrize("kind", ["labels", "optimizer"])
+def test_what_else_takes_one_call_at_a_time(kind):
+    done = run_python(OTHERS, kind)
+    assert done.stdout.strip() == "fine", done.stderr
 
 
 def rows_of(memory, first, shape):

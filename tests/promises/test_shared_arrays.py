@@ -57,6 +57,68 @@ elif kind in ("parents", "slots"):
         buffer, good = slots.copy(), [slots, slots[::-1], np.zeros(n, int), wild]
         def call():
             layer(x, star, buffer)
+elif kind == "targets":
+    from gru_native import losses
+    buffer, wild = np.ones((4, 25), np.int64), whole(-(2**60), 2**60, (4, 25))
+    good = [whole(1, 9, (4, 25)), np.ones((4, 25), np.int64), whole(0, 25, (4, 25)), wild]
+    rows, lattice, seq = floats(4, 25, 9), floats(4, 6, 26, 9), floats(30, 4, 9)
+    short = floats(4, 25, 3)
+    layers = [losses.SampledSoftmax(3, 9, 4), losses.ClassSoftmax(3, 9), losses.TreeSoftmax(3, 9)]
+    calls_of = [
+        lambda: losses.cross_entropy(rows, buffer),
+        lambda: losses.ctc(seq, buffer, np.full(4, 30), buffer[:, 0]),
+        lambda: losses.ctc(seq, buffer, buffer[:, 1], buffer[:, 0]),
+        lambda: losses.transducer(lattice, buffer, np.full(4, 6), buffer[:, 0]),
+        lambda: losses.transducer(lattice, buffer, buffer[:, 1], buffer[:, 0]),
+    ]
+    for own in layers:
+        calls_of.append(lambda own=own: own.backward(own.forward(short, buffer)[1]))
+        calls_of.append(lambda own=own: own.log_probability(short, buffer))
+elif kind == "tokens":
+    buffer, wild = np.ones((25, 4), np.int64), whole(-(2**60), 2**60, (25, 4))
+    good = [whole(0, 9, (25, 4)), np.tile(np.arange(1, 9, 2), (25, 1)), wild]
+    decoder, memory = gru_native.AttentionDecoder(9, 2, 3, 3, attention="location"), floats(9, 4, 3)
+    table = gru_native.Embedding(9, 3)
+    chain = gru_native.Chain([table, gru_native.Conv1d(3, 3, 2), gru_native.GRU(3, 2)])
+    def decode():
+        lengths = {"memory_lengths": buffer[0], "lengths": buffer[1]}
+        logits, _, tape = decoder.forward(buffer, memory, **lengths)
+        decoder.backward(tape, logits)
+    def embed():
+        y, tape = table.forward(buffer)
+        table.backward(tape, y)
+    def learn():
+        y, _, tape = chain.forward(buffer)
+        chain.backward(tape, y)
+    sgd = gru_native.optim.SGD(table)
+    some = floats(25, 3)
+    pool = gru_native.GRU(3, 2).sessions(9)
+    for _ in range(9):
+        pool.open()
+    calls_of = [
+        decode,
+        embed,
+        learn,
+        lambda: sgd.step({"weight": gru_native.RowGradient(buffer[0], some[:4])}),
+        lambda: pool.step(buffer[0], some[:4]),
+        lambda: pool.step(np.arange(4), floats(9, 4, 3), buffer[0]),
+        lambda: pool.load_state({"capacity": 9, "sessions": buffer[0], "states": some[:4, :2]}),
+    ]
+elif kind == "numbers":  # ids of streams, and what is sorted
+    from gru_native import decoding
+    buffer, wild = np.ones((25, 4), np.float32), floats(25, 4) * np.float32(1e30)
+    good = [whole(0, 9, (25, 4)), wild, np.full((25, 4), np.nan), floats(25, 4)]
+    stream = gru_native.Chain([gru_native.Embedding(9, 3), gru_native.GRU(3, 2)]).stream()
+    joint = decoding.TransducerJoint(gru_native.GRU(5, 4), gru_native.Dense(8, 5))
+    labels, softmax = joint.stream(), gru_native.losses.TreeSoftmax(4, 30)
+    calls_of = [
+        lambda: stream(buffer.reshape(-1, 1)),
+        lambda: decoding.ctc_beam(buffer),
+        lambda: decoding.ctc_greedy(buffer),
+        lambda: decoding.transducer_beam(joint, buffer),
+        lambda: labels(buffer),
+        lambda: softmax.top_k(buffer, 7),
+    ]
 elif kind in ("edge_index", "edge_type"):
     layer = gru_native.GatedGraph(4, num_steps=2, num_edge_types=3)
     x, index = floats(n, 4), whole(0, n, (2, 5 * n))
@@ -76,6 +138,13 @@ else:
     buffer, good = np.zeros(n, int), [whole(0, n, n), np.zeros(n, int), whole(-(2**60), 2**60, n)]
     def call():
         layer(h, x, buffer, n)
+
+if kind in ("targets", "tokens", "numbers"):
+    turn = 0
+    def call():
+        global turn
+        turn += 1
+        calls_of[turn % len(calls_of)]()
 
 calls, refused, end = 0, 0, time.monotonic() + seconds
 sys.setswitchinterval(1e-5)
@@ -102,7 +171,10 @@ print(calls, refused)
 
 @pytest.mark.parametrize(
     "kind",
-    ["mask", "lengths", "parents", "slots", "edge_index", "edge_type", "graph"],
+    [
+        *("mask", "lengths", "parents", "slots", "edge_index", "edge_type", "graph"),
+        *("targets", "tokens", "numbers"),
+    ],
 )
 def test_refilled_during_calls(kind):
     done = run_python(PROGRAM, kind, 1.0)

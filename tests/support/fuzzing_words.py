@@ -183,6 +183,7 @@ def constructors(rnd):
             (gn.Conv1d, {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "groups": 2}),
             (gn.Conv1d, {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "padding": "same"}),
             (gn.Activation, {"name": "tanh"}),
+            (gn.Chain, {"blocks": [gn.Dense(2, 3), gn.GRU(3, 2)]}),
             (
                 gn.AttentionDecoder,
                 {"vocab_size": 5, "embedding_dim": 2, "hidden_size": 3, "memory_size": 3}

@@ -12,7 +12,8 @@ from .. import _core
 from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import of_dtype, size, text
 from ..layers._blocks import output_size
-from ..layers._weights import Array, Weighted
+from ..layers._options import Fixed
+from ..layers._weights import Array, Weighted, missing
 from ..layers.hypotheses import hypotheses
 
 Output: TypeAlias = Dense | Chain | Callable[[Array, Array], ArrayLike]
@@ -30,7 +31,7 @@ def _cores(name: str, model: object, kinds: tuple[type[Any], ...], dtype: object
     return [block._core for block in blocks]
 
 
-class TransducerJoint:
+class TransducerJoint(Fixed):
     """What a transducer [1]_ has beside its encoder: networks that say what comes next.
 
     At step t of the encoder, with u labels behind, the logits of the next symbol are
@@ -82,6 +83,11 @@ class TransducerJoint:
        Representation Learning 2012.
     """
 
+    _options = (
+        *("prediction", "output", "embedding", "join", "activation", "encoded_size", "blank"),
+        *("classes", "dtype"),
+    )
+
     def __init__(
         self,
         prediction: RNN | LSTM | GRU | Chain,
@@ -112,6 +118,7 @@ class TransducerJoint:
             if 0 <= self.blank < len(embedding):
                 embedding[self.blank] = 0
         self.embedding: Array = np.array(_core.numpy_array("embedding", embedding, "numbers"))
+        self.embedding.setflags(write=False)  # the core has its own
         self.classes = len(self.embedding) if self.embedding.ndim else 0
         if callable(output) and not is_network:
             if encoded_size is None:
@@ -145,6 +152,9 @@ class TransducerJoint:
             return predicted
         joined = self.classes if self.output is None else self.output.input_size  # type: ignore[union-attr]
         return joined - predicted
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
     def stream(self, batch_size: int = 1, *, max_symbols: int = 10) -> TransducerStream:
         """Make a stream, which says the best label of every moment.
@@ -228,7 +238,7 @@ def transducer_beam(
     return hypotheses(*found)
 
 
-class TransducerStream:
+class TransducerStream(Fixed):
     """A transducer that says the best label of every moment, for sequences that come in pieces.
 
     It is called with the outputs of an encoder, such as those of a ``Stream``, one step or one
@@ -255,6 +265,8 @@ class TransducerStream:
     TypeError
         For arguments of the wrong kind.
     """
+
+    _options = ("batch_size",)
 
     def __init__(
         self, joint: TransducerJoint, batch_size: int = 1, *, max_symbols: int = 10
@@ -302,3 +314,6 @@ class TransducerStream:
     def reset(self) -> None:
         """Go back to the beginning, where new sequences start."""
         self._core.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import index
 from typing import Any, TypeAlias, TypeVar
@@ -39,6 +39,15 @@ def memory_for(what: str, **sizes: object) -> Iterator[None]:
     except MemoryError as error:
         named = ", ".join(f"{name}={n}" for name, n in sizes.items() if type(n) is int and n > 1)
         raise MemoryError(f"{named}: there is no memory for {what}; expected less") from error
+
+
+def items(name: str, value: Iterable[A], expected: str) -> list[A]:
+    """All that an iterable gives; what it raises meanwhile is its own."""
+    try:
+        each = iter(value)
+    except TypeError as error:
+        raise TypeError(f"{name} is a {type(value).__name__}; expected {expected}") from error
+    return list(each)
 
 
 def flag(name: str, value: object) -> bool:

@@ -27,8 +27,12 @@ class Fixed:
 
     def _check_free(self, name: str) -> None:
         if name in self._options:
-            kind = type(self).__name__
-            raise AttributeError(f"{name} is fixed when a {kind} is made; make another {kind}")
+            raise fixed(self, name)
+
+
+def fixed(made: object, name: str) -> AttributeError:
+    kind = type(made).__name__
+    return AttributeError(f"{name} is fixed when a {kind} is made; make another {kind}")
 
 
 F = TypeVar("F", bound=Fixed)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from .. import _core
-from ._arguments import memory_for, of_dtype, size
+from ._arguments import items, memory_for, of_dtype, size
 from ._blocks import Layer
 from ._container import Container, in_few_bits, is_block, steps_of
 from ._flow import Step
@@ -60,7 +60,7 @@ class Chain(Container):
     output_size: int
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        self.blocks = tuple(blocks)
+        self.blocks = tuple(items("blocks", blocks, "a list of layers"))
         if not self.blocks:
             raise ValueError("blocks is empty; expected at least one layer")
         for i, block in enumerate(self.blocks):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..layers._arguments import number, of_dtype
+from ..layers._arguments import items, number, of_dtype
+from ..layers._options import fixed
 from ..layers._row_gradient import RowGradient
 from ..layers._weights import Array, Weighted, check_state_dict, checked, missing
 
@@ -148,7 +149,15 @@ class Optimizer:
         self._core.load(steps, [array for name, array in arrays.items() if name not in counts])
 
     def __getattr__(self, name: str) -> Any:
+        options = vars(self).get("_options", {})
+        if name in options:
+            return options[name]
         raise missing(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "lr" and name in vars(self).get("_options", {}):
+            raise fixed(self, name)
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
@@ -158,9 +167,7 @@ class Optimizer:
 def _layers_of(layers: Any) -> list[Weighted]:
     if isinstance(layers, Weighted):
         return [layers]
-    if not isinstance(layers, Iterable):
-        raise TypeError(f"layers is a {type(layers).__name__}; expected a layer or a list of them")
-    found = list(layers)
+    found = items("layers", layers, "a layer or a list of them")
     if not found:
         raise ValueError("layers is empty; expected at least one layer")
     seen: dict[int, str] = {}
