@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("resource")  # limits are those of Unix
 import fuzzing
 import gru_native as gn
+from gru_native import decoding, losses
 
 x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype(np.float32)
 TOO_LONG = np.broadcast_to(x[:1, :1], (2**31, 1, 3))  # twelve bytes that are read again and again
@@ -62,6 +63,8 @@ def test_a_layer(little_memory):
 
 HUGE = 10**6
 SMALL = gn.GRU(3, 5, seed=1)
+GRU, OWN = gn.GRU(4, 3), lambda e, g: None
+JOINT = decoding.TransducerJoint(GRU, gn.Dense(5, 4))
 
 
 def load_sessions(capacity):
@@ -89,6 +92,18 @@ def load_sessions(capacity):
         (lambda: SMALL.sessions(2).reserve(10**10), "capacity=10000000000"),
         (lambda: load_sessions(10**10), r"saved\['capacity'\]=10000000000"),
         (lambda: gn.RTRL(SMALL, batch_size=10**9), "batch_size=1000000000"),
+        (lambda: gn.AttentionDecoder(HUGE, HUGE, 4, 4), "vocab_size=1000000, embedding_dim="),
+        (lambda: gn.AttentionDecoder(5, 5, 3, 10**10), "memory_size=10000000000"),
+        (lambda: gn.Embedding(2**24, HUGE), "num_embeddings=16777216, embedding_dim="),
+        (lambda: gn.LayerNorm(10**12), "normalized_shape=1000000000000"),
+        (lambda: gn.Conv1d(3, 3, 10**11), "kernel_size=100000000000"),
+        (lambda: gn.Chain([gn.Conv1d(3, 3, HUGE)]).stream(10**5), "batch_size=100000"),
+        (lambda: losses.SampledSoftmax(HUGE, HUGE, 4), "input_size=1000000, vocab_size=1000000"),
+        (lambda: losses.ClassSoftmax(1, 10**11), "vocab_size=100000000000"),
+        (lambda: losses.TreeSoftmax(1, 10**11), "vocab_size=100000000000"),
+        (lambda: JOINT.stream(10**10), "batch_size=10000000000"),
+        (lambda: decoding.TransducerJoint(GRU, OWN, encoded_size=10**15), "encoded_size=1000000"),
+        (lambda: gn.Conv1d(3, 3, 2, padding=10**12)(x), "a request for [0-9]+ MB of memory"),
     ],
 )
 def test_sizes_for_which_there_is_no_memory_are_named(little_memory, make, says):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ..layers import GRU, LSTM, RNN, Chain, Dense
-from ..layers._arguments import of_dtype, size, text
+from ..layers._arguments import memory_for, of_dtype, size, text
 from ..layers._blocks import output_size
 from ..layers._options import Fixed
 from ..layers._weights import Array, Weighted, missing
@@ -131,16 +131,17 @@ class TransducerJoint(Fixed):
         else:
             self.encoded_size = self._joined_size()
         core_type = of_dtype(self.dtype, _core.Transducer32, _core.Transducer64)
-        self._core: _core.Transducer32 | _core.Transducer64 = core_type(
-            fed,
-            self.embedding,
-            self.encoded_size,
-            self.join,
-            self.activation,
-            made if is_network else None,
-            None if is_network else output,
-            self.blank,
-        )
+        with memory_for("the joint", classes=self.classes, encoded_size=self.encoded_size):
+            self._core: _core.Transducer32 | _core.Transducer64 = core_type(
+                fed,
+                self.embedding,
+                self.encoded_size,
+                self.join,
+                self.activation,
+                made if is_network else None,
+                None if is_network else output,
+                self.blank,
+            )
 
     def _joined_size(self) -> int:
         prediction = self.prediction
@@ -275,9 +276,11 @@ class TransducerStream(Fixed):
             raise TypeError(f"joint is a {type(joint).__name__}; expected a TransducerJoint")
         self.batch_size = size("batch_size", batch_size)
         stream_type = of_dtype(joint.dtype, _core.TransducerStream32, _core.TransducerStream64)
-        self._core: _core.TransducerStream32 | _core.TransducerStream64 = stream_type(
-            joint._core, self.batch_size, size("max_symbols", max_symbols)
-        )
+        most = size("max_symbols", max_symbols)
+        with memory_for("the stream", batch_size=self.batch_size):
+            self._core: _core.TransducerStream32 | _core.TransducerStream64 = stream_type(
+                joint._core, self.batch_size, most
+            )
 
     def __call__(self, encoded: ArrayLike) -> Any:
         """Say the labels of the next steps.

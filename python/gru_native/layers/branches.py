@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ._arguments import text
+from ._arguments import items, text
 from ._container import Container, in_few_bits, is_block, steps_of
 from ._flow import Mark, Step
 
@@ -121,7 +121,7 @@ class Parallel(Container):
     _arguments = ("blocks", "join")
 
     def __init__(self, blocks: Iterable[Any], join: str = "concat") -> None:
-        self.blocks = tuple(blocks)
+        self.blocks = tuple(items("blocks", blocks, "a list of blocks"))
         if not self.blocks:
             raise ValueError("blocks is empty; expected at least one layer")
         for i, block in enumerate(self.blocks):

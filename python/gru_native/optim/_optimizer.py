@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
-from ..layers._arguments import items, number, of_dtype
+from ..layers._arguments import items, memory_for, number, of_dtype
 from ..layers._options import fixed
 from ..layers._row_gradient import RowGradient
 from ..layers._weights import Array, Weighted, check_state_dict, checked, missing
@@ -28,7 +28,8 @@ class Optimizer:
         core = of_dtype(dtype, _core.Optimizer32, _core.Optimizer64)
         shapes = [(name, list(w.shape)) for name, w in self._weights.items()]
         self._options = options
-        self._core: _core._Optimizer[Any] = getattr(core, self._make)(shapes, **options)
+        with memory_for("the states", num_parameters=sum(w.size for w in self._weights.values())):
+            self._core: _core._Optimizer[Any] = getattr(core, self._make)(shapes, **options)
 
     def _named_weights(self) -> dict[str, Array]:
         """All weights, each name behind its layer's number if there is a list of layers."""
