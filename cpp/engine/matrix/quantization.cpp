@@ -15,6 +15,8 @@ namespace gru_native {
 namespace {
 
 constexpr Index lane_bytes = 4;  // of packed weights
+constexpr Index float_bytes = 65536;     // of a matrix of bf16 that is packed as floats, and the most k of it
+constexpr Index float_depth = 64;
 constexpr float largest_scale = std::numeric_limits<float>::max() / 127;
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what, std::size_t element,
@@ -113,7 +115,11 @@ void dequantize(const QuantizedMatrix& m, float* w) {
 
 namespace detail {
 
+// Small ones of bf16 are floats of the same values: with few k their activations and tiles take longer than is gained.
 PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes) {
+  const bool is_bf16 = kernels.group == lane_bytes / Index(sizeof(std::uint16_t));
+  if (is_bf16 && depth <= float_depth && units * gates * depth * Index(sizeof(float)) <= float_bytes)
+    return empty_panels<float>(units, gates, depth, lanes);
   PackedMatrix<float> m = empty_shape<float>(units, gates, depth, lanes);
   const Index columns = m.panels * m.width * lanes, groups = divide_up(depth, kernels.group);
   const Index stretches = std::max<Index>(1, divide_up(depth, kernels.deepest));
@@ -126,10 +132,17 @@ PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units
 
 void fill_column(PackedMatrix<float>& m, const QuantizedRow& row, Index column) {
   const QuantizedMatrix& from = *row.matrix;
-  const QuantizedKernels& kernels = *m.quantized.kernels;
-  const Index columns = m.columns(), panel_columns = columns / m.panels, group = kernels.group;
-  const Index groups = divide_up(m.depth, group), panel = column / panel_columns;
+  const Index columns = m.columns(), panel_columns = columns / m.panels, panel = column / panel_columns;
   const auto first = static_cast<std::size_t>(row.row * from.columns);
+  if (!m.quantized.kernels) {
+    GRU_NATIVE_COUNTING(m.needed_columns[static_cast<std::size_t>(column)] = 1);
+    float* const to = m.data.data() + panel * m.depth * panel_columns + column % panel_columns;
+    for (Index k = 0; k < m.depth; ++k)
+      to[k * panel_columns] = from_bf16(from.bits[first + static_cast<std::size_t>(k)]);
+    return;
+  }
+  const QuantizedKernels& kernels = *m.quantized.kernels;
+  const Index group = kernels.group, groups = divide_up(m.depth, group);
   const bool is_int8 = from.precision == Precision::int8;
   const char* const bytes = is_int8 ? reinterpret_cast<const char*>(from.q.data() + first)
                                     : reinterpret_cast<const char*>(from.bits.data() + first);

@@ -107,6 +107,7 @@ void DirectionForward<T>::widen(const Part& mine) const {
   if constexpr (sizeof(T) == sizeof(float)) {
     Progress progress;
     const auto panels_of = [&](const PackedMatrix<T>& m, const Product<T>& p, Share blocks) {
+      if (!m.quantized.kernels) return;
       Product<T> few_bits = p;
       few_bits.quantized = &m.quantized;
       for (Index panel = m.panel_begin(blocks.begin); panel < m.panel_end(blocks.end); ++panel) {
@@ -117,8 +118,8 @@ void DirectionForward<T>::widen(const Part& mine) const {
     };
     panels_of(weights_.input, input_, mine.blocks);
     panels_of(weights_.recurrent, step_.product, mine.blocks);
-    if (weights_.second.panels > 0) panels_of(weights_.second, second_, mine.output_blocks);
-    if (weights_.gates.panels > 0) panels_of(weights_.gates, step_.gates_product, mine.blocks);
+    panels_of(weights_.second, second_, mine.output_blocks);
+    panels_of(weights_.gates, step_.gates_product, mine.blocks);
   }
 }
 

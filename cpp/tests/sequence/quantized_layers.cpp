@@ -55,6 +55,27 @@ void check_layer(Precision precision, double tolerance) {
   }
 }
 
+// A small matrix of bf16 is packed as floats: the same as a layer of full precision with the rounded weights.
+void check_small() {
+  const Layer<float> fast = gru().quantize(Precision::bf16);
+  Layer<float> rounded(gru().spec());
+  {
+    auto edit = rounded.edit();
+    for (std::size_t i = 0; i < fast.weights().size(); ++i)
+      std::copy_n(fast.weights()[i].data, fast.weights()[i].size(), edit.weights()[i].data);
+  }
+  const auto x = random_numbers<float>(9 * 2 * 11, 8);
+  std::vector<float> y(9 * 2 * 50), z(y.size());
+  ForwardCall<float> call;
+  call.seq_len = 9, call.batch = 2;
+  call.x = {x.data(), 2 * 11, 11};
+  call.y = {y.data(), 2 * 50, 50};
+  fast.forward(call);
+  call.y.data = z.data();
+  rounded.forward(call);
+  CHECK(y == z, "other bits than those of its rounded weights");
+}
+
 void check_refusals() {
   const Layer<float> layer = gru();
   Layer<float> fast = layer.quantize(Precision::int8);
@@ -72,6 +93,7 @@ void check_refusals() {
 int main() {
   check_layer(Precision::int8, 0.05);
   check_layer(Precision::bf16, 0.02);
+  check_small();
   check_refusals();
   return done("quantized_layers");
 }
