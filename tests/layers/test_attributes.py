@@ -24,6 +24,7 @@ SIZES = {
     "kernel_size": 3,
     "normalized_shape": 5,
     "name": "tanh",
+    "kind": "last",
 }
 # An unusual value for each option, and what must be given with it.
 UNUSUAL = {
@@ -69,6 +70,8 @@ UNUSUAL = {
     "padding": "valid",
     "eps": 1e-3,
     "elementwise_affine": False,
+    "ceil_mode": True,
+    "count_include_pad": False,
     "dtype": np.float64,
     "seed": 7,
 }
@@ -77,13 +80,15 @@ OF_CLASS = {
     ("GRU", "reset_after"): False,
     ("GatedGraph", "reset_after"): True,
     ("GatedGraph", "bias"): "node",
+    ("MaxPool1d", "padding"): 1,
+    ("AvgPool1d", "padding"): 1,
 }
 CLASSES = [
     kind
     for name in gru_native.__all__
     if isinstance(kind := getattr(gru_native, name), type)
     and issubclass(kind, Weighted)
-    and kind is not gru_native.Chain  # which takes layers
+    and kind not in (gru_native.Chain, gru_native.Residual, gru_native.Parallel)  # of layers
 ]
 
 
@@ -121,6 +126,8 @@ def test_sizes_and_usual_options_are_attributes(kind):
     for name, value in sizes_of(kind).items():
         assert getattr(layer, name) == value
     for option, default in ((name, d) for k, name, d in OPTIONS if k is kind):
+        if (option, default) == ("stride", None):  # of torch's pools: that of the window
+            default = layer.kernel_size
         assert getattr(layer, option) == default, option
         assert type(getattr(layer, option)) is type(default) or option == "dtype"
 
@@ -170,6 +177,12 @@ def test_what_a_chain_is_made_of_cannot_be_assigned():
     for name in ("blocks", "dtype", "input_size", "output_size", "batch_first"):
         with pytest.raises(AttributeError, match=f"{name} is fixed when a Chain is made"):
             setattr(chain, name, getattr(chain, name))
+    dense = gru_native.Dense(3, 3, seed=1)
+    for made in (gru_native.Residual(dense, "multiply"), gru_native.Parallel([dense], "add")):
+        kind = type(made).__name__
+        for name in made._options:
+            with pytest.raises(AttributeError, match=f"{name} is fixed when a {kind} is made"):
+                setattr(made, name, getattr(made, name))
 
 
 def test_what_rtrl_steps_through_cannot_be_assigned():
