@@ -1,16 +1,11 @@
 """Whatever changes several things is done or not done when a signal comes, after whichever line."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import gru_native as gn
 from gru_native import losses, optim
-
-PACKAGE = str(Path(gn.__file__).parent)
-
+from lines import assert_all_or_nothing
 
 # Each: what changes something, how it is now, what undoes it, and how it was.
 
@@ -123,30 +118,6 @@ def rtrl():
     return change, flat, own.reset, before
 
 
-def interrupted_after(line, f):
-    """Whether f() has come to so many lines of the package, of which the last one raised."""
-    seen = 0
-
-    def trace(frame, event, _):
-        nonlocal seen
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        if event == "line":
-            seen += 1
-            if seen == line:
-                raise KeyboardInterrupt
-        return trace
-
-    sys.settrace(trace)
-    try:
-        f()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(None)
-    return False
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -163,19 +134,4 @@ def interrupted_after(line, f):
     ],
 )
 def test_all_or_nothing(make):
-    change, state, begin_anew, before = make()
-    change()
-    after = state()
-    assert not same(before, after)
-    line, ended = 0, True
-    while ended:
-        begin_anew()
-        line += 1
-        ended = interrupted_after(line, change)
-        now = state()
-        assert same(now, before) or same(now, after), f"half done when interrupted at line {line}"
-    assert same(now, after)
-
-
-def same(one, other):
-    return set(one) == set(other) and all(np.array_equal(one[k], other[k]) for k in one)
+    assert_all_or_nothing(*make())

@@ -21,6 +21,7 @@ from ..layers._arguments import Function
 from ..layers._recurrent import USUAL
 from ..layers._weights import Array
 from ._activations import RECURRENT, keras_name
+from ._assignment import Assignment
 
 Native: TypeAlias = RNN | LSTM | GRU
 
@@ -206,12 +207,12 @@ class Slot(NamedTuple):
         for i, array in enumerate(arrays.values()):
             yield f"{self.path}/vars/{i}", array
 
-    def set(self, arrays: Mapping[str, Array]) -> None:
-        """Set the weights to Keras's tensors."""
-        with self.layer.editing() as weights:
-            for name, array in to_native(self.cell, arrays).items():
-                weights[name + self.suffix] = array
+    def set(self, arrays: Mapping[str, Array], into: Assignment) -> None:
+        """Let the weights be Keras's tensors."""
+        weights = into.weights(self.layer)
+        for name, array in to_native(self.cell, arrays).items():
+            weights[name + self.suffix] = array
 
-    def assign(self, arrays: Iterator[Array]) -> None:
+    def assign(self, arrays: Iterator[Array], into: Assignment) -> None:
         """The same with the next arrays in Keras's order."""
-        self.set({name: next(arrays) for name in self.cell.shapes(self.layer.input_size)})
+        self.set({name: next(arrays) for name in self.cell.shapes(self.layer.input_size)}, into)

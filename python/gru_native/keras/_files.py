@@ -107,7 +107,7 @@ def load_weights(model: Layer, path: PathLike) -> None:
             take(source, name, "weights", own.shape, str(own.dtype))
             for name, own in model._tensors()
         ]
-    model._assign(iter(arrays))
+    model._set(arrays)
 
 
 @contextmanager

@@ -63,16 +63,22 @@ class ModelStream:
         TypeError
             For another dtype.
         """
-        y: Array = self._stream(x, out)
         if not self._tail:
-            return y
-        rows: Any = y.reshape(-1, y.shape[-1])
-        for node in self._tail:
-            rows = compute(node, [rows])[0]
-        result = rows.reshape(y.shape)
-        if out is None:
-            return np.asarray(result)
-        y[...] = result
+            whole: Array = self._stream(x, out)
+            return whole
+        before = self._stream.state
+        try:
+            y: Array = self._stream(x, out)
+            rows: Any = y.reshape(-1, y.shape[-1])
+            for node in self._tail:
+                rows = compute(node, [rows])[0]
+            result = np.asarray(rows.reshape(y.shape))
+            if out is None:
+                return result
+            y[...] = result
+        except BaseException:  # then it has not gone on
+            self._stream.state = before
+            raise
         return y
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from gru_native.keras import from_keras, load, load_weights
 from helpers import assert_same_bits, run_python
 from keras_models import assert_same_output, assert_same_weights, draw_weights, keras
+from lines import assert_all_or_nothing
 
 h5py = pytest.importorskip("h5py")
 from keras_saved import make_model  # noqa: E402
@@ -97,3 +98,25 @@ def test_arguments_are_checked(saved, tmp_path):
     (tmp_path / "text.keras").write_text("no such thing")
     with pytest.raises(ValueError, match=r"text\.keras: is neither a \.keras file nor"):
         load(tmp_path / "text.keras")
+
+
+def test_weights_are_set_as_a_whole():
+    """Of all layers, whatever line a signal comes at; also where an embedding is among them."""
+    model = keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            L.Embedding(5, 3),
+            L.Bidirectional(L.GRU(2, return_sequences=True)),
+            L.LSTM(2),
+            L.Dense(2),
+        ]
+    )
+    ours = from_keras(model)
+    before = ours.get_weights()
+    after = [2 * w + 1 for w in before]
+    assert_all_or_nothing(
+        lambda: ours.set_weights(after),
+        lambda: dict(enumerate(ours.get_weights())),
+        lambda: ours.set_weights(before),
+        dict(enumerate(before)),
+    )

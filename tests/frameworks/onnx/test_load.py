@@ -8,6 +8,7 @@ from helpers import assert_same_bits
 onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
+from lines import assert_all_or_nothing  # noqa: E402
 from onnx_builder import Builder, gru_tensors  # noqa: E402
 
 
@@ -143,3 +144,15 @@ def test_weights_are_held_once(tmp_path):
     tracemalloc.stop()
     assert held < 1 << 20  # of 5 MB, which the core has and Python does not see
     assert model(np.zeros((1, 1, 400), np.float32))[0].shape == (1, 1, 400)
+
+
+def test_a_stream_that_is_interrupted_behind_its_layers_has_not_gone_on():
+    b = Builder()
+    tensors = gru_tensors(b, np.random.default_rng(0), 3, 4)
+    y, _ = b.node("GRU", "x", *tensors, outputs=2, hidden_size=4)
+    y = b.node("Softmax", b.node("Squeeze", y, b.tensor([1])), axis=2)
+    stream = gru_native.onnx.load(b.model({"x": [None, None, 3]}, y)).stream()
+    x, first = np.ones((2, 3), np.float32), {"h": stream.state}
+    assert_all_or_nothing(
+        lambda: stream(x), lambda: {"h": stream.state}, stream.reset, first, undone=True
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
+from .._assignment import Assignment
 from .._cells import Slot
 
 Masked: TypeAlias = tuple[Any, Array | None]
@@ -56,10 +57,16 @@ class Layer(ABC):
         for slot in self._slots():
             yield from slot.tensors()
 
-    def _assign(self, arrays: Iterator[Array]) -> None:
-        """Set the weights, which have been checked, to the next arrays, in Keras's order."""
+    def _set(self, arrays: Iterable[Array]) -> None:
+        """Set the weights, which have been checked, to arrays in Keras's order."""
+        new = Assignment()
+        self._assign(iter(arrays), new)
+        new.end()
+
+    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
+        """Let the weights be the next arrays."""
         for slot in self._slots():
-            slot.assign(arrays)
+            slot.assign(arrays, into)
 
     def _sizes(self) -> tuple[int | None, int | None]:
         """Numbers a step that it reads and gives; None: any, and as many as it reads."""
@@ -102,7 +109,7 @@ class Layer(ABC):
                     f"tensor {path} is {array.dtype} of shape {array.shape}; "
                     f"expected {present.dtype} of shape {present.shape}"
                 )
-        self._assign(iter(arrays))
+        self._set(arrays)
 
     @property
     def num_parameters(self) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...layers import Block
 from ...layers._weights import Array
+from .._assignment import Assignment
 from .._cells import Native, Slot, make_native
 from .._config import Entry
 from .._recurrence import Recurrence, recurrence_of, take_cells, to_keras_layer
@@ -78,8 +79,10 @@ class Bidirectional(Layer):
         self.directions: tuple[Recurrent, Recurrent] | None = None
         if specs[0].mirrors(specs[1]):
             self.layer = make_native(specs[0].cells[0], self.input_size, bidirectional=True)
+            new = Assignment()
             for slot, own in zip(self._slots(), (arrays[0][0], arrays[1][0]), strict=True):
-                slot.set(own)
+                slot.set(own, new)
+            new.end()
         else:
             self.directions = Recurrent(specs[0], arrays[0]), Recurrent(specs[1], arrays[1])
 

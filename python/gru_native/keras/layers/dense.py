@@ -12,6 +12,7 @@ from ...layers import Block
 from ...layers import Dense as NativeDense
 from ...layers._weights import Array
 from .._activations import DENSE, OUTPUT
+from .._assignment import Assignment
 from .._config import Entry
 from .._source import Source, take
 from .base import Layer, Masked, Shape
@@ -58,7 +59,7 @@ class Dense(Layer):
             dtype=arrays["kernel"].dtype,
             seed=0,
         )
-        self._assign(iter(arrays.values()))
+        self._set(arrays.values())
 
     def __call__(self, x: ArrayLike) -> Array:
         """Compute what the Keras layer computes.
@@ -92,11 +93,11 @@ class Dense(Layer):
         if self.layer.bias:
             yield f"{path}/1", self.layer.weights["bias"]
 
-    def _assign(self, arrays: Iterator[Array]) -> None:
-        with self.layer.editing() as weights:
-            weights["weight"] = next(arrays).T
-            if self.layer.bias:
-                weights["bias"] = next(arrays)
+    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
+        weights = into.weights(self.layer)
+        weights["weight"] = next(arrays).T
+        if self.layer.bias:
+            weights["bias"] = next(arrays)
 
     def _sizes(self) -> tuple[int | None, int | None]:
         return self.layer.input_size, self.layer.output_size

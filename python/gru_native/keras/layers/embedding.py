@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..._core import numpy_array
 from ...layers._weights import Array
+from .._assignment import Assignment
 from .._config import Entry
 from .._source import Source, take
 from .base import Layer, Masked, Shape
@@ -76,8 +77,8 @@ class Embedding(Layer):
     def _tensors(self) -> Iterator[tuple[str, Array]]:
         yield "vars/0", self.table
 
-    def _assign(self, arrays: Iterator[Array]) -> None:
-        self.table = np.array(next(arrays))
+    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
+        into.table(self, np.array(next(arrays)))
 
     def _input_shape(self) -> Shape:
         return (None, None)

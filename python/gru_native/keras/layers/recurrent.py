@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
+from .._assignment import Assignment
 from .._cells import Cell, Native, Slot, make_native
 from .._config import Entry
 from .._recurrence import KINDS, Recurrence, recurrence_of, take_cells, to_keras_layer
@@ -45,8 +46,10 @@ class Recurrent(Layer):
             make_native(cell, own["kernel"].shape[0])
             for cell, own in zip(spec.cells, arrays, strict=True)
         )
+        new = Assignment()
         for slot, own in zip(self._slots(), arrays, strict=True):
-            slot.set(own)
+            slot.set(own, new)
+        new.end()
 
     @property
     def layer(self) -> Native:

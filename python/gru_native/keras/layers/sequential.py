@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ..._core import numpy_array
 from ...layers import Block, Chain
 from ...layers._weights import Array
+from .._assignment import Assignment
 from .._cells import numbered, snake_case
 from .._config import Entry
 from .._functional import in_a_row
@@ -107,9 +108,9 @@ class Sequential(Layer):
             for path, array in layer._tensors():
                 yield f"layers/{group}/{path}", array
 
-    def _assign(self, arrays: Iterator[Array]) -> None:
+    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
         for layer in self.layers:
-            layer._assign(arrays)
+            layer._assign(arrays, into)
 
     def _to_keras(self, keras: Any) -> Any:
         inner = [layer._to_keras(keras) for layer in self.layers]
