@@ -94,6 +94,7 @@ class Writing {
     keep_best(extensions_, most);
   }
   double by_length(double score, Index length) const {
+    if (score == 0) return score;  // whatever the penalty; it may divide by 0
     return call_.length_penalty == 0 ? score : score / std::pow(static_cast<double>(length), call_.length_penalty);
   }
   // Takes over the hold on the node.

@@ -67,6 +67,7 @@ NAMES = (
         "groups",
     ),
     *("dilation", "padding", "name", "layers", "blocks", "lr", "momentum", "betas", "readout_size"),
+    *("start", "end", "max_steps", "length_penalty", "tokens", "return_attention"),
 )
 NAMED = re.compile(
     rf"^(blocks\[\d+\]: )*(\d+\.)?({'|'.join(NAMES)}|(weight|bias|gain)\w*"

@@ -45,7 +45,8 @@ def streams_of_ids(rnd):
     return Subject(stream, calls, True)
 
 
-def decoders(rnd):
+def _decoder(rnd):
+    """A decoder that ends soon, whatever max_steps is, and what it is called with."""
     attention = rnd.choice((None, "additive", "dot", "general", "location"))
     memories = rnd.choice((1, 1, 2))
     options = _some(
@@ -54,6 +55,8 @@ def decoders(rnd):
     options |= {"attention": attention, "num_memories": memories, "seed": 1}
     dtype = rnd.choice((np.float32, np.float64))
     layer = gn.AttentionDecoder(7, 2, 3, 3, location_width=3, dtype=dtype, **options)
+    with layer.editing() as weights:
+        weights["bias_output"][0] = 50.0
     steps, batch = _extent(rnd)
     source = 1 + rnd.randrange(4)
     shape = (batch, 3) if attention is None else (source, batch, 3)
@@ -66,11 +69,29 @@ def decoders(rnd):
         "lengths": np.array([rnd.randrange(steps + 1) for _ in range(batch)]),
         "state": None,
     }
+    return layer, given
+
+
+def decoders(rnd):
+    layer, given = _decoder(rnd)
     logits, state, tape = layer.forward(**given)
     given["state"] = state
     calls = {"call": given, "forward": {**given, "training": False}}
     calls["backward"] = {"tape": tape, "dlogits": logits, "dstate": state}
+    looks = {name: given[name] for name in ("memory", "memory_lengths", "state")}
+    search = {"start": 1, "end": 0, "max_steps": 4, "beam_size": 3, "length_penalty": 0.5}
+    calls["generate"] = {**looks, **search, "return_attention": False}
+    calls["stream"] = looks
     return Subject(layer, calls, False)
+
+
+def decoder_streams(rnd):
+    layer, given = _decoder(rnd)
+    stream = layer.stream(given["memory"], memory_lengths=given["memory_lengths"])
+    tokens = given["targets"][0]
+    stream(tokens)
+    calls = {"call": {"tokens": tokens}, "state": {"state": stream.state}}
+    return Subject(stream, calls, True, copies=False)
 
 
 def softmaxes(rnd):
@@ -207,6 +228,16 @@ def constructors(rnd):
 
 
 KINDS = (
-    *(blocks, blocks, streams_of_ids, decoders, decoders, softmaxes, softmaxes, transducers),
+    *(
+        blocks,
+        blocks,
+        streams_of_ids,
+        decoders,
+        decoders,
+        decoder_streams,
+        softmaxes,
+        softmaxes,
+        transducers,
+    ),
     *(transducer_streams, optimizers, constructors),
 )

@@ -147,6 +147,20 @@ def decoder(attention, backward=False):
     return make
 
 
+def generate(n):
+    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, seed=1)
+    with layer.editing() as weights:
+        weights["bias_output"][0] = -np.inf
+    memory = numbers(200, 4, 128)
+    return lambda: layer.generate(memory, start=1, end=0, max_steps=n, beam_size=4)[0][0].ids
+
+
+def decoder_stream(n):  # one step of many sequences
+    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, num_layers=2, seed=1)
+    own, tokens = layer.stream(numbers(20, n, 128)), np.zeros(n, np.int64)
+    return all_or_nothing(lambda: own(tokens), lambda: own.state.context, own.reset)
+
+
 def trees(backward=False, nary=False):
     layer = (
         gru_native.NaryTreeLSTM(8, 512, 2, seed=1)
@@ -321,6 +335,7 @@ CASES = {
     "output_rnn_backward": output_rnn(backward=True),
     "decoder": decoder("location"),
     "decoder_backward": decoder("additive", backward=True),
+    "generate": generate,
     "trees": trees(),
     "trees_backward": trees(backward=True),
     "nary_trees": trees(nary=True),
@@ -341,6 +356,7 @@ CASES = {
 }
 # Kinds that are near one of these.
 OTHERS = {
+    "decoder_stream": decoder_stream,
     "decoder_general": decoder("general"),
     "decoder_location_backward": decoder("location", backward=True),
     "conv": operation(gru_native.Conv1d(256, 256, 5, seed=1)),
