@@ -47,7 +47,7 @@ class Writing {
     }
     for (const Live& l : live_) prefixes_.release(l.node);
     live_.swap(next_);
-    if (steps_ == call_.max_steps || (!live_.empty() && none_can_be_better())) stop();
+    if (steps_ == call_.max_steps || (!live_.empty() && none_is_better())) stop();
   }
   Index from(Index i) const { return live_[static_cast<std::size_t>(i)].from; }
   std::int64_t token(Index i) const { return prefixes_.label(live_[static_cast<std::size_t>(i)].node); }
@@ -106,11 +106,11 @@ class Writing {
     prefixes_.release(complete_.back().node);
     complete_.pop_back();
   }
-  // Log-probabilities only fall. Divided by a power of the length they may rise as far as the longest divides them.
-  bool none_can_be_better() const {
+  // Not even the best one, if its next token were certain to end it. Log-probabilities only fall; divided by a power of
+  // the length they might rise later, which nobody waits for: it would take max_steps every time.
+  bool none_is_better() const {
     if (static_cast<Index>(complete_.size()) < call_.beam_size) return false;
-    const Index length = call_.length_penalty > 0 ? call_.max_steps : steps_ + 1;
-    return !(by_length(live_.front().score, length) > complete_.back().score);
+    return !(by_length(live_.front().score, steps_ + 1) > complete_.back().score);
   }
   // Those that go on no more are complete where there are no more steps.
   void stop() {

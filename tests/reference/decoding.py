@@ -111,4 +111,9 @@ def generate(next_log_p, start_token, end, max_steps, beam_size, length_penalty)
                 complete.append((tokens, score / step**length_penalty))
             else:
                 live.append((tokens, score))
+        complete = sorted(complete, key=lambda item: -item[1])[:beam_size]
+        if len(complete) < beam_size or not live:
+            continue
+        if live[0][1] / (step + 1) ** length_penalty <= complete[-1][1]:
+            break  # the best would not be better a step later
     return sorted(complete, key=lambda item: -item[1])[:beam_size]

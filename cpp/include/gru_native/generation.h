@@ -34,9 +34,10 @@ struct GenerationCall {
 };
 
 /// Beam search. At each step the `beam_size` best of all hypotheses with a token more are taken; those that end with
-/// `end` are complete, the others go on, until none of them can become better than the beam_size best complete ones.
-/// Returns up to beam_size hypotheses for each sequence, the best first. Of equals the one comes first that was
-/// complete first; then the one whose beginning was better, then the better token, the smaller token.
+/// `end` are complete, the others go on, until none of them, were it complete a token later without loss, would be
+/// better than the beam_size best complete ones. Returns up to beam_size hypotheses for each sequence, the best first.
+/// Of equals the one comes first that was complete first; then the one whose beginning was better, then the better
+/// token, the smaller token.
 ///
 /// Throws std::invalid_argument, naming the field, also for logits that have no softmax; and std::bad_alloc.
 template <class T>

@@ -155,10 +155,10 @@ class GeneratingDecoder(Weighted):
 
         Step after step the ``beam_size`` likeliest beginnings get every token that may follow, and
         the ``beam_size`` likeliest of all these are taken: those that now end with ``end`` are
-        complete, the others go on, until none of them can become better than ``beam_size`` complete
-        ones. A beam of 1 takes the best token of every step. A beam that holds all sequences finds
-        the likeliest of all. Neither the number of threads nor the other sequences of the batch
-        change a bit of the result.
+        complete, the others go on, until none of them, were it complete a token later without loss,
+        would be better than ``beam_size`` complete ones. A beam of 1 takes the best token of every
+        step. A beam that holds all sequences finds the likeliest of all. Neither the number of
+        threads nor the other sequences of the batch change a bit of the result.
 
         Parameters
         ----------
