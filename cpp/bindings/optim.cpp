@@ -70,7 +70,7 @@ void step(PyOptimizer<T>& o, const std::vector<std::pair<PyEdit*, std::string>>&
     if (changes && std::find(edits.begin(), edits.end(), edit) == edits.end()) edits.push_back(edit);
   }
   const OneCall::Scope only(*o.one_call, "optimizer");
-  end_edits(edits, prepared_step(*o.optimizer, weights, given.list));
+  end_edits(edits, prepared_step(*o.optimizer, weights, given.list, names));
 }
 
 // Copies of what the steps have left behind, and how many each weight has had, all from between two steps.

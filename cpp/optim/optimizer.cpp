@@ -112,7 +112,8 @@ struct Optimizer<T>::Impl {
   mutable std::vector<std::int64_t> steps;  // of the optimizer, whose impl_of() is const
 
   std::size_t states() const { return weights.empty() ? 0 : state.size() / weights.size(); }
-  void check(const std::vector<Weight<T>>& given, const std::vector<WeightGradient<T>>& gradients) const;
+  void check(const std::vector<Weight<T>>& given, const std::vector<WeightGradient<T>>& gradients,
+             const std::vector<std::string>& names) const;
   Part<T> part(std::size_t i, const Weight<T>& weight, const WeightGradient<T>& gradient) const;
 };
 
@@ -167,8 +168,8 @@ void Optimizer<T>::set_steps(const std::vector<std::int64_t>& steps) {
 }
 
 template <class T>
-void Optimizer<T>::Impl::check(const std::vector<Weight<T>>& given,
-                               const std::vector<WeightGradient<T>>& gradients) const {
+void Optimizer<T>::Impl::check(const std::vector<Weight<T>>& given, const std::vector<WeightGradient<T>>& gradients,
+                               const std::vector<std::string>& names) const {
   const std::string expected = std::to_string(weights.size());
   if (given.size() != weights.size()) refuse("weights.size()", std::to_string(given.size()), expected);
   if (gradients.size() != weights.size()) refuse("gradients.size()", std::to_string(gradients.size()), expected);
@@ -178,7 +179,7 @@ void Optimizer<T>::Impl::check(const std::vector<Weight<T>>& given,
                                   weights[i].name + "; expected the weights that this optimizer was made for");
     const WeightGradient<T>& g = gradients[i];
     if (!g.rows) continue;
-    const std::string rows = "gradients: rows of " + weights[i].name;
+    const std::string rows = names.empty() ? "gradients: rows of " + weights[i].name : names[i] + ".rows";
     if (weights[i].shape.empty())
       throw std::invalid_argument(rows + " are given; expected none, it is a single number");
     check_size(rows + ": num_rows", g.num_rows, 0);
@@ -204,9 +205,10 @@ Part<T> Optimizer<T>::Impl::part(std::size_t i, const Weight<T>& weight, const W
 
 template <class T>
 std::function<void()> prepared_step(Optimizer<T>& optimizer, const std::vector<Weight<T>>& weights,
-                                    const std::vector<WeightGradient<T>>& gradients) {
+                                    const std::vector<WeightGradient<T>>& gradients,
+                                    const std::vector<std::string>& names) {
   auto& impl = impl_of(optimizer);
-  impl.check(weights, gradients);
+  impl.check(weights, gradients, names);
   std::vector<Part<T>> parts;
   std::vector<std::size_t> changed;
   Index numbers = 0;
@@ -238,9 +240,11 @@ void Optimizer<T>::step(const std::vector<Weight<T>>& weights, const std::vector
 }
 
 template std::function<void()> prepared_step(Optimizer<float>&, const std::vector<Weight<float>>&,
-                                             const std::vector<WeightGradient<float>>&);
+                                             const std::vector<WeightGradient<float>>&,
+                                             const std::vector<std::string>&);
 template std::function<void()> prepared_step(Optimizer<double>&, const std::vector<Weight<double>>&,
-                                             const std::vector<WeightGradient<double>>&);
+                                             const std::vector<WeightGradient<double>>&,
+                                             const std::vector<std::string>&);
 template class Optimizer<float>;
 template class Optimizer<double>;
 

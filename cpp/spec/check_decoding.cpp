@@ -23,6 +23,10 @@ void check_networks(const TransducerNetworks<T>& n) {
   check_size("encoded_size", n.encoded_size, 1);
   check_class("blank", n.blank, n.classes);
   if (!n.prediction) throw std::invalid_argument("prediction is null; expected a model");
+  for (const ModelBlock<T>& block : n.prediction->blocks())
+    if (const auto* layer = std::get_if<std::shared_ptr<const Layer<T>>>(&block);
+        layer && (*layer)->spec().bidirectional)
+      refuse("prediction", "a model with a bidirectional layer", "one direction: it is fed one label after the other");
   const std::int64_t inputs = n.prediction->input_size(), predicted = n.prediction->output_size();
   if (static_cast<double>(n.embedding.size()) != static_cast<double>(n.classes) * static_cast<double>(inputs))
     refuse("embedding.size()", std::to_string(n.embedding.size()),

@@ -262,7 +262,7 @@ BAD = [
     (lambda: make(G, G), TypeError, "output is a GRU"),
     (lambda: make(G, Dense(9, 3, dtype=np.float64)), ValueError, "output has dtype float64"),
     (lambda: make(G, Chain([GRU(9, 3)])), ValueError, "output is a model with a recurrent layer"),
-    (lambda: make(GRU(3, 2, bidirectional=True), D), ValueError, "bidirectional"),
+    (lambda: make(GRU(3, 2, bidirectional=True), D), ValueError, "prediction is .* bidirectional"),
     (lambda: make(G, Dense(9, 4)), ValueError, r"output->output_size\(\) is 4; .* classes=3"),
     (lambda: make(G, Dense(5, 3)), ValueError, "encoded_size is 0; expected at least 1"),
     (lambda: make(G, D, join="add"), ValueError, r"output->input_size\(\) is 9; expected 5"),

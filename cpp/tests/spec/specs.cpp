@@ -2,6 +2,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "gru_native/attention_decoder.h"
+#include "gru_native/large_softmax.h"
 #include "tests/support/chain.h"
 
 using namespace gru_native;
@@ -46,6 +48,30 @@ void check_enums() {
   const OutputRnnSpec output{3, 4, 2};
   check_enum<Activation>(output, "activation", 4, [](auto& s, Activation v) { s.activation = v; });
   check_enum<Activation>(output, "output_activation", 4, [](auto& s, Activation v) { s.output_activation = v; });
+  AttentionDecoderSpec decoder;
+  decoder.vocab_size = decoder.embedding_dim = decoder.hidden_size = decoder.memory_size = 3;
+  check_enum<Attention>(decoder, "attention", 5, [](auto& s, Attention v) { s.attention = v; });
+  check_enum<ReadoutFunction>(decoder, "readout", 2, [](auto& s, ReadoutFunction v) { s.readout = v; });
+  LargeSoftmaxSpec softmax;
+  softmax.input_size = softmax.vocab_size = 3;
+  softmax.kind = SampledSoftmax{2, Proposal::uniform, {}};
+  check_enum<Proposal>(softmax, "proposal", 3,
+                       [](auto& s, Proposal v) { std::get<SampledSoftmax>(s.kind).proposal = v; });
+  softmax.kind = NoiseContrastive{2, Proposal::uniform, {}};
+  check_enum<Proposal>(softmax, "proposal", 3,
+                       [](auto& s, Proposal v) { std::get<NoiseContrastive>(s.kind).proposal = v; });
+  const auto operation = [](auto kind, const char* field, auto first, int count, auto member) {
+    OperationSpec good;
+    good.kind = kind;
+    check_enum<decltype(first)>(
+        good, field, count, [&](OperationSpec& s, decltype(first) v) { member(std::get<decltype(kind)>(s.kind)) = v; });
+  };
+  Conv1dSpec convolution;
+  convolution.in_channels = convolution.out_channels = convolution.kernel_size = 2;
+  operation(convolution, "padding", Padding::causal, 4, [](auto& s) -> auto& { return s.padding.kind; });
+  operation(convolution, "activation", Activation::tanh, 12, [](auto& s) -> auto& { return s.activation.kind; });
+  operation(ActivationSpec{}, "name", Activation::tanh, 12, [](auto& s) -> auto& { return s.function.kind; });
+  operation(PoolSpec{}, "kind", PoolSpec::last, 3, [](auto& s) -> auto& { return s.kind; });
 }
 
 // Nor is a layer made of one.
