@@ -218,11 +218,11 @@ std::function<void()> prepared_step(Optimizer<T>& optimizer, const std::vector<W
     changed.push_back(i);
     numbers += parts.back().numbers();
   }
-  const auto team = std::make_shared<TeamLease>(useful_threads_to_copy(numbers));
-  return [&impl, team, numbers, parts = std::move(parts), changed = std::move(changed)] {
-    team->run([&](int rank) {
+  return [&impl, numbers, parts = std::move(parts), changed = std::move(changed)] {
+    TeamLease team(useful_threads_to_copy(numbers));
+    team.run([&](int rank) {
       const FlushDenormals flush;
-      const Share mine = share_of(numbers, granule, rank, team->size());
+      const Share mine = share_of(numbers, granule, rank, team.size());
       Index at = 0;  // of this part among all numbers
       for (const Part<T>& part : parts) {
         const Index n = part.numbers();

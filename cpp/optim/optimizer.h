@@ -9,7 +9,7 @@
 namespace gru_native {
 
 // Checks a step, whose gradients have these names in errors if they have names of their own, and takes all that it
-// needs; throws what Optimizer::step does. What is returned makes the step, once: it asks for no memory and takes no
+// needs; throws what Optimizer::step does. What is returned makes the step, once: it needs no memory and takes no
 // lock, so it can run where an edit ends (see end_together). It may throw what TeamLease::run does, and nothing is
 // changed then.
 template <class T>

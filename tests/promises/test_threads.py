@@ -154,6 +154,31 @@ def ticks_during(call):
 
 
 @pytest.mark.skipif(not HAS_GIL, reason="this Python has no GIL")
+@pytest.mark.parametrize("kind", ["dense", "lstm", "gru_backward"])
+def test_large_weights_are_packed_alike_by_any_number_of_threads(kind, threads):
+    """Those of an edit: 99 x 1203 and more numbers, which several threads share out."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((3, 2, 99)).astype(np.float32)
+
+    def result(count):
+        threads(count)
+        if kind == "dense":
+            layer = gru_native.Dense(99, 1203, seed=1)
+        else:
+            layer = (gru_native.LSTM if kind == "lstm" else gru_native.GRU)(99, 151, seed=1)
+        fresh = np.random.default_rng(5)
+        layer.load_state_dict(
+            {n: fresh.standard_normal(w.shape).astype(w.dtype) for n, w in layer.weights.items()}
+        )
+        if kind != "gru_backward":
+            return [layer(x)] if kind == "dense" else [layer(x)[0]]
+        y, _, tape = layer.forward(x)
+        return [layer.backward(tape, dy=y).x]
+
+    for got, expected in zip(result(3), result(1), strict=True):
+        assert_same_bits(got, expected)
+
+
 def test_the_gil_is_released(threads):
     threads(1)
     case = wide_case("lstm", 4, seq_len=400, batch=8)

@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "runtime/dispatch.h"
+
 namespace gru_native {
+
+template <class T>
+void turn(const T* const* rows, Index depth, T* to, Index stride) {
+  kernels_for<T>().turn(rows, depth, to, stride);
+}
 
 template <class T>
 Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first) {
@@ -71,8 +78,12 @@ void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& t, Index p
   for (Index begin = 0; begin < t.depth; begin += from_columns) {
     const T* const from = m.data.data() + begin / from_columns * m.depth * from_columns + first * from_columns;
     const Index columns = std::min(from_columns, t.depth - begin);
-    for (Index c = 0; c < columns; ++c)
-      for (Index k = 0; k < count; ++k) to[(begin + c) * to_columns + k] = from[k * from_columns + c];
+    for (Index k = 0; k < count; k += lanes) {
+      const T* rows[most_lanes];
+      for (Index lane = 0; lane < lanes; ++lane)
+        rows[lane] = k + lane < count ? from + (k + lane) * from_columns : nullptr;
+      turn<T>(rows, columns, to + begin * to_columns + k, to_columns);
+    }
   }
 }
 
@@ -87,6 +98,8 @@ PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   return t;
 }
 
+template void turn(const float* const*, Index, float*, Index);
+template void turn(const double* const*, Index, double*, Index);
 template PackedMatrix<float> empty_shape(Index, int, Index, Index);
 template PackedMatrix<float> empty_panels(Index, int, Index, Index);
 template PackedMatrix<double> empty_panels(Index, int, Index, Index);

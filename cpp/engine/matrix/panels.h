@@ -1,11 +1,15 @@
 // A matrix as the kernels read it: panels [panel][k][vector][lane], zero-padded, never changed once made.
 #pragma once
+#include <algorithm>
+#include <system_error>
 #include <vector>
 
 #include "engine/matrix/shares.h"
+#include "engine/threads.h"
 #include "kernels/table.h"
 #include "runtime/interruption.h"
 #include "runtime/memory.h"
+#include "runtime/team.h"
 
 namespace gru_native {
 
@@ -51,6 +55,26 @@ PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes);
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 
+// The kernels' turn() (kernels/turn.h).
+template <class T>
+void turn(const T* const* rows, Index depth, T* to, Index stride);
+
+inline constexpr int most_lanes = 16;
+
+// f(panel) for all of them, shared out if they hold enough numbers. f must throw nothing.
+template <class F>
+void each_panel(Index panels, Index numbers, const F& f) {
+  TeamLease team(useful_threads_to_copy(numbers));
+  const auto share = [&](Share mine) {
+    for (Index panel = mine.begin; panel < mine.end; ++panel) f(panel);
+  };
+  try {
+    team.run([&](int rank) { share(share_of(panels, 1, rank, team.size())); });
+  } catch (const std::system_error&) {  // the threads that others had promised did not come
+    share({0, panels});
+  }
+}
+
 // A range of k.
 struct Depths {
   Index first, count;
@@ -62,19 +86,26 @@ void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const
   constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
   const Index columns = m.width * lanes;
   const Index first = k_of_rows.first, last = first + k_of_rows.count;
+  const T* rows[4][most_lanes] = {};
+  bool has_any[4] = {};
+  for (int v = 0; v < m.width; ++v)
+    for (Index lane = 0; lane < lanes; ++lane) {
+      const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
+      if (unit >= units) continue;
+      rows[v][lane] = row(v % m.gates, unit);
+      if (!rows[v][lane]) continue;
+      has_any[v] = true;
+      GRU_NATIVE_COUNTING(m.needed_columns[panel * columns + v * lanes + lane] = 1);
+    }
+  T* const to = m.data.data() + panel * m.depth * columns;
   for (Index begin = first; begin < last; begin += steps) {
-    const Index end = begin + steps < last ? begin + steps : last;
-    T* const to = m.data.data() + panel * m.depth * columns;
-    for (int v = 0; v < m.width; ++v)
-      for (Index lane = 0; lane < lanes; ++lane) {
-        const Index unit = (panel * m.blocks_in_panel() + v / m.gates) * lanes + lane;
-        if (unit >= units) continue;
-        const T* const from = row(v % m.gates, unit);
-        if (!from) continue;
-        GRU_NATIVE_COUNTING(m.needed_columns[panel * columns + v * lanes + lane] = 1);
-        T* const column = to + v * lanes + lane;
-        for (Index k = begin; k < end; ++k) column[k * columns] = from[k - first];
-      }
+    const Index count = std::min(steps, last - begin);
+    for (int v = 0; v < m.width; ++v) {
+      if (!has_any[v]) continue;
+      turn<T>(rows[v], count, to + begin * columns + v * lanes, columns);
+      for (Index lane = 0; lane < lanes; ++lane)
+        if (rows[v][lane]) rows[v][lane] += count;
+    }
   }
 }
 
@@ -82,9 +113,11 @@ template <class T, class RowOf>
 void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
   fill_panel(m, panel, units, lanes, row, {0, m.depth});
 }
+// All panels, by a team of its own if that is worth it.
 template <class T, class RowOf>
 void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row, Depths k_of_rows) {
-  for (Index panel = 0; panel < m.panels; ++panel) fill_panel(m, panel, units, lanes, row, k_of_rows);
+  each_panel(m.panels, m.columns() * k_of_rows.count,
+             [&](Index panel) { fill_panel(m, panel, units, lanes, row, k_of_rows); });
 }
 template <class T, class RowOf>
 void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row) {

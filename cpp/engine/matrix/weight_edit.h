@@ -15,8 +15,8 @@
 
 namespace gru_native {
 
-// What an edit does at its end. None of it asks for memory, or gives any back: that is for the destructor, when no lock
-// is held.
+// What an edit does at its end. None of it needs memory (where there is none for a team, one thread does it) or gives
+// any back: that is for the destructor, when no lock is held.
 class EditEnd {
  public:
   virtual ~EditEnd() = default;

@@ -2,9 +2,12 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <system_error>
 #include <type_traits>
 
 #include "engine/matrix/few_bits.h"
+#include "engine/threads.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {
@@ -113,6 +116,13 @@ void fill_vectors(PackedDirection<T>& p, const LayerSpec& spec, const std::vecto
         if (hh) sum += *hh;
       },
       [](T& packed, const T& weight) { packed = weight; });
+}
+
+template <class W>
+Index numbers_in(const std::vector<Weight<W>>& weights) {
+  Index n = 0;
+  for (const Weight<W>& w : weights) n += w.size();
+  return n;
 }
 
 // body(rank, members), by the team if there is one.
@@ -254,7 +264,9 @@ template <class T>
 void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
           const std::vector<WeightIndex>& index, TeamLease* team) {
   packed.forget_transposed();
-  run_on(team, [&](int rank, int members) {
+  std::optional<TeamLease> own;
+  if (!team) team = &own.emplace(useful_threads_to_copy(numbers_in(weights)));
+  const auto share = [&](int rank, int members) {
     Index turn = 0;
     for (std::size_t i = 0; i < index.size(); ++i) {
       PackedDirection<T>& p = packed.forward[i];
@@ -270,7 +282,12 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
       fill_vectors(p, spec, weights, index[i]);
       p.finite = has_finite_recurrence(weights, index[i]);
     }
-  });
+  };
+  try {
+    run_on(team, share);
+  } catch (const std::system_error&) {  // the threads that others had promised did not come
+    share(0, 1);
+  }
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// The matrix product, layer normalisation and softmax of every ISA against plain ones in long double, for all tile
+// The matrix product, turned rows, layer normalisation and softmax of every ISA against plain ones in long double, for all tile
 // heights and both layouts, and the product's promise: the same bits however rows and panels are shared out.
 #include <algorithm>
 #include <limits>
@@ -270,6 +270,28 @@ void check_softmaxes(const Kernels<T>& kernels, const char* isa) {
   }
 }
 
+// Every second row is missing, if `missing`; what lies beside the columns stays as it was.
+template <class T>
+void check_turn(const Kernels<T>& kernels, const char* isa, Index depth, bool missing) {
+  const Index lanes = kernels.lanes, stride = 3 * lanes;
+  const auto numbers = random_numbers<T>(static_cast<std::size_t>(lanes * depth), 7);
+  std::vector<const T*> rows;
+  for (Index i = 0; i < lanes; ++i) rows.push_back(missing && i % 2 ? nullptr : numbers.data() + i * depth);
+  std::vector<T> to(static_cast<std::size_t>((depth + 1) * stride), T(9)), expected = to;
+  kernels.turn(rows.data(), depth, to.data() + lanes, stride);
+  for (Index k = 0; k < depth; ++k)
+    for (Index i = 0; i < lanes; ++i)
+      expected[static_cast<std::size_t>(k * stride + lanes + i)] =
+          missing && i % 2 ? T(0) : numbers[static_cast<std::size_t>(i * depth + k)];
+  CHECK(to == expected, "%s: %td numbers a row%s", isa, depth, missing ? ", rows missing" : "");
+}
+
+template <class T>
+void check_turns(const Kernels<T>& kernels, const char* isa) {
+  for (Index depth = 0; depth < 70; ++depth)
+    for (const bool missing : {false, true}) check_turn(kernels, isa, depth, missing);
+}
+
 }  // namespace
 
 int main() {
@@ -280,6 +302,8 @@ int main() {
     check_norms(isa->f64, isa->name);
     check_softmaxes(isa->f32, isa->name);
     check_softmaxes(isa->f64, isa->name);
+    check_turns(isa->f32, isa->name);
+    check_turns(isa->f64, isa->name);
   }
   return done("kernels");
 }
