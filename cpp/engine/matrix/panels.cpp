@@ -88,13 +88,14 @@ void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& t, Index p
 }
 
 template <class T>
+void fill_transposed(const PackedMatrix<T>& m, const PackedMatrix<T>& to, Index lanes) {
+  each_panel(to.panels, to.columns() * to.depth, [&](Index panel) { transpose_panel(m, to, panel, lanes); });
+}
+
+template <class T>
 PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   PackedMatrix<T> t = empty_transposed(m, lanes, blocks);
-  Progress progress;
-  for (Index panel = 0; panel < t.panels; ++panel) {
-    progress.add(macs_of_panel_copy(t));
-    transpose_panel(m, t, panel, lanes);
-  }
+  fill_transposed(m, t, lanes);
   return t;
 }
 
@@ -105,6 +106,8 @@ template PackedMatrix<float> empty_panels(Index, int, Index, Index);
 template PackedMatrix<double> empty_panels(Index, int, Index, Index);
 template PackedMatrix<float> empty_transposed(const PackedMatrix<float>&, Index, Index);
 template PackedMatrix<double> empty_transposed(const PackedMatrix<double>&, Index, Index);
+template void fill_transposed(const PackedMatrix<float>&, const PackedMatrix<float>&, Index);
+template void fill_transposed(const PackedMatrix<double>&, const PackedMatrix<double>&, Index);
 template void transpose_panel(const PackedMatrix<float>&, const PackedMatrix<float>&, Index, Index);
 template void transpose_panel(const PackedMatrix<double>&, const PackedMatrix<double>&, Index, Index);
 template Product<float> product_of(const PackedMatrix<float>&, Index, int, int);

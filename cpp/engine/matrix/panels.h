@@ -61,12 +61,15 @@ void turn(const T* const* rows, Index depth, T* to, Index stride);
 
 inline constexpr int most_lanes = 16;
 
-// f(panel) for all of them, shared out if they hold enough numbers. f must throw nothing.
+// f(panel) for all of them, shared out if these copies of numbers are many. f must throw nothing.
 template <class F>
 void each_panel(Index panels, Index numbers, const F& f) {
   TeamLease team(useful_threads_to_copy(numbers));
+  const double macs_of_panel =
+      panels == 0 ? 0 : macs_of_copy * static_cast<double>(numbers) / static_cast<double>(panels);
   const auto share = [&](Share mine) {
-    for (Index panel = mine.begin; panel < mine.end; ++panel) f(panel);
+    Progress progress;
+    for (Index panel = mine.begin; panel < mine.end; ++panel) f(panel), progress.add(macs_of_panel);
   };
   try {
     team.run([&](int rank) { share(share_of(panels, 1, rank, team.size())); });
@@ -144,9 +147,11 @@ void unpack_panels(const PackedMatrix<T>& m, Index units, Index lanes, const Row
 template <class T>
 PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks);
 
-// The same in two parts: zeros in the shape of the result, and one of its panels.
+// The same in parts: zeros in the shape of the result, and its panels, all or one.
 template <class T>
 PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index blocks);
+template <class T>
+void fill_transposed(const PackedMatrix<T>& m, const PackedMatrix<T>& to, Index lanes);
 template <class T>
 void transpose_panel(const PackedMatrix<T>& m, const PackedMatrix<T>& to, Index panel, Index lanes);
 

@@ -12,6 +12,7 @@
 
 #include "engine/matrix/moment.h"
 #include "engine/matrix/quantization.h"
+#include "engine/matrix/spare.h"
 #include "engine/matrix/weight_edit.h"
 #include "gru_native/layer.h"
 #include "runtime/dispatch.h"
@@ -88,7 +89,14 @@ class WeightStore final : public AnyStore {
     check_full("edit");
     ++edits_;
     using Edit = OpenEdit<T, WeightStore, Layer, Packed>;
-    return open_handle<WeightEdit<T>>(std::make_unique<Edit>(*this, layer, layer.reserve()));
+    auto reserved = can_be_refilled<Packed> && often_edited() ? reserve_spare(layer) : layer.reserve();
+    return open_handle<WeightEdit<T>>(std::make_unique<Edit>(*this, layer, std::move(reserved)));
+  }
+  // Memory that was in use before, or that will be used again.
+  template <class Layer>
+  std::shared_ptr<Packed> reserve_spare(const Layer& layer) {
+    std::shared_ptr<Packed> packed = spare_->take();
+    return Spare<Packed>::share(packed ? std::move(packed) : layer.reserve(), spare_);
   }
 
   // What calls compute with: replaced by commits and never changed.
@@ -153,6 +161,7 @@ class WeightStore final : public AnyStore {
   WritingLock writing_;
   std::atomic<int> edits_{0};
   std::shared_ptr<ArenaPool> edit_arenas_;
+  std::shared_ptr<Spare<Packed>> spare_ = std::make_shared<Spare<Packed>>();
   const Precision precision_;
   std::vector<QuantizedMatrix> quantized_;  // one for each weight, or none at all; without rows: not of few bits
   mutable MakingLock widening_;

@@ -36,7 +36,8 @@ PackedDense<T>::PackedDense(const DenseSpec& spec, const QuantizedMatrix& few_bi
 
 template <class T>
 const PackedMatrix<T>& PackedDense<T>::transposed() const {
-  return transposed_.get([&] { return transpose(weight, lanes, divide_up(spec.output_size, lanes)); });
+  return transposed_.get([&] { return empty_transposed(weight, lanes, divide_up(spec.output_size, lanes)); },
+                         [&](const PackedMatrix<T>& to) { fill_transposed(weight, to, lanes); });
 }
 
 template <class T>
@@ -91,6 +92,7 @@ std::shared_ptr<PackedDense<T>> Dense<T>::Impl::reserve() const {
 
 template <class T>
 void Dense<T>::Impl::fill(PackedDense<T>& packed) const {
+  packed.forget_transposed();
   const T* const weight = store.data(0);
   fill_panels(packed.weight, spec.output_size, packed.lanes,
               [&](int, Index row) { return weight + row * spec.input_size; });

@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "engine/matrix/lazily.h"
+#include "engine/matrix/derived.h"
 #include "engine/matrix/panels.h"
 #include "engine/matrix/weights.h"
 #include "engine/sequence/timeline.h"
@@ -24,9 +24,11 @@ class PackedDense {
 
   Index columns() const { return weight.panels * weight.width * lanes; }  // of a row of outputs, padded
   const PackedMatrix<T>& transposed() const;  // inference never needs it
+  // To be called before the weights are written again.
+  void forget_transposed() { transposed_.forget(); }
 
  private:
-  Lazily<PackedMatrix<T>> transposed_;
+  Derived<PackedMatrix<T>> transposed_;
 };
 
 // y = f(W x + b) for some rows; y has w.columns() columns. The rows are shared out among the team.

@@ -88,7 +88,7 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
     }
   });
   if (others) {
-    const auto packed = impl_->reserve_spare();
+    const auto packed = impl_->store.reserve_spare(*impl_);
     pack(*packed, impl_->spec, impl_->store.list(), impl_->index, &team);
     impl_->store.replace(packed);
   }

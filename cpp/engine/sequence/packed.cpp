@@ -181,7 +181,7 @@ CellOptions<T> cell_options(const LayerSpec& spec, const PackedDirection<T>& wei
 
 template <class T>
 const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLease* team) const {
-  const std::vector<TransposedDirection<T>>& all = transposed_.get([&] {
+  const auto reserve = [&] {
     std::vector<TransposedDirection<T>> made;
     for (const PackedDirection<T>& d : forward) {
       const bool projects = d.second.panels > 0 && d.second.depth != d.recurrent.depth;
@@ -190,10 +190,8 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
                       empty_transposed(d.second, lanes, second_blocks), empty_transposed(d.gates, lanes, blocks)});
     }
     return made;
-  });
-  // A signal handler meanwhile may need it, and then makes it whole: the same numbers.
-  const std::lock_guard<MakingLock> lock(transposing_);
-  if (!transposed_made_)
+  };
+  const auto fill = [&](const std::vector<TransposedDirection<T>>& all) {
     run_on(team, [&](int rank, int members) {
       Index turn = 0;
       Progress progress;
@@ -211,8 +209,8 @@ const std::vector<TransposedDirection<T>>& PackedWeights<T>::transposed(TeamLeas
         share(forward[i].gates, all[i].gates);
       }
     });
-  transposed_made_ = true;
-  return all;
+  };
+  return transposed_.get(reserve, fill);
 }
 
 namespace {

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/matrix/lazily.h"
+#include "engine/matrix/derived.h"
 #include "engine/matrix/quantization.h"
 #include "gru_native/layer.h"
 #include "runtime/team.h"
@@ -36,16 +36,14 @@ struct PackedWeights {
   // Made when first asked for: inference never needs it. By the threads of the team, if there is one.
   const std::vector<TransposedDirection<T>>& transposed(TeamLease* team = nullptr) const;
   // To be called before the panels are written again.
-  void forget_transposed() { transposed_made_ = false; }
+  void forget_transposed() { transposed_.forget(); }
 
   int lanes = 0;
   Index blocks = 0;           // of hidden units
   Index outputs = 0;          // columns of h, of both projections where there are two
 
  private:
-  mutable MakingLock transposing_;
-  mutable bool transposed_made_ = false;
-  Lazily<std::vector<TransposedDirection<T>>> transposed_;  // kept for the next weights
+  Derived<std::vector<TransposedDirection<T>>> transposed_;
 };
 
 // Memory for weights of these shapes.
