@@ -1,5 +1,5 @@
-// The matrix product, turned rows, layer normalisation and softmax of every ISA against plain ones in long double, for all tile
-// heights and both layouts, and the product's promise: the same bits however rows and panels are shared out.
+// The matrix product, turned rows, layer normalisation and softmax of every ISA against plain ones in long double, for
+// all tile heights and both layouts, and the product's promise: the same bits however rows and panels are shared out.
 #include <algorithm>
 #include <limits>
 #include <string>
