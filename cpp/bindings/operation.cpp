@@ -123,8 +123,10 @@ Array<T> call(const PyOperation<T>& o, const py::object& x, const py::object& le
 }
 
 template <class T>
-py::tuple forward(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first) {
-  const Call<T> c(o, x, lengths, batch_first);
+py::tuple forward(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first,
+                  bool training) {
+  Call<T> c(o, x, lengths, batch_first);
+  c.arguments.training = training;
   PyOperationTape<T> tape{nullptr, c.in, c.out, c.x_shape, c.y_shape};
   without_gil([&] { tape.tape = o.layer->forward_with_tape(c.arguments); });
   return py::make_tuple(c.y, tape);
@@ -161,9 +163,22 @@ py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, cons
     rows = std::move(numbers);
   } else {
     weights = weight_gradients(o.layer->weights(), b.dweights);
+    if (std::holds_alternative<BatchNorm1dSpec>(o.layer->spec().kind))  // statistics have no gradient
+      for (const char* name : {"running_mean", "running_var"}) weights.attr("pop")(name);
   }
   without_gil([&] { o.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, weights, rows);
+}
+
+// The running mean and variance after the batch of a tape.
+template <class T>
+py::tuple statistics(const PyOperation<T>& o, const PyOperationTape<T>& tape) {
+  const auto* const norm = std::get_if<BatchNorm1dSpec>(&o.layer->spec().kind);
+  if (!norm) throw py::type_error("this block has no running statistics");
+  const Shape shape{norm->num_features};
+  Array<T> mean = empty_array<T>(shape), var = empty_array<T>(shape);
+  o.layer->statistics(*tape.tape, mean.mutable_data(), var.mutable_data());
+  return py::make_tuple(mean, var);
 }
 
 // Arrays of the ends of paths, in the shapes of whole calls.
@@ -243,7 +258,8 @@ void register_operation(py::module_& m) {
      throw py::value_error(std::string("type is \"") + type_of(block) + "\"; expected that of an operation");
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
-      .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
+      .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
+      .def("statistics", &statistics<T>, py::arg("tape"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
       .def("join", &join<T>, py::arg("paths"))
       .def("split", &split<T>, py::arg("paths"), py::arg("dy"))

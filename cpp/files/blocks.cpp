@@ -62,6 +62,24 @@ const std::vector<std::int64_t>& matrix(const std::string& prefix, const Group& 
 BlockSpec infer_block(const std::string& prefix, const Group& group) {
   BlockSpec block;
   block.prefix = prefix;
+  const auto vector = [&](const char* name) -> std::int64_t {
+    const auto found = group.find(name);
+    return found != group.end() && found->second.size() == 1 ? found->second[0] : 0;
+  };
+  if (const std::int64_t columns = vector("running_mean")) {
+    BatchNorm1dSpec norm;
+    norm.num_features = columns;
+    norm.affine = group.count("weight") > 0;
+    block.spec.emplace<OperationSpec>().kind = norm;
+    return block;
+  }
+  if (const std::int64_t columns = vector("weight")) {
+    LayerNormSpec norm;
+    norm.normalized_shape = columns;
+    norm.bias = group.count("bias") > 0;
+    block.spec.emplace<OperationSpec>().kind = norm;
+    return block;
+  }
   if (group.count("weight")) {
     DenseSpec dense;
     const auto& weight = matrix(prefix, group, "weight");

@@ -1,6 +1,7 @@
 #include "files/safetensors.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "files/json.h"
@@ -73,6 +74,12 @@ void check_ranges(std::vector<Range> ranges, std::size_t size) {
                     std::to_string(size));
 }
 
+// How many batches PyTorch's batch normalisations have seen, which is no weight.
+bool is_counter(const std::string& name, const std::string& dtype) {
+  const std::string end = "num_batches_tracked";
+  return dtype == "I64" && name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
+
 // A tensor's entry in the header. `dtype` becomes its dtype if it is empty.
 StoredTensor read_entry(const std::string& name, const json& entry, std::string& dtype, const char* wanted,
                         std::size_t data_size) {
@@ -82,8 +89,9 @@ StoredTensor read_entry(const std::string& name, const json& entry, std::string&
   const auto type = entry.find("dtype");
   if (type == entry.end() || !type->is_string()) refuse(name, "has no dtype");
   const std::string own = type->get<std::string>();
-  check_dtype(name, own, dtype, wanted);
-  const std::size_t item = item_size(own);
+  const bool counter = is_counter(name, own);
+  if (!counter) check_dtype(name, own, dtype, wanted);
+  const std::size_t item = counter ? 8 : item_size(own);
   StoredTensor tensor{own, sizes(name, entry, "shape"), 0, item};
   for (const std::int64_t n : tensor.shape)
     if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
@@ -151,6 +159,8 @@ Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
              .first->first;
   }
   check_ranges(std::move(ranges), data_size);
+  for (auto t = file.tensors.begin(); t != file.tensors.end();)
+    t = is_counter(t->first, t->second.dtype) ? file.tensors.erase(t) : std::next(t);
   return file;
 }
 

@@ -23,6 +23,12 @@ void check_kind(const LayerNormSpec& s) {
   check_fits("the weights", double(s.normalized_shape), {{"normalized_shape", s.normalized_shape}});
   check_eps(s.eps);
 }
+void check_kind(const BatchNorm1dSpec& s) {
+  check_size("num_features", s.num_features, 1);
+  check_fits("the weights", 4 * double(s.num_features), {{"num_features", s.num_features}});
+  check_eps(s.eps);
+  if (!(s.momentum >= 0 && s.momentum <= 1)) refuse("momentum", std::to_string(s.momentum), "a number from 0 to 1");
+}
 void check_kind(const EmbeddingSpec& s) {
   check_size("num_embeddings", s.num_embeddings, 1);
   check_size("embedding_dim", s.embedding_dim, 1);
@@ -81,6 +87,7 @@ Extent extent_of(const Spec&) {
   return {0, 0};
 }
 Extent extent_of(const LayerNormSpec& s) { return {s.normalized_shape, s.normalized_shape}; }
+Extent extent_of(const BatchNorm1dSpec& s) { return {s.num_features, s.num_features}; }
 Extent extent_of(const EmbeddingSpec& s) { return {1, s.embedding_dim}; }
 Extent extent_of(const Conv1dSpec& s) { return {s.in_channels, s.out_channels}; }
 

@@ -107,6 +107,13 @@ void each_option(LayerNormSpec& s, const F& f) {
   f("bias", s.bias);
 }
 template <class F>
+void each_option(BatchNorm1dSpec& s, const F& f) {
+  f("num_features", s.num_features);
+  f("eps", s.eps);
+  f("momentum", s.momentum);
+  f("affine", s.affine);
+}
+template <class F>
 void each_option(EmbeddingSpec& s, const F& f) {
   f("num_embeddings", s.num_embeddings);
   f("embedding_dim", s.embedding_dim);

@@ -98,6 +98,14 @@ void each_name(const LayerNormSpec& spec, const F& f) {
   if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.normalized_shape});
 }
 template <class F>
+void each_name(const BatchNorm1dSpec& spec, const F& f) {
+  const std::vector<std::int64_t> columns{spec.num_features};
+  if (spec.affine) f(std::string("weight"), columns);
+  if (spec.affine) f(std::string("bias"), columns);
+  f(std::string("running_mean"), columns);
+  f(std::string("running_var"), columns);
+}
+template <class F>
 void each_name(const EmbeddingSpec& spec, const F& f) {
   f(std::string("weight"), std::vector<std::int64_t>{spec.num_embeddings, spec.embedding_dim});
 }

@@ -26,6 +26,7 @@ from .layers import (
     Activation,
     AttentionDecoder,
     AvgPool1d,
+    BatchNorm1d,
     Chain,
     ChainGradients,
     ChainTape,
@@ -92,6 +93,7 @@ __all__ = [  # noqa: RUF022  in groups
     "AvgPool1d",
     "Pool",
     "LayerNorm",
+    "BatchNorm1d",
     "Activation",
     # from sequences to sequences
     "AttentionDecoder",

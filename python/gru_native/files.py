@@ -17,6 +17,7 @@ from .layers import (
     Activation,
     AttentionDecoder,
     AvgPool1d,
+    BatchNorm1d,
     Block,
     Chain,
     Conv1d,
@@ -32,7 +33,7 @@ from .layers._arguments import float_dtype, text
 from .layers._flow import Mark, Step
 
 KINDS = (
-    *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, Embedding),
+    *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, BatchNorm1d, Embedding),
     *(Conv1d, MaxPool1d, AvgPool1d, Pool),
 )
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
@@ -88,7 +89,8 @@ def load(
 
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
     layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
-    an RNN (tanh), "weight" and "bias" a dense layer without activation. Blocks follow each other by
+    an RNN (tanh), "weight" and "bias" a dense layer without activation, or, if they are vectors, a
+    LayerNorm, with running_mean beside them a BatchNorm1d. Blocks follow each other by
     number or by matching sizes. One with matrices of bfloat16 is a layer of that precision.
 
     Parameters

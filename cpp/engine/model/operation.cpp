@@ -78,7 +78,9 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
   const Matrix<T> y = take_zeroed_matrix<T>(*tape->arena, tape->out.rows, tape->packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, tape->in, *tape->arena);
   TeamLease team(useful_threads(tape->packed->macs_of_row(inputs) * static_cast<double>(tape->in.rows)));
-  tape->packed->forward(tape->rows(), x, y, team, &tape->kept);
+  OperationRows rows = tape->rows();
+  rows.training = call.training;
+  tape->packed->forward(rows, x, y, team, &tape->kept);
   scatter(read_only(y), outputs, tape->out, call.y);
   return make_handle<OperationTape<T>>(std::move(tape));
 }
@@ -86,6 +88,12 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
 template <class T>
 void Operation<T>::check(const OperationTape<T>& tape) const {
   impl_->store.check(impl_of(tape));
+}
+
+template <class T>
+void Operation<T>::statistics(const OperationTape<T>& tape, T* running_mean, T* running_var) const {
+  check(tape);
+  impl_->store.packed()->statistics(impl_of(tape).kept, running_mean, running_var);
 }
 
 template <class T>

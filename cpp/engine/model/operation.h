@@ -21,6 +21,7 @@ struct OperationRows {
   const Timeline& out;
   Index inputs, outputs;  // columns
   Arena* arena;           // room for this call; null where nothing may be allocated: in streams
+  bool training = false;  // of a call with a tape
 };
 
 // What backward needs of a forward call; each kind says what it keeps where. Memory comes from the tape's arena.
@@ -29,6 +30,7 @@ struct Kept {
   Arena& arena;
   Matrix<T> rows{}, outputs{};
   T* numbers = nullptr;
+  bool of_batch = false;  // a BatchNorm1d's statistics
   const Index* offset = nullptr;
   std::vector<std::int64_t> ids;  // see OperationTape::rows
   std::vector<Index> places;
@@ -69,6 +71,11 @@ class PackedOperation {
   // forward.
   virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Index, Arena&) const { return nullptr; }
 
+  // The running statistics after a call's batch; see Operation::statistics.
+  virtual void statistics(const Kept<T>&, T*, T*) const {
+    throw std::invalid_argument("this operation has no running statistics; expected a BatchNorm1d");
+  }
+
   // y's rows are panel_stride<T>(columns_written(outputs)) apart or more. kept: of a call with a tape, else null.
   virtual void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
                        Kept<T>* kept) const = 0;
@@ -82,6 +89,8 @@ template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ActivationSpec& own);
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const LayerNormSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const BatchNorm1dSpec& own);
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const EmbeddingSpec& own);
 template <class T>
@@ -135,7 +144,7 @@ struct OperationTape<T>::Impl : TapeOf<PackedOperation<T>> {
         out(std::move(out)),
         inputs(inputs),
         outputs(outputs),
-        kept{*this->arena, {}, {}, nullptr, nullptr, {}, {}} {}
+        kept{*this->arena, {}, {}, nullptr, false, nullptr, {}, {}} {}
   OperationRows rows() const { return {in, out, inputs, outputs, this->arena.get()}; }
 
   Timeline in, out;

@@ -27,6 +27,16 @@ struct LayerNormSpec {
   bool bias = true;                ///< Whether there is a bias, too, if there is a weight.
 };
 
+/// Batch normalisation of each column: (x - running_mean) / sqrt(running_var + eps), then times weight, plus bias. A
+/// training call takes mean and variance of all steps of all sequences of its batch instead, without what is past their
+/// ends. No call changes a weight: Operation::statistics says what the running ones then are, for an edit.
+struct BatchNorm1dSpec {
+  std::int64_t num_features = 0;  ///< Columns.
+  double eps = 1e-5;
+  double momentum = 0.1;  ///< Of a batch's statistics in the next running ones.
+  bool affine = true;     ///< Whether there are weight and bias, besides running_mean and running_var.
+};
+
 /// A table of rows, weight (num_embeddings, embedding_dim), of which each id takes one. Ids are whole numbers from 0 in
 /// a single column of x. In a stream whose calls check nothing, another number gives a row of NaN.
 struct EmbeddingSpec {
@@ -97,7 +107,7 @@ struct BranchSpec {
 /// Which operation, with its options.
 struct OperationSpec {
   std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec,
-               BranchSpec>
+               BranchSpec, BatchNorm1dSpec>
       kind;
   Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
 
@@ -122,6 +132,7 @@ struct OperationForwardCall {
   Sequences<const T> x;                   ///< Its columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
   Sequences<T> y;                         ///< output_len(seq_len) steps, written; 0 past the end of a sequence.
+  bool training = false;                  ///< With a tape: whether a BatchNorm1d takes the batch's statistics.
 };
 
 /// The gradients of a loss. Null: on the way out not wanted. Shapes are those of the forward call.
@@ -130,6 +141,7 @@ struct OperationBackwardCall {
   Sequences<const T> dy;     ///< Of y; must be there.
   Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence. Must be null for ids.
   std::vector<T*> dweights;  ///< Of each of weights(), written (not added to). Empty: of none. See OperationTape::rows.
+                             ///< Running statistics have none: these are not looked at.
 };
 
 /// What one forward call keeps for backward; see Tape.
@@ -182,6 +194,11 @@ class GRU_NATIVE_API Operation {
 
   /// Throws std::invalid_argument for the tape of another operation.
   void check(const OperationTape<T>& tape) const;
+
+  /// What the running statistics of a BatchNorm1d become after the batch of a training call's tape, [num_features]
+  /// each: (1 - momentum) of what they are, and momentum of the batch's mean and unbiased variance. To be written in an
+  /// edit. Throws std::invalid_argument for another operation, another one's tape, and one of no training call.
+  void statistics(const OperationTape<T>& tape, T* running_mean, T* running_var) const;
 
   /// Gradients of the call that made the tape, with the weights of that call. A tape may be used again. Throws as
   /// forward and check do.

@@ -152,6 +152,11 @@ class LayerNorm(_Described, layers.LayerNorm):
 
 
 @_documented
+class BatchNorm1d(_Described, layers.BatchNorm1d):
+    """Describe a ``gru_native.BatchNorm1d`` that has no weights, for ``count``."""
+
+
+@_documented
 class Embedding(_Described, layers.Embedding):
     """Describe a ``gru_native.Embedding`` that has no weights, for ``count``."""
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..layers import Activation, AvgPool1d, Conv1d, Embedding, LayerNorm, MaxPool1d, Pool
+from ..layers import (
+    Activation,
+    AvgPool1d,
+    BatchNorm1d,
+    Conv1d,
+    Embedding,
+    LayerNorm,
+    MaxPool1d,
+    Pool,
+)
 from ._cells import GAIN, NORM, NORM_BACKWARD, NORM_BACKWARD_ROW, NORM_ROW, activation
 from ._dense import Embedding as Table
 from ._extent import Extent
@@ -102,8 +111,16 @@ class Convolution:
         return {"inputs": extent.rows * c.in_channels, "outputs": outputs}
 
 
+def batch_norm(block: BatchNorm1d) -> Rowwise:
+    """In inference one product and one sum for each number; in training what cpp/engine has."""
+    n = block.num_features
+    gains = [Tensor("weight", (n,), "gain"), Tensor("bias", (n,), "bias")] * block.affine
+    return Rowwise(n, times(n, GAIN), ops(add=4 * n, multiply=3 * n), ops(), tuple(gains))
+
+
 def operation_of(
-    block: Activation | LayerNorm | Embedding | Conv1d | MaxPool1d | AvgPool1d | Pool, width: int
+    block: Activation | LayerNorm | BatchNorm1d | Embedding | Conv1d | MaxPool1d | AvgPool1d | Pool,
+    width: int,
 ) -> Rowwise | Table | Convolution | Pooling:
     """Behind what gives so many numbers."""
     if isinstance(block, Conv1d):
@@ -115,6 +132,8 @@ def operation_of(
     if isinstance(block, Activation):
         f = activation(block.name)
         return Rowwise(width, times(width, f.forward), times(width, f.backward), ops())
+    if isinstance(block, BatchNorm1d):
+        return batch_norm(block)
     n, affine = block.normalized_shape, block.elementwise_affine
     bias = affine and block.bias
     gains = [Tensor("weight", (n,), "gain")] * affine + [Tensor("bias", (n,), "bias")] * bias

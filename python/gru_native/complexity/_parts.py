@@ -13,6 +13,7 @@ from ..layers import (
     RNN,
     Activation,
     AvgPool1d,
+    BatchNorm1d,
     Chain,
     ChildSumTreeLSTM,
     Conv1d,
@@ -51,6 +52,7 @@ Sequential: TypeAlias = (
     | Dense
     | Activation
     | LayerNorm
+    | BatchNorm1d
     | Embedding
     | Conv1d
     | MaxPool1d
@@ -71,7 +73,7 @@ Part: TypeAlias = (
     | GrConv
     | OutputRecurrence
 )
-OPERATIONS = (Activation, LayerNorm, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool)
+OPERATIONS = (Activation, LayerNorm, BatchNorm1d, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool)
 
 
 NONE: Mapping[str, str] = MappingProxyType({})

@@ -5,6 +5,7 @@ from ._operation import OperationGradients, OperationTape
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
 from .activation import Activation
+from .batch_norm import BatchNorm1d
 from .branches import Parallel, Residual
 from .chain import Block, Chain
 from .conv import Conv1d
@@ -35,6 +36,7 @@ __all__ = [
     "Activation",
     "AttentionDecoder",
     "AvgPool1d",
+    "BatchNorm1d",
     "Block",
     "Chain",
     "ChainGradients",

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from ._operation import Operation
 from .activation import Activation
+from .batch_norm import BatchNorm1d
 from .conv import Conv1d
 from .dense import Dense
 from .embedding import Embedding
@@ -22,6 +23,7 @@ Layer: TypeAlias = (
     | Dense
     | Activation
     | LayerNorm
+    | BatchNorm1d
     | Embedding
     | Conv1d
     | Pool

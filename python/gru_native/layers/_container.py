@@ -14,6 +14,7 @@ from ._operation import Operation, OperationTape
 from ._parts import Parts
 from ._recurrent import State, StateLike, Tape
 from ._weights import Array, Weighted
+from .batch_norm import BatchNorm1d
 from .dense import Dense, DenseTape
 from .quantized import Quantizable
 
@@ -163,7 +164,8 @@ class Container(Quantizable, Weighted):
         lengths : array_like of int, optional
             (batch,), each from 0 to seq, in any order.
         training : bool, optional
-            Whether dropout acts, and zoneout at random.
+            Whether dropout acts, zoneout at random, and batch normalisations take the statistics of
+            the batch.
 
         Returns
         -------
@@ -192,7 +194,7 @@ class Container(Quantizable, Weighted):
                 y, end, tape = block.forward(y, next(states), lengths=lengths, training=training)
                 final.append(end)
             else:
-                y, tape = block.forward(y, lengths=lengths)
+                y, tape = _forward(block, y, lengths, training)
             tapes.append(tape)
             return y
 
@@ -229,14 +231,8 @@ class Container(Quantizable, Weighted):
         TypeError
             For another dtype or kind.
         """
+        self._check_tape(tape)
         steps = self._core.steps
-        if (
-            not isinstance(tape, ChainTape)
-            or len(tape.tapes) != len(leaves(steps))
-            or len(tape.joined) != len(steps)
-        ):
-            kind = type(self).__name__.lower()
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this {kind}")
         states: list[State] = []
         weights: dict[str, Any] = {}
         tapes: list[Any] = [*tape.tapes]
@@ -254,6 +250,46 @@ class Container(Quantizable, Weighted):
 
         gradient = walk_back(steps, dy, tape.joined, compute)
         return ChainGradients(gradient, tuple(states), weights)
+
+    def update_statistics(self, tape: ChainTape) -> None:
+        """Take the batch of a training call into the running statistics of all BatchNorm1d blocks.
+
+        They are changed as one edit, as ``BatchNorm1d.update_statistics`` says.
+
+        Parameters
+        ----------
+        tape : ChainTape
+            What ``forward`` returned.
+
+        Raises
+        ------
+        ValueError
+            For the tape of another container, and of a call without ``training``; nothing is then
+            changed.
+        TypeError
+            For what is no tape.
+        """
+        self._check_tape(tape)
+        made: dict[str, Array] = {}
+        for (name, prefix, block), own in zip(leaves(self._core.steps), tape.tapes, strict=True):
+            if isinstance(block, BatchNorm1d):
+                try:
+                    made |= {prefix + n: w for n, w in block._statistics(own).items()}
+                except (TypeError, ValueError) as error:
+                    raise named(name, error) from error
+        with self.editing() as w:
+            for name, numbers in made.items():
+                w[name] = numbers
+
+    def _check_tape(self, tape: object) -> None:
+        steps = self._core.steps
+        if (
+            not isinstance(tape, ChainTape)
+            or len(tape.tapes) != len(leaves(steps))
+            or len(tape.joined) != len(steps)
+        ):
+            kind = type(self).__name__.lower()
+            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this {kind}")
 
     def _states(self, state: Sequence[Any] | None, name: str = "state") -> Iterator[Any]:
         """The entry of each recurrent layer."""
@@ -274,6 +310,13 @@ class Container(Quantizable, Weighted):
     def _with(self, **attributes: Any) -> dict[str, Any]:
         """The attributes of one that has these blocks."""
         return {**attributes, "_core": Parts(self._but(attributes)._steps())}
+
+
+def _forward(block: Any, x: Any, lengths: Any, training: bool) -> tuple[Any, Any]:
+    if isinstance(block, Operation):
+        return block.forward(x, lengths=lengths, training=training)
+    result: tuple[Any, Any] = block.forward(x, lengths=lengths)
+    return result
 
 
 def in_few_bits(name: str, block: Any, precision: str) -> Any:

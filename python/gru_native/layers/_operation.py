@@ -76,7 +76,7 @@ class Operation(Weighted):
         return self._core(x, lengths, self.batch_first)
 
     def forward(
-        self, x: ArrayLike, *, lengths: ArrayLike | None = None
+        self, x: ArrayLike, *, lengths: ArrayLike | None = None, training: bool = True
     ) -> tuple[Array, OperationTape]:
         """Compute y, and a tape for ``backward``.
 
@@ -86,6 +86,8 @@ class Operation(Weighted):
             As when calling the block.
         lengths : array_like of int, optional
             (batch,), each from 0 to seq, in any order.
+        training : bool, optional
+            Whether a BatchNorm1d takes mean and variance of the batch. To others it is the same.
 
         Returns
         -------
@@ -102,7 +104,9 @@ class Operation(Weighted):
         TypeError
             For another dtype or kind.
         """
-        result: tuple[Array, Any] = self._core.forward(x, lengths, self.batch_first)
+        result: tuple[Array, Any] = self._core.forward(
+            x, lengths, self.batch_first, flag("training", training)
+        )
         return result
 
     def backward(self, tape: OperationTape, dy: ArrayLike) -> OperationGradients:
