@@ -105,6 +105,7 @@ BlockSpec infer_block(const std::string& prefix, const Group& group) {
   s.hidden_size = projects ? matrix(prefix, group, "weight_hr_l0")[1] : hh[1];
   s.proj_size = projects ? hh[1] : 0;
   s.bias = group.count("bias_ih_l0") > 0;
+  s.learn_initial_state = group.count("h0_l0") > 0;
   const std::int64_t gates = hh[0] % s.hidden_size == 0 ? hh[0] / s.hidden_size : 0;
   if (gates == 4) s.cell = Cell::lstm;
   else if (gates == 3) s.cell = Cell::gru;

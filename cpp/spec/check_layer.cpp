@@ -121,6 +121,7 @@ void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
   if (spec.num_layers != 1) refuse("num_layers", std::to_string(spec.num_layers), "1: RTRL is for a single layer");
   if (spec.bidirectional) refuse("bidirectional", "True", "False: RTRL goes forward in time only");
   check_trainable(spec);
+  if (spec.learn_initial_state) refuse("learn_initial_state", "True", "False for RTRL");
   if (spec.zoneout > 0) refuse("zoneout", std::to_string(spec.zoneout), "0 for RTRL");
   if (spec.zoneout_cell > 0) refuse("zoneout_cell", std::to_string(spec.zoneout_cell), "0 for RTRL");
   if (spec.lstm.gate_recurrence) refuse("gate_recurrence", "True", "False for RTRL");

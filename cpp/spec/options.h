@@ -62,6 +62,7 @@ void each_option(LayerSpec& s, const F& f) {
   f("dropout", s.dropout);
   f("zoneout", s.zoneout);
   f("bidirectional", s.bidirectional);
+  f("learn_initial_state", s.learn_initial_state);
   if (lstm) {
     f("proj_size", s.proj_size);
     f("nonrecurrent_proj_size", s.nonrecurrent_proj_size);

@@ -14,7 +14,7 @@ namespace gru_native {
 // Where the tensors of one direction lie in the layer's list; -1: not there.
 struct WeightIndex {
   int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
-  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1;
+  int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1, h0 = -1, c0 = -1;
 };
 
 // f(layer * directions + direction, its place in a WeightIndex, name, shape), one after the other.
@@ -51,6 +51,10 @@ void each_weight(const LayerSpec& spec, const F& f) {
         f(i, [](WeightIndex& w) -> int& { return w.peephole[2]; }, "weight_co" + suffix, units);
       if (const std::int64_t n = spec.recurrent_gates())
         f(i, [](WeightIndex& w) -> int& { return w.rr; }, "weight_rr" + suffix, Shape{n, n});
+      if (spec.learn_initial_state) {
+        f(i, [](WeightIndex& w) -> int& { return w.h0; }, "h0" + suffix, Shape{spec.state_size()});
+        if (spec.has_c()) f(i, [](WeightIndex& w) -> int& { return w.c0; }, "c0" + suffix, units);
+      }
       if (!spec.layer_norm) continue;
       f(i, [](WeightIndex& w) -> int& { return w.gain_ih; }, "gain_ih" + suffix, Shape{rows});
       f(i, [](WeightIndex& w) -> int& { return w.gain_hh; }, "gain_hh" + suffix, Shape{rows});

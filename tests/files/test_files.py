@@ -212,7 +212,10 @@ BAD_FILES = {
     ),
     "nan": (arrays(weight=WEIGHT * np.float32(np.nan)), 'tensor "weight" holds NaN at element 0'),
     "unknown_name": (arrays(running_mean=WEIGHT), "tensor running_mean belongs to no"),
-    "vector": (arrays(weight=WEIGHT[0]), r"tensor weight has shape \(3,\); expected a matrix"),
+    "cube": (
+        arrays(weight=WEIGHT[None]),
+        r"tensor weight has shape \(1, 2, 3\); expected a matrix",
+    ),
     "rows": (arrays(weight_ih_l0=WEIGHT, weight_hh_l0=np.ones((2, 4), np.float32)), "2 rows"),
     "surplus": (arrays(weight=WEIGHT, weight_ih_l0=WEIGHT), "weight_ih_l0 belongs to no block"),
     "no_order": (arrays(**{"a.weight": WEIGHT, "b.weight": WEIGHT}), "no order"),

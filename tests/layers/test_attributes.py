@@ -23,6 +23,7 @@ SIZES = {
     "out_channels": 6,
     "kernel_size": 3,
     "normalized_shape": 5,
+    "num_features": 5,
     "name": "tanh",
     "kind": "last",
 }
@@ -71,6 +72,9 @@ UNUSUAL = {
     "eps": 1e-3,
     "elementwise_affine": False,
     "ceil_mode": True,
+    "momentum": 0.25,
+    "affine": False,
+    "learn_initial_state": True,
     "count_include_pad": False,
     "dtype": np.float64,
     "seed": 7,

@@ -1,5 +1,6 @@
 // Pools over time: of windows, or of all steps of a sequence. A tape of the largest numbers keeps the row that each is
 // from. Sums run over the steps in their order.
+#include <cmath>
 #include <limits>
 
 #include "engine/model/operation.h"
@@ -142,7 +143,7 @@ class PackedPooling final : public PackedOperation<T> {
     for (Index c = 0; c < columns; ++c) y[c] /= w.divisor;
   }
   // NaN is larger than any number, as in torch.
-  static bool beats(T a, T b) { return a > b || a != a; }
+  static bool beats(T a, T b) { return a > b || std::isnan(a); }
 
   const Kind kind_;
   const bool whole_ = false, counts_padding_ = false;

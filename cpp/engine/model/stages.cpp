@@ -118,6 +118,7 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
     if (w.operation && !keeps_steps(w.operation->spec)) now = s.after = &later_.emplace_back(window, batch, nullptr);
     if (w.layer)
       s.stack = std::make_unique<StackForward<T>>(w.spec, *w.layer, *now, window, nullptr, Dropout(), Draw{}, arena_);
+    if (s.stack) s.stack->load_state({});  // which may be learned
     if (w.layer && &s == &stages_.back()) continue;  // it writes to y
     const Index stride =
         w.operation ? panel_stride<T>(w.outputs) : padded_stride(w.dense ? w.dense->columns() : w.outputs, sizeof(T));

@@ -129,6 +129,8 @@ void DirectionForward<T>::load_row(T* h, T* c, const T* from_h, const T* from_c)
     if (from) std::copy_n(from, columns, to);
     else std::fill_n(to, columns, T(0));
   };
+  if (!from_h) from_h = weights_.h0.data();
+  if (!from_c) from_c = weights_.c0.data();
   load(h, from_h, state_);
   load(h + gates_at_, from_h ? from_h + state_ : nullptr, spec_.recurrent_gates());
   if (cell_.has_c) load(c, from_c, spec_.hidden_size);
@@ -154,7 +156,7 @@ void DirectionForward<T>::load_state(const T* h0, const T* c0) {
       load_row(row_at(h, row), cell_.has_c ? row_at(states_.c, row) : nullptr,
                h0 ? h0 + user * spec_.state_size() : nullptr, c0 ? c0 + user * spec_.hidden_size : nullptr);
   }
-  zero_state_ = !h0;
+  zero_state_ = !h0 && !weights_.h0.data();
 }
 
 template <class T>

@@ -139,6 +139,8 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward_with_tape(const ForwardCall<T>&
                                                 dropout_of(spec, call), draw_of(call));
   const Timeline& time = tape->time;
   tape->hold = call.masked_output == MaskedOutput::hold;
+  tape->learned_h = spec.learn_initial_state && !call.initial.h;
+  tape->learned_c = spec.learn_initial_state && spec.has_c() && !call.initial.c;
   const auto arena = impl_->store.lease();
 
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
@@ -182,11 +184,41 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   } else {
     dy = user_steps(call.dy, time, *arena);
   }
-  typename StackBackward<T>::Wanted wanted{call.dx.data != nullptr, {}, call.dinitial};
+  States<T> dinitial = call.dinitial;
+  const Index states = spec.num_layers * spec.directions() * time.batch;
+  const bool learns = !call.dweights.empty();
+  if (learns && tape.learned_h && !dinitial.h) dinitial.h = arena->template take<T>(states * spec.state_size());
+  if (learns && tape.learned_c && !dinitial.c) dinitial.c = arena->template take<T>(states * spec.hidden_size);
+  typename StackBackward<T>::Wanted wanted{call.dx.data != nullptr, {}, dinitial};
   for (Index i = 0; !call.dweights.empty() && i < static_cast<Index>(impl_->index.size()); ++i)
     wanted.weights.push_back(impl_->gradients_of(i, call.dweights));
   stack.run(dy, call.dfinal, wanted, team);
+  if (learns && spec.learn_initial_state) impl_->sum_initial_gradients(tape_, dinitial, call.dweights);
   if (call.dx.data) scatter(stack.dx(), spec.input_size, time, call.dx);
+}
+
+// All rows of the batch begin with the same numbers. A state that was given is none of theirs.
+template <class T>
+void Layer<T>::Impl::sum_initial_gradients(const Tape<T>& tape_, const States<T>& dinitial,
+                                           const std::vector<T*>& dweights) const {
+  const auto& tape = impl_of(tape_);
+  const Index batch = tape.time.batch;
+  Progress progress;
+  const auto sum = [&](std::size_t i, int weight, const T* of_all, Index columns) {
+    T* const to = gradient_of(dweights, weight);
+    if (!to) return;
+    std::fill_n(to, columns, T(0));
+    for (Index row = 0; of_all && row < batch; ++row) {
+      const T* const from = of_all + (static_cast<Index>(i) * batch + row) * columns;
+      GRU_NATIVE_EXECUTED(add, columns);
+      for (Index k = 0; k < columns; ++k) to[k] += from[k];
+      progress.add(macs_of_copy * static_cast<double>(columns));
+    }
+  };
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    sum(i, index[i].h0, tape.learned_h ? dinitial.h : nullptr, spec.state_size());
+    sum(i, index[i].c0, tape.learned_c ? dinitial.c : nullptr, spec.hidden_size);
+  }
 }
 
 template <class T>

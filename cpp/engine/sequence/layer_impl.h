@@ -21,6 +21,7 @@ struct Layer<T>::Impl {
   std::shared_ptr<PackedWeights<T>> reserve() const { return reserve_packed(spec, store.list(), index); }
   void fill(PackedWeights<T>& packed) const { pack(packed, spec, store.list(), index); }
   std::shared_ptr<const PackedWeights<T>> current() const { return store.packed(); }
+  void sum_initial_gradients(const Tape<T>& tape, const States<T>& dinitial, const std::vector<T*>& dweights) const;
   DirectionGradients<T> gradients_of(Index i, const std::vector<T*>& dweights) const;
 };
 
@@ -39,6 +40,7 @@ struct Tape<T>::Impl : TapeOf<PackedWeights<T>> {
   Dropout dropout;
   Draw draw;
   bool hold = false;           // MaskedOutput::hold
+  bool learned_h = false, learned_c = false;  // the initial state: none was given
   std::vector<LayerTape<T>> layers;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include "engine/matrix/few_bits.h"
 #include "engine/threads.h"
@@ -43,6 +44,8 @@ void allocate_vectors(PackedDirection<T>& p, const LayerSpec& spec) {
   const Index lanes = kernels.lanes, blocks = divide_up(spec.hidden_size, lanes);
   p.bias = Buffer<T>((blocks + 3) * kernels.cell[cell_index(spec)].slots * lanes);  // + 3: panels of four blocks
   if (spec.lstm.peephole) p.peephole = Buffer<T>(blocks * 3 * lanes);
+  if (spec.learn_initial_state) p.h0 = Buffer<T>(spec.state_size());
+  if (spec.learn_initial_state && spec.has_c()) p.c0 = Buffer<T>(spec.hidden_size);
   if (spec.layer_norm) {
     const CellKernels<T>& cell = kernels.cell[cell_index(spec)];
     p.gain_x = Buffer<T>(blocks * cell.input.count * lanes);
@@ -98,6 +101,8 @@ void each_vector(const PackedDirection<std::remove_const_t<W>>& p, const LayerSp
     vectors(p.gain_c, at.gain_c, {0, 1});
     vectors(p.bias_c, at.bias_c, {0, 1});
   }
+  for (const auto& [own, weight] : {std::pair{&p.h0, at.h0}, {&p.c0, at.c0}})
+    for (Index k = 0; weight >= 0 && k < weights[weight].size(); ++k) number(own->data()[k], weights[weight].data[k]);
   if (spec.lstm.peephole)
     for (int gate = 0; gate < 3; ++gate)
       if (const int weight = at.peephole[gate]; weight >= 0)

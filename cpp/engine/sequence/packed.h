@@ -21,6 +21,7 @@ struct PackedDirection {
   Buffer<T> bias;             // [block][slot][lane]
   Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
   Buffer<T> gain_x, gain_h, gain_c, bias_c;  // layer normalisation: [block][slot of the product][lane]; or empty
+  Buffer<T> h0, c0;           // the learned initial state; or empty
 };
 
 // The same matrices the other way round, for backward: k runs over gates, columns are inputs or units.

@@ -75,6 +75,9 @@ struct LayerSpec {
   ActivationFunction gate_activation = Activation::sigmoid;  ///< LSTM and GRU: of their gates.
   ActivationFunction nonlinearity = Activation::tanh;  ///< Cell::rnn only.
   Precision precision = Precision::full;  ///< Of the weights: what Layer::quantize made of them.
+  /// Whether the initial state is learned: weights h0_l0 and, of the LSTM, c0_l0, and so on, which calls, streams and
+  /// sessions begin with where no state is given.
+  bool learn_initial_state = false;
   double activation_clip = 0;  ///< What goes into an activation is held within [-clip, clip]; 0: it is not.
 
   /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
@@ -116,7 +119,7 @@ struct ForwardCall {
   std::int64_t batch = 0;  ///< Sequences, at least 1.
   Sequences<const T> x;  ///< input_size columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
-  States<const T> initial;  ///< Null: zeros.
+  States<const T> initial;  ///< Null: zeros, or what was learned (LayerSpec::learn_initial_state).
   Sequences<T> y;  ///< directions() * output_size() columns, written; 0 past the end of a sequence. Null: not
                    ///< wanted.
   States<T> final;  ///< After the last step of each sequence, written. Null: not wanted.

@@ -56,11 +56,11 @@ class GRU_NATIVE_API Stream {
   /// Numbers in the state: of each block in turn, a recurrent layer's as in BasicModel::state_size, and of a
   /// convolution, [batch][OperationSpec::state_size()], the steps that it still reads.
   std::int64_t state_size() const noexcept;
-  /// Copies the state, state_size() numbers. It is zeros at the start.
+  /// Copies the state, state_size() numbers. At the start it is zeros, or what was learned.
   void save_state(T* to) const noexcept;
   /// Sets the state from such numbers.
   void load_state(const T* from) noexcept;
-  /// Back to the zero state.
+  /// Back to the state of the start.
   void reset() noexcept;
 
   /// Runs `frames` steps of zeros in, so that what follows does not begin with the transient of the zero state.

@@ -44,6 +44,7 @@ FLAGS = {
     "output_gate": "of the LSTM (default: yes)",
     "reset_after": "of the GRU: r acts after the product, as in PyTorch (default: yes; graph: no)",
     "gate_recurrence": "of the LSTM: gates see those of the step before (default: no)",
+    "learn_initial_state": "of recurrent layers: the initial state is a weight (default: no)",
     "layer_norm": "of LSTM and GRU: layer normalisation (default: no)",
 }
 TEXTS = {

@@ -142,7 +142,10 @@ def count(
         state=sum(state_of(part, extent.batch) for part in parts.values()),
         steps=extent.seq if has_steps else max(extent.seq - 1, 1),
         reads=joined(part.reads() for part in parts.values()),
-        spared=has_steps and not state and not isinstance(layer, OutputRNN),
+        spared=has_steps
+        and not state
+        and not isinstance(layer, OutputRNN)
+        and not any(getattr(part, "learns_state", False) for part in parts.values()),
         moved=(extent.batch if has_steps else extent.rows) * columns,
     )
 

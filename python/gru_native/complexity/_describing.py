@@ -106,18 +106,29 @@ def _documented(kind: K) -> K:
     return kind
 
 
+class _Container:
+    """Before a container's class: its blocks may be descriptions."""
+
+    _counted: Callable[[], int]
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights that all blocks have."""
+        return self._counted()
+
+
 @_documented
-class Chain(layers.Chain):
+class Chain(_Container, layers.Chain):
     """Describe a ``gru_native.Chain`` of layers with or without weights, for ``count``."""
 
 
 @_documented
-class Residual(layers.Residual):
+class Residual(_Container, layers.Residual):
     """Describe a ``gru_native.Residual`` of a layer with or without weights, for ``count``."""
 
 
 @_documented
-class Parallel(layers.Parallel):
+class Parallel(_Container, layers.Parallel):
     """Describe a ``gru_native.Parallel`` of layers with or without weights, for ``count``."""
 
 

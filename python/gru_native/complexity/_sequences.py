@@ -38,6 +38,7 @@ COUNTED = {  # options of single cells
     "layer_norm",
     "zoneout",
     "zoneout_cell",
+    "learn_initial_state",
 }
 
 
@@ -58,6 +59,7 @@ class Recurrent:
     bias: bool
     peepholes: tuple[str, ...]  # of i, f, o: those that there are
     dropout: float
+    learns_state: bool
 
     @classmethod
     def of(cls, layer: RNN | LSTM | GRU) -> Recurrent:
@@ -95,6 +97,7 @@ class Recurrent:
             bias=layer.bias,
             peepholes=peepholes,
             dropout=layer.dropout,
+            learns_state=layer.learn_initial_state,
         )
 
     @property
@@ -160,6 +163,9 @@ class Recurrent:
             own += [(f"weight_{name}", (n,), "peephole") for name in self.peepholes]
             if self.gate_recurrence:
                 own.append(("weight_rr", (self.recurrent_gates,) * 2, "recurrent"))
+            if self.learns_state:
+                own.append(("h0", (self.state_size + self.recurrent_gates,), "initial"))
+                own += [("c0", (n,), "initial")] if self.cell.has_c else []
             if self.layer_norm:
                 own += [("gain_ih", (rows,), "gain"), ("gain_hh", (rows,), "gain")]
             if self.layer_norm and self.cell.has_c:
@@ -179,7 +185,7 @@ class Recurrent:
     ) -> Passes:
         """The work of one call. ``textbook``: no step is spared."""
         spared = [
-            0 if state or textbook else extent.rows_at_first_step(reverse)
+            0 if state or textbook or self.learns_state else extent.rows_at_first_step(reverse)
             for reverse, _ in self.places()
         ]
         result = total(
@@ -196,6 +202,9 @@ class Recurrent:
             )._of_layers(layer, count)
             for layer, count in self.layers()
         )
+        if self.learns_state and not state:
+            sums = ops(add=self.state_numbers(extent.batch))
+            result += Passes(Work(), Work(), Work(elementwise=sums))
         if dropped and self.dropout > 0:
             between = (self.num_layers - 1) * extent.rows * self.width
             mask = Work(elementwise=ops(dropout=between))

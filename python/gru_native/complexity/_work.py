@@ -33,7 +33,7 @@ class Tensor:
         Its shape.
     role : str
         What it is for: input, recurrent, projection, bias, peephole, output, message, gate or
-        embedding.
+        embedding, or initial, of a state.
     precision : str or None
         Of its matrix: ``"int8"``, ``"bf16"`` or None, full.
     """

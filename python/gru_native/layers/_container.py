@@ -94,6 +94,10 @@ class Container(Quantizable, Weighted):
     @property
     def num_parameters(self) -> int:
         """How many numbers the weights have, biases included."""
+        self._core.weights()  # a description has none, and says so
+        return self._counted()
+
+    def _counted(self) -> int:
         return sum(step.block.num_parameters for step in leaves(self._core.steps))
 
     def __call__(

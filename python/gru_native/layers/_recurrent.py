@@ -51,6 +51,7 @@ USUAL: dict[str, bool | int | float | Function | None] = {
     "nonlinearity": "tanh",
     "zoneout": 0.0,
     "zoneout_cell": 0.0,
+    "learn_initial_state": False,
     "proj_size": 0,
     "nonrecurrent_proj_size": 0,
     "peephole": False,
@@ -77,6 +78,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
     """
 
     zoneout: float
+    learn_initial_state: bool
     activation_clip: float | None
 
     def __init__(
@@ -118,6 +120,12 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         vars(self).update(cell_options)
         super().__init__(seed, self.hidden_size**-0.5)
 
+    def _fill(self, name: str, w: Array, bound: float) -> None:
+        if name.startswith(("h0_", "c0_")):
+            w[...] = 0.0
+        else:
+            super()._fill(name, w, bound)
+
     @property
     def _cell_options(self) -> dict[str, bool | int | float | Function | None]:
         return {name: getattr(self, name) for name in USUAL if name in vars(self)}
@@ -143,7 +151,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             converted.
         state : array_like or tuple of two, optional
             The initial h, or for the LSTM (h, c), each (num_layers * directions, batch, size),
-            without batch if x has none. None means zeros.
+            without batch if x has none. None means zeros, or what was learned.
         lengths : array_like of int, optional
             (batch,), each from 0 to seq, in any order. The final state of a sequence is that of its
             own end, and the reverse direction begins there; a length of 0 hands the state through.
@@ -192,7 +200,7 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             converted.
         state : array_like or tuple of two, optional
             The initial h, or for the LSTM (h, c), each (num_layers * directions, batch, size),
-            without batch if x has none. None means zeros.
+            without batch if x has none. None means zeros, or what was learned.
         lengths : array_like of int, optional
             (batch,), each from 0 to seq, in any order. The final state of a sequence is that of its
             own end, and the reverse direction begins there; a length of 0 hands the state through.
@@ -279,8 +287,8 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         Returns
         -------
         Stream
-            It begins in the zero state and keeps the weights of this moment. It needs no masks: a
-            masked step is one that it is not given.
+            It begins in the initial state and keeps the weights of this moment. It needs no masks:
+            a masked step is one that it is not given.
 
         Raises
         ------

@@ -54,6 +54,10 @@ class GRU(Recurrent[Array]):
         Layer normalisation [3]_: N(W x) and N(U h-) take the place of the products above, each
         normalised over all three gates of a step, N(a) = gain (a - mean) / sqrt(variance + 1e-5).
         It needs ``reset_after``, with which U h- is one product.
+    learn_initial_state : bool, optional
+        Whether the initial state is learned: weights ``h0_l{k}``, which start as
+        zeros, with the suffix ``_reverse`` for the second direction. Calls, streams and sessions
+        begin with them where no state is given.
     dtype : dtype_like, optional
         ``np.float32`` or ``np.float64``.
     seed : int, optional
@@ -122,6 +126,7 @@ class GRU(Recurrent[Array]):
         gate_activation: Function = "sigmoid",
         activation_clip: float | None = None,
         layer_norm: bool = False,
+        learn_initial_state: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -135,6 +140,7 @@ class GRU(Recurrent[Array]):
             dropout=dropout,
             zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
+            learn_initial_state=flag("learn_initial_state", learn_initial_state),
             dtype=dtype,
             seed=seed,
             reset_after=flag("reset_after", reset_after),

@@ -83,6 +83,10 @@ class LSTM(Recurrent[tuple[Array, Array]]):
     zoneout_cell : float, optional
         Zoneout of c. As in [2]_, h is computed from c as it was before. Gates that recur are not
         touched.
+    learn_initial_state : bool, optional
+        Whether the initial state is learned: weights ``h0_l{k}`` and ``c0_l{k}``, which start as
+        zeros, with the suffix ``_reverse`` for the second direction. Calls, streams and sessions
+        begin with them where no state is given.
     dtype : dtype_like, optional
         ``np.float32`` or ``np.float64``.
     seed : int, optional
@@ -182,6 +186,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
         gate_recurrence: bool = False,
         layer_norm: bool = False,
         zoneout_cell: float = 0.0,
+        learn_initial_state: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -195,6 +200,7 @@ class LSTM(Recurrent[tuple[Array, Array]]):
             dropout=dropout,
             zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
+            learn_initial_state=flag("learn_initial_state", learn_initial_state),
             dtype=dtype,
             seed=seed,
             proj_size=size("proj_size", proj_size),

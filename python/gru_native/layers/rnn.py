@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._arguments import Function, function, limit, number
+from ._arguments import Function, flag, function, limit, number
 from ._options import public
 from ._recurrent import Recurrent
 from ._weights import Array
@@ -43,6 +43,10 @@ class RNN(Recurrent[Array]):
     bidirectional : bool, optional
         Whether a second direction reads each sequence from its end. Its outputs stand behind those
         of the first.
+    learn_initial_state : bool, optional
+        Whether the initial state is learned: weights ``h0_l{k}``, which start as
+        zeros, with the suffix ``_reverse`` for the second direction. Calls, streams and sessions
+        begin with them where no state is given.
     dtype : dtype_like, optional
         ``np.float32`` or ``np.float64``.
     seed : int, optional
@@ -96,6 +100,7 @@ class RNN(Recurrent[Array]):
         dropout: float = 0.0,
         zoneout: float = 0.0,
         bidirectional: bool = False,
+        learn_initial_state: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -110,6 +115,7 @@ class RNN(Recurrent[Array]):
             dropout=dropout,
             zoneout=number("zoneout", zoneout),
             bidirectional=bidirectional,
+            learn_initial_state=flag("learn_initial_state", learn_initial_state),
             dtype=dtype,
             seed=seed,
             nonlinearity=self.nonlinearity,
