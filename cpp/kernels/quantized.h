@@ -255,7 +255,8 @@ constexpr QuantizedKernels quantized_kernels() {
           &quantized_multiply<Dot>,
           &quantized_product<Dot>,
           expanded_from<Dot>,
-          widen_of<Dot>()};
+          widen_of<Dot>(),
+          Dot::float_depth};
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

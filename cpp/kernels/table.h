@@ -68,6 +68,7 @@ struct QuantizedKernels {
   void (*product)(const Product<float>&);    // both, for any number of rows and any depth
   Index wide_from;            // from so many rows on each product makes the weights floats anew; 0: none does
   void (*widen)(const Product<float>&, float* to);  // once, for products to come, with the same bits; or null
+  Index float_depth;          // with so few k a small matrix is better packed as floats
 };
 
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).

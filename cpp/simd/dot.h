@@ -87,6 +87,7 @@ struct Int8Form {
   using Weight = std::int32_t;  // what a lane holds
   using Activation = std::int8_t;
   static constexpr int zero_point = 0;  // what is added to an activation to make its byte
+  static constexpr Index float_depth = 0;  // with so few k a small matrix is multiplied faster as floats
   static EIGEN_ALWAYS_INLINE Ints load(const Weight* w) { return Ints::load(w); }
 };
 
@@ -201,6 +202,7 @@ struct Bf16Form {
 // Both halves of a lane become floats by a shift and by a mask; activations stay floats.
 struct Bf16 : Bf16Form {
   static constexpr int operand_registers = 2;
+  static constexpr Index float_depth = 64;
   using Activation = float;
   struct Operand {
     Lanes<float> even, odd;
@@ -256,6 +258,7 @@ struct Bf16 : Bf16Form {
 #if defined(__AVX512F__)
 // AVX512_BF16: activations are bf16, too.
 struct Bf16Dot : Bf16Form {
+  static constexpr Index float_depth = 15;
   using Activation = std::uint16_t;
   using Operand = Ints;
   static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return broadcast(a); }

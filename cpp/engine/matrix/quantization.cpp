@@ -15,8 +15,7 @@ namespace gru_native {
 namespace {
 
 constexpr Index lane_bytes = 4;  // of packed weights
-constexpr Index float_bytes = 65536;     // of a matrix of bf16 that is packed as floats, and the most k of it
-constexpr Index float_depth = 64;
+constexpr Index float_bytes = 65536;     // of a matrix that is packed as floats
 constexpr float largest_scale = std::numeric_limits<float>::max() / 127;
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what, std::size_t element,
@@ -115,10 +114,9 @@ void dequantize(const QuantizedMatrix& m, float* w) {
 
 namespace detail {
 
-// Small ones of bf16 are floats of the same values: with few k their activations and tiles take longer than is gained.
+// Small ones are floats of the same values: with few k activations and tiles of few bits take longer than is gained.
 PackedMatrix<float> empty_quantized(const QuantizedKernels& kernels, Index units, int gates, Index depth, Index lanes) {
-  const bool is_bf16 = kernels.group == lane_bytes / Index(sizeof(std::uint16_t));
-  if (is_bf16 && depth <= float_depth && units * gates * depth * Index(sizeof(float)) <= float_bytes)
+  if (depth <= kernels.float_depth && units * gates * depth * Index(sizeof(float)) <= float_bytes)
     return empty_panels<float>(units, gates, depth, lanes);
   PackedMatrix<float> m = empty_shape<float>(units, gates, depth, lanes);
   const Index columns = m.panels * m.width * lanes, groups = divide_up(depth, kernels.group);
