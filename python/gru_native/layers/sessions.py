@@ -60,7 +60,8 @@ class SessionPool:
         slots = size("capacity", capacity)
         with memory_for("the states", capacity=slots):
             self._core = pool_type(cores, slots, *batch_first)
-        if type(self).step is SessionPool.step:  # which a small step spends a tenth in
+        # A Python function around it would be a tenth of a small step.
+        if type(self).step is SessionPool.step:
             self.step = self._core.step  # type: ignore[method-assign]
 
     def open(self) -> int:
