@@ -78,11 +78,25 @@ def decoders(rnd):
     given["state"] = state
     calls = {"call": given, "forward": {**given, "training": False}}
     calls["backward"] = {"tape": tape, "dlogits": logits, "dstate": state}
-    looks = {name: given[name] for name in ("memory", "memory_lengths", "state")}
-    search = {"start": 1, "end": 0, "max_steps": 4, "beam_size": 3, "length_penalty": 0.5}
-    calls["generate"] = {**looks, **search, "return_attention": False}
-    calls["stream"] = looks
+    calls["stream"] = {name: given[name] for name in ("memory", "memory_lengths", "state")}
     return Subject(layer, calls, False)
+
+
+class Writer:
+    """generate with the one end that surely comes: another one would come after max_steps."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def generate(self, **given):
+        return self.layer.generate(end=0, **given)
+
+
+def writers(rnd):
+    layer, given = _decoder(rnd)
+    del given["targets"], given["lengths"]
+    given |= {"start": 1, "max_steps": 4, "beam_size": 3, "length_penalty": 0.5}
+    return Subject(Writer(layer), {"generate": {**given, "return_attention": False}}, False)
 
 
 def decoder_streams(rnd):
@@ -234,6 +248,7 @@ KINDS = (
         streams_of_ids,
         decoders,
         decoders,
+        writers,
         decoder_streams,
         softmaxes,
         softmaxes,
