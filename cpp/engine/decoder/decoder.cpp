@@ -105,7 +105,7 @@ DecoderValues<T> forward(const Run<T>& run, std::vector<EncodedMemory<T>>& memor
     forward.embed(run.call.targets, rank, crew.size());
     crew.barrier(rank);
     forward.run(rank, crew);
-    forward.read_out(logits, rank, crew.size());
+    forward.read_out(logits, rank, crew);
   });
   forward.advance(time.seq_len);
   forward.store(run.call.final);

@@ -159,30 +159,43 @@ void DecoderForward<T>::run(int member, Crew& crew) {
   }
 }
 
-// Logits go straight to the user's rows, but for the panel that these do not fill.
 template <class T>
-void DecoderForward<T>::read_out(Rows<T> logits, int member, int members) {
-  const Share mine = share_of(time_.rows, whole_tiles, member, members);
-  if (mine.begin >= mine.end) return;
-  const Index columns = spec_.readout_columns(), words = spec_.vocab_size, width = panel_columns<T>();
-  multiply(w_.readout, rows_from(v_.z, 0), {w_.bias_readout.data(), 0, nullptr}, v_.a, mine);
-  if (spec_.readout == ReadoutFunction::maxout)
-    in_parts(mine.begin, mine.end, macs_of_function * static_cast<double>(columns), 1, [&](Index begin, Index end) {
-      kernels_for<T>().maxout.forward({begin, end, columns, w_.readout_second, v_.a, v_.r});
-    });
-  else activate(Activation::tanh, v_.r, columns, mine);
+void DecoderForward<T>::read_out(Rows<T> logits, int member, Crew& crew) {
+  const Share mine = share_of(time_.rows, whole_tiles, member, crew.size());
+  const Index columns = spec_.readout_columns();
+  if (mine.begin < mine.end) {
+    multiply(w_.readout, rows_from(v_.z, 0), {w_.bias_readout.data(), 0, nullptr}, v_.a, mine);
+    if (spec_.readout == ReadoutFunction::maxout)
+      in_parts(mine.begin, mine.end, macs_of_function * static_cast<double>(columns), 1, [&](Index begin, Index end) {
+        kernels_for<T>().maxout.forward({begin, end, columns, w_.readout_second, v_.a, v_.r});
+      });
+    else activate(Activation::tanh, v_.r, columns, mine);
+  }
   if (!logits.base) return;
-  Product<T> p = product_of_rows(w_.output, rows_from(v_.r, 0), {w_.bias_output.data(), 0, nullptr}, {}, mine);
-  const Index whole = words / width;
+  // Rows that do not give everybody a tile stay together, and the words are shared out.
+  const Index panels = w_.output.panels;
+  const bool by_words = time_.rows < whole_tiles * crew.size();
+  if (!by_words) return make_logits(logits, mine, {0, panels});
+  crew.barrier(member);
+  make_logits(logits, {0, time_.rows}, share_of(panels, 1, member, crew.size()));
+}
+
+// They go straight to the user's rows, but for the panel that these do not fill.
+template <class T>
+void DecoderForward<T>::make_logits(Rows<T> logits, Share rows, Share panels) {
+  const Index words = spec_.vocab_size, width = panel_columns<T>(), whole = words / width;
+  if (rows.begin >= rows.end || panels.begin >= panels.end) return;
+  Product<T> p = product_of_rows(w_.output, rows_from(v_.r, 0), {w_.bias_output.data(), 0, nullptr}, {}, rows);
   p.acc = logits;
-  p.panel_end = whole;
-  if (whole > 0) multiply(p);
-  if (words % width == 0) return;
+  p.panel_begin = panels.begin;
+  p.panel_end = std::min(panels.end, whole);
+  if (p.panel_begin < p.panel_end) multiply(p);
+  if (panels.end <= whole) return;
   p.acc = {last_logits_.base - whole * p.acc_panel_step, last_logits_.stride, nullptr};
   p.panel_begin = whole;
   p.panel_end = whole + 1;
   multiply(p);
-  for (Index row = mine.begin; row < mine.end; ++row)
+  for (Index row = rows.begin; row < rows.end; ++row)
     std::copy_n(from_row(last_logits_, row).base, words % width, row_at(logits, row) + whole * width);
 }
 

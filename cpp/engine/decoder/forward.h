@@ -35,7 +35,7 @@ class DecoderForward {
   // rows, which go where the user has them.
   void embed(const Sequences<const std::int64_t>& tokens, int member, int members);
   void run(int member, Crew& crew);
-  void read_out(Rows<T> logits, int member, int members);
+  void read_out(Rows<T> logits, int member, Crew& crew);
   void advance(Index steps);  // after a run, by one member
   // After that: the next run goes on from where this one ended, which load() says otherwise.
   void feed_again();
@@ -48,6 +48,7 @@ class DecoderForward {
   bool feeds() const { return spec_.input_feeding && spec_.attention != Attention::none; }
   void layers(Index begin, Index end, int member, Crew& crew);
   void attend(Index t, Share rows, int member);
+  void make_logits(Rows<T> logits, Share rows, Share panels);
   void put_context(Index m, Index t, Index row, const T* context);
 
   const AttentionDecoderSpec& spec_;

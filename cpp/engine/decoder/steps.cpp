@@ -58,7 +58,7 @@ void DecoderSteps<T>::step(const std::int64_t* tokens, Rows<T> logits, TeamLease
     forward_.embed({tokens, 0, 1}, rank, crew.size());
     crew.barrier(rank);
     forward_.run(rank, crew);
-    forward_.read_out(logits, rank, crew.size());
+    forward_.read_out(logits, rank, crew);
   });
   forward_.advance(1);
   forward_.feed_again();
