@@ -345,6 +345,23 @@ def test_a_stream_of_one_sequence_writes_what_greedy_search_does():
         assert_same_bits(stream.attention, looked)
 
 
+@pytest.mark.parametrize("batch", [1, 5, 20])
+@pytest.mark.parametrize("words", [3001, 30])
+def test_same_bits_of_few_rows(threads, batch, words):
+    """Whose logits are shared out by words, those of the last panel too."""
+    decoder = AttentionDecoder(words, 32, 512, 256, seed=3)
+    memory = memory_of(decoder, 12, batch)
+    tokens = np.arange(2 * batch).reshape(2, batch) % words
+    threads(1)
+    expected, _ = decoder(tokens, memory)
+    for n in (2, 3):
+        threads(n)
+        stream = decoder.stream(memory)
+        for t in range(2):
+            assert_same_bits(stream(tokens[t]), expected[t])
+        assert_same_bits(decoder(tokens, memory)[0], expected)
+
+
 BAD_STREAMS = [
     (lambda s: s([1]), ValueError, "tokens has shape"),
     (lambda s: s([1, 5]), ValueError, r"tokens\[1\] is 5; expected 0 to 4"),
