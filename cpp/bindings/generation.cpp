@@ -13,7 +13,7 @@ namespace {
 Layout layout_of_memory(const AttentionDecoderSpec& spec, const py::list& memory) {
   check_count("memory", spec, memory);
   const std::string name = memory_name("memory", spec, 0);
-  const py::array first = numpy_array(name.c_str(), memory[0], "an array");
+  const py::array first = numpy_array(name, memory[0], "an array");
   Layout layout{1, 1, first.ndim() > (spec.attention == Attention::none ? 1 : 2), false};
   if (layout.batched) layout.batch = first.shape(first.ndim() - 2);
   if (layout.batch < 1)
@@ -32,7 +32,7 @@ py::tuple python_generated(const Generated<T>& g, const std::vector<std::int64_t
       std::copy(g.attention[m].begin(), g.attention[m].end(), a.mutable_data());
       each.append(a);
     }
-    weights = each;
+    weights = std::move(each);
   }
   return py::make_tuple(ids_array(g.ids), g.score, weights);
 }

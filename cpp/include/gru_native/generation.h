@@ -54,7 +54,7 @@ class GRU_NATIVE_API DecoderStream {
   /// \param memory num_memories of them, which are not needed later.
   /// \param batch Sequences side by side.
   /// \param initial See DecoderForwardCall.
-  /// \throws std::invalid_argument, naming what is wrong; std::bad_alloc.
+  /// \throws std::invalid_argument for what is wrong, by its name; std::bad_alloc.
   explicit DecoderStream(const AttentionDecoder<T>& decoder, const std::vector<DecoderMemory<const T>>& memory,
                          std::int64_t batch = 1, const DecoderState<const T>& initial = {});
   ~DecoderStream();
