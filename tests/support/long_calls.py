@@ -148,17 +148,14 @@ def decoder(attention, backward=False):
 
 
 def generate(n):
-    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, seed=1)
-    with layer.editing() as weights:
-        weights["bias_output"][0] = -np.inf
-    memory = numbers(200, 4, 128)
+    layer, memory = gru_native.AttentionDecoder(1000, 64, 256, 128, seed=1), numbers(200, 4, 128)
+    layer.load_state_dict({"bias_output": np.float32([-np.inf, *[0.0] * 999])}, strict=False)
     return lambda: layer.generate(memory, start=1, end=0, max_steps=n, beam_size=4)[0][0].ids
 
 
 def decoder_stream(n):  # one step of many sequences
-    layer = gru_native.AttentionDecoder(1000, 64, 256, 128, num_layers=2, seed=1)
-    own, tokens = layer.stream(numbers(20, n, 128)), np.zeros(n, np.int64)
-    return all_or_nothing(lambda: own(tokens), lambda: own.state.context, own.reset)
+    own = gru_native.AttentionDecoder(1000, 64, 256, 128, seed=1).stream(numbers(20, n, 128))
+    return all_or_nothing(lambda: own([0] * n), lambda: own.state.context, own.reset)
 
 
 def trees(backward=False, nary=False):
