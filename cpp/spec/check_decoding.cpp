@@ -22,6 +22,8 @@ void check_networks(const TransducerNetworks<T>& n) {
   check_size("classes", n.classes, 1);
   check_size("encoded_size", n.encoded_size, 1);
   check_class("blank", n.blank, n.classes);
+  check_fits("what is joined", double(n.encoded_size) + double(n.classes),
+             {{"encoded_size", n.encoded_size}, {"classes", n.classes}});
   if (!n.prediction) throw std::invalid_argument("prediction is null; expected a model");
   for (const ModelBlock<T>& block : n.prediction->blocks())
     if (const auto* layer = std::get_if<std::shared_ptr<const Layer<T>>>(&block);

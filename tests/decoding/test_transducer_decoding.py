@@ -277,6 +277,7 @@ BAD = [
     (lambda: make(G, D, embedding=E.astype(float)), TypeError, "embedding"),
     (lambda: make(G, D, encoded_size=4), TypeError, "encoded_size is 4; expected None"),
     (lambda: make(G, lambda e, g: e), TypeError, "encoded_size is None"),
+    (lambda: make(G, len, encoded_size=2**62), ValueError, "^encoded_size=4611686018427387904"),
     (lambda: make(G, None, join="add"), ValueError, "output is null"),
     (lambda: beam(G, X), TypeError, "joint is a GRU; expected a TransducerJoint"),
     (lambda: beam(J, X[..., :3]), ValueError, "encoded has shape"),
