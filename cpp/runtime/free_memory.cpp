@@ -87,8 +87,8 @@ std::size_t of_groups(const char* root, const Version& version, const char* grou
       least = std::min(least, limit - std::min(limit, used));
     }
     if (end == mount) return least;
-    while (end > mount && path[--end] != '/') {
-    }
+    do --end;
+    while (end > mount && path[end] != '/');
   }
 }
 
