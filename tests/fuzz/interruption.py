@@ -22,6 +22,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
 import calls_of_weights  # noqa: E402
 import gru_native  # noqa: E402
 import long_calls  # noqa: E402
+import long_calls_of_words  # noqa: E402
 
 SENDER = """
 import os, signal, sys, time
@@ -154,7 +155,7 @@ MODELS = {
     "complexity": complexity,
 }
 OF_WEIGHTS = {**calls_of_weights.OF_WEIGHTS, "onnx_load": onnx_load, "keras_load": keras_load}
-CALLS = {**long_calls.CASES, **long_calls.OTHERS}
+CALLS = {**long_calls.CASES, **long_calls_of_words.CASES, **long_calls_of_words.OTHERS}
 NAMES = [*CALLS, *OF_WEIGHTS, *MODELS]
 
 
@@ -195,7 +196,7 @@ def call_of(name, lasting, megabytes):
     if name in MODELS:
         return MODELS[name](lasting)
     if name in CALLS:
-        return long_calls.long_call(name, lasting)
+        return long_calls.long_call(name, lasting, CALLS[name])
     call = OF_WEIGHTS[name](megabytes)
     call()  # some make room that the next ones have
     return call, long_calls.seconds(call)

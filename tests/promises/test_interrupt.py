@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import gru_native
-from long_calls import CASES, long_call
+import long_calls
+import long_calls_of_words
+from long_calls import long_call
 
+CASES = {**long_calls.CASES, **long_calls_of_words.CASES}
 SECONDS = 1.5  # that a whole call takes
 LATER = 0.1  # when the signal comes
 
@@ -54,7 +57,7 @@ def test_calls_end_soon(name, members, threads, alarm):
     make = CASES[name]
     small = make(6)
     expected = small()
-    call, whole = long_call(name, SECONDS)
+    call, whole = long_call(name, SECONDS, CASES[name])
     comes = alarm(interrupt, min(LATER, whole / 5))
     with pytest.raises(KeyboardInterrupt):
         call()
