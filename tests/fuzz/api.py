@@ -52,6 +52,8 @@ NAMES = (
         "scale",
         "weights",
     ),
+    *("affine", "kind", "ceil_mode", "count_include_pad", "num_features"),
+    "learn_initial_state",
     *("sessions", "session", "saved", "states", "capacity", "beam_size", "ids", "k", "dloss"),
     *("memory", "memory_lengths", "dlogits", "vocab_size", "embedding_dim", "memory_size", "cell"),
     *("attention", "attention_size", "num_memories", "input_feeding", "readout", "location_width"),

@@ -16,22 +16,37 @@ def blocks(rnd):
     dtype = rnd.choice((np.float32, np.float64))
     options = {"dtype": dtype, **_some(rnd, batch_first=(True, False))}
     seq, batch = 3 + rnd.randrange(3), rnd.randrange(1, 4)
-    kind = rnd.randrange(4)
+    kind = rnd.randrange(9)
     if kind == 0:
         layer = gn.Embedding(7, 3, seed=1, padding_idx=rnd.choice((None, 2)), **options)
     elif kind == 1:
         layer = gn.LayerNorm(3, **options)
     elif kind == 2:
         layer = gn.Activation(rnd.choice(("tanh", ("elu", 0.5))), **options)
+    elif kind == 3:
+        layer = gn.BatchNorm1d(3, **options)
+    elif kind == 4:
+        layer = gn.Pool(rnd.choice(("last", "mean", "max")), **options)
+    elif kind == 5:
+        layer = gn.MaxPool1d(2, padding=1, dilation=rnd.choice((1, 2)), **options)
+    elif kind == 6:
+        options |= _some(rnd, ceil_mode=(True,), count_include_pad=(False,))
+        layer = gn.AvgPool1d(3, 2, **options)
+    elif kind == 7:
+        paths = [gn.Dense(3, 3, seed=1, **options), gn.Activation("tanh", **options)]
+        join = rnd.choice(("add", "multiply", "concat"))
+        layer = rnd.choice((gn.Residual(paths[0], join), gn.Parallel(paths, join)))
     else:
         options |= _some(rnd, padding=("causal", "valid", 1), dilation=(1, 2), stride=(1, 2))
         layer = gn.Conv1d(3, 3, 2, groups=rnd.choice((1, 3)), seed=1, **options)
     order = (batch, seq) if layer.batch_first else (seq, batch)
     x = _ids(rnd, 7, *order) if kind == 0 else _numbers(rnd, *order, 3, dtype=dtype)
-    lengths = np.array([rnd.randrange(seq + 1) for _ in range(batch)])
-    y, tape = layer.forward(x, lengths=lengths)
+    lengths = np.array([seq, *(rnd.randrange(seq + 1) for _ in range(batch - 1))])
+    y, *_, tape = layer.forward(x, lengths=lengths)
     given = {"x": x, "lengths": lengths}
     calls = {"call": given, "forward": given, "backward": {"tape": tape, "dy": y}}
+    if kind == 3:
+        calls["update_statistics"] = {"tape": tape}
     return Subject(layer, calls, False)
 
 
@@ -218,6 +233,13 @@ def constructors(rnd):
             (gn.Conv1d, {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "groups": 2}),
             (gn.Conv1d, {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "padding": "same"}),
             (gn.Activation, {"name": "tanh"}),
+            (gn.BatchNorm1d, {"num_features": 3, "eps": 1e-5, "momentum": 0.5, "affine": True}),
+            (gn.Pool, {"kind": "mean"}),
+            (gn.MaxPool1d, {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2}),
+            (gn.AvgPool1d, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+            (gn.Residual, {"block": gn.Dense(2, 2), "join": "add"}),
+            (gn.Parallel, {"blocks": [gn.Dense(2, 3), gn.GRU(2, 2)], "join": "concat"}),
+            (gn.LSTM, {"input_size": 2, "hidden_size": 3, "learn_initial_state": True}),
             (gn.Chain, {"blocks": [gn.Dense(2, 3), gn.GRU(3, 2)]}),
             (
                 gn.AttentionDecoder,
