@@ -27,7 +27,7 @@ import fuzzing_words  # noqa: E402
 KINDS = (*fuzzing_subjects.KINDS, *fuzzing_words.KINDS)
 CALLS = 250
 OTHERS = 12  # values beside the right one, for each argument of a try
-ALONE = ("backward", "clip_gradients")  # of one layer's tape; in place
+ALONE = ("backward", "update_statistics", "clip_gradients")  # of one layer's tape; in place
 COMPARED = 16  # one of so many calls is compared with that of a copy
 
 NAMES = (

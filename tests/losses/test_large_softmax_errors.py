@@ -17,6 +17,7 @@ MAKING = [
     (lambda: N(3, 5, 6), ValueError, "num_samples is 6"),
     (lambda: S(3, 5, 2.5), TypeError, "num_samples is a float"),
     (lambda: S(3, 5, 2, proposal="zipf"), ValueError, "proposal is 'zipf'; expected 'uniform'"),
+    (lambda: S(3, 5, 2, proposal="\ud800"), ValueError, "proposal holds what is no character"),
     (lambda: S(3, 5, 2, proposal=[1, 2]), ValueError, r"counts.size\(\) is 2; expected vocab_size"),
     (lambda: S(3, 2, 2, proposal=[1, 0]), ValueError, r"counts\[1\] is 0.*above 0"),
     (lambda: N(3, 2, 2, proposal=[1, np.nan]), ValueError, r"counts\[1\] is nan"),

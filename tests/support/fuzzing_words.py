@@ -47,7 +47,7 @@ def blocks(rnd):
     calls = {"call": given, "forward": given, "backward": {"tape": tape, "dy": y}}
     if kind == 3:
         calls["update_statistics"] = {"tape": tape}
-    return Subject(layer, calls, False)
+    return Subject(layer, calls, isinstance(layer, gn.BatchNorm1d))
 
 
 def streams_of_ids(rnd):
@@ -104,6 +104,8 @@ class Writer:
         self.layer = layer
 
     def generate(self, **given):
+        if isinstance(given["max_steps"], int) and given["max_steps"] > 1000:
+            given["max_steps"] = 1000  # a length penalty can put the end off for ever
         return self.layer.generate(end=0, **given)
 
 
@@ -157,7 +159,14 @@ def _joint(rnd, dtype=np.float32):
 class Searches:
     """Functions of a transducer, as methods of one object."""
 
-    transducer_beam = staticmethod(decoding.transducer_beam)
+    @staticmethod
+    def transducer_beam(joint, encoded, lengths, beam_size, max_symbols):
+        if all(isinstance(n, int) and n > 1000 for n in (beam_size, max_symbols)):
+            max_symbols = 2  # a search of all ways ends when memory does
+        return decoding.transducer_beam(
+            joint, encoded, lengths, beam_size=beam_size, max_symbols=max_symbols
+        )
+
     TransducerJoint = staticmethod(decoding.TransducerJoint)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _core
 from ._arguments import flag, memory_for, number, of_dtype, size
 from ._recurrent import StateLike
-from ._weights import Array, Weighted
+from ._weights import Array, Weighted, missing
 from .decoder_state import DecoderState, parts_of
 from .hypotheses import AttendedHypothesis, Hypothesis
 
@@ -115,6 +115,9 @@ class DecoderStream:
     def reset(self) -> None:
         """Go back to zeros, from where a sequence begins."""
         self._core.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
 
 
 class GeneratingDecoder(Weighted):

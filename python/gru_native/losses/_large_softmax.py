@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from ..layers._arguments import check_tape, flag, float_dtype, memory_for, number, of_dtype, size
+from ..layers._arguments import (
+    check_tape,
+    flag,
+    float_dtype,
+    memory_for,
+    number,
+    of_dtype,
+    size,
+    text,
+)
 from ..layers._row_gradient import RowGradient
 from ..layers._weights import Array, Weighted
 from ..layers.dense import Dense
@@ -243,7 +252,8 @@ class Sampling(LargeSoftmax):
         seed: int | None,
     ) -> None:
         self.num_samples = size("num_samples", num_samples)
-        self.proposal = proposal if isinstance(proposal, str) else of_words("proposal", proposal)
+        is_name = isinstance(proposal, str)
+        self.proposal = text("proposal", proposal) if is_name else of_words("proposal", proposal)
         given = self.proposal if isinstance(self.proposal, str) else self.proposal.tolist()
         self._set_up(input_size, vocab_size, bias, dtype, seed, self.num_samples, given)
 
