@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,8 +58,9 @@ def clip_gradients(grads: Mapping[str, Array] | Iterable[Array], max_norm: float
     arrays = _gradient_arrays(grads)
     norm = _norm(arrays)
     if limit < norm < np.inf:
-        for g in arrays:
-            np.multiply(g, limit / norm, out=g, dtype=np.float64, casting="same_kind")
+        scale = partial(np.multiply, dtype=np.float64, casting="same_kind")
+        # No line of Python comes between them, where a signal could leave some arrays as they were.
+        deque(map(scale, arrays, repeat(limit / norm), arrays), maxlen=0)
     return norm
 
 

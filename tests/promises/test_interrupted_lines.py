@@ -118,6 +118,21 @@ def rtrl():
     return change, flat, own.reset, before
 
 
+def copies(arrays):
+    return {name: g.copy() for name, g in arrays.items()}
+
+
+def gradients():
+    before = {"a": np.full(3, 4.0), "b": np.full((2, 2), 3.0, np.float32)}
+    own = copies(before)
+
+    def undo():
+        for name, g in before.items():
+            own[name][...] = g
+
+    return lambda: gn.clip_gradients(own, 1), lambda: copies(own), undo, before
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -131,6 +146,7 @@ def rtrl():
         sessions,
         streams,
         rtrl,
+        gradients,
     ],
 )
 def test_all_or_nothing(make):
