@@ -12,12 +12,14 @@ well. docs/formulas.md says what counts as what, and why.
 """
 
 from ._calls import count, count_graph, count_readout, count_tree
+from ._calls_of_decoders import count_decoder
 from ._count import Bytes, Count
 from ._describing import (
     GRU,
     LSTM,
     RNN,
     Activation,
+    AttentionDecoder,
     AvgPool1d,
     BatchNorm1d,
     Chain,
@@ -47,6 +49,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "AttentionDecoder",
     "AvgPool1d",
     "BatchNorm1d",
     "Bytes",
@@ -78,6 +81,7 @@ __all__ = [
     "Weights",
     "Work",
     "count",
+    "count_decoder",
     "count_graph",
     "count_readout",
     "count_tree",

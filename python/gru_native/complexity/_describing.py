@@ -51,6 +51,7 @@ _CHECKS: dict[type, Callable[..., None]] = {
     _core.GrConv32: _core.check_grconv,
     _core.Readout32: _core.check_readout,
     _core.OutputRnn32: _core.check_output_rnn,
+    _core.AttentionDecoder32: _core.check_attention_decoder,
 }
 
 
@@ -64,12 +65,12 @@ class _Described:
 
         return make
 
-    def stream(self, batch_size: int = 1) -> NoReturn:
+    def stream(self, *arguments: Any, **options: Any) -> NoReturn:
         """Refuse: a description has no weights to compute with.
 
         Parameters
         ----------
-        batch_size : int, optional
+        *arguments, **options : object
             Not used.
 
         Raises
@@ -225,3 +226,8 @@ class NodeScores(_Described, layers.NodeScores):
 @_documented
 class GraphSum(_Described, layers.GraphSum):
     """Describe a ``gru_native.GraphSum`` that has no weights, for ``count_readout``."""
+
+
+@_documented
+class AttentionDecoder(_Described, layers.AttentionDecoder):
+    """Describe a ``gru_native.AttentionDecoder`` that has no weights, for ``count_decoder``."""
