@@ -39,3 +39,24 @@ def test_decoder(seed, attention):
     assert [(t.name, t.shape) for t in count.tensors] == [
         (name, a.shape) for name, a in decoder.weights.items()
     ]
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_threads_share_the_work(attention, threads):
+    """And no work is done by two of them."""
+    rng = np.random.default_rng(1)
+    decoder = make(rng, attention=attention, num_memories=2, hidden_size=70, dtype=np.float32)
+    problem = Problem(rng, decoder, 5, 40)
+    (targets, memory), options = problem.arguments
+    call = {name: options[name] for name in ("lengths", "memory_lengths")}
+    src = problem.src if attention else [1, 1]
+    count = complexity.count_decoder(decoder, 5, src, 40, **call, state=True, dstate=True)
+    for n in (1, 2, 3):
+        threads(n)
+        check(
+            decoder,
+            lambda: decoder.forward(targets, memory, **options),
+            count,
+            problem.dlogits,
+            problem.dstate,
+        )
