@@ -39,6 +39,7 @@ from ._describing import (
     Pool,
     Residual,
 )
+from ._losses import count_cross_entropy, count_ctc, count_transducer
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
 from ._symbols import Statement, statement
@@ -81,9 +82,12 @@ __all__ = [
     "Weights",
     "Work",
     "count",
+    "count_cross_entropy",
+    "count_ctc",
     "count_decoder",
     "count_graph",
     "count_readout",
+    "count_transducer",
     "count_tree",
     "published",
     "roofline",

@@ -94,7 +94,7 @@ class Count:
             for t, _ in counted(self.tensors)
             if len(t.shape) > 1 and t.role != "embedding"
         }
-        return (precisions.pop() or "full") if len(precisions) == 1 else "mixed"
+        return "mixed" if len(precisions) > 1 else (*precisions, None)[0] or "full"
 
     @property
     def parameters(self) -> int:
