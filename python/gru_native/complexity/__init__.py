@@ -43,6 +43,7 @@ from ._losses import count_cross_entropy, count_ctc, count_transducer
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
 from ._symbols import Statement, statement
+from ._vocabularies import count_large_softmax
 from ._work import Passes, Product, Tensor, Work
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "count_ctc",
     "count_decoder",
     "count_graph",
+    "count_large_softmax",
     "count_readout",
     "count_transducer",
     "count_tree",
