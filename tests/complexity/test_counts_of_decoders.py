@@ -86,6 +86,11 @@ def test_calls_that_cannot_be(arguments, message):
 def test_what_is_no_decoder():
     with pytest.raises(TypeError, match="decoder is a GRU; expected an AttentionDecoder"):
         complexity.count_decoder(complexity.GRU(2, 3), 2, 6)
+    two = complexity.AttentionDecoder(*SIZES, num_memories=2)
+    with pytest.raises(ValueError, match="memory_steps has 1 items; expected num_memories=2"):
+        complexity.count_decoder(two, 2, 6)
+    with pytest.raises(ValueError, match=r"memory_steps\[1\] is 0; expected at least 1"):
+        complexity.count_decoder(two, 2, [6, 0])
     with pytest.raises(ValueError, match="memory_steps is 6; expected 1 without attention"):
         complexity.count_decoder(complexity.AttentionDecoder(*SIZES, attention=None), 2, 6)
     with pytest.raises(ValueError, match='cell is "rnn"; expected "lstm" or "gru"'):

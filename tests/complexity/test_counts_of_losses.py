@@ -39,6 +39,8 @@ def test_ctc_by_hand():
     # One step back; each step's softmax, and the probabilities to be in 2 states for each u.
     assert c.to_inputs.elementwise["exp"] == 2 * 3 + 2 * (5 + 2 * 2)
     assert c.to_inputs.elementwise["multiply"] == 2 * 5
+    for line in ("forward: exp", "backward to inputs: exp", "bytes in float64: moved by a step"):
+        assert f"\n{line} " in c.table()
     impossible = complexity.count_ctc(2, 3, 5)
     assert impossible.to_inputs.elementwise["multiply"] == 0
 

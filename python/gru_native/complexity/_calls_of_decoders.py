@@ -38,8 +38,8 @@ def count_decoder(
         With or without weights.
     steps : int
         Steps that are made, one for each target.
-    memory_steps : int or sequence of int
-        Positions of the memory, or of each of several; 1 with ``attention=None``.
+    memory_steps : int or list of int
+        Positions of the memory, or a list of those of several; 1 with ``attention=None``.
     batch : int, optional
         Sequences.
     lengths : array_like of int, optional
@@ -76,7 +76,7 @@ def count_decoder(
     fits("the arrays", steps * batch, steps=steps, batch=batch)
     own = lengths_of("lengths", lengths, batch, 0, steps, "steps")
     extent = Extent(steps, batch, None if own is None else tuple(own))
-    sources = decoder._per_memory("memory_steps", memory_steps)
+    sources = [*memory_steps] if isinstance(memory_steps, (list, tuple)) else [memory_steps]
     of_each = decoder._per_memory("memory_lengths", memory_lengths)
     for name, given in (("memory_steps", sources), ("memory_lengths", of_each)):
         if len(given) != decoder.num_memories:
