@@ -56,13 +56,37 @@ def test_trees_by_hand():
 
 
 def test_cost_does_not_grow_with_the_vocabulary():
-    targets = np.arange(1000)
-    kinds = {
-        "small": losses.SampledSoftmax(8, 1000, 50, seed=0),
-        "large": losses.SampledSoftmax(8, 50000, 50, seed=0),
-    }
-    step = {name: complexity.count_large_softmax(k, targets) for name, k in kinds.items()}
-    assert step["small"].passes == step["large"].passes
+    small, large = (complexity.SampledSoftmax(1024, words, 50) for words in (1000, 10**9))
+    steps = [complexity.count_large_softmax(layer, np.arange(99)) for layer in (small, large)]
+    assert steps[0].passes == steps[1].passes
+    assert large.num_parameters == steps[1].parameters == 1025 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "options"),
+    [
+        ("SampledSoftmax", (5, 100, 6), {"proposal": np.arange(1, 101)}),
+        ("NoiseContrastive", (5, 100, 6), {"proposal": "uniform"}),
+        ("ClassSoftmax", (5, 100), {"classes": np.arange(100) % 7}),
+        ("TreeSoftmax", (5, 100), {"counts": np.arange(100), "bias": False}),
+    ],
+)
+def test_descriptions(kind, sizes, options):
+    layer = getattr(losses, kind)(*sizes, seed=0, **options)
+    described = getattr(complexity, kind)(*sizes, **options)
+    counts = [complexity.count_large_softmax(k, [3, 99, 3]) for k in (layer, described)]
+    assert counts[0] == counts[1]
+    assert described.num_parameters == layer.num_parameters
+    for use in (described, described.forward, described.log_probability):
+        with pytest.raises(TypeError, match="a description has no weights"):
+            use(np.ones((1, 5), np.float32), [1])
+    for wrong in ((0, *sizes[1:]), (5, 1, *sizes[2:]), (2**40, 2**40, *sizes[2:])):
+        messages = []
+        for of in (losses, complexity):
+            with pytest.raises(ValueError, match=r"expected|memory") as error:
+                getattr(of, kind)(*wrong, **options)
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
 
 
 def test_what_cannot_be():

@@ -45,6 +45,7 @@ from ._pooling import Pooling
 from ._sequences import Recurrent
 from ._stack import Stack, joined
 from ._trees import Tree
+from ._vocabularies import LARGE_SOFTMAXES, tensors_of_words
 from ._work import Passes, Tensor, Work, in_few_bits, total
 
 Sequential: TypeAlias = (
@@ -151,6 +152,8 @@ def tensors_of(layer: object) -> Sequence[Tensor]:
         return Readout.of(layer).tensors()
     if isinstance(layer, AttentionDecoder):
         return Decoder(layer).tensors()
+    if isinstance(layer, LARGE_SOFTMAXES):
+        return tensors_of_words(layer)
     if isinstance(
         layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
     ):

@@ -23,6 +23,7 @@ from ._roofline import Weights
 from ._work import Passes, Product, Tensor, Work, ops, times
 
 LargeSoftmax: TypeAlias = SampledSoftmax | NoiseContrastive | ClassSoftmax | TreeSoftmax
+LARGE_SOFTMAXES = (SampledSoftmax, NoiseContrastive, ClassSoftmax, TreeSoftmax)
 
 # As in cpp/losses/vocabulary/learn.cpp, of a row of n scores: its cross-entropy; that with the
 # target's own score beside them; with noise, of each score and of the target's own.
@@ -55,7 +56,7 @@ def count_large_softmax(
     Parameters
     ----------
     layer : SampledSoftmax, NoiseContrastive, ClassSoftmax or TreeSoftmax
-        The layer.
+        With or without weights.
     targets : array_like of int
         (...), each a word: its class or its way through the tree says what is computed.
     ignore : int, optional
@@ -80,7 +81,7 @@ def count_large_softmax(
     TypeError
         For another kind of layer or argument.
     """
-    if not isinstance(layer, (SampledSoftmax, NoiseContrastive, ClassSoftmax, TreeSoftmax)):
+    if not isinstance(layer, LARGE_SOFTMAXES):
         kind = type(layer).__name__
         raise TypeError(f"layer is a {kind}; expected a softmax over a large vocabulary")
     words = _words(layer, targets, None if ignore is None else size("ignore", ignore))
@@ -102,7 +103,7 @@ def count_large_softmax(
     return Count(
         layer=repr(layer),
         extent={"rows": rows, "words": looked.words},
-        tensors=_tensors(layer),
+        tensors=tensors_of_words(layer),
         passes=passes,
         textbook=passes,
         kept=kept if training else {},
@@ -123,7 +124,7 @@ def _words(layer: LargeSoftmax, targets: ArrayLike, ignore: int | None) -> NDArr
     return own
 
 
-def _tensors(layer: LargeSoftmax) -> tuple[Tensor, ...]:
+def tensors_of_words(layer: LargeSoftmax) -> tuple[Tensor, ...]:
     """All weights, in the order of ``layer.weights``."""
     shapes = {"": layer.vocab_size - isinstance(layer, TreeSoftmax)}
     if isinstance(layer, ClassSoftmax):
