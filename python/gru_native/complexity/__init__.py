@@ -44,6 +44,7 @@ from ._describing import (
     TreeSoftmax,
 )
 from ._losses import count_cross_entropy, count_ctc, count_transducer
+from ._optimizers import count_step
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
 from ._symbols import Statement, statement
@@ -97,6 +98,7 @@ __all__ = [
     "count_graph",
     "count_large_softmax",
     "count_readout",
+    "count_step",
     "count_transducer",
     "count_tree",
     "published",
