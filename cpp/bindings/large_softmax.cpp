@@ -16,19 +16,15 @@ template <class T>
 struct PyLargeSoftmax {
   std::shared_ptr<LargeSoftmax<T>> layer;
 };
+struct LargeSoftmaxCheck {};
 template <class T>
 struct PyLargeSoftmaxTape {
   std::shared_ptr<const LargeSoftmaxTape<T>> tape;
   Shape shape;  // of x
 };
 
-template <class T, class Kind>
-PyLargeSoftmax<T> make(std::int64_t input_size, std::int64_t vocab_size, bool bias, Kind kind) {
-  LargeSoftmaxSpec spec;
-  spec.input_size = input_size;
-  spec.vocab_size = vocab_size;
-  spec.bias = bias;
-  spec.kind = std::move(kind);
+template <class T>
+PyLargeSoftmax<T> make(const LargeSoftmaxSpec& spec) {
   PyLargeSoftmax<T> made;
   without_gil([&] { made.layer = std::make_shared<LargeSoftmax<T>>(spec); });
   return made;
@@ -181,38 +177,52 @@ Sampling sampling(std::int64_t num_samples, const Counts& proposal) {
   return s;
 }
 
-template <class T>
-void register_large_softmax(py::module_& m) {
-  using L = PyLargeSoftmax<T>;
+// A static function for each kind; what(spec) is what it returns.
+template <class Class, class What>
+void def_kinds(Class& c, What what) {
   using Int = std::int64_t;
-  py::class_<PyLargeSoftmaxTape<T>>(m, (std::string("LargeSoftmaxTape") + suffix<T>).c_str(), tape_doc);
-  py::class_<L> c(m, (std::string("LargeSoftmax") + suffix<T>).c_str(),
-                  "A softmax over a large vocabulary; the classes of gru_native.losses are its faces.");
+  const auto of = [what](Int input_size, Int vocab_size, bool bias, auto kind) {
+    LargeSoftmaxSpec spec;
+    spec.input_size = input_size;
+    spec.vocab_size = vocab_size;
+    spec.bias = bias;
+    spec.kind = std::move(kind);
+    return what(spec);
+  };
   c.def_static(
        "sampled",
-       [](Int input, Int words, bool bias, Int samples, const Counts& proposal) {
-         return make<T>(input, words, bias, sampling<SampledSoftmax>(samples, proposal));
+       [of](Int input, Int words, bool bias, Int samples, const Counts& proposal) {
+         return of(input, words, bias, sampling<SampledSoftmax>(samples, proposal));
        },
        py::arg("input_size"), py::arg("vocab_size"), py::arg("bias"), py::arg("num_samples"), py::arg("proposal"))
       .def_static(
           "contrastive",
-          [](Int input, Int words, bool bias, Int samples, const Counts& proposal) {
-            return make<T>(input, words, bias, sampling<NoiseContrastive>(samples, proposal));
+          [of](Int input, Int words, bool bias, Int samples, const Counts& proposal) {
+            return of(input, words, bias, sampling<NoiseContrastive>(samples, proposal));
           },
           py::arg("input_size"), py::arg("vocab_size"), py::arg("bias"), py::arg("num_samples"), py::arg("proposal"))
       .def_static(
           "classes",
-          [](Int input, Int words, bool bias, std::vector<Int> classes) {
-            return make<T>(input, words, bias, ClassSoftmax{std::move(classes)});
+          [of](Int input, Int words, bool bias, std::vector<Int> classes) {
+            return of(input, words, bias, ClassSoftmax{std::move(classes)});
           },
           py::arg("input_size"), py::arg("vocab_size"), py::arg("bias"), py::arg("classes"))
       .def_static(
           "tree",
-          [](Int input, Int words, bool bias, std::vector<double> counts) {
-            return make<T>(input, words, bias, TreeSoftmax{std::move(counts)});
+          [of](Int input, Int words, bool bias, std::vector<double> counts) {
+            return of(input, words, bias, TreeSoftmax{std::move(counts)});
           },
-          py::arg("input_size"), py::arg("vocab_size"), py::arg("bias"), py::arg("counts"))
-      .def("__call__", &loss<T>, py::arg("x"), py::arg("targets"), py::arg("ignore"))
+          py::arg("input_size"), py::arg("vocab_size"), py::arg("bias"), py::arg("counts"));
+}
+
+template <class T>
+void register_large_softmax(py::module_& m) {
+  using L = PyLargeSoftmax<T>;
+  py::class_<PyLargeSoftmaxTape<T>>(m, (std::string("LargeSoftmaxTape") + suffix<T>).c_str(), tape_doc);
+  py::class_<L> c(m, (std::string("LargeSoftmax") + suffix<T>).c_str(),
+                  "A softmax over a large vocabulary; the classes of gru_native.losses are its faces.");
+  def_kinds(c, [](const LargeSoftmaxSpec& spec) { return make<T>(spec); });
+  c.def("__call__", &loss<T>, py::arg("x"), py::arg("targets"), py::arg("ignore"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("targets"), py::arg("ignore"), py::arg("seed"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dloss"))
       .def("log_probability", &log_probability<T>, py::arg("x"), py::arg("ids"))
@@ -225,6 +235,9 @@ void register_large_softmax(py::module_& m) {
 void register_large_softmaxes(py::module_& m) {
   register_large_softmax<float>(m);
   register_large_softmax<double>(m);
+  py::class_<LargeSoftmaxCheck> check(m, "LargeSoftmaxCheck",
+                                      "Raises what LargeSoftmax32 would, and makes no weights.");
+  def_kinds(check, [](const LargeSoftmaxSpec& spec) { spec.validate(); });
 }
 
 }  // namespace gru_native::bindings

@@ -28,6 +28,9 @@ class Row {
     if (std::isnan(z.log_sum)) return static_cast<double>(z.log_sum);
     const double of_target = -log_probability(a, z, target);
     if (smooth_ == 0) return of_target;
+    GRU_NATIVE_EXECUTED(add, smooth_ < 1 ? 3 : 1);
+    GRU_NATIVE_EXECUTED(multiply, smooth_ < 1 ? 2 : 1);
+    GRU_NATIVE_EXECUTED(divide, 1);
     const double of_all = static_cast<double>(z.log_sum) -
                           static_cast<double>(kernels_.sum_above(a, z.top, n_)) / static_cast<double>(n_);
     return smooth_ * of_all + (smooth_ < 1 ? (1 - smooth_) * of_target : 0);  // 0 times infinity is no loss
@@ -36,6 +39,9 @@ class Row {
     kernels_.scaled_softmax(
         {a, z, static_cast<T>(scale_), static_cast<T>(scale_ * smooth_ / static_cast<double>(n_)), da, n_});
     da[target] -= static_cast<T>(scale_ * (1 - smooth_));
+    GRU_NATIVE_EXECUTED(add, 2);
+    GRU_NATIVE_EXECUTED(multiply, 2);
+    GRU_NATIVE_EXECUTED(divide, 1);
   }
   double operator()(Index row) const {
     const Index target = call_.targets[row];
@@ -79,6 +85,8 @@ double cross_entropy(const CrossEntropyCall<T>& call) {
   });
   const auto bad = std::find_if(losses.begin(), losses.end(), [](double loss) { return std::isnan(loss); });
   if (bad != losses.end()) refuse_logits("row " + std::to_string(bad - losses.begin()));
+  GRU_NATIVE_EXECUTED(add, call.rows);
+  GRU_NATIVE_EXECUTED(divide, 2);
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(std::max<std::int64_t>(counted, 1));
 }
 

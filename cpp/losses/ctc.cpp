@@ -77,6 +77,10 @@ class CtcLattice {
       lattice_.ctc_forward(step(t, forward_, t, t + 1));
     }
     const double b = forward_[2 * steps_][labels_], l = forward_[2 * steps_ + 1][labels_], top = std::max(b, l);
+    GRU_NATIVE_EXECUTED(select, 1);
+    GRU_NATIVE_EXECUTED(add, std::isfinite(top) ? 5 : 1);
+    GRU_NATIVE_EXECUTED(exp, std::isfinite(top) ? 2 : 0);
+    GRU_NATIVE_EXECUTED(log, std::isfinite(top) ? 1 : 0);
     *log_p_ = std::isfinite(top) ? top + std::log(std::exp(b - top) + std::exp(l - top)) : top;
     return 0 - *log_p_;
   }
@@ -109,6 +113,7 @@ class CtcLattice {
       d[call_.blank] -= static_cast<T>(lattice_.ctc_occupancy(
           {labels_, forward_[2 * t + 2], forward_[2 * t + 3], backward_[2 * t], backward_[2 * t + 1], *log_p_, there}));
       for (Index u = 1; u <= labels_; ++u) d[y(u)] -= static_cast<T>(there[u]);
+      GRU_NATIVE_EXECUTED(add, 1 + labels_);
     }
   }
 

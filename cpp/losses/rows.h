@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/dispatch.h"
+#include "simd/executed.h"
 
 namespace gru_native {
 
@@ -12,6 +13,7 @@ inline constexpr double softmax_macs = 8;
 // log softmax(a)[k], right also for numbers far from 0.
 template <class T>
 double log_probability(const T* a, const Normalizer<T>& z, Index k) {
+  GRU_NATIVE_EXECUTED(add, 2);
   return static_cast<double>(a[k]) - static_cast<double>(z.top) - static_cast<double>(z.log_sum);
 }
 

@@ -68,6 +68,7 @@ class TransducerLattice {
       lattice_.transducer_forward({last_ + 1, forward_[d], stay_[d], advance_[d], forward_[d + 1]});
     }
     *log_p_ = forward_[diagonals_][last_];
+    GRU_NATIVE_EXECUTED(add, 1);
     return 0 - *log_p_;
   }
   // Then stay_ and advance_ have the probabilities that these steps are taken.
@@ -99,6 +100,7 @@ class TransducerLattice {
                             d, call_.classes});
       d[call_.blank] -= static_cast<T>(by_blank);
       if (u < labels_) d[y_[u]] -= static_cast<T>(by_label);
+      GRU_NATIVE_EXECUTED(add, u < labels_ ? 3 : 2);
     }
   }
 

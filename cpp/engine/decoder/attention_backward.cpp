@@ -125,6 +125,9 @@ void AttentionBackward<T>::scores_back(Index row, Index t, int member) {
   Matrix<T> from = memory_.rows_of(memory_.keys, b);
   if (by_products()) return row_product(read_only(from), positions, keys, de, zeros_, dquery);
   if (location()) from = location_keys(w_, lines_.weights.at(row, t), from, positions, zeros_, room.f, room.keys);
+  // Which is made again on the way back.
+  GRU_NATIVE_EXECUTED(mac_forward, -positions * location() * spec_.location_channels * (spec_.location_width + keys));
+  GRU_NATIVE_EXECUTED(mac_inputs, positions * location() * spec_.location_channels * (spec_.location_width + keys));
   const Matrix<T> dkeys = memory_.rows_of(dkeys_, b);
   in_parts(0, positions, 2 * macs_of_function * static_cast<double>(keys), 1, [&](Index begin, Index end) {
     kernels_for<T>().attention.backward({end - begin, keys, read_only(from_row(from, begin)), lines_.query.at(row, t),

@@ -161,8 +161,16 @@ void DecoderBackward<T>::run(int member, Crew& crew) {
   // What is left of the first layer's inputs.
   const Index blocks = directions_[0].input_blocks();
   const Index panels = divide_up(Index(spec().embedding_dim), panel_columns<T>());
-  directions_[0].input_gradient(dx_[0], share_of(time_.rows, whole_tiles, member, members),
-                                {0, feeds() ? panels * DirectionBackward<T>::input_granule : blocks});
+  const Share rest = share_of(time_.rows, whole_tiles, member, members);
+  directions_[0].input_gradient(dx_[0], rest, {0, feeds() ? panels * DirectionBackward<T>::input_granule : blocks});
+#if defined(GRU_NATIVE_COUNT)
+  // The steps have made the panel in which contexts begin, too. It is counted once.
+  const Index begin = spec().embedding_dim / panel_columns<T>() * panel_columns<T>();
+  const Index end = std::min(panels * panel_columns<T>(), Index(decoder_.layers.input_size));
+  if (feeds() && rest.begin < rest.end)
+    GRU_NATIVE_EXECUTED(
+        mac_inputs, -(rest.end - rest.begin) * (end - begin) * decoder_.layers.gates() * decoder_.layers.hidden_size);
+#endif
   for (AttentionBackward<T>& attention : attentions_) attention.through_time(batch);
   crew.barrier(member);
   of_memories(member, members);

@@ -93,6 +93,7 @@ class Back {
     for (Index r = rows.begin; r < rows.end; ++r) {
       const Index own = pairs.begins.empty() ? 0 : pairs.end(r) - pairs.begin(r);
       progress.add((macs_of_new_number + static_cast<double>(own)) * static_cast<double>(columns_));
+      GRU_NATIVE_EXECUTED(mac_inputs, own * columns_);
       T* const to = dx_.base + r * dx_.stride;
       std::fill_n(to, columns_, T(0));
       for (Index i = pairs.begins.empty() ? 0 : pairs.begin(r); !pairs.begins.empty() && i < pairs.end(r); ++i)
@@ -108,6 +109,7 @@ class Back {
     p.acc = {dx_.base, dx_.stride, group.offset()};
     p.row_begin = rows.begin;
     p.row_end = rows.end;
+    GRU_NATIVE_COUNTING(p.needed.work = Work::mac_inputs);
     multiply(p);
   }
   // Rows of the call; 0 in those that do not count.
@@ -124,6 +126,7 @@ class Back {
       }
       const T* const from = dx_.base + (counted++ - tape_.counted.begin()) * dx_.stride;
       for (Index k = 0; k < columns_; ++k) to[k] = static_cast<T>(call_.dloss) * from[k];
+      GRU_NATIVE_EXECUTED(multiply, columns_);
     }
   }
 
@@ -152,6 +155,8 @@ class Back {
       const Pair& pair = pairs_[static_cast<std::size_t>(i)];
       if (dw) add_scaled(pair.d, x(pair.row), dw, columns_);
       if (db_) db_[row] += pair.d;
+      GRU_NATIVE_EXECUTED(mac_weights, dw ? columns_ : 0);
+      GRU_NATIVE_EXECUTED(add, db_ ? 1 : 0);
     }
     scale(dw_, db_, {row, row + 1});
   }

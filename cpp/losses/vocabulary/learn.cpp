@@ -17,8 +17,14 @@
 namespace gru_native {
 namespace {
 
-double softplus(double a) { return std::max(a, 0.0) + std::log1p(std::exp(-std::fabs(a))); }
-double sigmoid(double a) { return a >= 0 ? 1 / (1 + std::exp(-a)) : std::exp(a) / (1 + std::exp(a)); }
+double softplus(double a) {
+  GRU_NATIVE_EXECUTED(softplus, 1);
+  return std::max(a, 0.0) + std::log1p(std::exp(-std::fabs(a)));
+}
+double sigmoid(double a) {
+  GRU_NATIVE_EXECUTED(sigmoid, 1);
+  return a >= 0 ? 1 / (1 + std::exp(-a)) : std::exp(a) / (1 + std::exp(a));
+}
 
 template <class T>
 class Learning {
@@ -137,6 +143,11 @@ class Learning {
                              scores,
                              count});
     a = static_cast<T>(tape_.scale * std::expm1(-result));
+    GRU_NATIVE_EXECUTED(select, 1);
+    GRU_NATIVE_EXECUTED(add, 7);
+    GRU_NATIVE_EXECUTED(exp, 3);
+    GRU_NATIVE_EXECUTED(log, 1);
+    GRU_NATIVE_EXECUTED(multiply, 1);
     return result;
   }
   double contrastive_row(T* scores, Index count, T& a) const {
@@ -147,6 +158,8 @@ class Learning {
       scores[i] = static_cast<T>(tape_.scale * times * sigmoid(score));
     }
     a = static_cast<T>(-tape_.scale * sigmoid(-static_cast<double>(a)));
+    GRU_NATIVE_EXECUTED(add, count);
+    GRU_NATIVE_EXECUTED(multiply, 3 * count + 1);
     return result;
   }
 
@@ -156,6 +169,7 @@ class Learning {
     const double result = -log_probability(scores, z, target);
     kernels_.scaled_softmax({scores, z, static_cast<T>(tape_.scale), T(0), scores, count});
     scores[target] -= static_cast<T>(tape_.scale);
+    GRU_NATIVE_EXECUTED(add, 1);
     return result;
   }
   // The classes by all members, for some rows each; then the words of some classes each.
@@ -179,6 +193,7 @@ class Learning {
       for (Index i = 0; i < group.rows; ++i) {
         progress.add(2 * softmax_macs * static_cast<double>(group.count));
         const Index r = of(group.offsets, i) / tape_.x.stride;
+        GRU_NATIVE_EXECUTED(add, 1);
         loss(r) += softmax_row(group.d.base + i * group.d.stride, group.count, classes.place_of(of(plan_.targets, r)));
       }
     }
@@ -201,6 +216,8 @@ class Learning {
       const double a = sign * static_cast<double>(dot(x(r), tape_.words.row(node), columns_, start_[node]));
       result += softplus(-a);
       pairs.d[static_cast<std::size_t>(i)] = static_cast<T>(-tape_.scale * sign * sigmoid(-a));
+      GRU_NATIVE_EXECUTED(add, 1);
+      GRU_NATIVE_EXECUTED(multiply, 3);
     }
     return result;
   }
@@ -224,6 +241,8 @@ double mean_loss(const std::vector<double>& losses, const std::vector<Index>& ro
   if (bad != losses.end())
     throw std::invalid_argument("x: row " + std::to_string(rows[static_cast<std::size_t>(bad - losses.begin())]) +
                                 " has no softmax with these weights; expected finite numbers");
+  GRU_NATIVE_EXECUTED(add, static_cast<Index>(rows.size()));
+  GRU_NATIVE_EXECUTED(divide, 1);
   return std::accumulate(losses.begin(), losses.end(), 0.0) /
          static_cast<double>(std::max<std::size_t>(rows.size(), 1));
 }
@@ -238,6 +257,7 @@ std::unique_ptr<ImplOf<LargeSoftmaxTape<T>>> LargeSoftmax<T>::Impl::learn(const 
   tape->num_rows = call.rows;
   tape->scale = 1 / static_cast<double>(std::max<Index>(rows, 1));
   tape->losses.assign(tape->counted.size(), 0);
+  GRU_NATIVE_EXECUTED(divide, 1);
   tape->x = take_matrix<T>(*tape->arena, rows, columns);
   Progress progress;
   for (Index r = 0; r < rows; ++r) {

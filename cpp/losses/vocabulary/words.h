@@ -48,6 +48,7 @@ struct Pairs {
 // x.w + start, in a fixed order, whoever asks.
 template <class T>
 T dot(const T* x, const T* w, Index n, T start) {
+  GRU_NATIVE_EXECUTED(mac_forward, n);
   constexpr Index at_once = 16;
   T sum[at_once] = {};
   Index k = 0;
@@ -73,6 +74,7 @@ PackedMatrix<T> panels_for(Index words, Index depth) {
 template <class T>
 void set_panels(PackedMatrix<T>& m, Index words) {
   m.panels = divide_up(words, m.columns_in_panel);
+  GRU_NATIVE_COUNTING(std::fill(m.needed_columns.begin(), m.needed_columns.end(), 0));
 }
 
 }  // namespace gru_native

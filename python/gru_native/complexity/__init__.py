@@ -12,16 +12,19 @@ well. docs/formulas.md says what counts as what, and why.
 """
 
 from ._calls import count, count_graph, count_readout, count_tree
+from ._calls_of_decoders import count_decoder
 from ._count import Bytes, Count
 from ._describing import (
     GRU,
     LSTM,
     RNN,
     Activation,
+    AttentionDecoder,
     AvgPool1d,
     BatchNorm1d,
     Chain,
     ChildSumTreeLSTM,
+    ClassSoftmax,
     Conv1d,
     Dense,
     Embedding,
@@ -32,14 +35,20 @@ from ._describing import (
     MaxPool1d,
     NaryTreeLSTM,
     NodeScores,
+    NoiseContrastive,
     OutputRNN,
     Parallel,
     Pool,
     Residual,
+    SampledSoftmax,
+    TreeSoftmax,
 )
+from ._losses import count_cross_entropy, count_ctc, count_transducer
+from ._optimizers import count_step
 from ._published import Published, published
 from ._roofline import Level, Limits, Roofline, Weights, roofline
 from ._symbols import Statement, statement
+from ._vocabularies import count_large_softmax
 from ._work import Passes, Product, Tensor, Work
 
 __all__ = [
@@ -47,11 +56,13 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "AttentionDecoder",
     "AvgPool1d",
     "BatchNorm1d",
     "Bytes",
     "Chain",
     "ChildSumTreeLSTM",
+    "ClassSoftmax",
     "Conv1d",
     "Count",
     "Dense",
@@ -65,6 +76,7 @@ __all__ = [
     "MaxPool1d",
     "NaryTreeLSTM",
     "NodeScores",
+    "NoiseContrastive",
     "OutputRNN",
     "Parallel",
     "Passes",
@@ -73,13 +85,21 @@ __all__ = [
     "Published",
     "Residual",
     "Roofline",
+    "SampledSoftmax",
     "Statement",
     "Tensor",
+    "TreeSoftmax",
     "Weights",
     "Work",
     "count",
+    "count_cross_entropy",
+    "count_ctc",
+    "count_decoder",
     "count_graph",
+    "count_large_softmax",
     "count_readout",
+    "count_step",
+    "count_transducer",
     "count_tree",
     "published",
     "roofline",

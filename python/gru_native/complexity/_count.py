@@ -94,7 +94,7 @@ class Count:
             for t, _ in counted(self.tensors)
             if len(t.shape) > 1 and t.role != "embedding"
         }
-        return (precisions.pop() or "full") if len(precisions) == 1 else "mixed"
+        return "mixed" if len(precisions) > 1 else (*precisions, None)[0] or "full"
 
     @property
     def parameters(self) -> int:
@@ -354,8 +354,9 @@ def rows_of(counts: Sequence[Count]) -> list[tuple[str, list[int | float | None]
                 add(f"  {role}", [w.macs_by().get(role, 0) if w else None for w in works])
         add(f"{name}: FLOP (2 a MAC)", [w.flops if w else None for w in works])
         kinds = dict.fromkeys(kind for w in works if w for kind in w.elementwise)
+        lead = "  and" if any(w.macs for w in works if w) else f"{name}:"
         for kind in kinds:
-            add(f"  and {kind}", [w.elementwise[kind] if w else None for w in works])
+            add(f"{lead} {kind}", [w.elementwise[kind] if w else None for w in works])
 
     add("parameters", [c.parameters for c in counts])
     for role in dict.fromkeys(role for c in counts for role in c.parameters_by_role):
@@ -370,9 +371,10 @@ def rows_of(counts: Sequence[Count]) -> list[tuple[str, list[int | float | None]
     for name in ("float32", "float64"):
         sizes = [c.bytes(name) if name in c._dtypes else None for c in counts]
         add(f"bytes in {name}: weights", [b.weights if b else None for b in sizes])
-        add("  state", [b.state if b else None for b in sizes])
-        add("  kept for backward", [b.tape if b else None for b in sizes])
-        add("  moved by a step", [b.traffic if b else None for b in sizes])
+        lead = "  " if any(b.weights for b in sizes if b) else f"bytes in {name}: "
+        add(f"{lead}state", [b.state if b else None for b in sizes])
+        add(f"{lead}kept for backward", [b.tape if b else None for b in sizes])
+        add(f"{lead}moved by a step", [b.traffic if b else None for b in sizes])
         add("  FLOP a byte moved", [b.intensity if b else None for b in sizes])
     return rows
 

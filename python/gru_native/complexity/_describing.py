@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from .. import _core, layers
+from .. import _core, layers, losses
 from ._parts import tensors_of
 from ._stack import counted
 
@@ -51,6 +51,7 @@ _CHECKS: dict[type, Callable[..., None]] = {
     _core.GrConv32: _core.check_grconv,
     _core.Readout32: _core.check_readout,
     _core.OutputRnn32: _core.check_output_rnn,
+    _core.AttentionDecoder32: _core.check_attention_decoder,
 }
 
 
@@ -64,12 +65,12 @@ class _Described:
 
         return make
 
-    def stream(self, batch_size: int = 1) -> NoReturn:
+    def stream(self, *arguments: Any, **options: Any) -> NoReturn:
         """Refuse: a description has no weights to compute with.
 
         Parameters
         ----------
-        batch_size : int, optional
+        *arguments, **options : object
             Not used.
 
         Raises
@@ -100,10 +101,26 @@ K = TypeVar("K", bound=type)
 def _documented(kind: K) -> K:
     """The class with the parameters, errors and notes of the layer that it describes."""
     own = inspect.getdoc(kind) or ""
-    layer = next(base for base in kind.__mro__[1:] if base.__module__.startswith(layers.__name__))
+    of = layers.__name__, losses.__name__
+    layer = next(base for base in kind.__mro__[1:] if base.__module__.startswith(of))
     _, heading, rest = (inspect.getdoc(layer) or "").partition("Parameters\n")
     kind.__doc__ = f"{own}\n\n{heading}{rest}"
     return kind
+
+
+class _DescribedSoftmax(_Described):
+    """The same before the class of a softmax over a large vocabulary."""
+
+    _make: str
+
+    def _maker(self) -> Callable[..., _NoCore]:
+        check: Callable[..., None] = getattr(_core.LargeSoftmaxCheck, self._make)
+
+        def make(*options: Any) -> _NoCore:
+            check(*options)
+            return _NoCore()
+
+        return make
 
 
 class _Container:
@@ -225,3 +242,28 @@ class NodeScores(_Described, layers.NodeScores):
 @_documented
 class GraphSum(_Described, layers.GraphSum):
     """Describe a ``gru_native.GraphSum`` that has no weights, for ``count_readout``."""
+
+
+@_documented
+class AttentionDecoder(_Described, layers.AttentionDecoder):
+    """Describe a ``gru_native.AttentionDecoder`` that has no weights, for ``count_decoder``."""
+
+
+@_documented
+class SampledSoftmax(_DescribedSoftmax, losses.SampledSoftmax):
+    """Describe a ``losses.SampledSoftmax`` without weights, for ``count_large_softmax``."""
+
+
+@_documented
+class NoiseContrastive(_DescribedSoftmax, losses.NoiseContrastive):
+    """Describe a ``losses.NoiseContrastive`` without weights, for ``count_large_softmax``."""
+
+
+@_documented
+class ClassSoftmax(_DescribedSoftmax, losses.ClassSoftmax):
+    """Describe a ``losses.ClassSoftmax`` without weights, for ``count_large_softmax``."""
+
+
+@_documented
+class TreeSoftmax(_DescribedSoftmax, losses.TreeSoftmax):
+    """Describe a ``losses.TreeSoftmax`` without weights, for ``count_large_softmax``."""

@@ -12,6 +12,7 @@ from ..layers import (
     LSTM,
     RNN,
     Activation,
+    AttentionDecoder,
     AvgPool1d,
     BatchNorm1d,
     Chain,
@@ -32,6 +33,7 @@ from ..layers import (
 from ..layers._flow import Mark, Step, leaves
 from ..layers.quantized import Quantizable
 from ._branches import Branch, Widths, flow
+from ._decoders import Decoder
 from ._dense import Embedding as Table
 from ._dense import Linear
 from ._extent import Extent
@@ -43,6 +45,7 @@ from ._pooling import Pooling
 from ._sequences import Recurrent
 from ._stack import Stack, joined
 from ._trees import Tree
+from ._vocabularies import LARGE_SOFTMAXES, tensors_of_words
 from ._work import Passes, Tensor, Work, in_few_bits, total
 
 Sequential: TypeAlias = (
@@ -147,6 +150,10 @@ def tensors_of(layer: object) -> Sequence[Tensor]:
         return Network.of(layer).tensors()
     if isinstance(layer, (NodeScores, GraphSum)):
         return Readout.of(layer).tensors()
+    if isinstance(layer, AttentionDecoder):
+        return Decoder(layer).tensors()
+    if isinstance(layer, LARGE_SOFTMAXES):
+        return tensors_of_words(layer)
     if isinstance(
         layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
     ):

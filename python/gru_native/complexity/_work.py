@@ -32,8 +32,8 @@ class Tensor:
     shape : tuple of int
         Its shape.
     role : str
-        What it is for: input, recurrent, projection, bias, peephole, output, message, gate or
-        embedding, or initial, of a state.
+        What it is for: input, recurrent, projection, bias, peephole, output, message, gate,
+        embedding, attention or readout, or initial, of a state.
     precision : str or None
         Of its matrix: ``"int8"``, ``"bf16"`` or None, full.
     """
@@ -65,7 +65,8 @@ class Product:
     Attributes
     ----------
     role : str
-        That of the tensor; "adjacency" for the matrix of a graph.
+        That of the tensor; "adjacency" for the matrix of a graph; "score" and "context" for the
+        products of a decoder with its memories.
     columns : int
         Sums for each row.
     depth : int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -63,14 +64,18 @@ class LargeSoftmax(Weighted):
         self.input_size = size("input_size", input_size)
         self.vocab_size = size("vocab_size", vocab_size)
         self.bias = flag("bias", bias)
-        kind = of_dtype(self.dtype, _core.LargeSoftmax32, _core.LargeSoftmax64)
-        make = getattr(kind, self._make)
         sizes = {"input_size": self.input_size, "vocab_size": self.vocab_size}
         with memory_for("the weights", **sizes):
-            self._core: _core.LargeSoftmax32 | _core.LargeSoftmax64 = make(
+            self._core: _core.LargeSoftmax32 | _core.LargeSoftmax64 = self._maker()(
                 *sizes.values(), self.bias, *options
             )
         super().__init__(seed, self.input_size**-0.5)
+
+    def _maker(self) -> Callable[..., Any]:
+        """What makes its core. What only describes a layer makes none."""
+        kind = of_dtype(self.dtype, _core.LargeSoftmax32, _core.LargeSoftmax64)
+        make: Callable[..., Any] = getattr(kind, self._make)
+        return make
 
     def __call__(self, x: ArrayLike, targets: ArrayLike, *, ignore: int | None = None) -> float:
         """Compute the mean of -log p(target | x), exactly.
