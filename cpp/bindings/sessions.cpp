@@ -133,7 +133,7 @@ class PySessionPool {
 };
 
 // It begins with what Python's inspect takes for a signature.
-constexpr const char* step_doc = R"(step(sessions, x, lengths=None)
+constexpr const char* step_doc = R"(step(self, sessions, x, lengths=None)
 --
 
 Take some sessions forward, as ``gru_native.SessionPool.step`` says.

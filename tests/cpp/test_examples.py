@@ -315,6 +315,9 @@ def test_live_names_what_is_wrong(examples, tmp_path):
 def test_guide(examples, model):
     (examples / "amp.safetensors").write_bytes(model[1].read_bytes())
     (examples / "in.wav").write_bytes(float_wav(noise(2)))
+    gru_native.save(gru_native.GRU(6, 16, seed=0), examples / "encoder.safetensors")
+    decoder = gru_native.AttentionDecoder(6, 8, 32, 16, cell="gru", seed=1)
+    gru_native.save(decoder, examples / "decoder.safetensors")
     rest = SCRIPT.removeprefix(BUILD)
     assert rest != SCRIPT
     printed = run("sh", "-euc", rest, cwd=examples)

@@ -210,10 +210,10 @@ template <class T>
 void SessionPool<T>::step(const SessionCall<T>& call) {
   check_size("count", call.count, 1);
   check_there("sessions", call.sessions);
+  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count, call.seq_len);
   for (Index i = 0; i < call.count; ++i)
     if (const Index slot = SessionTable::slot_of(call.sessions[i]); slot < impl_->capacity)
       impl_->states.prefetch(slot);
-  check_stream(input_size(), output_size(), call.x, call.y, call.seq_len, call.count, call.seq_len);
   check_lengths("lengths", call.lengths, call.count, "seq_len", call.seq_len);
   impl_->rows.check(call.x, call.seq_len, call.count, call.lengths);
   const SessionTable::Claim claim(impl_->table, "sessions", call.sessions, call.count);

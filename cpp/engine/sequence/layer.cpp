@@ -25,7 +25,7 @@ Layer<T>::Layer(const LayerSpec& spec) {
   spec.validate();
   check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
-  impl_->store.commit(*impl_);
+  impl_->store.replace(impl_->reserve());  // zeros, as the weights are
 }
 template <class T>
 Layer<T>::Layer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

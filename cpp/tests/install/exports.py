@@ -26,7 +26,7 @@ def public_part(body):
 
 def declared(header):
     """Pairs (qualified name, whether it must be exported)."""
-    text = COMMENT.sub("", header.read_text("utf-8"))
+    text = COMMENT.sub("", header.read_text("utf-8")).replace(" = {}", "")  # of an argument
     for template, exported, name, body in CLASS.findall(text):
         forms = [f"{name}<{t}>" for t in ("float", "double")] if template else [name]
         functions = FUNCTION.finditer(public_part(body))

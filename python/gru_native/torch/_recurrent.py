@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..layers import _recurrent as on_numpy
 from ..layers._weights import Array
-from ._function import Call, infer, recur
+from ._function import Call, infer, recur, with_torch_threads
 
 # Arguments of the layers on NumPy arrays that torch.nn has too, or has no use for.
 _TORCHS = {"nonlinearity", "bias", "batch_first", "dropout", "bidirectional", "proj_size"}
@@ -83,7 +83,8 @@ class Recurrent(nn.RNNBase):
         if not self.options:
             super().reset_parameters()
             return
-        drawn = new_layer(self, self.numpy_class, np.float64, seed=new_seed()).weights
+        seed = new_seed()
+        drawn = with_torch_threads(new_layer, self, self.numpy_class, np.float64, seed).weights
         with torch.no_grad():
             for name, weight in drawn.items():
                 getattr(self, name).copy_(torch.from_numpy(weight.copy()))
@@ -95,7 +96,7 @@ class Recurrent(nn.RNNBase):
         key = (dtype, self.batch_first, self.dropout)
         made = self.__dict__.get("_made")
         if made is None or made[0] != key:
-            layer = new_layer(self, self.numpy_class, DTYPES[dtype])
+            layer = with_torch_threads(new_layer, self, self.numpy_class, DTYPES[dtype])
             assert list(layer.weights) == self._flat_weights_names
             made = self.__dict__["_made"] = (key, layer)
         return made[1]
