@@ -47,7 +47,7 @@ struct EmbeddingSpec {
 
 /// Zeros around a sequence.
 struct Padding {
-  enum Kind {
+  enum Kind : int {
     causal,  ///< Before it, as many as there are steps behind the first tap: an output needs no later step.
     same,    ///< On both sides, so that there are as many outputs as steps; without stride.
     valid,   ///< None.
@@ -74,7 +74,7 @@ struct Conv1dSpec {
 /// One row of all steps of a sequence: the last, their mean, or the largest number of each column. A sequence without
 /// steps gives zeros. It has as many columns as what is before it; behind it there are no steps.
 struct PoolSpec {
-  enum Kind { last, mean, max };
+  enum Kind : int { last, mean, max };
   Kind kind = last;
 };
 
@@ -100,7 +100,7 @@ struct AvgPool1dSpec {
 /// fork, and `next` between two of them; a path without blocks hands x on. The join makes one y of theirs: their sum,
 /// their product, or their columns side by side. Paths may branch, too. See parallel() in model.h.
 struct BranchSpec {
-  enum Mark { fork, next, add, multiply, concat };
+  enum Mark : int { fork, next, add, multiply, concat };
   Mark mark = fork;
 };
 
