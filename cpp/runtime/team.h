@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <system_error>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -79,6 +80,16 @@ class TeamLease {
   template <class Body>
   void run(const Body& body) {
     run([](void* b, int rank) { (*static_cast<const Body*>(b))(rank); }, const_cast<Body*>(&body));
+  }
+  // The same for work in shares that do not wait for each other, body(rank, members): one thread does all of it where
+  // the threads that others had promised do not come.
+  template <class Body>
+  void run_shares(const Body& body) {
+    try {
+      run([&](int rank) { body(rank, size_); });
+    } catch (const std::system_error&) {
+      body(0, 1);
+    }
   }
 
  private:

@@ -1,7 +1,6 @@
 // A matrix as the kernels read it: panels [panel][k][vector][lane], zero-padded, never changed once made.
 #pragma once
 #include <algorithm>
-#include <system_error>
 #include <vector>
 
 #include "engine/matrix/shares.h"
@@ -67,15 +66,11 @@ void each_panel(Index panels, Index numbers, const F& f) {
   TeamLease team(useful_threads_to_copy(numbers));
   const double macs_of_panel =
       panels == 0 ? 0 : macs_of_copy * static_cast<double>(numbers) / static_cast<double>(panels);
-  const auto share = [&](Share mine) {
+  team.run_shares([&](int rank, int members) {
+    const Share mine = share_of(panels, 1, rank, members);
     Progress progress;
     for (Index panel = mine.begin; panel < mine.end; ++panel) f(panel), progress.add(macs_of_panel);
-  };
-  try {
-    team.run([&](int rank) { share(share_of(panels, 1, rank, team.size())); });
-  } catch (const std::system_error&) {  // the threads that others had promised did not come
-    share({0, panels});
-  }
+  });
 }
 
 // A range of k.

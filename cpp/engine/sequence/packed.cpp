@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -134,7 +133,7 @@ Index numbers_in(const std::vector<Weight<W>>& weights) {
 template <class Body>
 void run_on(TeamLease* team, const Body& body) {
   if (!team) return body(0, 1);
-  team->run([&](int rank) { body(rank, team->size()); });
+  team->run_shares(body);
 }
 
 }  // namespace
@@ -269,7 +268,7 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
   packed.forget_transposed();
   std::optional<TeamLease> own;
   if (!team) team = &own.emplace(useful_threads_to_copy(numbers_in(weights)));
-  const auto share = [&](int rank, int members) {
+  team->run_shares([&](int rank, int members) {
     Index turn = 0;
     for (std::size_t i = 0; i < index.size(); ++i) {
       PackedDirection<T>& p = packed.forward[i];
@@ -285,12 +284,7 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
       fill_vectors(p, spec, weights, index[i]);
       p.finite = has_finite_recurrence(weights, index[i]);
     }
-  };
-  try {
-    run_on(team, share);
-  } catch (const std::system_error&) {  // the threads that others had promised did not come
-    share(0, 1);
-  }
+  });
 }
 
 template <class T>
