@@ -61,7 +61,7 @@ Dense<T>::Dense(const DenseSpec& spec) {
   spec.validate();
   check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
-  impl_->store.commit(*impl_);
+  impl_->store.replace(impl_->reserve());  // zeros, as the weights are
 }
 template <class T>
 Dense<T>::Dense(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
