@@ -38,15 +38,18 @@ class DecoderAtWork {
     for (Index b = 0; b < batch; ++b) all[static_cast<std::size_t>(b)] = b;
     steps.start(batch, all.data(), initial);
   }
-  // The attention weights of a row, which belongs to this sequence, at the last step: of all memories one after the
-  // other; 0 past their ends.
+  // The attention weights of a row, which belongs to this sequence, at the last step, behind what is there; 0 past the
+  // memory's end.
+  void append_weights(std::size_t memory, Index row, Index sequence, std::vector<T>& to) const {
+    const T* const weights = steps.weights(memory, row);
+    const Index length = memories_[memory].length[sequence];
+    to.insert(to.end(), weights, weights + length);
+    to.resize(to.size() + static_cast<std::size_t>(positions_[memory] - length));
+  }
+  // Of all memories one after the other.
   std::vector<T> weights_of(Index row, Index sequence) const {
     std::vector<T> all;
-    for (std::size_t m = 0; m < memories_.size(); ++m) {
-      const T* const weights = steps.weights(m, row);
-      all.insert(all.end(), weights, weights + memories_[m].length[sequence]);
-      all.resize(all.size() + static_cast<std::size_t>(positions_[m] - memories_[m].length[sequence]));
-    }
+    for (std::size_t m = 0; m < memories_.size(); ++m) append_weights(m, row, sequence, all);
     return all;
   }
   double macs_of_step(Index rows) const { return macs_of_row_ * static_cast<double>(rows); }

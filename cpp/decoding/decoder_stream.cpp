@@ -85,16 +85,14 @@ void DecoderStream<T>::load_state(const DecoderState<const T>& from) {
 template <class T>
 std::vector<T> DecoderStream<T>::weights(std::int64_t sequence, std::int64_t memory) const {
   const DecoderAtWork<T>& at_work = impl_->at_work;
-  const std::vector<Index>& positions = at_work.positions();
   if (at_work.spec.attention == Attention::none) throw std::invalid_argument("attention: the decoder has none");
   if (!impl_->has_stepped)
     throw std::invalid_argument("attention: the stream has made no step since its state was set; expected one");
   check_class("sequence", sequence, batch());
-  check_class("memory", memory, static_cast<std::int64_t>(positions.size()));
-  const std::vector<T> all = at_work.weights_of(sequence, sequence);
-  auto at = all.begin();
-  for (std::int64_t m = 0; m < memory; ++m) at += positions[static_cast<std::size_t>(m)];
-  return {at, at + positions[static_cast<std::size_t>(memory)]};
+  check_class("memory", memory, static_cast<std::int64_t>(at_work.positions().size()));
+  std::vector<T> weights;
+  at_work.append_weights(static_cast<std::size_t>(memory), sequence, sequence, weights);
+  return weights;
 }
 
 template class DecoderStream<float>;
