@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..layers._flow import Paths
 from ._extent import Extent
 from ._roofline import Weights
 from ._work import Passes, Tensor, Work, ops
@@ -51,37 +52,28 @@ class Widths:
 
     def __init__(self, width: int) -> None:
         self.now = width
-        self._forks: list[tuple[int, list[int]]] = []
+        self._paths = Paths[int]()
 
     def pass_mark(self, kind: str) -> Branch:
         """The mark as it is counted."""
-        if kind == "fork":
-            self._forks.append((self.now, []))
-            return Branch(kind, self.now)
-        begin, ends = self._forks[-1]
-        ends.append(self.now)
-        if kind == "next":
-            self.now = begin
-            return Branch(kind, self.now)
-        self._forks.pop()
-        self.now = sum(ends) if kind == "concat" else ends[0]
-        return Branch(kind, self.now, tuple(ends), begin)
+        of_join: dict[str, Any] = {}
+
+        def join(begin: int, ends: list[int]) -> int:
+            of_join.update(ends=tuple(ends), begin=begin)
+            return sum(ends) if kind == "concat" else ends[0]
+
+        self.now = self._paths.pass_mark(kind, self.now, join)
+        return Branch(kind, self.now, **of_join)
 
 
 def flow(
     parts: Mapping[str, Any], extent: Extent, behind: Any
 ) -> Iterator[tuple[str, Any, Extent]]:
     """Each part, and what of a call comes to it; behind(part, extent): what comes out of it."""
-    forks: list[Extent] = []
+    paths = Paths[Extent]()
     for prefix, part in parts.items():
         if isinstance(part, Branch):
-            if part.kind == "fork":
-                forks.append(extent)
-            elif part.kind == "next":
-                extent = forks[-1]
-            else:
-                forks.pop()
-            yield prefix, part, extent
-            continue
+            extent = paths.pass_mark(part.kind, extent, lambda _, ends: ends[-1])
         yield prefix, part, extent
-        extent = behind(part, extent)
+        if not isinstance(part, Branch):
+            extent = behind(part, extent)

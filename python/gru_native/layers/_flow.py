@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ._blocks import RECURRENT, output_size, reads_steps
 from ._operation import Operation
 from .embedding import Embedding
 from .pooling import Pool
+
+V = TypeVar("V")
 
 
 class Mark:
@@ -59,6 +61,29 @@ def named(step: Step | str, error: TypeError | ValueError) -> Exception:
 SOME = -1  # a width that follows from that of the chain's input, but is another one
 
 
+class Paths(Generic[V]):
+    """What goes through blocks that branch: one value, which paths begin with and join."""
+
+    def __init__(self) -> None:
+        self._forks: list[tuple[V, list[V]]] = []  # where paths begin, and the ends of those behind
+
+    def pass_mark(self, kind: str, value: V, join: Callable[[V, list[V]], V]) -> V:
+        """The value behind a mark; join(beginning, ends): that behind a join."""
+        if kind == "fork":
+            self._forks.append((value, []))
+            return value
+        begin, ends = self._forks[-1]
+        ends.append(value)
+        if kind == "next":
+            return begin
+        self._forks.pop()
+        return join(begin, ends)
+
+    def replace(self, change: Callable[[V], V]) -> None:
+        """Change all values that are kept."""
+        self._forks = [(change(begin), [*map(change, ends)]) for begin, ends in self._forks]
+
+
 class _Rows(NamedTuple):
     """What a block hands on, before it is computed."""
 
@@ -73,18 +98,11 @@ def sizes(steps: Sequence[Step], whole: bool) -> tuple[int | None, int | None]:
     """
     first: int | None = None
     here = _Rows(None, None)
-    forks: list[tuple[_Rows, list[_Rows]]] = []
+    paths = Paths[_Rows]()
     for i, (name, _, block) in enumerate(steps):
         if isinstance(block, Mark):
-            if block.kind == "fork":
-                forks.append((here, []))
-                continue
-            begin, ends = forks[-1]
-            ends.append(here)
-            here = begin
-            if block.joins:
-                forks.pop()
-                here = _joined(name, block.kind, ends, whole)
+            join = partial(_joined, name, block.kind, whole)
+            here = paths.pass_mark(block.kind, here, join)
             continue
         if i > 0 and isinstance(block, Embedding):
             raise ValueError(f"{name} is an Embedding, which can only be the first block")
@@ -100,20 +118,18 @@ def sizes(steps: Sequence[Step], whole: bool) -> tuple[int | None, int | None]:
                 "before it"
             )
         if first is None and own is not None:
-            first = own  # of all that came before, too
-            forks = [
-                (_filled(rows, own), [_filled(end, own) for end in ends]) for rows, ends in forks
-            ]
+            first = own
+            paths.replace(partial(_filled, own))  # what came before has that width, too
         width = output_size(block, here.width if own is None else own)
         here = _Rows(width, name if isinstance(block, Pool) else here.pool)
     return first, None if here.width == SOME else here.width
 
 
-def _filled(rows: _Rows, width: int) -> _Rows:
+def _filled(width: int, rows: _Rows) -> _Rows:
     return rows._replace(width=width) if rows.width is None else rows
 
 
-def _joined(name: str, kind: str, ends: list[_Rows], whole: bool) -> _Rows:
+def _joined(name: str, kind: str, whole: bool, _begin: _Rows, ends: list[_Rows]) -> _Rows:
     if len({end.pool is None for end in ends}) > 1:
         raise ValueError(f"{name} joins what a Pool gives with steps; expected all or none")
     widths = [end.width for end in ends]
@@ -151,31 +167,28 @@ def walk(
     """
     y = x
     joined: list[Any] = []
-    forks: list[tuple[Any, Any, list[Any], list[Any]]] = []
+    paths = Paths[tuple[Any, Any]]()
+
+    def join(block: Mark, _begin: tuple[Any, Any], ends: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+        ys = [y for y, _ in ends]
+        _check_ends(block.kind, ys, [lengths for _, lengths in ends])
+        joined[-1] = tuple(ys)
+        return block._core.join(ys), ends[-1][1]
+
     for step in steps:
-        block, ends = step.block, None
+        block = step.block
+        joined.append(None)
         try:
             if not isinstance(block, Mark):
                 y = compute(block, y, lengths)
                 lengths = _lengths_behind(block, lengths)
-            elif block.kind == "fork":
-                ends = lengths
+                continue
+            if block.kind == "fork":
+                joined[-1] = lengths
                 y = block.masked(y, lengths, copies and y is x)
-                forks.append((y, lengths, [], []))
-            else:
-                begin, its_lengths, ys, all_lengths = forks[-1]
-                ys.append(y)
-                all_lengths.append(lengths)
-                if block.joins:
-                    forks.pop()
-                    _check_ends(block.kind, ys, all_lengths)
-                    ends = tuple(ys)
-                    y = block._core.join(ys)
-                else:
-                    y, lengths = begin, its_lengths
+            y, lengths = paths.pass_mark(block.kind, (y, lengths), partial(join, block))
         except (TypeError, ValueError) as error:
             raise named(step, error) from error
-        joined.append(ends)
     return y, joined
 
 
