@@ -5,6 +5,7 @@
 
 #include "spec/check_decoder.h"
 #include "spec/checks.h"
+#include "spec/names.h"
 
 namespace gru_native {
 
@@ -72,8 +73,7 @@ void check_call(const AttentionDecoderSpec& spec, const GenerationCall<T>& call)
   check_class("end", call.end, spec.vocab_size);
   check_size("max_steps", call.max_steps, 1);
   check_size("beam_size", call.beam_size, 1);
-  if (!std::isfinite(call.length_penalty))
-    refuse("length_penalty", std::to_string(call.length_penalty), "a finite number");
+  if (!std::isfinite(call.length_penalty)) refuse("length_penalty", shown(call.length_penalty), "a finite number");
   if (call.attention && spec.attention == Attention::none)
     throw std::invalid_argument("attention is true; expected false: the decoder has none");
   DecoderForwardCall<T> step;
@@ -94,7 +94,7 @@ void refuse_memory(const AttentionDecoderSpec& spec, const GenerationCall<T>& ca
       const T* const found = std::find_if_not(h, h + spec.memory_size, [](T x) { return std::isfinite(x); });
       if (found != h + spec.memory_size)
         throw std::invalid_argument("memory: sequence " + std::to_string(sequence) + " of memory " + std::to_string(m) +
-                                    " holds " + std::to_string(*found) + " at position " + std::to_string(j) +
+                                    " holds " + shown(*found) + " at position " + std::to_string(j) +
                                     "; expected finite numbers");
     }
   }

@@ -14,7 +14,7 @@ namespace {
 std::string text_of(const ActivationFunction& f) {
   std::string text = std::string("\"") + function_names[static_cast<int>(f.kind)] + "\"";
   const double numbers[2] = {f.alpha, f.beta};
-  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + std::to_string(numbers[k]);
+  for (int k = 0; k < numbers_of(f.kind); ++k) text += ", " + shown(numbers[k]);
   return "(" + text + ")";
 }
 
@@ -40,12 +40,12 @@ void check_layer_norm(const LayerSpec& s) {
 }
 
 void check_probability(const char* name, double p) {
-  if (!(p >= 0 && p <= 1)) refuse(name, std::to_string(p), "a probability from 0 to 1");
+  if (!(p >= 0 && p <= 1)) refuse(name, shown(p), "a probability from 0 to 1");
 }
 
 void check_clip(const char* name, double clip) {
   if (!(clip >= 0 && clip <= std::numeric_limits<double>::max()))
-    refuse(name, std::to_string(clip), "a limit above 0, or 0 for none");
+    refuse(name, shown(clip), "a limit above 0, or 0 for none");
 }
 
 void check_variant(const LayerSpec& s) {
@@ -122,8 +122,8 @@ void check_rtrl(const LayerSpec& spec, std::int64_t batch) {
   if (spec.bidirectional) refuse("bidirectional", "True", "False: RTRL goes forward in time only");
   check_trainable(spec);
   if (spec.learn_initial_state) refuse("learn_initial_state", "True", "False for RTRL");
-  if (spec.zoneout > 0) refuse("zoneout", std::to_string(spec.zoneout), "0 for RTRL");
-  if (spec.zoneout_cell > 0) refuse("zoneout_cell", std::to_string(spec.zoneout_cell), "0 for RTRL");
+  if (spec.zoneout > 0) refuse("zoneout", shown(spec.zoneout), "0 for RTRL");
+  if (spec.zoneout_cell > 0) refuse("zoneout_cell", shown(spec.zoneout_cell), "0 for RTRL");
   if (spec.lstm.gate_recurrence) refuse("gate_recurrence", "True", "False for RTRL");
   if (spec.layer_norm) refuse("layer_norm", "True", "False for RTRL");
 }

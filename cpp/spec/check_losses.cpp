@@ -1,6 +1,7 @@
 #include "spec/check_losses.h"
 
 #include "spec/checks.h"
+#include "spec/names.h"
 
 namespace gru_native {
 namespace {
@@ -31,7 +32,7 @@ void check_call(const CrossEntropyCall<T>& call) {
   check_there("logits", call.logits);
   check_there("targets", call.targets);
   if (!(call.label_smoothing >= 0 && call.label_smoothing <= 1))
-    refuse("label_smoothing", std::to_string(call.label_smoothing), "a number from 0 to 1");
+    refuse("label_smoothing", shown(call.label_smoothing), "a number from 0 to 1");
   for (std::int64_t row = 0; row < call.rows; ++row) {
     const std::int64_t target = call.targets[row];
     if ((target < 0 || target >= call.classes) && target != call.ignore)

@@ -14,7 +14,7 @@ namespace gru_native {
 namespace {
 
 void check_eps(double eps) {
-  if (!(eps >= 0 && std::isfinite(eps))) refuse("eps", std::to_string(eps), "a finite number of at least 0");
+  if (!(eps >= 0 && std::isfinite(eps))) refuse("eps", shown(eps), "a finite number of at least 0");
 }
 
 void check_kind(const ActivationSpec& s) { check_function("name", s.function); }
@@ -27,7 +27,7 @@ void check_kind(const BatchNorm1dSpec& s) {
   check_size("num_features", s.num_features, 1);
   check_fits("the weights", 4 * double(s.num_features), {{"num_features", s.num_features}});
   check_eps(s.eps);
-  if (!(s.momentum >= 0 && s.momentum <= 1)) refuse("momentum", std::to_string(s.momentum), "a number from 0 to 1");
+  if (!(s.momentum >= 0 && s.momentum <= 1)) refuse("momentum", shown(s.momentum), "a number from 0 to 1");
 }
 void check_kind(const EmbeddingSpec& s) {
   check_size("num_embeddings", s.num_embeddings, 1);

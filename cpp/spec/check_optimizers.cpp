@@ -3,23 +3,24 @@
 
 #include "gru_native/optim.h"
 #include "spec/checks.h"
+#include "spec/names.h"
 
 namespace gru_native {
 namespace {
 
 void check_least(const char* name, double value, double least) {
   if (!(value >= least && std::isfinite(value)))
-    refuse(name, std::to_string(value), "a number of at least " + std::to_string(static_cast<int>(least)));
+    refuse(name, shown(value), "a number of at least " + std::to_string(static_cast<int>(least)));
 }
 void check_beta(const char* name, double value) {
-  if (!(value >= 0 && value < 1)) refuse(name, std::to_string(value), "a number from 0 to below 1");
+  if (!(value >= 0 && value < 1)) refuse(name, shown(value), "a number from 0 to below 1");
 }
 
 void check(const Sgd& s) {
   check_least("lr", s.lr, 0);
   check_least("momentum", s.momentum, 0);
   check_least("weight_decay", s.weight_decay, 0);
-  if (!std::isfinite(s.dampening)) refuse("dampening", std::to_string(s.dampening), "a finite number");
+  if (!std::isfinite(s.dampening)) refuse("dampening", shown(s.dampening), "a finite number");
   if (s.nesterov && (s.momentum == 0 || s.dampening != 0))
     refuse("nesterov", "True", "a momentum with it, and no dampening");
 }

@@ -1,5 +1,7 @@
 #include "spec/names.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace gru_native {
@@ -13,6 +15,15 @@ std::string shown(std::string text) {
   }
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
+std::string shown(double number) {
+  char text[32];
+  for (const char* format : {"%f", "%.15g", "%.17g"}) {
+    const int length = std::snprintf(text, sizeof text, format, number);
+    if (length < static_cast<int>(sizeof text) && std::strtod(text, nullptr) == number) break;
+  }
   return text;
 }
 

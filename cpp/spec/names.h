@@ -34,6 +34,8 @@ inline constexpr const char* pool_names[] = {"last", "mean", "max"};
 
 // A text from outside, fit for an error: not too long, without control characters.
 std::string shown(std::string text);
+// A number by the shortest of usual forms that tells it from its neighbours.
+std::string shown(double number);
 
 inline constexpr const char* aggregate_names[] = {"concat", "sum"};  // in the order of Aggregate
 

@@ -282,3 +282,23 @@ def test_tape(gru, lstm):
     for other in (None, 1, X, (X,)):
         with pytest.raises(TypeError, match=names("tape")):
             gru.backward(other, DY)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: gru_native.LSTM(2, 3, 2, dropout=-1e-9), "dropout is -1e-09;"),
+        (lambda: gru_native.LSTM(2, 3, cell_clip=-1e-9), "cell_clip is -1e-09;"),
+        (lambda: gru_native.BatchNorm1d(3, eps=-1e-9), "eps is -1e-09;"),
+        (lambda: gru_native.BatchNorm1d(3, momentum=1e300), "momentum is 1e+300;"),
+        (lambda: gru_native.BatchNorm1d(3, momentum=1 + 2**-52), "momentum is 1.0000000000000002;"),
+        (lambda: gru_native.optim.Adam(gru_native.Dense(2, 3), lr=-1e-9), "lr is -1e-09;"),
+        (
+            lambda: gru_native.losses.cross_entropy(np.zeros((1, 2)), [0], label_smoothing=-1e-9),
+            "label_smoothing is -1e-09;",
+        ),
+    ],
+)
+def test_numbers_are_told_as_they_were_written(make, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        make()
