@@ -15,6 +15,25 @@ Index place_in(const std::vector<Index>& sorted, Index value) {
   return std::lower_bound(sorted.begin(), sorted.end(), value) - sorted.begin();
 }
 
+// The distinct ones of many numbers. They are sorted now and then, so that no sorting takes long.
+class Distinct {
+ public:
+  void add(Index value) {
+    if (values_.size() >= most_) {
+      look();
+      values_ = sorted_once(std::move(values_));
+      most_ = std::max(at_once, 2 * values_.size());
+    }
+    values_.push_back(value);
+  }
+  std::vector<Index> in_order() { return sorted_once(std::move(values_)); }
+
+ private:
+  static constexpr std::size_t at_once = 1 << 18;
+  std::vector<Index> values_;
+  std::size_t most_ = at_once;
+};
+
 // All rows see the words that were drawn, and each its target.
 template <class T>
 void plan_samples(const ImplOf<LargeSoftmax<T>>& layer, std::uint64_t seed, ImplOf<LargeSoftmaxTape<T>>& tape,
@@ -25,11 +44,12 @@ void plan_samples(const ImplOf<LargeSoftmax<T>>& layer, std::uint64_t seed, Impl
   for (Index i = 0; i < k; ++i) drawn[static_cast<std::size_t>(i)] = all ? i : (*layer.draws)(seed, i);
   const std::vector<Index> samples = sorted_once(drawn);
   Progress progress;
+  Distinct not_drawn;
   for (const Index word : plan.targets) {
     progress.add(macs_of_search);
-    if (!std::binary_search(samples.begin(), samples.end(), word)) plan.order.push_back(word);
+    if (!std::binary_search(samples.begin(), samples.end(), word)) not_drawn.add(word);
   }
-  const std::vector<Index> others = sorted_once(std::move(plan.order));
+  const std::vector<Index> others = not_drawn.in_order();
   plan.order = samples;
   plan.order.insert(plan.order.end(), others.begin(), others.end());
   const auto count = static_cast<Index>(samples.size());
@@ -85,15 +105,17 @@ void plan_tree(const WordTree& tree, ImplOf<LargeSoftmaxTape<T>>& tape, Plan<T>&
   Pairs<T>& pairs = tape.pairs;
   pairs.begins = {0};
   Progress progress;
+  Distinct nodes;
   for (const Index word : plan.targets) {
     tree.each_node_of(word, [&](Index node, bool left) {
       progress.add(macs_of_search);
+      nodes.add(node);
       pairs.word.push_back(node);
       pairs.sign.push_back(left ? 1 : -1);
     });
     pairs.begins.push_back(static_cast<Index>(pairs.word.size()));
   }
-  plan.order = sorted_once(pairs.word);
+  plan.order = nodes.in_order();
   for (Index& node : pairs.word) {
     progress.add(macs_of_search);
     node = place_in(plan.order, node);
