@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include "kernels/product.h"
-#include "simd/dot.h"
+#include "simd/whole.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -40,12 +40,14 @@ template <class Dot>
 struct Scratch {
   using A = typename Dot::Activation;
   static constexpr Index deepest = quantized_scratch_bytes / Index(sizeof(A));  // k of one row at most
+  static constexpr Index step = Dot::integer ? Lanes<float>::size : Dot::group;
 
-  // Whole lanes of k, so that the last operand may be read.
-  static EIGEN_ALWAYS_INLINE Index stride(Index depth) { return (depth + Dot::group - 1) / Dot::group * Dot::group; }
+  static EIGEN_ALWAYS_INLINE Index groups(Index depth) { return (depth + Dot::group - 1) / Dot::group; }
+  // From row to row. Whole vectors of what is converted, so that their last one may be written; 0 in the last lane.
+  static EIGEN_ALWAYS_INLINE Index stride(Index depth) { return (depth + step - 1) / step * step; }
   static EIGEN_ALWAYS_INLINE Index rows(Index depth) {
-    const Index fit = deepest / (depth > 0 ? stride(depth) : 1);
-    return fit < row_block ? fit : row_block;
+    const Index each = stride(depth);
+    return each * row_block <= deepest ? row_block : deepest / each;
   }
   static EIGEN_ALWAYS_INLINE A* activations(void* scratch) { return static_cast<A*>(scratch); }
   static EIGEN_ALWAYS_INLINE float* scales(void* scratch) {
@@ -53,55 +55,76 @@ struct Scratch {
   }
 };
 
-// Of |a|, as integers, in which infinity and NaN are the largest.
-EIGEN_ALWAYS_INLINE std::uint32_t largest_size(const float* a, Index n) {
-  std::uint32_t largest = 0;
-  for (Index k = 0; k < n; ++k) {
-    std::uint32_t bits;
-    std::memcpy(&bits, a + k, sizeof(bits));
-    bits &= 0x7fffffffu;
-    largest = bits > largest ? bits : largest;
-  }
-  return largest;
+// f(numbers from k on, k) for all n of a, in vectors; behind the last one zeros.
+template <class F>
+EIGEN_ALWAYS_INLINE void each_vector(const float* a, Index n, const F& f) {
+  constexpr Index lanes = Lanes<float>::size;
+  Index k = 0;
+  for (; k + lanes <= n; k += lanes) f(Lanes<float>::load(a + k), k);
+  if (k < n) f(load_some(a + k, n - k), k);
 }
 
-// q[k] = a[k] / scale to the nearest integer, ties to even: in the sum with 1.5 * 2^23 the last bits of a float are
-// just that. Returns the scale.
-EIGEN_ALWAYS_INLINE float quantize_row(const float* a, std::uint32_t largest, Index n, int zero_point, std::int8_t* q) {
+// max |a|; infinity or NaN if one of them is.
+EIGEN_ALWAYS_INLINE float largest_size(const float* a, Index n) {
+  Ints largest = sizes(Lanes<float>(0.0f));
+  each_vector(a, n, [&](Lanes<float> x, Index) { largest = larger(largest, sizes(x)); });
+  const std::int32_t bits = largest_of_lanes(largest);
   float size;
-  std::memcpy(&size, &largest, sizeof(size));
-  constexpr std::uint32_t infinity = 0x7f800000u, least_normal = 0x00800000u;
-  const float inverse = largest < least_normal || largest >= infinity ? 0.0f : 127.0f / size;
-  for (Index k = 0; k < n; ++k) {
-    const float shifted = a[k] * inverse + 12582912.0f;
-    std::uint32_t bits;
-    std::memcpy(&bits, &shifted, sizeof(bits));
-    q[k] = static_cast<std::int8_t>(bits + static_cast<std::uint32_t>(zero_point));
-  }
-  return largest >= infinity ? __builtin_nanf("") : size / 127.0f;
+  std::memcpy(&size, &bits, sizeof(size));
+  return size;
+}
+
+// 127 / size, and the scale that a row of this size gets.
+struct RowScale {
+  float inverse, scale;
+};
+EIGEN_ALWAYS_INLINE RowScale scale_of(float size) {
+  constexpr float infinity = __builtin_inff(), least_normal = 1.17549435e-38f;
+  const bool is_finite = size < infinity;
+  return {size >= least_normal && is_finite ? 127.0f / size : 0.0f, is_finite ? size / 127.0f : __builtin_nanf("")};
+}
+
+// q[k] = a[k] / scale to the nearest integer, ties to even.
+EIGEN_ALWAYS_INLINE void quantize_row(const float* a, float inverse, Index n, int zero_point, std::int8_t* q) {
+  const Lanes<float> by(inverse);
+  each_vector(a, n, [&](Lanes<float> x, Index k) { store_whole(x * by, zero_point, q + k); });
 }
 
 // The rows of p.a, for k in [k, k + depth), into the scratch.
 template <class Dot>
 EIGEN_ALWAYS_INLINE void convert_rows(const Product<float>& p, Index k, Index depth) {
   using S = Scratch<Dot>;
-  const Index stride = S::stride(depth);
+  const Index stride = S::stride(depth), rows = p.row_end - p.row_begin;
+  auto* const to = S::activations(p.scratch);
   // Each member converts the rows that it reads: the one with the first panels counts them.
   GRU_NATIVE_COUNTING(if (Dot::integer && p.panel_begin == 0 && p.panel_end > 0)
-                          count_work(Work::quantize, (p.row_end - p.row_begin) * depth));
-  for (Index row = p.row_begin; row < p.row_end; ++row) {
-    const float* const a = row_at(p.a, row);
-    auto* const to = S::activations(p.scratch) + (row - p.row_begin) * stride;
-    if constexpr (Dot::integer) {
-      S::scales(p.scratch)[row - p.row_begin] =
-          quantize_row(a + k, largest_size(a, p.depth), depth, Dot::zero_point, to);
-      for (Index i = depth; i < stride; ++i) to[i] = 0;  // the weights are 0 there
-    } else {
+                          count_work(Work::quantize, rows * depth));
+  if constexpr (Dot::integer) {
+    float* const scales = S::scales(p.scratch);
+    if (rows == 1) {
+      const float* const a = row_at(p.a, p.row_begin);
+      const RowScale s = scale_of(largest_size(a, p.depth));
+      scales[0] = s.scale;
+      return quantize_row(a + k, s.inverse, depth, Dot::zero_point, to);
+    }
+    // The divisions of all rows side by side: one by one they take longer than a short row's numbers.
+    float sizes[row_block], inverses[row_block];
+    for (Index i = 0; i < rows; ++i) sizes[i] = largest_size(row_at(p.a, p.row_begin + i), p.depth);
+    for (Index i = 0; i < rows; ++i) {
+      const RowScale s = scale_of(sizes[i]);
+      inverses[i] = s.inverse, scales[i] = s.scale;
+    }
+    for (Index i = 0; i < rows; ++i)
+      quantize_row(row_at(p.a, p.row_begin + i) + k, inverses[i], depth, Dot::zero_point, to + i * stride);
+  } else {
+    for (Index row = 0; row < rows; ++row) {
+      const float* const a = row_at(p.a, p.row_begin + row) + k;
+      auto* const converted = to + row * stride;
       for (Index i = 0; i < depth; ++i) {
-        if constexpr (sizeof(*to) == 2) to[i] = to_bf16(a[k + i]);
-        else to[i] = a[k + i];
+        if constexpr (sizeof(*to) == 2) converted[i] = to_bf16(a[i]);
+        else converted[i] = a[i];
       }
-      for (Index i = depth; i < stride; ++i) to[i] = 0;
+      for (Index i = depth; i < stride; ++i) converted[i] = 0;
     }
   }
 }
@@ -120,7 +143,7 @@ struct Source {
   EIGEN_ALWAYS_INLINE Source(const Product<float>& p, Index panel, Index k, Index depth)
       : p(p),
         stride(S::stride(depth)),
-        panel_stride(S::stride(p.depth) / Dot::group * p.width * Lanes<float>::size),
+        panel_stride(S::groups(p.depth) * p.width * Lanes<float>::size),
         column(panel * p.width * Lanes<float>::size),
         weights(static_cast<const std::int32_t*>(p.quantized->panels) + panel * panel_stride +
                 k / Dot::group * p.width * Lanes<float>::size),
