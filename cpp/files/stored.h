@@ -1,11 +1,14 @@
 // Layers as the tensors that files hold, whatever their precision: matrices of int8 as I8 with F32 scales, of bf16 as
 // BF16, all else as floats.
 #pragma once
+#include "engine/graph/graph.h"
+#include "engine/graph/readout.h"
 #include "engine/model/dense.h"
 #include "engine/model/operation.h"
 #include "engine/model/quantize.h"
 #include "engine/sequence/layer_impl.h"
 #include "engine/sequence/output_rnn.h"
+#include "engine/tree/tree_layer.h"
 #include "spec/tensors.h"
 
 namespace gru_native {
@@ -42,14 +45,16 @@ auto block_of_few_bits(const Spec& spec, const std::string& prefix, const Read& 
   std::vector<QuantizedWeight> weights;
   each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) {
     QuantizedWeight& w = weights.emplace_back();
-    if (shape.size() < 2) {
-      w.vector.resize(static_cast<std::size_t>(shape[0]));
+    std::int64_t numbers = 1;
+    for (const std::int64_t size : shape) numbers *= size;
+    if (!is_matrix(name, shape)) {
+      w.vector.resize(static_cast<std::size_t>(numbers));
       return read(prefix + name, shape, w.vector.data());
     }
     QuantizedMatrix& m = w.matrix;
     m.precision = spec.precision;
-    m.rows = shape[0];
-    m.columns = shape[1];
+    m.columns = shape.back();
+    m.rows = numbers / m.columns;
     if (m.precision == Precision::bf16) {
       m.bits.resize(static_cast<std::size_t>(m.size()));
       read(prefix + name, shape, m.bits.data());

@@ -10,6 +10,7 @@ namespace gru_native {
 void GraphSpec::validate() const {
   check_enum("aggregate", aggregate, Aggregate::sum, "an Aggregate");
   check_enum("bias", bias, MessageBias::node, "a MessageBias");
+  check_enum("precision", precision, Precision::int8, "a Precision");
   check_size("hidden_size", hidden_size, 1);
   check_size("num_steps", num_steps, 1);
   check_size("num_edge_types", num_edge_types, 1);
@@ -41,6 +42,7 @@ void check_call(const GraphSpec& spec, const GraphForwardCall<T>& call) {
 
 void ReadoutSpec::validate() const {
   check_enum("kind", kind, ReadoutKind::graph_sum, "a ReadoutKind");
+  check_enum("precision", precision, Precision::int8, "a Precision");
   check_size("hidden_size", hidden_size, 1);
   check_size("annotation_size", annotation_size, 1);
   check_size("output_size", output_size, 1);

@@ -8,6 +8,7 @@ namespace gru_native {
 
 void TreeSpec::validate() const {
   check_enum("cell", cell, TreeCell::nary, "a TreeCell");
+  check_enum("precision", precision, Precision::int8, "a Precision");
   check_size("input_size", input_size, 1);
   check_size("hidden_size", hidden_size, 1);
   const bool nary = cell == TreeCell::nary;

@@ -5,9 +5,12 @@
 #include <vector>
 
 #include "gru_native/dense.h"
+#include "gru_native/graph.h"
 #include "gru_native/layer.h"
 #include "gru_native/operation.h"
 #include "gru_native/output_rnn.h"
+#include "gru_native/readout.h"
+#include "gru_native/tree.h"
 
 namespace gru_native {
 
@@ -16,6 +19,11 @@ struct WeightIndex {
   int ih = -1, hh = -1, bias_ih = -1, bias_hh = -1, hr = -1, hp = -1, peephole[3] = {-1, -1, -1}, rr = -1;
   int gain_ih = -1, gain_hh = -1, gain_c = -1, bias_c = -1, h0 = -1, c0 = -1;
 };
+
+// Whether quantize() makes few bits of it. A table of biases stays as it is, as every vector does.
+inline bool is_matrix(const std::string& name, const std::vector<std::int64_t>& shape) {
+  return shape.size() > 1 && name.compare(0, 4, "bias") != 0;
+}
 
 // f(layer * directions + direction, its place in a WeightIndex, name, shape), one after the other.
 template <class F>
@@ -84,6 +92,40 @@ void each_name(const OutputRnnSpec& spec, const F& f) {
   if (spec.bias) f(std::string("bias_h"), Shape{spec.hidden_size});
   f(std::string("weight_ho"), Shape{spec.output_size, spec.hidden_size});
   if (spec.bias) f(std::string("bias_o"), Shape{spec.output_size});
+}
+template <class F>
+void each_name(const TreeSpec& spec, const F& f) {
+  using Shape = std::vector<std::int64_t>;
+  const std::int64_t hidden = spec.hidden_size, inner = spec.arity * hidden;
+  f(std::string("weight_ih"), Shape{4 * hidden, spec.input_size});
+  if (spec.cell == TreeCell::nary) {
+    f(std::string("weight_hh_iog"), Shape{3 * hidden, inner});
+    f(std::string("weight_hh_f"), Shape{inner, inner});
+  } else {
+    f(std::string("weight_hh"), Shape{4 * hidden, hidden});
+  }
+  if (spec.bias) f(std::string("bias"), Shape{4 * hidden});
+}
+template <class F>
+void each_name(const GraphSpec& spec, const F& f) {
+  using Shape = std::vector<std::int64_t>;
+  const std::int64_t hidden = spec.hidden_size;
+  f(std::string("weight_edge"), Shape{spec.kinds(), hidden, hidden});
+  if (spec.bias == MessageBias::edge) f(std::string("bias_edge"), Shape{spec.kinds(), hidden});
+  if (spec.bias == MessageBias::node) f(std::string("bias_node"), Shape{spec.inputs()});
+  f(std::string("weight_ih"), Shape{3 * hidden, spec.inputs()});
+  f(std::string("weight_hh"), Shape{3 * hidden, hidden});
+  f(std::string("bias_ih"), Shape{3 * hidden});
+  f(std::string("bias_hh"), Shape{3 * hidden});
+}
+template <class F>
+void each_name(const ReadoutSpec& spec, const F& f) {
+  const std::vector<std::int64_t> matrix{spec.output_size, spec.hidden_size + spec.annotation_size};
+  const std::vector<std::int64_t> bias{spec.output_size};
+  f(std::string("weight_f"), matrix);
+  f(std::string("weight_g"), matrix);
+  f(std::string("bias_f"), bias);
+  f(std::string("bias_g"), bias);
 }
 template <class F>
 void each_name(const ActivationSpec&, const F&) {}

@@ -5,7 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from gru_native import GRU, LSTM, Chain, Dense, complexity
+from gru_native import (
+    GRU,
+    LSTM,
+    Chain,
+    ChildSumTreeLSTM,
+    Dense,
+    GatedGraph,
+    GraphSum,
+    NaryTreeLSTM,
+    complexity,
+)
 from gru_native._cli import main
 
 
@@ -42,6 +52,45 @@ def test_the_bytes_are_those_of_the_file(tmp_path):
         stored = chain.quantize(precision)._stored()
         count = complexity.count(chain, precision=precision)
         assert count.bytes().weights == sum(array.nbytes for array in stored.values())
+
+
+TREE = complexity.NaryTreeLSTM(3, 4, 2)
+
+
+def test_trees_and_graphs_by_hand():
+    """A tree of a node with two children; 5 nodes of a graph; a readout of 5 nodes."""
+    cases = [
+        # x of 3 nodes and once more for the forget gates of 1; [h, h] for i g o and for two forgets
+        (complexity.count_tree, TREE, ([-1, 0, 0], [0, 0, 1]), 3 * 3 + 3 + 3 * 8),
+        # of each node h to 4 kinds of messages, a of 8, h to r and z, r h to n
+        (complexity.count_graph, complexity.GatedGraph(4, 2, 2), (5, 7), 2 * 5 * (4 + 8 + 4 + 4)),
+        (complexity.count_readout, complexity.GraphSum(4, 3, 2), (5,), 5 * 7),
+    ]
+    for count, layer, sizes, converted in cases:
+        full, fast = (count(layer, *sizes, precision=p) for p in (None, "int8"))
+        assert fast.forward.macs == full.forward.macs
+        added = fast.forward.elementwise - full.forward.elementwise
+        assert added["quantize"] == converted, layer
+        assert added["dequantize"] == sum(p.times * p.columns for p in full.forward.products)
+        assert (fast.backward.macs, fast.kept, fast.precision) == (0, {}, "int8")
+        assert "weights of int8" in fast.layer
+    dense = complexity.count_graph(complexity.GatedGraph(4, 2, 2), 5, graphs=1, precision="int8")
+    edges = complexity.count_graph(complexity.GatedGraph(4, 2, 2), 5, 0, precision="int8")
+    assert dense.forward.elementwise["quantize"] == edges.forward.elementwise["quantize"]
+
+
+def test_the_bytes_of_trees_and_graphs_are_those_of_a_pickle():
+    for layer, count, sizes in (
+        (ChildSumTreeLSTM(3, 4), complexity.count_tree, ([-1],)),
+        (NaryTreeLSTM(3, 4, 2), complexity.count_tree, ([-1], [0])),
+        (GatedGraph(4, 2, 2), complexity.count_graph, (5, 7)),
+        (GraphSum(4, 3, 2), complexity.count_readout, (5,)),
+    ):
+        for precision in ("int8", "bf16"):
+            fast = layer.quantize(precision)
+            held = sum(array.nbytes for array in fast._stored().values())
+            assert count(fast, *sizes).bytes().weights == held, fast
+            assert count(layer, *sizes, precision=precision) == count(fast, *sizes)
 
 
 def test_a_chain_of_several_precisions():
@@ -81,4 +130,8 @@ def test_the_command(capsys):
     assert fast["bytes"]["float32"]["weights"] < full["bytes"]["float32"]["weights"] / 2
     assert main(["count", "--input", "30", "--hidden", "40", "--precision", "bf16"]) == 0
     assert "weights of bf16" in capsys.readouterr().out
-    assert main(["count", "--cell", "child-sum", "--precision", "int8"]) != 0
+    sizes = ["--input", "30", "--hidden", "40", "--precision", "int8"]
+    assert main(["count", "--cell", "child-sum", *sizes, "--parents=-1,0"]) == 0
+    assert main(["count", "--cell", "graph", *sizes[2:], "--steps", "2", "--nodes", "3"]) == 0
+    assert capsys.readouterr().out.count("weights of int8") == 2
+    assert main(["count", "--cell", "grconv", *sizes]) != 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gru_native
+from few_bits import int8_product, widened
 from gru_native import GRU, LSTM, RNN, Chain, Dense
 from helpers import assert_same_bits, parts
 
@@ -24,18 +25,6 @@ LAYERS = {
 }
 
 
-def int8(w):
-    """What the documentation says: whole numbers, a scale for each row."""
-    scale = (np.abs(w).max(axis=1) / np.float32(127)).astype(np.float32)
-    return np.rint(w / scale[:, None]).astype(np.int8), scale
-
-
-def bf16(w):
-    bits = np.ascontiguousarray(w, np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
-    return rounded.astype(np.uint32).view(np.float32)
-
-
 def inputs(layer, steps=21, batch=5, seed=0):
     return np.random.default_rng(seed).standard_normal(
         (steps, batch, layer.input_size), dtype=np.float32
@@ -51,12 +40,7 @@ def test_weights_are_those_of_the_definition(name, precision):
     assert fast.precision == precision
     assert layer.precision == "float32"
     for key, w in layer.weights.items():
-        expected = w
-        if w.ndim == 2:
-            expected = bf16(w) if precision == "bf16" else None
-        if expected is None:
-            q, scale = int8(w)
-            expected = q.astype(np.float32) * scale[:, None]
+        expected = widened(w, precision) if w.ndim == 2 else w
         np.testing.assert_array_equal(fast.weights[key], expected, err_msg=key)
     assert fast.num_parameters == layer.num_parameters
 
@@ -85,15 +69,9 @@ def test_int8_is_the_recurrence_in_whole_numbers(name):
     h = rng.uniform(-1, 1, (1, 4, 37)).astype(np.float32)
     c = rng.standard_normal((1, 4, 37), dtype=np.float32)
 
-    def product(a, w):
-        q, scale = int8(w)
-        own = np.abs(a).max(axis=1, keepdims=True) / np.float32(127)
-        whole = np.rint(a * (np.float32(127) / np.abs(a).max(axis=1, keepdims=True)))
-        return (whole.astype(np.int64) @ q.T.astype(np.int64)) * (own.astype(float) * scale)
-
     w = layer.weights
-    from_x = product(x[0], w["weight_ih_l0"]) + w["bias_ih_l0"]
-    from_h = product(h[0], w["weight_hh_l0"]) + w["bias_hh_l0"]
+    from_x = int8_product(x[0], w["weight_ih_l0"]) + w["bias_ih_l0"]
+    from_h = int8_product(h[0], w["weight_hh_l0"]) + w["bias_hh_l0"]
 
     def sigmoid(a):
         return 1 / (1 + np.exp(-a))
@@ -271,12 +249,8 @@ def _edit(layer):
 
 
 OTHERS = {
-    "ChildSumTreeLSTM": lambda: gru_native.ChildSumTreeLSTM(3, 4),
-    "NaryTreeLSTM": lambda: gru_native.NaryTreeLSTM(3, 4, 2),
-    "GatedGraph": lambda: gru_native.GatedGraph(3, 2),
     "GatedRecursiveConv": lambda: gru_native.GatedRecursiveConv(3, 4),
-    "NodeScores": lambda: gru_native.NodeScores(3, 4, 2),
-    "GraphSum": lambda: gru_native.GraphSum(3, 4, 2),
+    "AttentionDecoder": lambda: gru_native.AttentionDecoder(9, 3, 4, 5),
 }
 
 
@@ -284,7 +258,8 @@ OTHERS = {
 def test_layers_without_such_a_form_say_so(name):
     layer = OTHERS[name]()
     assert not hasattr(layer, "quantize")
-    with pytest.raises(AttributeError, match=f"{name} has no form with weights of few bits; RNN"):
+    text = f"{name} has no form with weights of few bits; recurrent layers, trees, graphs"
+    with pytest.raises(AttributeError, match=text):
         layer.quantize("int8")
 
 

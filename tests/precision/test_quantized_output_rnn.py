@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import gru_native
+from few_bits import bf16, int8_product, widened
 from gru_native import OutputRNN
 from helpers import assert_same_bits
 
@@ -19,25 +20,6 @@ def layer_of(**options):
 
 def inputs(steps=21, batch=5, columns=13, seed=0):
     return np.random.default_rng(seed).standard_normal((steps, batch, columns), dtype=np.float32)
-
-
-def int8(w):
-    scale = (np.abs(w).max(axis=1) / np.float32(127)).astype(np.float32)
-    return np.rint(w / scale[:, None]), scale
-
-
-def int8_product(a, w):
-    """Whole numbers on both sides, a scale for each row of both."""
-    q, scale = int8(w)
-    largest = np.maximum(np.abs(a).max(axis=1, keepdims=True), np.float32(1e-30))
-    whole = np.rint(a * (np.float32(127) / largest))
-    return (whole.astype(np.int64) @ q.T.astype(np.int64)) * (largest / 127.0 * scale)
-
-
-def bf16(a):
-    bits = np.ascontiguousarray(a, np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
-    return rounded.astype(np.uint32).view(np.float32)
 
 
 def reference(w, x, targets, product):
@@ -76,12 +58,7 @@ def test_weights_precision_and_nearness(precision):
     fast = layer.quantize(precision)
     assert (type(fast), fast.precision, layer.precision) == (OutputRNN, precision, "float32")
     for key, w in layer.weights.items():
-        expected = w
-        if w.ndim == 2 and precision == "bf16":
-            expected = bf16(w)
-        elif w.ndim == 2:
-            q, scale = int8(w)
-            expected = q.astype(np.float32) * scale[:, None]
+        expected = widened(w, precision) if w.ndim == 2 else w
         np.testing.assert_array_equal(fast.weights[key], expected, err_msg=key)
     x = inputs()
     output, state = gru_native.compare(layer, fast, x, lengths=[21, 3, 20, 0, 7])

@@ -1,7 +1,9 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
-#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
 
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/weight_gradients.h"
@@ -12,6 +14,7 @@
 #include "runtime/dispatch.h"
 #include "spec/check_graph.h"
 #include "spec/checks.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 namespace {
@@ -35,28 +38,30 @@ Matrix<T> matrix(Arena& arena, Index rows, Index columns) {
 }  // namespace
 
 template <class T>
-GatedGraph<T>::Impl::Impl(const GraphSpec& s) : spec(s) {
+GatedGraph<T>::Impl::Impl(const GraphSpec& s) : spec(s), store(spec.precision) {
   gru.cell = Cell::gru;
   gru.input_size = spec.inputs();
   gru.hidden_size = spec.hidden_size;
   gru.reset_after = spec.reset_after;
+  gru.precision = spec.precision;
   gru.validate();
-  const std::int64_t hidden = spec.hidden_size;
-  edge = store.add("weight_edge", {spec.kinds(), hidden, hidden});
-  if (spec.bias == MessageBias::edge) bias = store.add("bias_edge", {spec.kinds(), hidden});
-  if (spec.bias == MessageBias::node) bias = store.add("bias_node", {spec.inputs()});
-  gru_at[0].ih = store.add("weight_ih", {3 * hidden, spec.inputs()});
-  gru_at[0].hh = store.add("weight_hh", {3 * hidden, hidden});
-  gru_at[0].bias_ih = store.add("bias_ih", {3 * hidden});
-  gru_at[0].bias_hh = store.add("bias_hh", {3 * hidden});
+  each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
+  edge = store.find("weight_edge");
+  if (spec.bias != MessageBias::none) bias = store.find(spec.bias == MessageBias::edge ? "bias_edge" : "bias_node");
+  WeightIndex& at = gru_at[0];
+  at.ih = store.find("weight_ih"), at.hh = store.find("weight_hh");
+  at.bias_ih = store.find("bias_ih"), at.bias_hh = store.find("bias_hh");
 }
 
 template <class T>
 GatedGraph<T>::GatedGraph(const GraphSpec& spec) {
   spec.validate();
+  check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+GatedGraph<T>::GatedGraph(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 GatedGraph<T>::~GatedGraph() = default;
 template <class T>
@@ -69,12 +74,19 @@ const GraphSpec& GatedGraph<T>::spec() const {
 }
 template <class T>
 const std::vector<Weight<const T>>& GatedGraph<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 
 template <class T>
 WeightEdit<T> GatedGraph<T>::edit() {
   return impl_->store.edit(*impl_);
+}
+template <class T>
+GatedGraph<T> GatedGraph<T>::quantize(Precision precision) const {
+  return quantized_copy<T>(*this, precision);
+}
+GatedGraph<float> quantized_layer(const GraphSpec& spec, std::vector<QuantizedWeight> weights) {
+  return layer_of_few_bits<GatedGraph<float>>(spec, std::move(weights));
 }
 
 template <class T>
@@ -82,8 +94,11 @@ std::shared_ptr<PackedGraph<T>> GatedGraph<T>::Impl::reserve() const {
   const Index columns = spec.kinds() * spec.hidden_size;
   auto packed = std::make_shared<PackedGraph<T>>();
   packed->columns = columns;
-  packed->gru = reserve_packed(gru, store.list(), gru_at);
-  packed->edge = empty_panels<T>(columns, 1, spec.hidden_size, kernels_for<T>().lanes);
+  if constexpr (std::is_same_v<T, float>)
+    if (gru.precision != Precision::full)
+      packed->gru = pack_quantized(gru, store.list(), store.quantized(), gru_at);  // with its numbers
+  if (!packed->gru) packed->gru = reserve_packed(gru, store.list(), gru_at);
+  packed->edge = empty_panels(store, columns, 1, spec.hidden_size);
   packed->message_start = Buffer<T>(columns + panel_columns<T>());
   packed->sum_start = Buffer<T>(spec.inputs() + panel_columns<T>());
   return packed;
@@ -91,10 +106,8 @@ std::shared_ptr<PackedGraph<T>> GatedGraph<T>::Impl::reserve() const {
 
 template <class T>
 void GatedGraph<T>::Impl::fill(PackedGraph<T>& packed) const {
-  const Index hidden = spec.hidden_size;
-  pack(*packed.gru, gru, store.list(), gru_at);
-  fill_panels(packed.edge, packed.columns, kernels_for<T>().lanes,
-              [&](int, Index column) { return store.data(edge) + column * hidden; });
+  if (gru.precision == Precision::full) pack(*packed.gru, gru, store.list(), gru_at);
+  fill_panels(store, packed.edge, packed.columns, [&](int, Index column) { return RowOf{edge, column}; });
   if (spec.bias == MessageBias::edge) std::copy_n(store.data(bias), packed.columns, packed.message_start.data());
   if (spec.bias == MessageBias::node) std::copy_n(store.data(bias), spec.inputs(), packed.sum_start.data());
 }
@@ -175,6 +188,7 @@ void GatedGraph<T>::forward(const GraphForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const GraphTape<T>> GatedGraph<T>::forward_with_tape(const GraphForwardCall<T>& call) const {
   check_call(impl_->spec, call);
+  impl_->store.check_full("train");
   const GraphSpec& spec = impl_->spec;
   auto tape = std::make_unique<ImplOf<GraphTape<T>>>(impl_->store.begin_tape());
   tape->annotation_size = call.annotation_size;

@@ -1,8 +1,11 @@
 // What GatedGraph and its tape keep behind their public faces.
 #pragma once
+#include <memory>
+#include <vector>
+
 #include "engine/graph/edges.h"
+#include "engine/matrix/few_bits.h"
 #include "engine/matrix/lazily.h"
-#include "engine/matrix/weights.h"
 #include "engine/sequence/direction_backward.h"
 #include "gru_native/graph.h"
 
@@ -49,5 +52,8 @@ struct GraphTape<T>::Impl : TapeOf<PackedGraph<T>> {
   Matrix<T> a{};                  // [step * nodes][inputs]
   DirectionTape<T> direction;
 };
+
+// Of few bits: these weights, one for each that a network of this spec has.
+GatedGraph<float> quantized_layer(const GraphSpec& spec, std::vector<QuantizedWeight> weights);
 
 }  // namespace gru_native

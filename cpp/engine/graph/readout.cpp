@@ -1,18 +1,16 @@
-#include "gru_native/readout.h"
+#include "engine/graph/readout.h"
 
 #include <algorithm>
-#include <stdexcept>
+#include <string>
+#include <utility>
 
-#include "engine/matrix/lazily.h"
-#include "engine/matrix/matrices.h"
 #include "engine/matrix/weight_gradients.h"
-#include "engine/matrix/weights.h"
 #include "engine/threads.h"
 #include "runtime/denormals.h"
-#include "runtime/dispatch.h"
 #include "runtime/team.h"
 #include "spec/check_graph.h"
 #include "spec/checks.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 namespace {
@@ -22,70 +20,24 @@ const ActivationKernels<T>& tanh_kernels() {
   return kernels_for<T>().activation[static_cast<int>(Activation::tanh)];
 }
 
-template <class T>
-struct PackedReadout {
-  PackedMatrix<T> both;  // columns: f, padded to whole vectors, then g
-  Buffer<T> start;       // biases
-  Index units = 0;       // of f
-
-  const PackedMatrix<T>& transposed() const {  // inference never needs it
-    const Index lanes = kernels_for<T>().lanes;
-    return transposed_.get([&] { return transpose(both, lanes, 2 * units / lanes); });
-  }
-
- private:
-  Lazily<PackedMatrix<T>> transposed_;
-};
-
-template <class T>
-struct ReadoutValues {
-  Matrix<T> z{}, a{}, y{};  // [node]: [h; x], pre-activations; [graph]: sums
-};
-
 }  // namespace
 
 template <class T>
-struct GraphReadout<T>::Impl {
-  ReadoutSpec spec;
-  WeightStore<T, PackedReadout<T>> store;
-  int f, g, bias_f, bias_g;
-
-  std::shared_ptr<PackedReadout<T>> reserve() const;
-  void fill(PackedReadout<T>& packed) const;
-  const ReadoutKernels<T>& kernels() const { return kernels_for<T>().readout[static_cast<int>(spec.kind)]; }
-  Index columns() const { return spec.hidden_size + spec.annotation_size; }
-  double macs_of_outputs() const { return 2 * macs_of_function * static_cast<double>(spec.output_size); }  // of a node
-  bool sums() const { return spec.kind == ReadoutKind::graph_sum; }
-  ReadoutValues<T> values(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed, Arena& arena) const {
-    return {take_matrix<T>(arena, call.nodes, columns()), take_matrix<T>(arena, call.nodes, 2 * packed.units),
-            take_zeroed_matrix<T>(arena, call.graphs, packed.units)};
-  }
-  void forward(const ReadoutForwardCall<T>& call, const PackedReadout<T>& packed, const ReadoutValues<T>& values,
-               Arena& scratch) const;
-};
-
-template <class T>
-struct ReadoutTape<T>::Impl : TapeOf<PackedReadout<T>> {
-  explicit Impl(TapeOf<PackedReadout<T>> base) : TapeOf<PackedReadout<T>>(std::move(base)) {}
-
-  Index nodes = 0, graphs = 0;
-  std::vector<std::int64_t> graph;  // [nodes]; empty: all 0
-  ReadoutValues<T> values;
-
-  Index graph_of(Index v) const { return graph.empty() ? 0 : graph[static_cast<std::size_t>(v)]; }
-};
+GraphReadout<T>::Impl::Impl(const ReadoutSpec& s) : spec(s), store(spec.precision) {
+  each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
+  f = store.find("weight_f"), g = store.find("weight_g");
+  bias_f = store.find("bias_f"), bias_g = store.find("bias_g");
+}
 
 template <class T>
 GraphReadout<T>::GraphReadout(const ReadoutSpec& spec) {
   spec.validate();
-  impl_ = std::make_unique<Impl>();
-  impl_->spec = spec;
-  impl_->f = impl_->store.add("weight_f", {spec.output_size, impl_->columns()});
-  impl_->g = impl_->store.add("weight_g", {spec.output_size, impl_->columns()});
-  impl_->bias_f = impl_->store.add("bias_f", {spec.output_size});
-  impl_->bias_g = impl_->store.add("bias_g", {spec.output_size});
+  check_new(spec.precision);
+  impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+GraphReadout<T>::GraphReadout(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 GraphReadout<T>::~GraphReadout() = default;
 template <class T>
@@ -98,12 +50,19 @@ const ReadoutSpec& GraphReadout<T>::spec() const {
 }
 template <class T>
 const std::vector<Weight<const T>>& GraphReadout<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 
 template <class T>
 WeightEdit<T> GraphReadout<T>::edit() {
   return impl_->store.edit(*impl_);
+}
+template <class T>
+GraphReadout<T> GraphReadout<T>::quantize(Precision precision) const {
+  return quantized_copy<T>(*this, precision);
+}
+GraphReadout<float> quantized_layer(const ReadoutSpec& spec, std::vector<QuantizedWeight> weights) {
+  return layer_of_few_bits<GraphReadout<float>>(spec, std::move(weights));
 }
 
 template <class T>
@@ -111,17 +70,17 @@ std::shared_ptr<PackedReadout<T>> GraphReadout<T>::Impl::reserve() const {
   const Index lanes = kernels_for<T>().lanes;
   auto packed = std::make_shared<PackedReadout<T>>();
   packed->units = round_up(spec.output_size, lanes);
-  packed->both = empty_panels<T>(packed->units + spec.output_size, 1, columns(), lanes);
+  packed->both = empty_panels(store, packed->units + spec.output_size, 1, columns());
   packed->start = Buffer<T>(2 * packed->units + 4 * lanes);
   return packed;
 }
 
 template <class T>
 void GraphReadout<T>::Impl::fill(PackedReadout<T>& packed) const {
-  const Index outputs = spec.output_size, depth = columns();
-  fill_panels(packed.both, packed.units + outputs, kernels_for<T>().lanes, [&](int, Index column) -> const T* {
-    if (column < outputs) return store.data(f) + column * depth;
-    return column < packed.units ? nullptr : store.data(g) + (column - packed.units) * depth;
+  const Index outputs = spec.output_size;
+  fill_panels(store, packed.both, packed.units + outputs, [&](int, Index column) {
+    if (column < outputs) return RowOf{f, column};
+    return column < packed.units ? RowOf{} : RowOf{g, column - packed.units};
   });
   std::copy_n(store.data(bias_f), outputs, packed.start.data());
   std::copy_n(store.data(bias_g), outputs, packed.start.data() + packed.units);
@@ -182,6 +141,7 @@ void GraphReadout<T>::forward(const ReadoutForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const ReadoutTape<T>> GraphReadout<T>::forward_with_tape(const ReadoutForwardCall<T>& call) const {
   check_call(impl_->spec, call);
+  impl_->store.check_full("train");
   auto tape = std::make_unique<ImplOf<ReadoutTape<T>>>(impl_->store.begin_tape());
   tape->nodes = call.nodes;
   tape->graphs = call.graphs;

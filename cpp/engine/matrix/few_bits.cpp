@@ -8,7 +8,7 @@ std::vector<QuantizedWeight> quantized_weights(const std::vector<Weight<const fl
   std::vector<QuantizedWeight> made;
   for (const Weight<const float>& w : weights) {
     made.emplace_back();
-    if (w.shape.size() < 2) made.back().vector.assign(w.begin(), w.end());
+    if (!is_matrix(w.name, w.shape)) made.back().vector.assign(w.begin(), w.end());
     else made.back().matrix = quantized(precision, w.name.c_str(), w.data, w.size() / w.shape.back(), w.shape.back());
   }
   return made;

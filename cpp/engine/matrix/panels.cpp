@@ -29,6 +29,22 @@ Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int firs
 }
 
 template <class T>
+void skip_panels(Product<T>& p, Index n, QuantizedWeights& of_few_bits) {
+  const Index columns = n * p.k_stride;
+  GRU_NATIVE_COUNTING(p.needed.columns += columns);
+  if (!p.quantized) {
+    p.panels += n * p.panel_stride;
+    return;
+  }
+  const Index groups = divide_up(p.depth, p.quantized->kernels->group);
+  of_few_bits = *p.quantized;
+  of_few_bits.panels = static_cast<const std::int32_t*>(of_few_bits.panels) + columns * groups;
+  of_few_bits.scale += columns;
+  of_few_bits.offset += columns;
+  p.quantized = &of_few_bits;
+}
+
+template <class T>
 PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes) {
   PackedMatrix<T> m;
   m.width = panel_width(gates);
@@ -112,6 +128,8 @@ template void transpose_panel(const PackedMatrix<float>&, const PackedMatrix<flo
 template void transpose_panel(const PackedMatrix<double>&, const PackedMatrix<double>&, Index, Index);
 template Product<float> product_of(const PackedMatrix<float>&, Index, int, int);
 template Product<double> product_of(const PackedMatrix<double>&, Index, int, int);
+template void skip_panels(Product<float>&, Index, QuantizedWeights&);
+template void skip_panels(Product<double>&, Index, QuantizedWeights&);
 template PackedMatrix<float> transpose(const PackedMatrix<float>&, Index, Index);
 template PackedMatrix<double> transpose(const PackedMatrix<double>&, Index, Index);
 

@@ -46,6 +46,11 @@ double macs_of_panel_copy(const PackedMatrix<T>& m) {
 template <class T>
 Product<T> product_of(const PackedMatrix<T>& m, Index lanes, int slots, int first);
 
+// The same product without its first n panels. of_few_bits: where its weights then are said to lie, if they are of few
+// bits; it stays as long as p is used.
+template <class T>
+void skip_panels(Product<T>& p, Index n, QuantizedWeights& of_few_bits);
+
 inline constexpr int panel_width(int gates) { return gates == 3 ? 3 : 4; }
 
 // The shape of a packed matrix, without its data; and with zeros.

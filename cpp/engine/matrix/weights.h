@@ -20,6 +20,7 @@
 #include "runtime/locks.h"
 #include "runtime/memory.h"
 #include "spec/check_precision.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 
@@ -42,7 +43,7 @@ class WeightStore final : public AnyStore {
   // A tensor of zeros, or a place for a matrix of few bits; returns its place in the list. All are added before the
   // first commit.
   int add(const std::string& name, std::vector<std::int64_t> shape) {
-    const bool few_bits = precision_ != Precision::full && shape.size() > 1;
+    const bool few_bits = precision_ != Precision::full && is_matrix(name, shape);
     std::int64_t n = few_bits ? 0 : 1;
     for (const std::int64_t size : shape) n *= size;
     storage_.emplace_back(n);

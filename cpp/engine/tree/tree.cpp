@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/matrix/few_bits.h"
 #include "engine/matrix/matrices.h"
 
 namespace gru_native {
@@ -19,7 +20,7 @@ TreeGates tree_gates(TreeCell cell) {
 }
 
 template <class T>
-std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec) {
+std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec, const TreeStore<T>& store) {
   auto packed = std::make_shared<PackedTree<T>>();
   PackedTree<T>& p = *packed;
   const bool nary = spec.cell == TreeCell::nary;
@@ -29,41 +30,34 @@ std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec) {
   p.slots = nary ? spec.arity : 1;
   p.padded = round_up(p.blocks, granule) * p.lanes;
   p.inner = p.slots * hidden;
-  p.w.input = empty_panels<T>(hidden, 3, spec.input_size, p.lanes);
-  p.w.input_forget = empty_panels<T>(hidden, 1, spec.input_size, p.lanes);
-  p.w.recurrent = empty_panels<T>(hidden, 3, p.inner, p.lanes);
-  p.w.recurrent_forget = empty_panels<T>(nary ? p.slots * p.padded : hidden, 1, p.inner, p.lanes);
+  p.w.input = empty_panels(store, hidden, 3, spec.input_size);
+  p.w.input_forget = empty_panels(store, hidden, 1, spec.input_size);
+  p.w.recurrent = empty_panels(store, hidden, 3, p.inner);
+  p.w.recurrent_forget = empty_panels(store, nary ? p.slots * p.padded : hidden, 1, p.inner);
   p.bias = Buffer<T>(p.blocks * 3 * p.lanes);
   p.bias_forget = Buffer<T>(p.padded);
   return packed;
 }
 
 template <class T>
-void pack(PackedTree<T>& p, const TreeSpec& spec, const std::vector<Weight<const T>>& weights,
-          const TreeWeightIndex& at) {
+void pack(PackedTree<T>& p, const TreeSpec& spec, const TreeStore<T>& store, const TreeWeightIndex& at) {
   const Index hidden = spec.hidden_size;
   const TreeGates gates = tree_gates(spec.cell);
   const auto rows_of = [&](int weight, const int* gate_of) {
-    const Weight<const T>& w = weights[weight];
-    const Index depth = w.shape[1];
-    return
-        [&w, depth, gate_of, hidden](int gate, Index unit) { return w.data + (gate_of[gate] * hidden + unit) * depth; };
+    return [=](int gate, Index unit) { return RowOf{weight, gate_of[gate] * hidden + unit}; };
   };
-  fill_panels(p.w.input, hidden, p.lanes, rows_of(at.ih, gates.input));
-  fill_panels(p.w.input_forget, hidden, p.lanes, rows_of(at.ih, &tree_forget_gate));
-  fill_panels(p.w.recurrent, hidden, p.lanes, rows_of(at.hh, gates.recurrent));
-  if (spec.cell == TreeCell::nary) {
-    const T* const from = weights[at.hh_f].data;
-    fill_panels(p.w.recurrent_forget, p.slots * p.padded, p.lanes, [&](int, Index column) {
+  fill_panels(store, p.w.input, hidden, rows_of(at.ih, gates.input));
+  fill_panels(store, p.w.input_forget, hidden, rows_of(at.ih, &tree_forget_gate));
+  fill_panels(store, p.w.recurrent, hidden, rows_of(at.hh, gates.recurrent));
+  if (spec.cell == TreeCell::nary)
+    fill_panels(store, p.w.recurrent_forget, p.slots * p.padded, [&](int, Index column) {
       const Index k = column / p.padded, unit = column % p.padded;
-      return unit < hidden ? from + (k * hidden + unit) * p.inner : nullptr;
+      return unit < hidden ? RowOf{at.hh_f, k * hidden + unit} : RowOf{};
     });
-  } else {
-    fill_panels(p.w.recurrent_forget, hidden, p.lanes, rows_of(at.hh, &tree_forget_gate));
-  }
+  else fill_panels(store, p.w.recurrent_forget, hidden, rows_of(at.hh, &tree_forget_gate));
 
   for (Index unit = 0; at.bias >= 0 && unit < hidden; ++unit) {
-    const T* const b = weights[at.bias].data + unit;
+    const T* const b = store.data(at.bias) + unit;
     for (int slot = 0; slot < 3; ++slot)
       p.bias.data()[(unit / p.lanes * 3 + slot) * p.lanes + unit % p.lanes] = b[gates.input[slot] * hidden];
     p.bias_forget.data()[unit] = b[tree_forget_gate * hidden];
@@ -87,10 +81,10 @@ Region region_of(Index begin, Index end, Index blocks, int member, int members) 
   return {begin + mine.begin, begin + mine.end, {0, blocks}, true};
 }
 
-#define GRU_NATIVE_PACKED(T)                                               \
-  template struct PackedTree<T>;                                           \
-  template std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec&); \
-  template void pack(PackedTree<T>&, const TreeSpec&, const std::vector<Weight<const T>>&, const TreeWeightIndex&);
+#define GRU_NATIVE_PACKED(T)                                                                    \
+  template struct PackedTree<T>;                                                                \
+  template std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec&, const TreeStore<T>&); \
+  template void pack(PackedTree<T>&, const TreeSpec&, const TreeStore<T>&, const TreeWeightIndex&);
 GRU_NATIVE_PACKED(float)
 GRU_NATIVE_PACKED(double)
 

@@ -5,6 +5,7 @@
 
 #include "engine/matrix/lazily.h"
 #include "engine/matrix/panels.h"
+#include "engine/matrix/weights.h"
 #include "engine/tree/forest.h"
 #include "gru_native/tree.h"
 #include "runtime/team.h"
@@ -45,12 +46,14 @@ struct TreeGates {
 TreeGates tree_gates(TreeCell cell);
 inline constexpr int tree_forget_gate = 1;
 
+template <class T>
+using TreeStore = WeightStore<T, PackedTree<T>>;
+
 // Memory for the weights of such a layer, and the weights into it.
 template <class T>
-std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec);
+std::shared_ptr<PackedTree<T>> reserve_packed(const TreeSpec& spec, const TreeStore<T>& store);
 template <class T>
-void pack(PackedTree<T>& packed, const TreeSpec& spec, const std::vector<Weight<const T>>& weights,
-          const TreeWeightIndex& index);
+void pack(PackedTree<T>& packed, const TreeSpec& spec, const TreeStore<T>& store, const TreeWeightIndex& index);
 
 // What one member does of some rows: a share of them, or, where they are few, all of them for a share of the units.
 struct Region {

@@ -117,14 +117,15 @@ void ForestForward<T>::products(const Region& r) const {
   Product<T> f = share_of_units(weights_.w.recurrent_forget, weights_.lanes, r);
   const bool nary = spec_.cell == TreeCell::nary;
   const Index panels_each = weights_.w.recurrent_forget.panel_end(weights_.padded / weights_.lanes);
-  for (Index slot = 0; slot < weights_.slots; ++slot, f.panels += panels_each * f.panel_stride) {
+  QuantizedWeights of_few_bits;
+  for (Index slot = 0; slot < weights_.slots; ++slot) {
+    if (slot > 0) skip_panels(f, panels_each, of_few_bits);
     const Share edges = forest_.edges_of(slot, r.begin, r.end);
     f.row_end = edges.end - edges.begin;
     f.a = {nary ? v_.s.base : v_.h.base, 0, a_at_ + edges.begin};
     f.start = {input_forget_.base, 0, start_at_ + edges.begin};
     f.acc = {v_.forget.base, 0, acc_at_ + edges.begin};
     multiply(f);
-    GRU_NATIVE_COUNTING(f.needed.columns += panels_each * weights_.w.recurrent_forget.width * weights_.lanes);
   }
 }
 

@@ -1,56 +1,42 @@
 // The public TreeLayer: weights by name, one call forward, one call backward.
+#include "engine/tree/tree_layer.h"
+
 #include <algorithm>
-#include <stdexcept>
+#include <string>
 #include <utility>
 
-#include "engine/matrix/weights.h"
 #include "engine/threads.h"
-#include "engine/tree/tree.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
 #include "spec/check_tree.h"
 #include "spec/checks.h"
+#include "spec/tensors.h"
 
 namespace gru_native {
 
 template <class T>
-struct TreeLayer<T>::Impl {
-  explicit Impl(const TreeSpec& s) : spec(s) {
-    const std::int64_t hidden = spec.hidden_size, inner = spec.arity * hidden;
-    const bool nary = spec.cell == TreeCell::nary;
-    index.ih = store.add("weight_ih", {4 * hidden, spec.input_size});
-    index.hh = nary ? store.add("weight_hh_iog", {3 * hidden, inner}) : store.add("weight_hh", {4 * hidden, hidden});
-    if (nary) index.hh_f = store.add("weight_hh_f", {inner, inner});
-    if (spec.bias) index.bias = store.add("bias", {4 * hidden});
-  }
-
-  std::shared_ptr<PackedTree<T>> reserve() const { return reserve_packed<T>(spec); }
-  void fill(PackedTree<T>& packed) const { pack(packed, spec, store.list(), index); }
-
-  Forest forest_of(const TreeForwardCall<T>& call) const {
-    check_call(spec, call);
-    return {call.nodes, call.parents, spec.cell == TreeCell::nary ? call.slots : nullptr, spec.arity};
-  }
-
-  TreeSpec spec;
-  WeightStore<T, PackedTree<T>> store;
-  TreeWeightIndex index;
-};
+TreeLayer<T>::Impl::Impl(const TreeSpec& s) : spec(s), store(spec.precision) {
+  each_name(spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { store.add(name, shape); });
+  const bool nary = spec.cell == TreeCell::nary;
+  index.ih = store.find("weight_ih"), index.bias = store.find("bias");
+  index.hh = store.find(nary ? "weight_hh_iog" : "weight_hh"), index.hh_f = store.find("weight_hh_f");
+}
 
 template <class T>
-struct TreeTape<T>::Impl : TapeOf<PackedTree<T>> {
-  Impl(TapeOf<PackedTree<T>> base, Forest f) : TapeOf<PackedTree<T>>(std::move(base)), forest(std::move(f)) {}
-
-  Forest forest;
-  ForestValues<T> values;
-};
+Forest TreeLayer<T>::Impl::forest_of(const TreeForwardCall<T>& call) const {
+  check_call(spec, call);
+  return {call.nodes, call.parents, spec.cell == TreeCell::nary ? call.slots : nullptr, spec.arity};
+}
 
 template <class T>
 TreeLayer<T>::TreeLayer(const TreeSpec& spec) {
   spec.validate();
+  check_new(spec.precision);
   impl_ = std::make_unique<Impl>(spec);
   impl_->store.commit(*impl_);
 }
+template <class T>
+TreeLayer<T>::TreeLayer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 TreeLayer<T>::~TreeLayer() = default;
 template <class T>
@@ -65,12 +51,19 @@ const TreeSpec& TreeLayer<T>::spec() const {
 
 template <class T>
 const std::vector<Weight<const T>>& TreeLayer<T>::weights() const {
-  return impl_->store.list();
+  return impl_->store.shown();
 }
 
 template <class T>
 WeightEdit<T> TreeLayer<T>::edit() {
   return impl_->store.edit(*impl_);
+}
+template <class T>
+TreeLayer<T> TreeLayer<T>::quantize(Precision precision) const {
+  return quantized_copy<T>(*this, precision);
+}
+TreeLayer<float> quantized_layer(const TreeSpec& spec, std::vector<QuantizedWeight> weights) {
+  return layer_of_few_bits<TreeLayer<float>>(spec, std::move(weights));
 }
 
 namespace {
@@ -106,6 +99,7 @@ void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
 template <class T>
 std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeForwardCall<T>& call) const {
   const TreeSpec& spec = impl_->spec;
+  impl_->store.check_full("train");
   auto tape = std::make_unique<ImplOf<TreeTape<T>>>(impl_->store.begin_tape(), impl_->forest_of(call));
   const Forest& forest = tape->forest;
   const auto scratch = impl_->store.lease();

@@ -15,6 +15,7 @@
 
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -40,6 +41,7 @@ struct GraphSpec {
   Aggregate aggregate = Aggregate::concat;
   MessageBias bias = MessageBias::edge;
   bool reset_after = false;  ///< The GRU's; see LayerSpec.
+  Precision precision = Precision::full;  ///< Of the weights: what GatedGraph::quantize made of them.
 
   /// Throws std::invalid_argument, naming the field, unless such a network can be made.
   GRU_NATIVE_API void validate() const;
@@ -114,6 +116,9 @@ class GRU_NATIVE_API GatedGraph {
   /// All weights, to be written; the network computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// As Layer::quantize.
+  GatedGraph quantize(Precision precision) const;
+
   /// Inference. Throws std::invalid_argument, naming the edge or size that is wrong, and std::bad_alloc; nothing is
   /// then written.
   void forward(const GraphForwardCall<T>& call) const;
@@ -131,6 +136,7 @@ class GRU_NATIVE_API GatedGraph {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit GatedGraph(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -27,6 +28,7 @@ struct ReadoutSpec {
   std::int64_t hidden_size = 0;      ///< Columns of h.
   std::int64_t annotation_size = 0;  ///< Columns of the annotations.
   std::int64_t output_size = 0;
+  Precision precision = Precision::full;  ///< Of the weights: what GraphReadout::quantize made of them.
 
   /// Throws std::invalid_argument, naming the field, unless such a readout can be made.
   GRU_NATIVE_API void validate() const;
@@ -91,6 +93,9 @@ class GRU_NATIVE_API GraphReadout {
   /// All weights, to be written; the readout computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// As Layer::quantize.
+  GraphReadout quantize(Precision precision) const;
+
   /// Inference. Throws std::invalid_argument, naming the node or size that is wrong, and std::bad_alloc; nothing is
   /// then written.
   void forward(const ReadoutForwardCall<T>& call) const;
@@ -108,6 +113,7 @@ class GRU_NATIVE_API GraphReadout {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit GraphReadout(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "gru_native/edit.h"
 #include "gru_native/export.h"
+#include "gru_native/precision.h"
 #include "gru_native/views.h"
 
 namespace gru_native {
@@ -24,6 +25,7 @@ struct TreeSpec {
   std::int64_t hidden_size = 0;
   std::int64_t arity = 1;  ///< TreeCell::nary only.
   bool bias = true;
+  Precision precision = Precision::full;  ///< Of the weights: what TreeLayer::quantize made of them.
 
   /// Throws std::invalid_argument, naming the field, unless such a layer can be made.
   GRU_NATIVE_API void validate() const;
@@ -88,6 +90,9 @@ class GRU_NATIVE_API TreeLayer {
   /// All weights, to be written; the layer computes with them when the edit ends. Throws std::bad_alloc.
   [[nodiscard]] WeightEdit<T> edit();
 
+  /// As Layer::quantize.
+  TreeLayer quantize(Precision precision) const;
+
   /// Inference. Throws std::invalid_argument, naming the node, unless parents and slots describe trees, and
   /// std::bad_alloc; nothing is then written.
   void forward(const TreeForwardCall<T>& call) const;
@@ -105,6 +110,7 @@ class GRU_NATIVE_API TreeLayer {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  GRU_NATIVE_HIDDEN explicit TreeLayer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

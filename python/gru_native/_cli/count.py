@@ -73,7 +73,7 @@ def run(networks: Sequence[dict[str, Any]]) -> int:
 
 def _known(cell: str) -> set[str]:
     """What may be said of a cell and of a call of it."""
-    call = {"child-sum": TREES[:1], "nary": TREES, "graph": GRAPHS}.get(cell, SEQUENCES)
+    call = {"child-sum": TREES, "nary": (*TREES, "slots"), "graph": GRAPHS}.get(cell, SEQUENCES)
     return {*inspect.signature(CELLS[cell]).parameters, *call, *["variant"] * (cell == "lstm")}
 
 
@@ -95,7 +95,7 @@ def _of_file(file: str, options: dict[str, Any]) -> Figures:
 
 def _of_options(options: dict[str, Any]) -> Figures:
     cell = options["cell"]
-    for name in (*LAYER, *SEQUENCES, *TREES, *GRAPHS):
+    for name in (*LAYER, *SEQUENCES, *TREES, "slots", *GRAPHS):
         if options[name] is not None and name not in _known(cell):
             raise ValueError(f"{option_of(name)} is no option of --cell {cell}")
     given = {n: options[n] for n in LAYER if options[n] is not None}
@@ -114,11 +114,19 @@ def _figures(layer: Any, options: dict[str, Any]) -> Figures:
     has_outputs = isinstance(layer, (complexity.Dense, complexity.OutputRNN))
     outputs = None if has_outputs else options["outputs"]
     if isinstance(layer, (complexity.ChildSumTreeLSTM, complexity.NaryTreeLSTM)):
-        count = complexity.count_tree(layer, options["parents"] or [-1], _slots(layer, options))
+        count = complexity.count_tree(
+            layer,
+            options["parents"] or [-1],
+            _slots(layer, options),
+            precision=options["precision"],
+        )
     elif isinstance(layer, complexity.GatedGraph):
         nodes, edges = options["nodes"], options["edges"]
         count = complexity.count_graph(
-            layer, 1 if nodes is None else nodes, 0 if edges is None else edges
+            layer,
+            1 if nodes is None else nodes,
+            0 if edges is None else edges,
+            precision=options["precision"],
         )
     else:
         count = complexity.count(

@@ -65,8 +65,8 @@ NUMBERS = {
 }
 LAYER = (*SIZES, *FLAGS, *TEXTS, *NUMBERS, "variant")
 SEQUENCES = ("seq", "batch", "lengths", "state", "vocabulary", "outputs", "precision")
-TREES = ("parents", "slots")
-GRAPHS = ("nodes", "edges")
+TREES = ("parents", "precision")
+GRAPHS = ("nodes", "edges", "precision")
 PRINTED = ("published", "symbols", "limits", "threads")  # of all networks
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -44,6 +45,7 @@ from ._parts import (
 from ._roofline import Weights
 from ._stack import joined
 from ._trees import Forest, Tree
+from ._work import Passes, Tensor, in_few_bits
 
 
 def count(
@@ -118,9 +120,7 @@ def count(
         width = list(parts.values())[-1].width
         fits("the weights", width * at_least("outputs", outputs, 1), outputs=outputs)
         parts["output."] = Linear(width, outputs, True, "identity")
-    if precision is not None and text("precision", precision) not in ("int8", "bf16"):
-        raise ValueError(f"precision is {precision!r}; expected 'int8' or 'bf16'")
-    precisions = precisions_of(layer, precision)
+    precisions = _precisions(layer, precision)
     if outputs is not None and precision is not None:
         precisions["output."] = precision
     has_steps = not isinstance(layer, GatedRecursiveConv)
@@ -157,6 +157,7 @@ def count_tree(
     *,
     dh: bool = True,
     dc: bool = True,
+    precision: str | None = None,
 ) -> Count:
     """Count one call of a Tree-LSTM, and the backward that follows it.
 
@@ -172,6 +173,8 @@ def count_tree(
         Whether backward is given dh.
     dc : bool, optional
         Whether backward is given dc.
+    precision : {"int8", "bf16"}, optional
+        Counts the layer that ``quantize`` makes, as ``count`` does.
 
     Returns
     -------
@@ -181,7 +184,7 @@ def count_tree(
     Raises
     ------
     ValueError
-        For parents that make no trees, and for slots that the layer would refuse.
+        For parents that make no trees, and for slots or a precision that the layer would refuse.
     TypeError
         For another kind of layer or argument.
     """
@@ -190,12 +193,12 @@ def count_tree(
     tree = Tree.of(layer)
     forest = Forest.of(parents, slots, tree.arity)
     passes = tree.passes(forest, dh=flag("dh", dh), dc=flag("dc", dc))
-    return Count(
-        layer=repr(layer),
+    return _of_precision(
+        layer,
+        precision,
         extent={"nodes": forest.nodes, "leaves": forest.leaves, "edges": forest.edges},
-        tensors=tuple(tree.tensors()),
+        tensors=tree.tensors(),
         passes=passes,
-        textbook=passes,
         kept=tree.kept(forest),
         reads=(Weights(sum(t.size for t in tree.tensors() if t.role != "bias"), 0),),
         moved=forest.nodes * (tree.input_size + 2 * tree.hidden_size),
@@ -209,6 +212,7 @@ def count_graph(
     *,
     graphs: int | None = None,
     annotation_size: int | None = None,
+    precision: str | None = None,
 ) -> Count:
     """Count one call of a GatedGraph, and the backward that follows it.
 
@@ -224,6 +228,8 @@ def count_graph(
         The number of graphs, for a call with ``adjacency``. Either this or ``edges`` must be given.
     annotation_size : int, optional
         Numbers in each annotation; by default hidden_size.
+    precision : {"int8", "bf16"}, optional
+        Counts the layer that ``quantize`` makes, as ``count`` does.
 
     Returns
     -------
@@ -233,7 +239,7 @@ def count_graph(
     Raises
     ------
     ValueError
-        For sizes that the layer would refuse.
+        For sizes or a precision that the layer would refuse.
     TypeError
         For another kind of layer or argument, and if not exactly one of ``edges`` and ``graphs`` is
         given.
@@ -253,12 +259,12 @@ def count_graph(
     given = {"nodes": nodes} | ({"edges": g.edges} if graphs is None else {"graphs": graphs})
     fits("the arrays", max(numbers, network.adjacency(g), 2 * g.edges), **given)
     passes = network.passes(g)
-    return Count(
-        layer=repr(layer),
+    return _of_precision(
+        layer,
+        precision,
         extent={"nodes": g.nodes, "edges": g.edges, "graphs": g.graphs},
-        tensors=tuple(network.tensors()),
+        tensors=network.tensors(),
         passes=passes,
-        textbook=passes,
         kept=network.kept(g),
         steps=network.num_steps,
         reads=(Weights(0, sum(t.size for t in network.tensors() if t.role != "bias")),),
@@ -266,7 +272,9 @@ def count_graph(
     )
 
 
-def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> Count:
+def count_readout(
+    layer: NodeScores | GraphSum, nodes: int, graphs: int = 1, *, precision: str | None = None
+) -> Count:
     """Count one call of NodeScores or GraphSum, and the backward that follows it.
 
     Parameters
@@ -277,6 +285,8 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
         Nodes of all graphs.
     graphs : int, optional
         The number of graphs.
+    precision : {"int8", "bf16"}, optional
+        Counts the layer that ``quantize`` makes, as ``count`` does.
 
     Returns
     -------
@@ -286,7 +296,7 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
     Raises
     ------
     ValueError
-        For sizes below 1.
+        For sizes below 1, or a precision that the layer would refuse.
     TypeError
         For another kind of layer or argument.
     """
@@ -297,20 +307,51 @@ def count_readout(layer: NodeScores | GraphSum, nodes: int, graphs: int = 1) -> 
     passes = readout.passes(nodes, graphs)
     fits("the arrays", max(nodes * readout.columns, graphs), nodes=nodes, graphs=graphs)
     made = graphs if readout.sums else nodes
-    return Count(
-        layer=repr(layer),
+    return _of_precision(
+        layer,
+        precision,
         extent={"nodes": nodes, "graphs": graphs},
-        tensors=tuple(readout.tensors()),
+        tensors=readout.tensors(),
         passes=passes,
-        textbook=passes,
         kept=readout.kept(nodes, graphs),
         reads=(Weights(2 * readout.columns * readout.output_size, 0),),
         moved=nodes * readout.columns + made * readout.output_size,
     )
 
 
+def _precisions(layer: Any, asked: str | None) -> dict[str, str]:
+    """Of the parts whose weights have few bits: of all that can, if it is asked for."""
+    if asked is not None and text("precision", asked) not in ("int8", "bf16"):
+        raise ValueError(f"precision is {asked!r}; expected 'int8' or 'bf16'")
+    return precisions_of(layer, asked)
+
+
+def _of_precision(
+    layer: Any,
+    asked: str | None,
+    *,
+    tensors: Sequence[Tensor],
+    passes: Passes,
+    kept: dict[str, int],
+    **figures: Any,
+) -> Count:
+    """The count of a layer of one part, whose figures are those of full precision."""
+    precisions = _precisions(layer, asked)
+    own = precisions.get("")
+    if own is not None:
+        passes, kept = in_few_bits(passes, own), {}
+    return Count(
+        layer=_shown(layer, None, None, precisions),
+        tensors=tuple(replace(t, precision=own) for t in tensors),
+        passes=passes,
+        textbook=passes,
+        kept=kept,
+        **figures,
+    )
+
+
 def _shown(
-    layer: Sequential, vocabulary: int | None, outputs: int | None, precisions: Mapping[str, str]
+    layer: Any, vocabulary: int | None, outputs: int | None, precisions: Mapping[str, str]
 ) -> str:
     before = "" if vocabulary is None else f"embedding of {vocabulary} -> "
     after = "" if outputs is None else f" -> {outputs} outputs"

@@ -90,9 +90,7 @@ class Count:
     def precision(self) -> str:
         """Of the weights: ``"full"``, ``"int8"``, ``"bf16"``, or ``"mixed"``."""
         precisions = {
-            t.precision
-            for t, _ in counted(self.tensors)
-            if len(t.shape) > 1 and t.role != "embedding"
+            t.precision for t, _ in counted(self.tensors) if t._is_matrix and t.role != "embedding"
         }
         return "mixed" if len(precisions) > 1 else (*precisions, None)[0] or "full"
 

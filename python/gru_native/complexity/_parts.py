@@ -110,7 +110,7 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
     return {"": part_of(layer)}
 
 
-def precisions_of(layer: Sequential, asked: str | None) -> dict[str, str]:
+def precisions_of(layer: Any, asked: str | None) -> dict[str, str]:
     """Of the parts whose weights have few bits; asked: of all that can."""
     steps = leaves(layer._core.steps) if isinstance(layer, Chain) else [Step("", "", layer)]
     blocks = [step.block for step in steps]

@@ -50,9 +50,15 @@ class Tensor:
 
     def _bytes(self, itemsize: int) -> int:
         """Of a matrix of int8 with its rows' scales; itemsize: where the precision is full."""
-        if self.precision is None or len(self.shape) < 2:
+        if self.precision is None or not self._is_matrix:
             return itemsize * self.size
-        return self.size + itemsize * self.shape[0] if self.precision == "int8" else 2 * self.size
+        rows = self.size // self.shape[-1]
+        return self.size + itemsize * rows if self.precision == "int8" else 2 * self.size
+
+    @property
+    def _is_matrix(self) -> bool:
+        """Whether ``quantize`` makes few bits of it."""
+        return len(self.shape) > 1 and self.role != "bias"
 
     def _of_layer(self, layer: int) -> Tensor:
         return replace(self, name=self.name.format(layer))
@@ -214,12 +220,13 @@ def in_few_bits(passes: Passes, precision: str) -> Passes:
     """Of a layer for inference whose products have such weights; see cpp/kernels/quantized.h.
 
     What an int8 product reads is made whole numbers, once for each row, and its sums become floats.
+    The gate of a readout reads what its output reads; the matrix of a graph is no weight.
     """
     if precision != "int8":
         return Passes(passes.forward)
-    products = list(counted(passes.forward.products))
+    products = [(p, n) for p, n in counted(passes.forward.products) if p.role != "adjacency"]
     conversions = ops(
-        quantize=sum(n * p.times * p.depth for p, n in products),
+        quantize=sum(n * p.times * p.depth for p, n in products if p.role != "gate"),
         dequantize=sum(n * p.times * p.columns for p, n in products),
     )
     return Passes(passes.forward + Work(elementwise=conversions))

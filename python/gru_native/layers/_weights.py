@@ -138,7 +138,7 @@ def missing(self: object, name: str) -> Exception:
     """What a class raises for an attribute that it does not have."""
     own = type(self).__name__
     if name == "quantize" and "_core" in vars(self):
-        having = "RNN, LSTM, GRU, OutputRNN, Dense and chains have"
+        having = "recurrent layers, trees, graphs, their readouts, Dense and chains have"
         text = f"{own} has no form with weights of few bits; {having} {name}()"
         return AttributeError(text, name=name, obj=self)
     if "_core" in vars(self) or name.startswith("__"):

@@ -11,6 +11,7 @@ from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size, text
 from ._options import public
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 GraphTape: TypeAlias = _core.GraphTape32 | _core.GraphTape64
 
@@ -31,7 +32,7 @@ class GraphGradients(NamedTuple):
 
 
 @public
-class GatedGraph(Weighted):
+class GatedGraph(Quantizable, Weighted):
     """A gated graph network: nodes exchange messages along edges and update their states.
 
     The states h begin as the annotations, padded with zeros. At each step every node sends W_k h

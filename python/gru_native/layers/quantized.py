@@ -92,6 +92,14 @@ class Quantizable:
         stored: dict[str, Any] = self._copies() if full else self._core.stored()
         return stored
 
+    def _parts(self, result: Any) -> list[tuple[str, Array]]:
+        """What a call returned, by name: first its output."""
+        if not isinstance(result, tuple):
+            return [("output", result)]
+        output, states = result
+        layers = [(f"state of layer {k}", h) for k, h in enumerate(_layers(states))]
+        return [("output", output), *layers]
+
     def _quantized(self, precision: str) -> dict[str, Any]:
         """The attributes in which the quantized layer differs."""
         return {"_core": self._core.quantize(precision)}
@@ -103,7 +111,8 @@ class Difference(NamedTuple):
     Attributes
     ----------
     what : str
-        ``"output"``, or ``"state of layer 1"`` and the like; in a chain behind its block.
+        ``"output"``, or ``"state of layer 1"`` and the like; in a chain behind its block. A
+        Tree-LSTM has ``"h"`` and ``"c"``.
     largest : float
         The largest absolute difference.
     mean : float
@@ -129,12 +138,13 @@ def compare(layer: Any, fast: Any, x: ArrayLike, **call: Any) -> tuple[Differenc
 
     Parameters
     ----------
-    layer, fast : RNN, LSTM, GRU, OutputRNN, Dense or Chain
+    layer, fast : layer or Chain
         The layer, and what ``layer.quantize`` made of it.
     x : array_like
-        Inputs, as calls take them: the more like those of later use, the more it says.
+        Inputs, as calls take them: the more like those of later use, the more it says. Of a graph
+        the annotations, of its readouts h.
     **call
-        Other arguments of a call, such as ``lengths``.
+        Other arguments of a call, such as ``lengths``, ``parents`` or ``edge_index``.
 
     Returns
     -------
@@ -169,18 +179,20 @@ def compare(layer: Any, fast: Any, x: ArrayLike, **call: Any) -> tuple[Differenc
         zip(blocks, getattr(fast, "blocks", (fast,)), strict=True)
     ):
         where = f"block {i}, " if hasattr(layer, "blocks") else ""
-        results = block(exact, **call), its_fast(rounded, **call)
-        if isinstance(results[0], tuple):
-            (exact, states), (rounded, other_states) = results
-            pairs = list(zip(_layers(states), _layers(other_states), strict=True))
-        else:
-            (exact, rounded), pairs = results, []
-        differences.append(_difference(f"{where}output", exact, rounded))
+        own, its = _parts(block, block(exact, **call)), _parts(block, its_fast(rounded, **call))
+        exact, rounded = own[0][1], its[0][1]
         differences += [
-            _difference(f"{where}state of layer {k}", one, two)
-            for k, (one, two) in enumerate(pairs)
+            _difference(where + what, one, two)
+            for (what, one), (_, two) in zip(own, its, strict=True)
         ]
     return tuple(differences)
+
+
+def _parts(block: Any, result: Any) -> list[tuple[str, Array]]:
+    """What a call returned, by name: first its output. A block that has no few bits is one, too."""
+    if isinstance(block, Quantizable):
+        return block._parts(result)
+    return [("output", result)]
 
 
 def _layers(state: Array | tuple[Array, Array]) -> Iterator[Array]:

@@ -11,6 +11,7 @@ from .. import _core
 from ._arguments import check_tape, float_dtype, size
 from ._options import public
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 ReadoutTape: TypeAlias = _core.ReadoutTape32 | _core.ReadoutTape64
 
@@ -33,7 +34,7 @@ class ReadoutGradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class _Readout(Weighted):
+class _Readout(Quantizable, Weighted):
     _sums: bool
 
     def __init__(

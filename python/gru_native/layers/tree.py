@@ -11,6 +11,7 @@ from .. import _core
 from ._arguments import check_tape, flag, float_dtype, size
 from ._options import public
 from ._weights import Array, Weighted
+from .quantized import Quantizable
 
 TreeTape: TypeAlias = _core.TreeTape32 | _core.TreeTape64
 
@@ -30,7 +31,7 @@ class TreeGradients(NamedTuple):
     weights: dict[str, Array]
 
 
-class _TreeLSTM(Weighted):
+class _TreeLSTM(Quantizable, Weighted):
     """What both Tree-LSTMs have in common."""
 
     def __init__(
@@ -51,6 +52,9 @@ class _TreeLSTM(Weighted):
             input_size=self.input_size, hidden_size=self.hidden_size, arity=arity, bias=self.bias
         )
         super().__init__(seed, self.hidden_size**-0.5)
+
+    def _parts(self, result: tuple[Array, Array]) -> list[tuple[str, Array]]:
+        return list(zip("hc", result, strict=True))
 
     def backward(
         self, tape: TreeTape, dh: ArrayLike | None = None, dc: ArrayLike | None = None
