@@ -23,8 +23,10 @@ RECURRENT: dict[str, Function] = {
     "elu": "elu",
     "leaky_relu": ("leaky_relu", 0.2),
     "hard_sigmoid": ("hard_sigmoid", 1 / 6, 0.5),
+    "hard_sigmoid of Keras 2": ("hard_sigmoid", 0.2, 0.5),
 }
-
+# What Keras 2 computes under the names of other functions of Keras 3.
+KERAS_2 = {"hard_sigmoid": "hard_sigmoid of Keras 2"}
 
 # What follows a product, and is not inside a recurrence. In the dtype of x.
 OUTPUT: dict[str, Callable[[Array], Array]] = {
@@ -41,6 +43,7 @@ OUTPUT: dict[str, Callable[[Array], Array]] = {
     "elu": functions.elu,
     "leaky_relu": lambda x: functions.leaky_relu(x, 0.2),
     "hard_sigmoid": lambda x: functions.hard_sigmoid(x, 1 / 6, 0.5),
+    "hard_sigmoid of Keras 2": lambda x: functions.hard_sigmoid(x, 0.2, 0.5),
     "silu": functions.silu,
 }
 
@@ -49,9 +52,16 @@ def keras_name(where: str, option: str, f: Any) -> str:
     """Keras's name of a function of the core. ValueError if Keras has none with these numbers."""
     wanted = "elu" if f == ("elu", 1.0) else f
     for name, function in {**RECURRENT, **DENSE}.items():
-        if function == wanted:
+        if function == wanted and name not in KERAS_2.values():
             return name
     raise ValueError(f"{where} has {option}={f!r}, which Keras's layers do not have")
+
+
+def check_keras_3(where: str, *names: str) -> None:
+    """ValueError for a function that Keras 3 does not have."""
+    for name in names:
+        if name in KERAS_2.values():
+            raise ValueError(f"{where} has the {name}, which Keras 3 does not have")
 
 
 def activation_name(where: str, option: str, value: Any) -> str:

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._activations import activation_name
+from ._activations import KERAS_2, activation_name
 
 
 class Entry:
     """One object of a configuration: its class, its name, and its options, checked one by one."""
 
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, Mapping) or not isinstance(value.get("config"), Mapping):
+    def __init__(self, value: Any, where: str, keras_2: bool = False) -> None:
+        self.keras_2 = keras_2
+        if not isinstance(value, Mapping):
             raise ValueError(f"{where} is no configuration of a Keras object")
         keras_class = value.get("class_name")
+        if keras_2 and keras_class == "Sequential" and isinstance(value.get("config"), list):
+            value = {**value, "config": {"layers": value["config"]}}  # before 2.2.3
+        if not isinstance(value.get("config"), Mapping):
+            raise ValueError(f"{where} is no configuration of a Keras object")
         self._options: Mapping[str, Any] = value["config"]
         name = self._options.get("name")
         self.name = name if isinstance(name, str) else str(keras_class)
@@ -38,13 +43,16 @@ class Entry:
         return self._options.get(option)
 
     def entry(self, option: str) -> Entry:
-        return Entry(self._options.get(option), f"{self.where}: {option}")
+        return Entry(self._options.get(option), f"{self.where}: {option}", self.keras_2)
 
     def entries(self, option: str) -> list[Entry]:
         values = self._options.get(option)
         if not isinstance(values, list) or not values:
             raise ValueError(f"{self.where}: {option} is no list of layers")
-        return [Entry(value, f"{self.where}: {option}[{i}]") for i, value in enumerate(values)]
+        return [
+            Entry(value, f"{self.where}: {option}[{i}]", self.keras_2)
+            for i, value in enumerate(values)
+        ]
 
     def flag(self, option: str, default: bool = False) -> bool:
         value = self._options.get(option, default)
@@ -52,20 +60,40 @@ class Entry:
             self._refuse(option, "true or false")
         return bool(value)
 
-    def size(self, option: str) -> int:
-        value = self._options.get(option)
+    def size(self, option: str, default: int | None = None) -> int:
+        value = self._options.get(option, default)
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]  # of what has one axis, such as Conv1D
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**40:
             self._refuse(option, "a whole number from 1")
         return int(value)  # type: ignore[arg-type]
 
     def number(self, option: str, default: float = 0.0) -> float:
         value = self._options.get(option, default)
+        if isinstance(value, Mapping) and value.get("type") == "ndarray":
+            value = value.get("value")  # as Keras 2 writes numbers of NumPy
         if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300:
             self._refuse(option, "a number")
         return float(value)
 
     def activation(self, option: str, default: str) -> str:
-        return activation_name(self.where, option, self._options.get(option, default))
+        name = activation_name(self.where, option, self._options.get(option, default))
+        return KERAS_2.get(name, name) if self.keras_2 else name
+
+    def choice(self, option: str, choices: tuple[str, ...], default: str) -> str:
+        value = self._options.get(option, default)
+        if value not in choices:
+            self._refuse(option, " or ".join(map(repr, choices)))
+        return str(value)
+
+    def last_axis(self) -> int | None:
+        """The number of axes that x must have so that axis is the features; None: any."""
+        value = self._options.get("axis", -1)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, bool) or value not in (-1, 1, 2):
+            self._refuse("axis", "-1, the features")
+        return None if value == -1 else int(value) + 1  # type: ignore[arg-type]
 
     def dtype(self) -> str:
         value = self._options.get("dtype")

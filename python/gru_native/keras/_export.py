@@ -25,8 +25,9 @@ def from_keras(layer: Any) -> Layer:
     ----------
     layer : keras.layers.Layer
         A built SimpleRNN, LSTM, GRU, RNN over one or more of their cells, Bidirectional, Dense,
-        TimeDistributed(Dense), Embedding, Masking, Activation, Dropout or its kin; or a Sequential
-        of these, or a functional model of these in which each layer reads the one before.
+        TimeDistributed(Dense), Embedding, Masking, Conv1D, BatchNormalization, LayerNormalization,
+        pools over time, RepeatVector, an activation, Dropout or its kin; or a Sequential of these,
+        or a functional model, in which Add, Concatenate and their kin join.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Keras's files, read without Keras: .keras (a zip with JSON and HDF5) and .weights.h5 (HDF5)."""
+"""Keras's files, read without Keras.
+
+They are .keras (a zip with JSON and HDF5), .weights.h5 (HDF5), and the .h5 of Keras 2 (_legacy.py).
+"""
 
 from __future__ import annotations
 
@@ -13,37 +16,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-import numpy as np
-
 from .. import _core
-from ..layers._weights import Array
 from ._config import Entry
+from ._hdf5 import BROKEN, H5Source
+from ._legacy import ANY, Legacy
 from ._source import take
 from .layers import Layer, build
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 _MOST_CONFIG = 16 << 20
 # Keras stores members as they are. One that was compressed may grow so much, and a little more.
 _MOST_GROWTH = 100
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
-_BROKEN = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, EOFError)
 
 
 def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer:
-    """Read the model in a ``.keras`` or ``.weights.h5`` file.
+    """Read the model in a file of Keras 3 or 2: ``.keras``, ``.weights.h5`` or ``.h5``.
 
     This needs h5py (extra ``keras``), but neither Keras nor a back end. Nothing in the file is
-    executed.
+    executed. What Keras 2 has saved is computed as Keras 2 did, which Keras 3 does not always:
+    ``hard_sigmoid`` is another function there, and ``time_major`` is gone. CuDNNLSTM and CuDNNGRU
+    are read as the LSTM and GRU that they are.
 
     Parameters
     ----------
     path : str or path_like
         The file.
     config : str or mapping, optional
-        What ``model.to_json()`` returned, as text or parsed. A ``.weights.h5`` file, which has only
-        numbers, needs it; a ``.keras`` file has its own.
+        What ``model.to_json()`` returned, as text or parsed. A file of ``save_weights``, which has
+        only numbers, needs it; that of a model has its own.
 
     Returns
     -------
@@ -66,14 +69,18 @@ def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer
     """
     if config is not None and not isinstance(config, (str, Mapping)):
         raise TypeError(f"config is a {type(config).__name__}; expected JSON, or a dictionary")
-    with _named(path), _opened(path) as (source, inside):
+    with _named(path), _opened(path) as (source, inside, version):
         if inside is not None and config is not None:
             raise ValueError("has a config of its own; expected none beside it")
         if inside is None and config is None:
             raise ValueError("has weights only; expected config=model.to_json() with it")
         known = inside if inside is not None else config
         parsed = _parse(known) if isinstance(known, (str, bytes)) else known
-        return build(Entry(parsed, "config"), source)
+        if config is not None and isinstance(parsed, Mapping):
+            version = parsed.get("keras_version", version)
+        model = build(Entry(parsed, "config", _keras_2(version)), source)
+        source.close()
+        return model
 
 
 def load_weights(model: Layer, path: PathLike) -> None:
@@ -84,7 +91,7 @@ def load_weights(model: Layer, path: PathLike) -> None:
     model : Layer
         What ``from_keras`` or ``load`` made.
     path : str or path_like
-        A ``.weights.h5`` or ``.keras`` file of the same architecture.
+        A ``.weights.h5``, ``.keras`` or ``.h5`` file of the same architecture.
 
     Raises
     ------
@@ -102,11 +109,11 @@ def load_weights(model: Layer, path: PathLike) -> None:
         raise TypeError(
             f"model is a {type(model).__name__}; expected what from_keras or load makes"
         )
-    with _named(path), _opened(path) as (source, _):
+    with _named(path), _opened(path) as (source, _, _):
         arrays = [
-            take(source, name, "weights", own.shape, str(own.dtype))
-            for name, own in model._tensors()
+            take(source, name, ANY, own.shape, str(own.dtype)) for name, own in model._tensors()
         ]
+        source.close()
     model._set(arrays)
 
 
@@ -119,45 +126,63 @@ def _named(path: PathLike) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: PathLike) -> Iterator[tuple[H5Source, bytes | None]]:
-    """The tensors of a file, and its config if it has one."""
+def _opened(path: PathLike) -> Iterator[tuple[H5Source | Legacy, str | bytes | None, Any]]:
+    """The tensors of a file, its config if it has one, and the version of Keras if it says so."""
     h5py = _h5py()
     _core.check_regular(path)
     with Path(path).open("rb") as file:
         start = file.read(8)
         file.seek(0)
-        config: bytes | None = None
+        config: str | bytes | None = None
+        version: Any = None
         data: BinaryIO = file
         if start.startswith(_ZIP):
-            config, data = _unzip(file)
+            config, data, version = _unzip(file)
         elif start != _HDF5:
-            raise ValueError("is neither a .keras file nor a .weights.h5 file")
+            raise ValueError("is neither a .keras file nor one of HDF5")
         try:
             h5 = h5py.File(data, "r")
-            of_keras_2 = "model_weights" in h5
-        except _BROKEN as error:
+            root = "model_weights" if "model_weights" in h5 else ""
+            names = h5[root] if root else h5
+            legacy = bool(root) or "layer_names" in h5.attrs or "layer_names0" in h5.attrs
+            if legacy:
+                config = h5.attrs.get("model_config")
+                version = h5.attrs.get("keras_version", names.attrs.get("keras_version", "2"))
+        except BROKEN as error:
             raise ValueError(f"the HDF5 file cannot be read: {error}") from error
         try:
-            if of_keras_2:
-                raise ValueError("has the format of Keras 2; save it again as .keras with Keras 3")
-            yield H5Source(h5py, h5), config
+            source = H5Source(h5py, h5)
+            yield Legacy(source, root) if legacy else source, config, version
         finally:
             h5.close()
 
 
-def _unzip(file: BinaryIO) -> tuple[bytes, BinaryIO]:
+def _keras_2(version: Any) -> bool:
+    """Whether what has this version computes as Keras 2. Where there is none it is Keras 3."""
+    text = version.decode("utf-8", "replace") if isinstance(version, bytes) else str(version)
+    if text.startswith("1"):
+        raise ValueError(f"is of Keras {text}; expected 2 or 3")
+    return text.startswith("2")
+
+
+def _unzip(file: BinaryIO) -> tuple[bytes, BinaryIO, Any]:
+    """Configuration, tensors, and the version of Keras if there is one."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            for name in (CONFIG, WEIGHTS):
+            for name in (CONFIG, WEIGHTS, METADATA):
+                if name == METADATA and name not in names:
+                    continue
                 if names.count(name) != 1:
                     raise ValueError(f"has {names.count(name)} entries {name}; expected one")
                 info = archive.getinfo(name)
                 if info.file_size > _MOST_GROWTH * info.compress_size + (1 << 20):
                     raise ValueError(f"{name} would grow to {info.file_size} bytes")
-            if archive.getinfo(CONFIG).file_size > _MOST_CONFIG:
-                raise ValueError(f"{CONFIG} is larger than {_MOST_CONFIG} bytes")
-            return archive.read(CONFIG), io.BytesIO(archive.read(WEIGHTS))
+                if name != WEIGHTS and info.file_size > _MOST_CONFIG:
+                    raise ValueError(f"{name} is larger than {_MOST_CONFIG} bytes")
+            metadata = _parse(archive.read(METADATA)) if METADATA in names else None
+            version = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
+            return archive.read(CONFIG), io.BytesIO(archive.read(WEIGHTS)), version
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"the zip file cannot be read: {error}") from error
 
@@ -167,63 +192,6 @@ def _parse(text: str | bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"config: {error}") from error
-
-
-class H5Source:
-    """Tensors of an open HDF5 file, as Keras writes them and in no other way."""
-
-    def __init__(self, h5py: Any, file: Any) -> None:
-        self._h5py, self._file = h5py, file
-
-    def shape(self, path: str, name: str) -> tuple[int, ...]:
-        return tuple(int(n) for n in self._dataset(path, name).shape)
-
-    def read(self, path: str, name: str) -> Array:
-        dataset = self._dataset(path, name)
-        try:
-            array = np.asarray(dataset[()])
-        except _BROKEN as error:
-            raise ValueError(f"tensor {path} ({name}) cannot be read: {error}") from error
-        if not np.isfinite(array).all():
-            raise ValueError(f"tensor {path} ({name}) holds NaN or infinity")
-        return array
-
-    def close_vars(self, path: str, count: int) -> None:
-        found = len(self._item(path, "group"))
-        if found != count:
-            raise ValueError(f"group {path} has {found} tensors; expected {count}")
-
-    def _dataset(self, path: str, name: str) -> Any:
-        dataset = self._item(path, name)
-        try:
-            if not isinstance(dataset, self._h5py.Dataset) or dataset.shape is None:
-                raise ValueError("is no dataset")
-            if dataset.dtype.kind != "f":
-                raise ValueError(f"has dtype {dataset.dtype}; expected float32 or float64")
-            if dataset.is_virtual or dataset.external or dataset.chunks:
-                raise ValueError("is not stored in one piece in this file, as Keras does")
-            if dataset.id.get_storage_size() != dataset.nbytes:
-                raise ValueError("is not all there")
-        except _BROKEN as error:
-            raise ValueError(f"tensor {path} ({name}) {error}") from error
-        return dataset
-
-    def _item(self, path: str, name: str) -> Any:
-        """What is at this path, without following a link to elsewhere."""
-        item = self._file
-        for part in path.split("/"):
-            try:
-                link = item.get(part, getlink=True)
-                if link is None:
-                    raise KeyError(part)
-                if type(link) is not self._h5py.HardLink:
-                    raise ValueError("is a link to elsewhere")
-                item = item[part]
-            except (KeyError, AttributeError) as error:
-                raise ValueError(f"tensor {path} ({name}) is missing") from error
-            except _BROKEN as error:
-                raise ValueError(f"tensor {path} ({name}) {error}") from error
-        return item
 
 
 def _h5py() -> Any:

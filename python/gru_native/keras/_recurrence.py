@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..layers._weights import Array
+from ._activations import check_keras_3
 from ._cells import Cell, numbered, snake_case
 from ._config import Entry
 from ._source import Source, take_cell
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
+CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Recurrence:
     return_state: bool = False
     go_backwards: bool = False
     zero_output_for_mask: bool = False
+    time_major: bool = False  # in Keras 2: x and y are (seq, batch, size)
 
     def cell_paths(self) -> list[str]:
         if not self.stacked:
@@ -40,20 +43,25 @@ class Recurrence:
             and not other.stacked
             and not self.go_backwards
             and other.go_backwards
+            and self.time_major == other.time_major
             and self.cells[0].computes_as(other.cells[0])
         )
 
 
 def _cell(entry: Entry, kind: str, name: str) -> Cell:
+    if entry.keras_class in CUDNN:  # these have no options but sizes
+        return Cell(kind, name, entry.size("units"), entry.dtype())
     return Cell(
         kind,
         name,
         entry.size("units"),
         entry.dtype(),
         activation=entry.activation("activation", "tanh"),
-        recurrent_activation=entry.activation("recurrent_activation", "sigmoid"),
+        recurrent_activation=entry.activation(
+            "recurrent_activation", "hard_sigmoid" if entry.keras_2 else "sigmoid"
+        ),
         use_bias=entry.flag("use_bias", True),
-        reset_after=entry.flag("reset_after", True),
+        reset_after=entry.flag("reset_after", not entry.keras_2),
         unit_forget_bias=entry.flag("unit_forget_bias", True),
         dropout=entry.number("dropout"),
         recurrent_dropout=entry.number("recurrent_dropout"),
@@ -64,8 +72,9 @@ def recurrence_of(entry: Entry) -> Recurrence:
     """Raises ValueError, naming layer and option."""
     entry.absent("stateful")
     stacked = False
-    if entry.keras_class in KINDS:
-        cells = [_cell(entry, entry.keras_class, entry.name)]
+    keras_class = CUDNN.get(entry.keras_class, entry.keras_class)
+    if keras_class in KINDS:
+        cells = [_cell(entry, keras_class, entry.name)]
     elif entry.keras_class == "RNN":
         cell = entry.entry("cell")
         stacked = cell.keras_class == "StackedRNNCells"
@@ -87,12 +96,13 @@ def recurrence_of(entry: Entry) -> Recurrence:
     return Recurrence(
         entry.name,
         tuple(cells),
-        entry.keras_class,
+        keras_class,
         stacked,
         return_sequences=entry.flag("return_sequences"),
         return_state=entry.flag("return_state"),
         go_backwards=entry.flag("go_backwards"),
         zero_output_for_mask=entry.flag("zero_output_for_mask"),
+        time_major=entry.flag("time_major"),
     )
 
 
@@ -107,6 +117,7 @@ def take_cells(spec: Recurrence, source: Source, path: str) -> list[dict[str, Ar
 
 
 def _cell_options(cell: Cell) -> dict[str, Any]:
+    check_keras_3(f"layer {cell.name!r}", cell.activation, cell.recurrent_activation)
     options: dict[str, Any] = {
         "units": cell.units,
         "activation": cell.activation,
@@ -127,6 +138,8 @@ def _cell_options(cell: Cell) -> dict[str, Any]:
 
 def to_keras_layer(keras: Any, spec: Recurrence) -> Any:
     """The live object of Keras, not yet with weights."""
+    if spec.time_major:
+        raise ValueError(f"layer {spec.name!r} has time_major, which Keras 3 does not have")
     layers = keras.layers
     options = {
         option: getattr(spec, option)

@@ -14,6 +14,9 @@ from ._cells import Cell
 class Source(Protocol):
     """Tensors by their paths in a Keras file, such as "layers/lstm/cell/vars/0"."""
 
+    def called(self, path: str, name: str) -> str:
+        """What errors call a tensor."""
+
     def shape(self, path: str, name: str) -> tuple[int, ...]:
         """The shape of a tensor that is not read yet. ValueError if there is none."""
 
@@ -33,14 +36,13 @@ def take(source: Source, path: str, name: str, shape: tuple[int | None, ...], dt
     ):
         sizes = ", ".join("any" if n is None else str(n) for n in shape)
         raise ValueError(
-            f"tensor {path} ({name}) has shape {found}; "
+            f"tensor {source.called(path, name)} has shape {found}; "
             f"expected ({sizes}{',' if len(shape) == 1 else ''})"
         )
+    called = source.called(path, name)
     array = source.read(path, name)
     if array.dtype != dtype:
-        raise ValueError(
-            f"tensor {path} ({name}) has dtype {array.dtype}; expected {dtype}, its layer's"
-        )
+        raise ValueError(f"tensor {called} has dtype {array.dtype}; expected {dtype}, its layer's")
     return array
 
 
@@ -60,6 +62,9 @@ class Arrays:
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self._left = [np.asarray(array) for array in arrays]
+
+    def called(self, path: str, name: str) -> str:
+        return f"{path} ({name})"
 
     def shape(self, path: str, name: str) -> tuple[int, ...]:
         if not self._left:

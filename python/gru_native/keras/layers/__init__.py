@@ -5,23 +5,36 @@ A file has a class, what builds it from a configuration (``registry``), and the 
 
 from .base import Layer
 from .bidirectional import Bidirectional
+from .convolution import Conv1D
 from .dense import Dense
 from .embedding import Embedding
-from .functions import Activation, Identity
+from .functional import Functional
+from .functions import Activation, ActivationLayer, Identity
 from .masking import Masking
+from .merging import Merge, RepeatVector
+from .normalization import Normalization
+from .pooling import GlobalPooling1D, Pooling1D
 from .recurrent import Recurrent
 from .registry import build
 from .sequential import Sequential
 
 __all__ = [
     "Activation",
+    "ActivationLayer",
     "Bidirectional",
+    "Conv1D",
     "Dense",
     "Embedding",
+    "Functional",
+    "GlobalPooling1D",
     "Identity",
     "Layer",
     "Masking",
+    "Merge",
+    "Normalization",
+    "Pooling1D",
     "Recurrent",
+    "RepeatVector",
     "Sequential",
     "build",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from .._cells import Native, Slot, make_native
 from .._config import Entry
 from .._recurrence import Recurrence, recurrence_of, take_cells, to_keras_layer
 from .._source import Source
-from .base import Layer, Masked, Shape, array_of
-from .recurrent import Recurrent, States, native_state, state_list
+from .base import Layer, Masked, Shape
+from .recurrent import Recurrent, States, batch_first, native_state, state_list
 from .registry import builds
 
 _MERGE: dict[str | None, Callable[[Array, Array], Any]] = {
@@ -132,6 +133,8 @@ class Bidirectional(Layer):
             halves = given[:half], given[half:]
         run = self._together if self.directions is None else self._separately
         y, back, states = run(x, halves, mask)
+        if self.return_sequences and self.specs[0].time_major:
+            y, back = y.swapaxes(0, 1), back.swapaxes(0, 1)
         merged = _MERGE[self.merge_mode](y, back)
         if not self.return_state:
             return merged
@@ -154,7 +157,7 @@ class Bidirectional(Layer):
     ) -> tuple[Array, Array, States]:
         assert self.layer is not None
         cell = self.specs[0].cells[0]
-        array = array_of(x, cell.dtype, 3, f"(batch, seq_len, input_size={self.input_size})")
+        array, mask = batch_first(self.specs[0], x, mask, self.input_size)
         state: Any = None
         if states[0] is not None:
             parts = [native_state(cell, own) for own in states]
@@ -172,7 +175,10 @@ class Bidirectional(Layer):
         return forward[:, -1], back[:, 0], ends
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
-        return self(x, mask=mask), mask if self.return_sequences else None
+        return self(x, mask=mask), self._mask_behind(mask)
+
+    def _mask_behind(self, mask: Array | None) -> Array | None:
+        return mask if self.return_sequences else None
 
     def _slots(self) -> list[Slot]:
         slots = []
@@ -192,6 +198,8 @@ class Bidirectional(Layer):
         return self.input_size, sum(sizes) if self.merge_mode == "concat" else sizes[0]
 
     def _blocks(self, last: bool) -> list[Block]:
+        if self.specs[0].time_major:
+            raise ValueError(f"layer {self.name!r} has time_major; this Chain has the batch first")
         if self.layer is None or self.merge_mode != "concat" or not self.return_sequences:
             raise ValueError(
                 f"layer {self.name!r} cannot be part of a Chain: expected two directions alike, "
@@ -219,8 +227,16 @@ class Bidirectional(Layer):
 @builds("Bidirectional")
 def _bidirectional(entry: Entry, source: Source, path: str) -> Bidirectional:
     forward = recurrence_of(entry.entry("layer"))
-    backward = recurrence_of(entry.entry("backward_layer"))
-    for option in ("return_sequences", "return_state"):
+    if entry.keras_2:
+        forward = replace(forward, zero_output_for_mask=forward.return_sequences)
+        own = f"backward_{forward.name.removeprefix('forward_')}"
+        backward = replace(forward, go_backwards=not forward.go_backwards, name=own)
+        if entry.raw("backward_layer") is not None:
+            backward = recurrence_of(entry.entry("backward_layer"))
+            backward = replace(backward, zero_output_for_mask=backward.return_sequences)
+    else:
+        backward = recurrence_of(entry.entry("backward_layer"))
+    for option in ("return_sequences", "return_state", "time_major"):
         if getattr(forward, option) != getattr(backward, option):
             raise ValueError(f"{entry.where}: {option} differs between the directions")
     if forward.go_backwards == backward.go_backwards:

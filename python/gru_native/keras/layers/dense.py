@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...layers import Block
+from ...layers import Activation, Block
 from ...layers import Dense as NativeDense
 from ...layers._weights import Array
-from .._activations import DENSE, OUTPUT
+from .._activations import DENSE, OUTPUT, RECURRENT, check_keras_3
 from .._assignment import Assignment
 from .._config import Entry
 from .._source import Source, take
@@ -103,18 +103,22 @@ class Dense(Layer):
         return self.layer.input_size, self.layer.output_size
 
     def _blocks(self, last: bool) -> list[Block]:
-        if self.activation not in DENSE:
+        if self.activation in DENSE:
+            return [self.layer]
+        if self.activation not in RECURRENT:
             raise ValueError(
                 f"layer {self.name!r} has activation {self.activation!r}, which a Chain cannot "
-                f"have; expected one of {', '.join(DENSE)}"
+                f"have; expected one of {', '.join([*RECURRENT, 'softmax', 'log_softmax'])}"
             )
-        return [self.layer]
+        function = RECURRENT[self.activation]
+        return [self.layer, Activation(function, batch_first=True, dtype=self.layer.dtype)]
 
     def _input_shape(self) -> Shape:
         size = self.layer.input_size
         return (None, size) if self.time_distributed is None else (None, None, size)
 
     def _to_keras(self, keras: Any) -> Any:
+        check_keras_3(f"layer {self.name!r}", self.activation)
         dtype = str(self.layer.dtype)
         dense = keras.layers.Dense(
             self.layer.output_size,

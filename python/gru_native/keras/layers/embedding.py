@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._core import numpy_array
+from ...layers import Block
+from ...layers import Embedding as NativeEmbedding
 from ...layers._weights import Array
 from .._assignment import Assignment
 from .._config import Entry
@@ -28,8 +30,8 @@ class Embedding(Layer):
         Keras's name of the layer.
     keras_class : str
         The layer's class in Keras.
-    table : ndarray
-        (input_dim, output_dim).
+    layer : gru_native.Embedding
+        The core's layer, with ``batch_first``.
     mask_zero : bool
         Whether index 0 is masked for the layers that follow.
     """
@@ -37,7 +39,14 @@ class Embedding(Layer):
     keras_class = "Embedding"
 
     def __init__(self, name: str, table: Array, mask_zero: bool) -> None:
-        self.name, self.table, self.mask_zero = name, np.array(table), mask_zero
+        self.name, self.mask_zero = name, mask_zero
+        self.layer = NativeEmbedding(*table.shape, batch_first=True, dtype=table.dtype, seed=0)
+        self._set([table])
+
+    @property
+    def table(self) -> Array:
+        """The rows (input_dim, output_dim)."""
+        return self.layer.weights["weight"]
 
     def __call__(self, x: ArrayLike) -> Array:
         """Look rows up.
@@ -78,7 +87,12 @@ class Embedding(Layer):
         yield "vars/0", self.table
 
     def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
-        into.table(self, np.array(next(arrays)))
+        into.weights(self.layer)["weight"] = next(arrays)
+
+    def _blocks(self, last: bool) -> list[Block]:
+        if self.mask_zero:
+            raise ValueError(f"layer {self.name!r} has mask_zero, which a Chain cannot have")
+        return [self.layer]
 
     def _input_shape(self) -> Shape:
         return (None, None)

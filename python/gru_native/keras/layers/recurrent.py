@@ -14,7 +14,7 @@ from ...layers._weights import Array
 from .._assignment import Assignment
 from .._cells import Cell, Native, Slot, make_native
 from .._config import Entry
-from .._recurrence import KINDS, Recurrence, recurrence_of, take_cells, to_keras_layer
+from .._recurrence import CUDNN, KINDS, Recurrence, recurrence_of, take_cells, to_keras_layer
 from .._source import Source
 from .base import Layer, Masked, Shape, array_of
 from .registry import builds
@@ -85,7 +85,8 @@ class Recurrent(Layer):
         Parameters
         ----------
         x : array_like
-            (batch, seq, input).
+            (batch, seq, input); with Keras 2's ``time_major`` x, mask and y begin with (seq,
+            batch).
         initial_state : sequence of array_like, optional
             The h of a SimpleRNN or GRU, h and c of an LSTM, each (batch, units); for stacked cells
             a list of these for each cell. None means zeros.
@@ -109,16 +110,15 @@ class Recurrent(Layer):
         y, states = self._sequence(x, initial_state, mask)
         if not self.spec.return_sequences:
             y = np.ascontiguousarray(y[:, -1])
+        elif self.spec.time_major:
+            y = y.swapaxes(0, 1)
         return (y, *states) if self.spec.return_state else y
 
     def _sequence(
         self, x: ArrayLike, initial_state: Sequence[Any] | None, mask: ArrayLike | None
     ) -> tuple[Array, States]:
         """All outputs in the order of processing, and the states as Keras returns them."""
-        y = array_of(
-            x, self.spec.cells[0].dtype, 3, f"(batch, seq_len, input_size={self.input_size})"
-        )
-        mask = None if mask is None else numpy_array("mask", mask, "bool")
+        y, mask = batch_first(self.spec, x, mask, self.input_size)
         if self.spec.go_backwards:
             y = y[:, ::-1]
             mask = mask[:, ::-1] if mask is not None and mask.ndim == 2 else mask
@@ -145,7 +145,10 @@ class Recurrent(Layer):
         return [state_list(state) for state in given]
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
-        return self(x, mask=mask), mask if self.spec.return_sequences else None
+        return self(x, mask=mask), self._mask_behind(mask)
+
+    def _mask_behind(self, mask: Array | None) -> Array | None:
+        return mask if self.spec.return_sequences else None
 
     def _slots(self) -> list[Slot]:
         places = zip(self.spec.cell_paths(), self.spec.cells, self.layers, strict=True)
@@ -157,6 +160,8 @@ class Recurrent(Layer):
     def _blocks(self, last: bool) -> list[Block]:
         if self.spec.go_backwards:
             raise ValueError(f"layer {self.name!r} goes backwards; a Chain goes forward in time")
+        if self.spec.time_major:
+            raise ValueError(f"layer {self.name!r} has time_major; this Chain has the batch first")
         if not self.spec.return_sequences and not last:
             raise ValueError(
                 f"layer {self.name!r} has return_sequences=False, but a recurrent layer follows: "
@@ -172,6 +177,20 @@ class Recurrent(Layer):
 
     def __repr__(self) -> str:
         return f"Recurrent({self.spec})"
+
+
+def batch_first(
+    spec: Recurrence, x: Any, mask: ArrayLike | None, input_size: int
+) -> tuple[Array, Array | None]:
+    """x and its mask as (batch, seq, ...)."""
+    axes = "seq_len, batch" if spec.time_major else "batch, seq_len"
+    array = array_of(x, spec.cells[0].dtype, 3, f"({axes}, input_size={input_size})")
+    known = None if mask is None else numpy_array("mask", mask, "bool")
+    if not spec.time_major:
+        return array, known
+    return array.swapaxes(0, 1), known.swapaxes(
+        0, 1
+    ) if known is not None and known.ndim == 2 else known
 
 
 def state_list(state: Any) -> list[Any]:
@@ -199,7 +218,7 @@ def native_state(cell: Cell, states: Sequence[Any] | None) -> Any:
     return tuple(parts) if cell.kind == "LSTM" else parts[0]
 
 
-@builds(*KINDS, "RNN")
+@builds(*KINDS, *CUDNN, "RNN")
 def _recurrent(entry: Entry, source: Source, path: str) -> Recurrent:
     spec = recurrence_of(entry)
     return Recurrent(spec, take_cells(spec, source, path))

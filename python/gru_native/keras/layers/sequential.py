@@ -13,11 +13,13 @@ from ...layers._weights import Array
 from .._assignment import Assignment
 from .._cells import numbered, snake_case
 from .._config import Entry
-from .._functional import in_a_row
+from .._graph import graph_of
 from .._source import Source
 from .base import Layer, Masked, Shape
 from .bidirectional import Bidirectional
 from .embedding import Embedding
+from .functional import Functional
+from .merging import Merge
 from .recurrent import Recurrent
 from .registry import build, builds
 
@@ -25,7 +27,8 @@ from .registry import build, builds
 class Sequential(Layer):
     """Layers one after the other, with Keras's masks from one to the next.
 
-    Made by ``from_keras`` and ``load``, also of functional models without branches.
+    Made by ``from_keras`` and ``load``, also of functional models in which each layer reads the one
+    before it.
 
     Attributes
     ----------
@@ -126,24 +129,32 @@ class Sequential(Layer):
         return f"Sequential({self.name!r}, {list(self.layers)})"
 
 
-@builds("Sequential", "Functional")
-def _model(entry: Entry, source: Source, path: str) -> Sequential:
+MODELS = ("Sequential", "Functional", "Model")
+
+
+@builds(*MODELS)
+def _model(entry: Entry, source: Source, path: str) -> Layer:
     entries = entry.entries("layers")
-    if entry.keras_class == "Functional":
-        entries = in_a_row(entry, entries)
+    if entry.keras_class != "Sequential":
+        graph = graph_of(entry, entries)
+        if not graph.in_a_row():
+            own = [inner for inner in graph.entries if inner.keras_class != "InputLayer"]
+            shapes = {
+                inner.name: _shape_of(inner)
+                for inner in graph.entries
+                if inner.keras_class == "InputLayer"
+            }
+            return Functional(entry.name, graph, _build_all(own, source, path), shapes)
+        entries = list(graph.entries)
     shape = None
-    if entries[0].keras_class == "InputLayer":
+    if entries and entries[0].keras_class == "InputLayer":
         shape = _shape_of(entries.pop(0))
-    for inner in entries:
-        if inner.keras_class in ("Sequential", "Functional", "InputLayer"):
-            raise ValueError(
-                f"{inner.where}: a {inner.keras_class} inside a model is not supported"
-            )
-    groups = numbered(snake_case(inner.keras_class) for inner in entries)
-    layers = [
-        build(inner, source, f"{path}layers/{group}/")
-        for inner, group in zip(entries, groups, strict=True)
-    ]
+    elif entries and entries[0].keras_2 and entries[0].raw("batch_input_shape") is not None:
+        shape = _shape_of(entries[0])
+    layers = _build_all(entries, source, path)
+    for layer in layers:
+        if isinstance(layer, Merge):
+            raise ValueError(f"layer {layer.name!r} reads several; expected a functional model")
     for layer in layers[:-1]:
         if isinstance(layer, Recurrent) and layer.spec.return_state:
             raise ValueError(f"layer {layer.name!r} has return_state, but layers follow")
@@ -151,6 +162,19 @@ def _model(entry: Entry, source: Source, path: str) -> Sequential:
             raise ValueError(f"layer {layer.name!r} has several outputs, but layers follow")
     _check_sizes(layers, shape)
     return Sequential(entry.name, layers, shape)
+
+
+def _build_all(entries: Sequence[Entry], source: Source, path: str) -> list[Layer]:
+    for inner in entries:
+        if inner.keras_class in (*MODELS, "InputLayer"):
+            raise ValueError(
+                f"{inner.where}: a {inner.keras_class} inside a model is not supported"
+            )
+    groups = numbered(snake_case(inner.keras_class) for inner in entries)
+    return [
+        build(inner, source, f"{path}layers/{group}/")
+        for inner, group in zip(entries, groups, strict=True)
+    ]
 
 
 def _check_sizes(layers: list[Layer], shape: Shape | None) -> None:
@@ -167,7 +191,8 @@ def _check_sizes(layers: list[Layer], shape: Shape | None) -> None:
 
 
 def _shape_of(entry: Entry) -> Shape:
-    shape = entry.raw("batch_shape")
+    option = "batch_input_shape" if entry.keras_2 else "batch_shape"
+    shape = entry.raw(option) if entry.raw(option) is not None else entry.raw("batch_shape")
     if not isinstance(shape, (list, tuple)) or not all(
         n is None or (isinstance(n, int) and not isinstance(n, bool) and n > 0) for n in shape
     ):
