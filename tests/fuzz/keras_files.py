@@ -37,6 +37,7 @@ RAW = re.compile(
 CLASSES = (
     *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "Dense", "TimeDistributed", "Embedding"),
     *("Masking", "Activation", "Dropout", "InputLayer", "Sequential", "Functional", "Conv1D", ""),
+    *("BatchNormalization", "MaxPooling1D", "Add", "Concatenate", "RepeatVector", "CuDNNLSTM"),
 )
 VALUES = (
     *(None, True, False, 0, 1, -1, 3, 2**40, 10**30, 0.5, -2.5, 1e308, "", "tanh", "float64"),
@@ -53,6 +54,10 @@ def models():
     yield keras.Sequential([keras.Input((4,)), L.Embedding(7, 5, mask_zero=True), L.GRU(3)])
     x = keras.Input((6, 5))
     yield keras.Model(x, L.Dense(2)(L.SimpleRNN(4)(L.Masking(0.5)(x))))
+    h = L.BatchNormalization()(L.Conv1D(5, 2, padding="causal")(x))
+    _, state = L.GRU(4, return_state=True)(L.Add()([L.MaxPooling1D(1)(h), x]))
+    y = L.GRU(4, return_sequences=True)(x, initial_state=state)
+    yield keras.Model(x, L.Concatenate()([L.GlobalAveragePooling1D()(y), state]))
 
 
 @cache

@@ -64,13 +64,15 @@ def graph_of(model: Entry, entries: Sequence[Entry]) -> Graph:
     values: dict[str, Any] = {}
     for entry, node in zip(entries, nodes, strict=True):
         found = node.get("inbound_nodes")
-        if not isinstance(found, list) or (not found) != (entry.keras_class == "InputLayer"):
+        if not isinstance(found, (list, tuple)) or (not found) != (
+            entry.keras_class == "InputLayer"
+        ):
             raise ValueError(f"{entry.where} is called on {str(found)[:80]}; expected tensors")
         made = [_call(entry, i, call) for i, call in enumerate(found)]
         if _is_mask(entry, made, masks):
             masks[entry.name] = [*made[0].inputs]
             if entry.keras_class == "NotEqual":
-                values[entry.name] = found[0]["args"][1:]
+                values[entry.name] = list(found[0]["args"][1:])
             continue
         own.append(entry)
         calls += made
@@ -99,14 +101,14 @@ def _call(entry: Entry, index: int, node: Any) -> Call:
     recurrent = entry.keras_class in _RECURRENT
     state: list[Ref] = []
     masks: list[Ref] = []
-    if isinstance(node, list) and entry.keras_2:
+    if isinstance(node, (list, tuple)) and entry.keras_2:
         inputs = [_ref(entry, item) for item in node]
         options = [item[3] for item in node if len(item) > 3]
         if any(options):
             raise ValueError(f"{entry.where} is called with {str(options)[:80]}; expected tensors")
     elif isinstance(node, Mapping):
         args, kwargs = node.get("args"), node.get("kwargs")
-        if not isinstance(args, list) or not isinstance(kwargs, Mapping) or not args:
+        if not isinstance(args, (list, tuple)) or not isinstance(kwargs, Mapping) or not args:
             raise ValueError(f"{entry.where} has a call without args and kwargs")
         given = dict(kwargs)
         inputs = _tensors_in(args[0] if recurrent else args)
@@ -125,7 +127,7 @@ def _call(entry: Entry, index: int, node: Any) -> Call:
 
 def _ref(entry: Entry, item: Any) -> Ref:
     if (
-        not isinstance(item, list)
+        not isinstance(item, (list, tuple))
         or len(item) not in (3, 4)
         or not isinstance(item[0], str)
         or not all(type(n) is int and n >= 0 for n in item[1:3])
@@ -144,7 +146,7 @@ def _tensors_in(value: Any, depth: int = 0) -> list[Ref]:
         config = value.get("config")
         history = config.get("keras_history") if isinstance(config, Mapping) else None
         if (
-            not isinstance(history, list)
+            not isinstance(history, (list, tuple))
             or len(history) != 3
             or not all(type(n) is int and n >= 0 for n in history[1:])
         ):
@@ -158,9 +160,9 @@ def _tensors_in(value: Any, depth: int = 0) -> list[Ref]:
 def _ends(model: Entry, option: str) -> tuple[Ref, ...]:
     """Inputs or outputs of a model: one [layer, call, output], or a list of them."""
     value = model.raw(option)
-    if isinstance(value, list) and value and not isinstance(value[0], list):
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], (list, tuple)):
         value = [value]
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, (list, tuple)) or not value:
         raise ValueError(
             f"{model.where}: {option} is {str(value)[:80]}; expected tensors in a list"
         )

@@ -89,10 +89,6 @@ def test_arguments_are_checked(saved, tmp_path):
         load(folder / "model.weights.h5", 3)
     with pytest.raises(TypeError, match="model is a Sequential"):
         load_weights(model, folder / "model.keras")
-    with h5py.File(tmp_path / "old.h5", "w") as file:
-        file.create_group("model_weights")
-    with pytest.raises(ValueError, match=r"old\.h5: has the format of Keras 2"):
-        load(tmp_path / "old.h5", model.to_json())
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "absent.keras")
     (tmp_path / "text.keras").write_text("no such thing")

@@ -87,11 +87,6 @@ def test_a_functional_model_in_a_row():
     x = rng.standard_normal((3, 5, 4))
     x[0, 1:3] = 0
     assert_same_output(from_keras(model)(x), model(x), "float64")
-    fork = keras.Model(start, L.Add()([L.GRU(3)(h), L.LSTM(3)(h)]))
-    with pytest.raises(ValueError, match=r"does not read just the layer before it"):
-        from_keras(fork)
-    with pytest.raises(ValueError, match="expected the last layer's output only"):
-        from_keras(keras.Model(start, [h, L.GRU(3)(h)]))
     other = keras.ops.any(keras.ops.not_equal(start, 7.0), axis=-1)
     with pytest.raises(ValueError, match="has a mask of its own"):
         from_keras(keras.Model(start, L.GRU(3)(L.Masking()(start), mask=other)))
