@@ -66,7 +66,7 @@ class Entry:
             value = value[0]  # of what has one axis, such as Conv1D
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**40:
             self._refuse(option, "a whole number from 1")
-        return int(value)  # type: ignore[arg-type]
+        return int(value)
 
     def number(self, option: str, default: float = 0.0) -> float:
         value = self._options.get(option, default)
@@ -93,7 +93,7 @@ class Entry:
             value = value[0]
         if isinstance(value, bool) or value not in (-1, 1, 2):
             self._refuse("axis", "-1, the features")
-        return None if value == -1 else int(value) + 1  # type: ignore[arg-type]
+        return None if value == -1 else int(value) + 1
 
     def dtype(self) -> str:
         value = self._options.get("dtype")

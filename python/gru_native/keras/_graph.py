@@ -77,6 +77,8 @@ def graph_of(model: Entry, entries: Sequence[Entry]) -> Graph:
         own.append(entry)
         calls += made
     for call in calls:
+        if not call.inputs:
+            raise ValueError(f"{named[call.layer].where} is called on nothing; expected tensors")
         for ref in (*call.inputs, *call.state):
             if ref.layer in masks or ref.layer not in named:
                 raise ValueError(
@@ -84,6 +86,10 @@ def graph_of(model: Entry, entries: Sequence[Entry]) -> Graph:
                 )
     inputs, outputs = (_ends(model, option) for option in ("input_layers", "output_layers"))
     ordered = _in_order(model, calls, inputs)
+    given = {(ref.layer, ref.call) for ref in inputs} | {(c.layer, c.index) for c in calls}
+    for ref in outputs:
+        if (ref.layer, ref.call) not in given:
+            raise ValueError(f"{model.where} gives {ref.layer!r}, which is no layer of it")
     graph = Graph(tuple(own), inputs, outputs, tuple(ordered))
     _check_masks(model, graph, masks, values)
     return graph

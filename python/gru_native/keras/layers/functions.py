@@ -114,7 +114,8 @@ class ActivationLayer(Layer):
         self._function: Function | None = None  # of the core
         if keras_class != "Softmax":
             native = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}[keras_class]
-            self._function = (native, *self.options.values()) if self.options else native
+            numbers = tuple(self.options.values())
+            self._function = (native, numbers[0]) if numbers else native
 
     def __call__(self, x: ArrayLike) -> Array:
         """Apply the function.
