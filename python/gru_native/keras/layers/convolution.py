@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ...layers import Block
 from ...layers import Conv1d as NativeConv1d
@@ -14,7 +13,7 @@ from ...layers._weights import Array
 from .._activations import OUTPUT, RECURRENT, check_keras_3
 from .._config import Entry
 from .._source import Source, take
-from .base import Shape, array_of
+from .base import Shape
 from .operation import Operation
 from .registry import builds
 
@@ -67,11 +66,10 @@ class Conv1D(Operation):
         )
         self._set(arrays.values())
 
-    def __call__(self, x: ArrayLike) -> Array:
+    def _compute(self, x: Any) -> Array:
         if self._pads_by_length:
-            array = array_of(x, str(self.layer.dtype), 3, "(batch, seq_len, features)")
-            x = np.pad(array, same_padding(array, self.options, "kernel_size"))
-        y = super().__call__(x)
+            x = np.pad(x, same_padding(x, self.options, "kernel_size"))
+        y = super()._compute(x)
         activation = self.options["activation"]
         return y if activation in RECURRENT else OUTPUT[activation](y)
 

@@ -129,6 +129,11 @@ class ActivationLayer(Layer):
         -------
         ndarray
             The function of each number; a Softmax goes along the last axis.
+
+        Raises
+        ------
+        TypeError
+            For another dtype.
         """
         array = numpy_array("x", x, "numbers")
         return OUTPUT["softmax"](array) if self._function is None else self._native()(array)

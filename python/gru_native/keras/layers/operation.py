@@ -44,6 +44,9 @@ class Operation(Layer):
         if self._rank is not None:
             steps = "seq_len, " if self._rank == 3 else ""
             x = array_of(x, str(self.layer.dtype), self._rank, f"(batch, {steps}features)")
+        return self._compute(x)
+
+    def _compute(self, x: Any) -> Array:
         y: Array = self.layer(x)
         return y
 

@@ -42,18 +42,17 @@ class Pooling1D(Operation):
         kind: Any = MaxPool1d if keras_class == "MaxPooling1D" else AvgPool1d
         self.layer = kind(options["pool_size"], options["strides"], batch_first=True, dtype=dtype)
 
-    def __call__(self, x: ArrayLike) -> Array:
+    def _compute(self, x: Any) -> Array:
         if self.options["padding"] == "valid":
-            return super().__call__(x)
-        array = array_of(x, str(self.layer.dtype), 3, "(batch, seq_len, features)")
-        padding = same_padding(array, self.options, "pool_size")
+            return super()._compute(x)
+        padding = same_padding(x, self.options, "pool_size")
         largest = self.keras_class == "MaxPooling1D"
-        y = super().__call__(np.pad(array, padding, constant_values=-np.inf if largest else 0))
+        y = super()._compute(np.pad(x, padding, constant_values=-np.inf if largest else 0))
         if largest:
             return y
         # The mean of a window is that of the steps in it.
-        steps = np.pad(np.ones_like(array[:1, :, :1]), padding)
-        mean: Array = y / super().__call__(steps)
+        steps = np.pad(np.ones_like(x[:1, :, :1]), padding)
+        mean: Array = y / super()._compute(steps)
         return mean
 
     def _blocks(self, last: bool) -> list[Block]:
