@@ -5,6 +5,7 @@
 #include "bindings/module.h"
 #include "bindings/one_call.h"
 #include "bindings/without_gil.h"
+#include "decoding/stream_parts.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -68,9 +69,15 @@ py::tuple generated(const PyDecoder<T>& d, const py::list& memory, const py::lis
 template <class T>
 class PyDecoderStream {
  public:
-  PyDecoderStream(const PyDecoder<T>& d, const py::list& memory, const py::list& memory_lengths, const py::tuple& state)
-      : PyDecoderStream(d, DecoderInputs<T>(d.layer->spec(), layout_of_memory(d.layer->spec(), memory), memory,
-                                            memory_lengths, state)) {}
+  // attention: the weights of the last step, as attention() has them; None: there was none.
+  PyDecoderStream(const PyDecoder<T>& d, const py::list& memory, const py::list& memory_lengths, const py::tuple& state,
+                  const py::object& attention)
+      : PyDecoderStream(
+            d,
+            DecoderInputs<T>(d.layer->spec(), layout_of_memory(d.layer->spec(), memory), memory, memory_lengths, state),
+            attention) {}
+  // A copy with a state of its own.
+  PyDecoderStream(PyDecoderStream& other) : PyDecoderStream(other, OneCall::Scope(other.one_call_, "stream")) {}
 
   std::int64_t batch_size() const { return layout_.batch; }
 
@@ -88,16 +95,7 @@ class PyDecoderStream {
   // Of each memory (batch, src_len), or without a batch (src_len,).
   py::list attention() {
     const OneCall::Scope only(one_call_, "stream");
-    py::list all;
-    for (std::size_t m = 0; m < memory_len_.size(); ++m) {
-      Array<T> a = empty_array<T>(row_shape(memory_len_[m]));
-      for (std::int64_t b = 0; b < layout_.batch; ++b) {
-        const std::vector<T> weights = stream_.weights(b, static_cast<std::int64_t>(m));
-        std::copy(weights.begin(), weights.end(), a.mutable_data() + b * memory_len_[m]);
-      }
-      all.append(a);
-    }
-    return all;
+    return last_weights();
   }
   py::tuple state() {
     NewDecoderState<T> state(spec_, layout_, memory_len_);
@@ -115,13 +113,63 @@ class PyDecoderStream {
     const OneCall::Scope only(one_call_, "stream");
     stream_.load_state({});
   }
+  // What another one is made of: a decoder with the weights that it has, and all but the first argument of __init__.
+  py::tuple parts() {
+    const OneCall::Scope only(one_call_, "stream");
+    const DecoderStreamParts<T> parts = parts_of(stream_);
+    const bool attends = spec_.attention != Attention::none;
+    py::list memory, lengths;
+    for (const GivenMemory<T>& m : parts.memories) {
+      Array<T> h = empty_array<T>(memory_shape(spec_, layout_, m.seq_len));
+      std::copy(m.h.begin(), m.h.end(), h.mutable_data());
+      memory.append(h);
+      lengths.append(attends ? py::object(ids_array(m.lengths)) : py::none());
+    }
+    NewDecoderState<T> state(spec_, layout_, memory_len_);
+    stream_.save_state(state.view());
+    return py::make_tuple(PyDecoder<T>{parts.decoder}, memory, lengths, state.object(),
+                          attends && parts.has_stepped ? py::object(last_weights()) : py::none());
+  }
 
  private:
-  PyDecoderStream(const PyDecoder<T>& d, const DecoderInputs<T>& inputs)
+  PyDecoderStream(const PyDecoder<T>& d, const DecoderInputs<T>& inputs, const py::object& attention)
       : spec_(inputs.spec),
         layout_(inputs.layout),
         memory_len_(inputs.memory_len),
-        stream_(*d.layer, inputs.memories, inputs.layout.batch, inputs.initial) {}
+        stream_(with_last_weights(DecoderStream<T>(*d.layer, inputs.memories, inputs.layout.batch, inputs.initial),
+                                  attention)) {}
+  PyDecoderStream(const PyDecoderStream& other, const OneCall::Scope&)
+      : spec_(other.spec_), layout_(other.layout_), memory_len_(other.memory_len_), stream_(other.stream_) {}
+  py::list last_weights() const {
+    py::list all;
+    for (std::size_t m = 0; m < memory_len_.size(); ++m) {
+      Array<T> a = empty_array<T>(row_shape(memory_len_[m]));
+      for (std::int64_t b = 0; b < layout_.batch; ++b) {
+        const std::vector<T> weights = stream_.weights(b, static_cast<std::int64_t>(m));
+        std::copy(weights.begin(), weights.end(), a.mutable_data() + b * memory_len_[m]);
+      }
+      all.append(a);
+    }
+    return all;
+  }
+  DecoderStream<T> with_last_weights(DecoderStream<T> stream, const py::object& attention) const {
+    if (attention.is_none()) return stream;
+    if (spec_.attention == Attention::none) throw py::value_error("attention is not None; the decoder has none");
+    const py::list list(attention);
+    check_count("attention", spec_, list);
+    std::vector<Array<T>> arrays;
+    std::vector<const T*> weights;
+    for (std::size_t m = 0; m < list.size(); ++m) {
+      const std::string name = memory_name("attention", spec_, m);
+      arrays.push_back(as_array<T>(name.c_str(), list[m]));
+      Dims dims;
+      if (layout_.batched) dims.push_back({"batch", layout_.batch});
+      dims.push_back({"src_len", memory_len_[m]});
+      check_shape(name.c_str(), arrays.back(), dims);
+      weights.push_back(arrays.back().data());
+    }
+    return with_weights(std::move(stream), weights);
+  }
   Shape row_shape(std::int64_t size) const { return layout_.batched ? Shape{layout_.batch, size} : Shape{size}; }
 
   const AttentionDecoderSpec spec_;
@@ -138,8 +186,10 @@ void register_one(py::module_& m) {
         py::arg("attention"));
   using S = PyDecoderStream<T>;
   py::class_<S>(m, (std::string("DecoderStream") + suffix<T>).c_str())
-      .def(py::init<const PyDecoder<T>&, const py::list&, const py::list&, const py::tuple&>(), py::arg("decoder"),
-           py::arg("memory"), py::arg("memory_lengths"), py::arg("state"))
+      .def(py::init<const PyDecoder<T>&, const py::list&, const py::list&, const py::tuple&, const py::object&>(),
+           py::arg("decoder"), py::arg("memory"), py::arg("memory_lengths"), py::arg("state"), py::arg("attention"))
+      .def("copy", [](S& s) { return std::make_unique<S>(s); })
+      .def("parts", &S::parts)
       .def("step", &S::step, py::arg("tokens"))
       .def("attention", &S::attention)
       .def("state", &S::state)

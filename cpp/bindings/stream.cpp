@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "bindings/model_blocks.h"
 #include "bindings/model_states.h"
 #include "bindings/module.h"
 #include "bindings/one_call.h"
-#include "bindings/options.h"
-#include "bindings/reading.h"
 #include "bindings/without_gil.h"
-#include "engine/model/stream_blocks.h"
 #include "spec/check_operation.h"
 #include "spec/limits.h"
 
@@ -95,38 +93,22 @@ class PyStream {
   std::int64_t batch_size() const { return stream_.batch(); }
 
   // The options of its blocks, each with a layer that has the weights that the stream has.
-  py::list blocks() const {
-    py::list list;
-    const std::vector<NewBlock<T>> made = blocks_of(stream_);
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      const auto python = [&](const auto& layer) { return layer ? python_layer(layer) : py::none(); };
-      const py::object anew = std::visit(python, made[i]), own = std::visit(python, few_bits_[i]);
-      list.append(py::make_tuple(dict_of(specs_[i]), anew.is_none() ? own : anew));
-    }
-    return list;
-  }
+  py::list blocks() const { return blocks_.list(blocks_of(stream_)); }
   bool is_chain() const { return states_.is_chain; }
 
  private:
   PyStream(const PyStream& other, const OneCall::Scope&)
       : states_(other.states_),
-        specs_(other.specs_),
-        few_bits_(other.few_bits_),
+        blocks_(other.blocks_),
         batch_first_(other.batch_first_),
         keeps_steps_(other.keeps_steps_),
         stream_(other.stream_) {}
 
   template <class L>
   void remember(const std::shared_ptr<L>& layer) {
-    specs_.push_back({"", layer->spec(), batch_first_});
+    blocks_.add(layer, batch_first_);
     if constexpr (std::is_same_v<L, Operation<T>>) keeps_steps_ = keeps_steps_ && keeps_steps(layer->spec());
-    few_bits_.push_back(layer->spec().precision == Precision::full ? std::shared_ptr<L>() : layer);
   }
-  py::object python_layer(const std::shared_ptr<Layer<T>>& layer) const {
-    return py::cast(std::make_unique<PyLayer<T>>(layer, batch_first_));
-  }
-  static py::object python_layer(const std::shared_ptr<Dense<T>>& layer) { return py::cast(PyDense<T>{layer}); }
-  static py::object python_layer(const std::shared_ptr<Operation<T>>& layer) { return py::cast(PyOperation<T>{layer}); }
   static Array<T> output_argument(const py::object& out, const Shape& shape) {
     if (!Array<T>::check_(out))
       throw py::type_error(std::string("out is not a C-contiguous float") + suffix<T> + " array; expected one");
@@ -140,8 +122,7 @@ class PyStream {
   }
 
   ModelStates<T> states_;
-  std::vector<BlockSpec> specs_;
-  std::vector<NewBlock<T>> few_bits_;  // blocks of few bits, whose weights never change; null: not one of them
+  ModelBlocks<T> blocks_;
   bool batch_first_ = false, keeps_steps_ = true;
   Stream<T> stream_;
   OneCall one_call_;

@@ -13,22 +13,11 @@ class DecoderAtWork {
   // most: rows at once.
   DecoderAtWork(const ImplOf<AttentionDecoder<T>>& decoder, const std::vector<DecoderMemory<const T>>& memory,
                 Index batch, Index most)
-      : spec(decoder.spec),
-        layers_(decoder.layers),
-        packed_(decoder.current()),
-        arena_(decoder.store.lease()),
-        memories_(reserved(memory, batch)),
-        macs_of_row_(decoder.macs_of_row(positions_of_all())),
-        members(decoder.threads(most, 1, positions_of_all())),
-        steps(spec, layers_, *packed_, memories_, most, members, *arena_) {
-    TeamLease team(members);
-    Crew crew(team);
-    team.run([&](int rank) {
-      const FlushDenormals flush;
-      for (std::size_t m = 0; m < memories_.size(); ++m)
-        encode(spec, packed_->attentions[m], memory[m], memories_[m], rank, crew);
-    });
-  }
+      : DecoderAtWork(decoder.spec, decoder.current(), decoder.store.lease(), memory, batch, most) {}
+  // With the weights and memories of another one, but not yet started.
+  DecoderAtWork(const DecoderAtWork& other, Index batch, Index most)
+      : DecoderAtWork(other.spec, other.packed_, other.arena_.get_deleter().pool->lease(), views(other.memories()),
+                      batch, most) {}
   DecoderAtWork(const DecoderAtWork&) = delete;
   DecoderAtWork& operator=(const DecoderAtWork&) = delete;
 
@@ -54,8 +43,43 @@ class DecoderAtWork {
   }
   double macs_of_step(Index rows) const { return macs_of_row_ * static_cast<double>(rows); }
   const std::vector<Index>& positions() const { return positions_; }  // of each memory
+  std::vector<GivenMemory<T>> memories() const {
+    std::vector<GivenMemory<T>> given;
+    for (const EncodedMemory<T>& memory : memories_) given.emplace_back(memory, spec.memory_size);
+    return given;
+  }
+  // A decoder with the weights that it has: as those were when it was made, but for biases of its layers, which may be
+  // the sums of two.
+  std::shared_ptr<AttentionDecoder<T>> decoder() const {
+    auto made = std::make_shared<AttentionDecoder<T>>(spec);
+    unpack(*packed_, spec, layers_, made->edit().weights(), impl_of(*made).index);
+    return made;
+  }
 
  private:
+  DecoderAtWork(const AttentionDecoderSpec& spec, std::shared_ptr<const PackedDecoder<T>> packed,
+                ArenaPool::Lease arena, const std::vector<DecoderMemory<const T>>& memory, Index batch, Index most)
+      : spec(spec),
+        layers_(layers_of(spec)),
+        packed_(std::move(packed)),
+        arena_(std::move(arena)),
+        memories_(reserved(memory, batch)),
+        macs_of_row_(macs_of_row(spec, positions_of_all())),
+        members(useful_threads(spec, most, 1, positions_of_all())),
+        steps(this->spec, layers_, *packed_, memories_, most, members, *arena_) {
+    TeamLease team(members);
+    Crew crew(team);
+    team.run([&](int rank) {
+      const FlushDenormals flush;
+      for (std::size_t m = 0; m < memories_.size(); ++m)
+        encode(this->spec, packed_->attentions[m], memory[m], memories_[m], rank, crew);
+    });
+  }
+  static std::vector<DecoderMemory<const T>> views(const std::vector<GivenMemory<T>>& given) {
+    std::vector<DecoderMemory<const T>> views;
+    for (const GivenMemory<T>& memory : given) views.push_back(memory.view());
+    return views;
+  }
   std::vector<EncodedMemory<T>> reserved(const std::vector<DecoderMemory<const T>>& from, Index batch) {
     std::vector<EncodedMemory<T>> memories;
     for (const DecoderMemory<const T>& memory : from) {

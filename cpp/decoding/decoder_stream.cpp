@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "decoding/decoder_at_work.h"
+#include "decoding/stream_parts.h"
 #include "gru_native/generation.h"
 #include "runtime/interruption.h"
 #include "spec/check_decoder.h"
@@ -13,10 +14,18 @@ namespace gru_native {
 template <class T>
 struct DecoderStream<T>::Impl {
   Impl(const ImplOf<AttentionDecoder<T>>& decoder, const std::vector<DecoderMemory<const T>>& memory, Index batch)
-      : batch(batch), at_work(decoder, memory, batch, batch) {}
+      : batch(batch), at_work(decoder, memory, batch, batch), kept(at_work.steps.make_store(batch, true)) {}
+  Impl(const Impl& other)
+      : batch(other.batch), at_work(other.at_work, batch, batch), kept(at_work.steps.make_store(batch, true)) {
+    at_work.start(batch, {});
+    other.at_work.steps.store(kept.state);
+    at_work.steps.load(kept.read);
+    has_stepped = other.has_stepped;
+  }
 
   const Index batch;
   DecoderAtWork<T> at_work;
+  typename DecoderSteps<T>::Store kept;  // where an interrupted step goes back to
   bool has_stepped = false;
 
   void step(const std::int64_t* tokens, T* logits) {
@@ -38,6 +47,14 @@ DecoderStream<T>::DecoderStream(const AttentionDecoder<T>& decoder, const std::v
   impl_ = std::make_unique<Impl>(impl_of(decoder), memory, batch);
   impl_->at_work.start(batch, initial);
 }
+template <class T>
+DecoderStream<T>::DecoderStream(const DecoderStream& other) : impl_(std::make_unique<Impl>(*other.impl_)) {}
+template <class T>
+DecoderStream<T>& DecoderStream<T>::operator=(const DecoderStream& other) {
+  return *this = DecoderStream(other);
+}
+template <class T>
+DecoderStream<T>::DecoderStream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 template <class T>
 DecoderStream<T>::~DecoderStream() = default;
 template <class T>
@@ -61,11 +78,11 @@ void DecoderStream<T>::step(const std::int64_t* tokens, T* logits) {
     const Uninterrupted whole;
     return impl_->step(tokens, logits);
   }
-  impl_->at_work.steps.keep();
+  impl_->at_work.steps.store(impl_->kept.state);
   try {
     impl_->step(tokens, logits);
   } catch (const Interrupted&) {
-    impl_->at_work.steps.back();
+    impl_->at_work.steps.load(impl_->kept.read);
     throw;
   }
 }
@@ -95,7 +112,28 @@ std::vector<T> DecoderStream<T>::weights(std::int64_t sequence, std::int64_t mem
   return weights;
 }
 
+template <class T>
+DecoderStreamParts<T> parts_of(const DecoderStream<T>& stream) {
+  const DecoderAtWork<T>& at_work = impl_of(stream).at_work;
+  return {at_work.decoder(), at_work.memories(), impl_of(stream).has_stepped};
+}
+template <class T>
+DecoderStream<T> with_weights(DecoderStream<T> stream, const std::vector<const T*>& weights) {
+  auto impl = take_impl(stream);
+  DecoderSteps<T>& steps = impl->at_work.steps;
+  steps.store(impl->kept.state);
+  for (std::size_t m = 0; m < weights.size(); ++m)
+    std::copy_n(weights[m], impl->batch * impl->at_work.positions()[m], impl->kept.weights[m].data());
+  steps.load(impl->kept.read);
+  impl->has_stepped = true;
+  return open_handle<DecoderStream<T>>(std::move(impl));
+}
+
 template class DecoderStream<float>;
 template class DecoderStream<double>;
+template DecoderStreamParts<float> parts_of(const DecoderStream<float>&);
+template DecoderStreamParts<double> parts_of(const DecoderStream<double>&);
+template DecoderStream<float> with_weights(DecoderStream<float>, const std::vector<const float*>&);
+template DecoderStream<double> with_weights(DecoderStream<double>, const std::vector<const double*>&);
 
 }  // namespace gru_native

@@ -27,7 +27,11 @@ Index joined_size(const TransducerNetworks<T>& n) {
 }  // namespace
 
 template <class T>
-RowModel<T>::RowModel(const std::shared_ptr<const BasicModel<T>>& model) : pool_(model, 1, most_threads) {}
+RowModel<T>::RowModel(const std::shared_ptr<const BasicModel<T>>& model)
+    : weights_(weights_of(model)), pool_(pool_of(weights_, 1, most_threads)) {}
+// Sessions are of a call, so they stay behind.
+template <class T>
+RowModel<T>::RowModel(const RowModel& other) : weights_(other.weights_), pool_(pool_of(weights_, 1, most_threads)) {}
 
 template <class T>
 void RowModel<T>::step(Index rows, const T* x, Index x_stride, T* y, Index y_stride, const std::vector<const T*>& from,
@@ -65,6 +69,27 @@ TransducerAtWork<T>::TransducerAtWork(const TransducerNetworks<T>& networks)
   std::fill_n(reinterpret_cast<T*>(joined_.data()), at_once_ * stride_, T(0));
   take_slot();
   feed({{start, start, networks.blank}}, nullptr);
+}
+template <class T>
+TransducerAtWork<T>::TransducerAtWork(const TransducerAtWork& other)
+    : networks_(other.networks_),
+      prediction_(other.prediction_),
+      output_(other.output_),
+      at_once_(other.at_once_),
+      stride_(other.stride_),
+      joined_(other.joined_.size()),
+      logits_(other.logits_.size()),
+      states_(other.states_),
+      predicted_(other.predicted_),
+      free_(other.free_) {
+  free_.reserve(other.free_.capacity());
+  std::fill_n(reinterpret_cast<T*>(joined_.data()), at_once_ * stride_, T(0));
+}
+
+template <class T>
+void TransducerAtWork<T>::fill_slot(Index slot, const T* state, const T* predicted) {
+  std::copy_n(state, prediction_.state_size(), states_.data() + slot * prediction_.state_size());
+  std::copy_n(predicted, predicted_size(), predicted_.data() + slot * predicted_size());
 }
 
 template <class T>

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/matrix/shares.h"
-#include "gru_native/session_pool.h"
+#include "engine/model/session_pool.h"
 #include "gru_native/transducer_decoding.h"
 #include "runtime/interruption.h"
 #include "runtime/memory.h"
@@ -16,7 +16,9 @@ template <class T>
 class RowModel {
  public:
   explicit RowModel(const std::shared_ptr<const BasicModel<T>>& model);
+  RowModel(const RowModel& other);
 
+  const std::vector<BlockWeights<T>>& weights() const { return weights_; }
   Index state_size() const { return pool_.state_size(); }
   // y = one step of x, both [rows] at strides. Row i begins in the state at from[i], null: zeros, and its next state
   // goes to to[i], where a model has states.
@@ -24,6 +26,7 @@ class RowModel {
             const std::vector<T*>& to);
 
  private:
+  const std::vector<BlockWeights<T>> weights_;
   SessionPool<T> pool_;
   std::vector<std::int64_t> sessions_;
 };
@@ -43,7 +46,14 @@ class TransducerAtWork {
   };
 
   explicit TransducerAtWork(const TransducerNetworks<T>& networks);
+  TransducerAtWork(const TransducerAtWork& other);
 
+  const RowModel<T>& prediction() const { return prediction_; }
+  const std::optional<RowModel<T>>& output() const { return output_; }
+  Index predicted_size() const { return networks_.prediction->output_size(); }
+  const T* state(Index slot) const { return states_.data() + slot * prediction_.state_size(); }
+  const T* predicted(Index slot) const { return predicted_.data() + slot * predicted_size(); }
+  void fill_slot(Index slot, const T* state, const T* predicted);
   std::int64_t classes() const { return networks_.classes; }
   std::int64_t blank() const { return networks_.blank; }
   Index take_slot();
@@ -65,7 +75,6 @@ class TransducerAtWork {
   }
 
  private:
-  Index predicted_size() const { return networks_.prediction->output_size(); }
   void feed(const std::vector<Step>& steps, const T* from);
   const T* logits(const Pair* pairs, Index count);
   void join(const Pair* pairs, Index count);

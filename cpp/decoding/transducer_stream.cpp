@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "decoding/stream_parts.h"
 #include "decoding/transducer_networks.h"
 #include "losses/rows.h"
 #include "spec/check_decoding.h"
@@ -85,6 +86,14 @@ TransducerStream<T>::TransducerStream(const TransducerNetworks<T>& networks, std
   impl_ = std::make_unique<Impl>(networks, batch, max_symbols);
 }
 template <class T>
+TransducerStream<T>::TransducerStream(const TransducerStream& other) : impl_(std::make_unique<Impl>(*other.impl_)) {}
+template <class T>
+TransducerStream<T>& TransducerStream<T>::operator=(const TransducerStream& other) {
+  return *this = TransducerStream(other);
+}
+template <class T>
+TransducerStream<T>::TransducerStream(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
 TransducerStream<T>::~TransducerStream() = default;
 template <class T>
 TransducerStream<T>::TransducerStream(TransducerStream&&) noexcept = default;
@@ -123,7 +132,45 @@ void TransducerStream<T>::reset() {
   impl_->keep_slots();
 }
 
-template class TransducerStream<float>;
-template class TransducerStream<double>;
+template <class T>
+TransducerStreamParts<T> parts_of(const TransducerStream<T>& stream) {
+  const auto& impl = impl_of(stream);
+  const TransducerAtWork<T>& at_work = impl.at_work;
+  TransducerStreamParts<T> parts;
+  parts.prediction = blocks_of(at_work.prediction().weights());
+  if (at_work.output()) parts.output = blocks_of(at_work.output()->weights());
+  for (const auto& s : impl.sequences) {
+    parts.scores.push_back(s.score);
+    parts.states.insert(parts.states.end(), at_work.state(s.slot),
+                        at_work.state(s.slot) + at_work.prediction().state_size());
+    parts.predicted.insert(parts.predicted.end(), at_work.predicted(s.slot),
+                           at_work.predicted(s.slot) + at_work.predicted_size());
+  }
+  return parts;
+}
+template <class T>
+TransducerStream<T> from_parts(TransducerStream<T> stream, const double* scores, const T* states, const T* predicted) {
+  auto impl = take_impl(stream);
+  TransducerAtWork<T>& at_work = impl->at_work;
+  for (auto& s : impl->sequences) {
+    s = {at_work.take_slot(), *scores++};
+    at_work.fill_slot(s.slot, states, predicted);
+    states += at_work.prediction().state_size();
+    predicted += at_work.predicted_size();
+  }
+  return open_handle<TransducerStream<T>>(std::move(impl));
+}
+template <class T>
+std::int64_t state_size_of(const TransducerStream<T>& stream) {
+  return impl_of(stream).at_work.prediction().state_size();
+}
+
+#define GRU_NATIVE_TRANSDUCER_STREAM(T)                                                            \
+  template class TransducerStream<T>;                                                              \
+  template TransducerStreamParts<T> parts_of(const TransducerStream<T>&);                          \
+  template TransducerStream<T> from_parts(TransducerStream<T>, const double*, const T*, const T*); \
+  template std::int64_t state_size_of(const TransducerStream<T>&);
+GRU_NATIVE_TRANSDUCER_STREAM(float)
+GRU_NATIVE_TRANSDUCER_STREAM(double)
 
 }  // namespace gru_native

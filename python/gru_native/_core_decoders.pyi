@@ -5,6 +5,7 @@ from typing import Any, Generic, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Self
 
 from ._core_parts import _T, Edit, _Pybind11Type
 
@@ -116,7 +117,18 @@ class _DecoderStream(Generic[_T], metaclass=_Pybind11Type):
         memory: list[Any],
         memory_lengths: list[Any],
         state: tuple[Any, Any, Any],
+        attention: list[Any] | None,
     ) -> None: ...
+    def copy(self) -> Self: ...
+    def parts(
+        self,
+    ) -> tuple[
+        _AttentionDecoder[_T],
+        list[NDArray[_T]],
+        list[NDArray[np.int64] | None],
+        tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]],
+        list[NDArray[_T]] | None,
+    ]: ...
     def step(self, tokens: ArrayLike) -> NDArray[_T]: ...
     def attention(self) -> list[NDArray[_T]]: ...
     def state(self) -> tuple[Any, NDArray[_T] | None, tuple[NDArray[_T], ...]]: ...

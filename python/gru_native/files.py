@@ -31,6 +31,7 @@ from .layers import (
 )
 from .layers._arguments import float_dtype, text
 from .layers._flow import Mark, Step
+from .layers._weights import built
 
 KINDS = (
     *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, BatchNorm1d, Embedding),
@@ -202,6 +203,12 @@ def describe(block: Any, prefix: str = "") -> dict[str, Any]:
     return {"type": kind, "prefix": prefix, "precision": precision, **options}
 
 
+def model_of(blocks: Iterable[tuple[Mapping[str, Any], Any]], dtype: DTypeLike, chain: bool) -> Any:
+    """A chain, or else a layer alone, of blocks that were described, each with its core."""
+    layers = [build(description, dtype, core) for description, core in blocks]
+    return Chain(assembled(Step("", "", x) for x in layers)) if chain else layers[0]
+
+
 def build(description: Mapping[str, Any], dtype: DTypeLike, core: Any = None) -> Any:
     """The layer that was described, of this core; without one of full precision, and new."""
     if description["type"] == "Branch":
@@ -211,8 +218,4 @@ def build(description: Mapping[str, Any], dtype: DTypeLike, core: Any = None) ->
         if options.get(clip) == 0:
             del options[clip]
     kind = CLASSES[description["type"]]
-    layer = object.__new__(kind)
-    if core is not None:
-        vars(layer)["_made"] = core
-    kind.__init__(layer, **options, dtype=dtype)
-    return layer
+    return built(kind, {**options, "dtype": dtype}, core)

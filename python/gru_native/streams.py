@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .files import assembled, build
+from .files import model_of
 from .layers import GRU, LSTM, RNN, Chain, Stream
-from .layers._flow import Step
 from .layers._pickling import opened, reading, sealed
 
 HELD = ("model", "batch_size", "state")
@@ -20,8 +19,7 @@ HELD = ("model", "batch_size", "state")
 def reduced(stream: Any) -> tuple[Callable[..., object], tuple[Any, ...]]:
     """What ``pickle`` writes: the function that makes the stream anew, and its argument."""
     dtype = np.float32 if isinstance(stream, _core.Stream32) else np.float64
-    layers = [build(description, dtype, core) for description, core in stream._blocks()]
-    model = Chain(assembled(Step("", "", x) for x in layers)) if stream._is_chain else layers[0]
+    model = model_of(stream._blocks(), dtype, stream._is_chain)
     held = {"model": model, "batch_size": stream.batch_size, "state": stream.state}
     return restored, (sealed(held),)
 

@@ -29,19 +29,17 @@ double macs_of_attention(const AttentionDecoderSpec& spec, Index positions) {
 
 }  // namespace
 
-template <class T>
-double AttentionDecoder<T>::Impl::macs_of_row(Index positions) const {
+double macs_of_row(const AttentionDecoderSpec& spec, Index positions) {
   const double hidden = double(spec.hidden_size), readout = double(spec.readout_columns());
   const double of_readout = hidden + double(spec.context_size()) + double(spec.embedding_dim);
-  return gru_native::macs_of_row(layers) + macs_of_attention(spec, positions) +
+  return macs_of_row(layers_of(spec)) + macs_of_attention(spec, positions) +
          readout * (of_readout + double(spec.vocab_size));
 }
 
-template <class T>
-int AttentionDecoder<T>::Impl::threads(Index rows, Index steps, Index positions) const {
-  const double recurrent = gru_native::macs_of_row(layers) + macs_of_attention(spec, positions);
+int useful_threads(const AttentionDecoderSpec& spec, Index rows, Index steps, Index positions) {
+  const double recurrent = macs_of_row(layers_of(spec)) + macs_of_attention(spec, positions);
   const double step = double(rows) / double(std::max<Index>(steps, 1)) * recurrent / double(spec.num_layers + 1);
-  return useful_threads(double(rows) * macs_of_row(positions), step);
+  return useful_threads(double(rows) * macs_of_row(spec, positions), step);
 }
 
 template <class T>
@@ -91,7 +89,7 @@ DecoderValues<T> forward(const Run<T>& run, std::vector<EncodedMemory<T>>& memor
     memories.push_back(reserve_memory<T>(spec, memory, time.batch, arena));
     positions += memory.seq_len;
   }
-  TeamLease team(run.decoder.threads(time.rows, time.seq_len, positions));
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len, positions));
   DecoderForward<T> forward(spec, run.decoder.layers, run.packed, memories, user_rows_of(time, arena), time,
                             time.seq_len, run.keep, run.dropout, team.size(), arena);
   forward.load(run.call.initial);

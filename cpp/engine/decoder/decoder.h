@@ -17,10 +17,11 @@ struct AttentionDecoder<T>::Impl {
   std::shared_ptr<PackedDecoder<T>> reserve() const { return reserve_packed<T>(spec, layers, store.list(), index); }
   void fill(PackedDecoder<T>& packed) const { pack(packed, spec, layers, store.list(), index); }
   std::shared_ptr<const PackedDecoder<T>> current() const { return store.packed(); }
-  // Of one target sequence's step. positions: of all memories.
-  double macs_of_row(Index positions) const;
-  int threads(Index rows, Index steps, Index positions) const;
 };
+
+// Multiply-adds of one target sequence's step, and the threads that a call is worth. positions: of all memories.
+double macs_of_row(const AttentionDecoderSpec& spec, Index positions);
+int useful_threads(const AttentionDecoderSpec& spec, Index rows, Index steps, Index positions);
 
 template <class T>
 struct AttentionDecoderTape<T>::Impl : TapeOf<PackedDecoder<T>> {

@@ -5,6 +5,18 @@
 namespace gru_native {
 
 template <class T>
+GivenMemory<T>::GivenMemory(const EncodedMemory<T>& m, Index size)
+    : seq_len(m.seq_len),
+      batch(m.batch),
+      size(size),
+      h(static_cast<std::size_t>(m.seq_len * m.batch * size)),
+      lengths(m.length, m.length + m.batch) {
+  for (Index b = 0; b < batch; ++b)
+    for (Index j = 0; j < m.length[b]; ++j)
+      std::copy_n(from_row(m.h, m.first[b] + j).base, size, h.data() + (j * batch + b) * size);
+}
+
+template <class T>
 EncodedMemory<T> reserve_memory(const AttentionDecoderSpec& spec, const DecoderMemory<const T>& from, Index batch,
                                 Arena& arena) {
   EncodedMemory<T> m;
@@ -66,6 +78,7 @@ void lay_across(const EncodedMemory<T>& memory, Matrix<T> m, Index columns, Matr
 }
 
 #define GRU_NATIVE_ENCODED_MEMORY(T)                                                                                   \
+  template struct GivenMemory<T>;                                                                                      \
   template EncodedMemory<T> reserve_memory(const AttentionDecoderSpec&, const DecoderMemory<const T>&, Index, Arena&); \
   template void encode(const AttentionDecoderSpec&, const PackedAttention<T>&, const DecoderMemory<const T>&,          \
                        const EncodedMemory<T>&, int, Crew&);                                                           \

@@ -19,6 +19,17 @@ struct EncodedMemory {
   Matrix<T> across_of(Matrix<T> m, Index b, Index columns) const { return from_row(m, b * columns); }
 };
 
+// The numbers of a memory as they were given, zeros past the lengths.
+template <class T>
+struct GivenMemory {
+  Index seq_len, batch, size;
+  std::vector<T> h;  // [seq_len][batch][size]
+  std::vector<std::int64_t> lengths;
+
+  explicit GivenMemory(const EncodedMemory<T>& memory, Index size);
+  DecoderMemory<const T> view() const { return {seq_len, {h.data(), batch * size, size}, lengths.data()}; }
+};
+
 // Its shape, with the memory that it takes.
 template <class T>
 EncodedMemory<T> reserve_memory(const AttentionDecoderSpec& spec, const DecoderMemory<const T>& from, Index batch,

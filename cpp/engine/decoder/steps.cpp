@@ -18,11 +18,11 @@ DecoderSteps<T>::DecoderSteps(const AttentionDecoderSpec& spec, const LayerSpec&
       old_memory_of_(memory_of_),
       time_(1, most, nullptr),
       forward_(spec, layers, weights, memories, memory_of_.data(), time_, 1, false, Dropout(), members, arena),
-      from_(make_store(most)),
-      to_(make_store(most)) {}
+      from_(make_store(most, false)),
+      to_(make_store(most, false)) {}
 
 template <class T>
-typename DecoderSteps<T>::Store DecoderSteps<T>::make_store(Index most) const {
+typename DecoderSteps<T>::Store DecoderSteps<T>::make_store(Index most, bool weights) const {
   const auto room = [&](Index columns) { return std::vector<T>(static_cast<std::size_t>(most * columns)); };
   Store s;
   s.h = room(layers_.num_layers * layers_.hidden_size);
@@ -30,7 +30,8 @@ typename DecoderSteps<T>::Store DecoderSteps<T>::make_store(Index most) const {
   s.state.layers = {s.h.data(), layers_.has_c() ? s.c.data() : nullptr};
   if (spec_.attention != Attention::none) s.context = room(spec_.context_size());
   if (spec_.attention != Attention::none) s.state.context = s.context.data();
-  for (std::size_t m = 0; spec_.attention == Attention::location && m < memories_.size(); ++m) {
+  const bool all = weights ? spec_.attention != Attention::none : spec_.attention == Attention::location;
+  for (std::size_t m = 0; all && m < memories_.size(); ++m) {
     s.weights.push_back(room(memories_[m].seq_len));
     s.state.weights.push_back(s.weights.back().data());
   }
@@ -67,7 +68,7 @@ void DecoderSteps<T>::step(const std::int64_t* tokens, Rows<T> logits, TeamLease
 template <class T>
 void DecoderSteps<T>::choose(Index rows, const Index* parents) {
   const Index old = time_.batch;
-  keep();
+  store(from_.state);
   const auto gather = [&](const T* from, T* to, Index blocks, Index columns) {
     for (Index block = 0; from && block < blocks; ++block)
       for (Index row = 0; row < rows; ++row)

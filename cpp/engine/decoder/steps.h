@@ -18,23 +18,23 @@ class DecoderSteps {
   void step(const std::int64_t* tokens, Rows<T> logits, TeamLease& team);
   // From here on row i is what row parents[i] was. Asks for no memory.
   void choose(Index rows, const Index* parents);
+  // Of each attention the weights of the last step may come along, whether the next step reads them or not.
   void store(const DecoderState<T>& state) const { forward_.store(state); }
   void load(const DecoderState<const T>& state) { forward_.load(state); }
-  // back() returns to where keep() was, even out of a step that has ended early. They ask for no memory.
-  void keep() { forward_.store(from_.state); }
-  void back() { forward_.load(from_.read); }
   // The attention weights of the last step, [seq_len of that memory]; 0 past its length is not written.
   const T* weights(std::size_t memory, Index row) const { return forward_.weights(memory, row, -1); }
   Index rows() const { return time_.batch; }
 
- private:
   struct Store {  // a state
     std::vector<T> h, c, context;
     std::vector<std::vector<T>> weights;
     DecoderState<T> state;
     DecoderState<const T> read;  // the same
   };
-  Store make_store(Index most) const;
+  // weights: of each attention, or only those that the next step reads.
+  Store make_store(Index most, bool weights) const;
+
+ private:
   void set_rows(Index rows);
 
   const AttentionDecoderSpec& spec_;

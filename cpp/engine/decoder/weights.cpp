@@ -76,6 +76,37 @@ void pack(PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const LayerSpec
 }
 
 template <class T>
+void unpack(const PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const LayerSpec& layers,
+            const std::vector<Weight<T>>& weights, const DecoderIndex& index) {
+  const Index lanes = kernels_for<T>().lanes;
+  const auto weight = [&](int place) -> const Weight<T>& { return weights[static_cast<std::size_t>(place)]; };
+  const auto vector = [&](const Buffer<T>& from, int place) {
+    if (place >= 0) std::copy_n(from.data(), weight(place).size(), weight(place).data);
+  };
+  const auto matrix = [&](const PackedMatrix<T>& m, int place) {
+    unpack_panels(m, weight(place).shape[0], lanes, [&](int, Index row) { return weight(place).data + row * m.depth; });
+  };
+  vector(p.embedding, index.embedding);
+  unpack(*p.layers, layers, weights, index.layers);
+  for (std::size_t m = 0; m < p.attentions.size(); ++m) {
+    each_matrix(p.attentions[m], index.attentions[m], matrix);
+    vector(p.attentions[m].bias, index.attentions[m].bias);
+    vector(p.attentions[m].v, index.attentions[m].score);
+  }
+  const Index columns = spec.readout_columns();
+  std::vector<T> padding(static_cast<std::size_t>(p.readout.depth));
+  unpack_panels(p.readout, p.readout_width, lanes, [&](int, Index column) {
+    const Index row = p.readout_row(column, columns);
+    return row < 0 ? padding.data() : weight(index.readout).data + row * p.readout.depth;
+  });
+  for (Index column = 0; column < p.readout_width; ++column)
+    if (const Index row = p.readout_row(column, columns); row >= 0)
+      weight(index.bias_readout).data[row] = p.bias_readout.data()[column];
+  matrix(p.output, index.output);
+  vector(p.bias_output, index.bias_output);
+}
+
+template <class T>
 const DecoderTransposed<T>& PackedDecoder<T>::transposed() const {
   return transposed_.get([&] {
     const Index lanes = kernels_for<T>().lanes;
@@ -94,6 +125,8 @@ const DecoderTransposed<T>& PackedDecoder<T>::transposed() const {
                                                             const std::vector<Weight<const T>>&, const DecoderIndex&); \
   template void pack(PackedDecoder<T>&, const AttentionDecoderSpec&, const LayerSpec&,                                 \
                      const std::vector<Weight<const T>>&, const DecoderIndex&);                                        \
+  template void unpack(const PackedDecoder<T>&, const AttentionDecoderSpec&, const LayerSpec&,                         \
+                       const std::vector<Weight<T>>&, const DecoderIndex&);                                            \
   template struct PackedDecoder<T>;
 GRU_NATIVE_DECODER_WEIGHTS(float)
 GRU_NATIVE_DECODER_WEIGHTS(double)

@@ -57,5 +57,9 @@ std::shared_ptr<PackedDecoder<T>> reserve_packed(const AttentionDecoderSpec& spe
 template <class T>
 void pack(PackedDecoder<T>& packed, const AttentionDecoderSpec& spec, const LayerSpec& layers,
           const std::vector<Weight<const T>>& weights, const DecoderIndex& index);
+// The other way round, but for biases of the layers, which may be the sums of two.
+template <class T>
+void unpack(const PackedDecoder<T>& packed, const AttentionDecoderSpec& spec, const LayerSpec& layers,
+            const std::vector<Weight<T>>& weights, const DecoderIndex& index);
 
 }  // namespace gru_native

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/matrix/matrices.h"
+#include "engine/model/session_pool.h"
 #include "engine/model/session_worker.h"
 #include "runtime/free_memory.h"
 #include "runtime/interruption.h"
@@ -133,6 +134,12 @@ SessionPool<T>::SessionPool(const Layer<T>& layer, std::int64_t capacity, int th
     : impl_(std::make_unique<Impl>(std::vector<BlockWeights<T>>{{layer, layer.spec().input_size}}, capacity, threads)) {
 }
 template <class T>
+SessionPool<T>::SessionPool(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+template <class T>
+SessionPool<T> pool_of(const std::vector<BlockWeights<T>>& blocks, Index capacity, int threads) {
+  return open_handle<SessionPool<T>>(std::make_unique<ImplOf<SessionPool<T>>>(blocks, capacity, threads));
+}
+template <class T>
 SessionPool<T>::~SessionPool() = default;
 template <class T>
 SessionPool<T>::SessionPool(SessionPool&&) noexcept = default;
@@ -234,5 +241,7 @@ void SessionPool<T>::step(const SessionCall<T>& call) {
 
 template class SessionPool<float>;
 template class SessionPool<double>;
+template SessionPool<float> pool_of(const std::vector<BlockWeights<float>>&, Index, int);
+template SessionPool<double> pool_of(const std::vector<BlockWeights<double>>&, Index, int);
 
 }  // namespace gru_native

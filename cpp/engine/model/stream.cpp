@@ -185,18 +185,24 @@ std::shared_ptr<Operation<T>> operation_of(const PackedOperation<T>& packed) {
 }  // namespace
 
 template <class T>
-std::vector<NewBlock<T>> blocks_of(const Stream<T>& stream) {
+std::vector<NewBlock<T>> blocks_of(const std::vector<BlockWeights<T>>& weights) {
   std::vector<NewBlock<T>> blocks;
-  for (const BlockWeights<T>& w : impl_of(stream).stages.weights()) {
+  for (const BlockWeights<T>& w : weights) {
     if (w.operation) blocks.push_back(operation_of(*w.operation));
     else if (w.dense) blocks.push_back(dense_of(*w.dense));
     else blocks.push_back(layer_of(*w.layer, w.spec));
   }
   return blocks;
 }
+template <class T>
+std::vector<NewBlock<T>> blocks_of(const Stream<T>& stream) {
+  return blocks_of(impl_of(stream).stages.weights());
+}
 
 template class Stream<float>;
 template class Stream<double>;
+template std::vector<NewBlock<float>> blocks_of(const std::vector<BlockWeights<float>>&);
+template std::vector<NewBlock<double>> blocks_of(const std::vector<BlockWeights<double>>&);
 template std::vector<NewBlock<float>> blocks_of(const Stream<float>&);
 template std::vector<NewBlock<double>> blocks_of(const Stream<double>&);
 

@@ -45,8 +45,8 @@ GRU_NATIVE_API std::vector<std::vector<Generated<T>>> generate(const AttentionDe
                                                                const GenerationCall<T>& call);
 
 /// A decoder at work token by token: the caller chooses what each step is fed. The memory is looked through once, when
-/// the stream is made. It holds on to the weights of that moment, and belongs to one thread at a time. After a move it
-/// may only be assigned to or destroyed.
+/// the stream is made. It holds on to the weights of that moment, and belongs to one thread at a time. Copies share the
+/// weights, and go on from where it is, on their own. After a move it may only be assigned to or destroyed.
 template <class T>
 class GRU_NATIVE_API DecoderStream {
  public:
@@ -57,6 +57,8 @@ class GRU_NATIVE_API DecoderStream {
   /// \throws std::invalid_argument for what is wrong, by its name; std::bad_alloc.
   explicit DecoderStream(const AttentionDecoder<T>& decoder, const std::vector<DecoderMemory<const T>>& memory,
                          std::int64_t batch = 1, const DecoderState<const T>& initial = {});
+  DecoderStream(const DecoderStream& other);
+  DecoderStream& operator=(const DecoderStream& other);
   ~DecoderStream();
   DecoderStream(DecoderStream&& other) noexcept;
   DecoderStream& operator=(DecoderStream&& other) noexcept;
@@ -77,7 +79,9 @@ class GRU_NATIVE_API DecoderStream {
   void load_state(const DecoderState<const T>& from = {});
 
  private:
+  friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  explicit DecoderStream(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -82,6 +82,7 @@ class GRU_NATIVE_API SessionPool {
  private:
   friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  explicit SessionPool(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -66,7 +66,8 @@ GRU_NATIVE_API std::vector<Hypotheses> transducer_beam(const TransducerNetworks<
 
 /// A transducer that says the best label of every moment, for sequences that come in pieces. The labels do not depend
 /// on the pieces. It belongs to one thread at a time, and holds on to the weights of the moment at which it was made.
-/// After a move it may only be assigned to or destroyed.
+/// Copies share the weights, and go on from where it is, on their own. After a move it may only be assigned to or
+/// destroyed.
 template <class T>
 class GRU_NATIVE_API TransducerStream {
  public:
@@ -76,6 +77,8 @@ class GRU_NATIVE_API TransducerStream {
   /// \throws std::invalid_argument for what is wrong, by its name, and std::bad_alloc.
   explicit TransducerStream(const TransducerNetworks<T>& networks, std::int64_t batch = 1,
                             std::int64_t max_symbols = 10);
+  TransducerStream(const TransducerStream& other);
+  TransducerStream& operator=(const TransducerStream& other);
   ~TransducerStream();
   TransducerStream(TransducerStream&& other) noexcept;
   TransducerStream& operator=(TransducerStream&& other) noexcept;
@@ -93,7 +96,9 @@ class GRU_NATIVE_API TransducerStream {
   void reset();
 
  private:
+  friend struct detail::Access;
   struct GRU_NATIVE_HIDDEN Impl;
+  explicit TransducerStream(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -172,6 +172,17 @@ void check_stream(Attention attention) {
   moved.load_state(from);
   moved.step(fed.data(), again.data());
   CHECK(again == logits, "other logits from the same state");
+  // A copy has a state of its own, and the attention of the last step.
+  DecoderStream<T> copied = moved;
+  CHECK(copied.batch() == batch && copied.weights(1) == moved.weights(1), "another copy");
+  copied.step(fed.data(), again.data());
+  moved.step(fed.data(), logits.data());
+  CHECK(again == logits, "a copy goes another way");
+  copied.step(fed.data(), again.data());
+  copied = moved;
+  copied.step(fed.data(), again.data());
+  moved.step(fed.data(), logits.data());
+  CHECK(again == logits, "what was assigned goes another way");
 }
 
 void check_errors() {

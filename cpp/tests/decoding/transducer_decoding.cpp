@@ -152,6 +152,15 @@ void check_stream() {
     in_pieces.insert(in_pieces.end(), more.begin(), more.end());
   }
   CHECK(in_pieces == said && pieces.score(0) == whole.score(0), "other labels in pieces");
+  // A copy has a state of its own.
+  TransducerStream<T> one(n, 1, 2), other(n, 1, 2);
+  one.process({encoded.data(), encoded_size, 0}, 9);
+  TransducerStream<T> copied = one;
+  other = copied;
+  const Sequences<const T> rest{encoded.data() + 9 * encoded_size, encoded_size, 0};
+  const Labels by_copy = copied.process(rest, 11).front();
+  CHECK(one.score(0) != whole.score(0) && copied.score(0) == whole.score(0), "not its own score");
+  CHECK(one.process(rest, 11).front() == by_copy && other.process(rest, 11).front() == by_copy, "copies differ");
   TransducerStream<T> moved = std::move(pieces);
   moved.reset();
   CHECK(moved.score(0) == 0 && moved.process({encoded.data(), encoded_size, 0}, 20).front() == said, "after a reset");

@@ -2,7 +2,8 @@
 
 from ..layers.hypotheses import AttendedHypothesis, Hypothesis
 from ._ctc import ctc_beam, ctc_greedy
-from ._transducer import TransducerJoint, TransducerStream, transducer_beam
+from ._transducer import TransducerJoint, TransducerStream
+from ._transducer_beam import transducer_beam
 
 __all__ = [
     "AttendedHypothesis",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
+from ..files import model_of
 from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import memory_for, of_dtype, size, text
 from ..layers._blocks import output_size
 from ..layers._options import Fixed
+from ..layers._pickling import CopiedByCore, attributes_of, remake, sealed, set_attributes
 from ..layers._weights import Array, Weighted, missing
-from ..layers.hypotheses import hypotheses
 
+HELD = ("joint", "batch_size", "max_symbols", "state", "attributes")
 Output: TypeAlias = Dense | Chain | Callable[[Array, Array], ArrayLike]
 
 
@@ -29,6 +31,21 @@ def _cores(name: str, model: object, kinds: tuple[type[Any], ...], dtype: object
         raise ValueError(f"{name} has dtype {network.dtype}; expected {dtype}, that of prediction")
     blocks = network.blocks if isinstance(model, Chain) else [network]
     return [block._core for block in blocks]
+
+
+class _JointOptions(NamedTuple):
+    """All of a joint but its networks, whose weights a stream has of its own."""
+
+    options: dict[str, Any]
+    dtype: np.dtype[Any]
+    chains: list[bool]  # whether prediction and output are such
+    output: Output | None  # where it is no network
+
+    def around(self, prediction: list[Any], output: list[Any]) -> TransducerJoint:
+        """The joint with networks of these blocks."""
+        first, second = self.chains
+        made = model_of(output, self.dtype, second) if output else self.output
+        return TransducerJoint(model_of(prediction, self.dtype, first), made, **self.options)
 
 
 class TransducerJoint(Fixed):
@@ -143,6 +160,45 @@ class TransducerJoint(Fixed):
                 self.blank,
             )
 
+    # --- copies, which share the layers unless these are copied, too
+
+    def _own_options(self) -> dict[str, Any]:
+        """What its constructor takes beside the two networks."""
+        names = ("embedding", "join", "activation", "blank")
+        free = callable(self.output) and not isinstance(self.output, Weighted)
+        size_of_its_own = {"encoded_size": self.encoded_size if free else None}
+        return {**{name: getattr(self, name) for name in names}, **size_of_its_own}
+
+    def _without_networks(self) -> _JointOptions:
+        networks = (self.prediction, self.output)
+        kept = self.output if not isinstance(self.output, Weighted) else None
+        chains = [isinstance(network, Chain) for network in networks]
+        return _JointOptions(self._own_options(), self.dtype, chains, kept)
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes = attributes_of(self)
+        for name in (*self._options, "_core"):
+            attributes.pop(name)
+        held = {
+            "prediction": self.prediction,
+            "output": self.output,
+            "options": self._own_options(),
+        }
+        return sealed(held, attributes=attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        remake(self, state, "prediction", "output", "options", "attributes")
+
+    def _remake(
+        self,
+        prediction: RNN | LSTM | GRU | Chain,
+        output: Output | None,
+        options: dict[str, Any],
+        attributes: dict[str, Any],
+    ) -> None:
+        set_attributes(self, attributes)
+        TransducerJoint.__init__(self, prediction, output, **options)
+
     def _joined_size(self) -> int:
         prediction = self.prediction
         if isinstance(prediction, Chain):
@@ -182,68 +238,13 @@ class TransducerJoint(Fixed):
         return TransducerStream(self, batch_size, max_symbols=max_symbols)
 
 
-def transducer_beam(
-    joint: TransducerJoint,
-    encoded: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    beam_size: int = 8,
-    max_symbols: int = 10,
-) -> list[Any]:
-    """The likeliest labels of a transducer, by beam search over the steps of its encoder.
-
-    Step after step the ``beam_size`` likeliest beginnings of the labels are followed. At a step
-    each may take the blank, or a label and then the blank, and so on; the ways to the same labels
-    are added up. A label is followed if it is among the ``beam_size`` best of its number at this
-    step, and better than the ``beam_size`` best that have taken the blank. With a beam that holds
-    them all the scores are those of ``losses.transducer``, but for ways that have more than
-    ``max_symbols`` labels at a step. All sequences go side by side through the networks.
-
-    Parameters
-    ----------
-    joint : TransducerJoint
-        The networks beside the encoder.
-    encoded : array, (seq, batch, encoded_size), or (seq, encoded_size) without a batch
-        The outputs of the encoder, of the networks' dtype.
-    lengths : array of integers, (batch,), optional
-        Steps of each sequence, 0 to seq.
-    beam_size : int, default 8
-        How many beginnings are followed.
-    max_symbols : int, default 10
-        Labels at one step of the encoder, at most.
-
-    Returns
-    -------
-    list of list of Hypothesis, or list of Hypothesis without a batch
-        For each sequence up to ``beam_size``, the best first, with their log-probabilities; none
-        whose probability is 0.
-
-    Raises
-    ------
-    ValueError
-        For a ``beam_size`` or ``max_symbols`` below 1, lengths beyond the array, shapes that do not
-        fit, and logits that have no softmax (NaN, +inf, or no finite number).
-    TypeError
-        For arguments of other kinds. What a callable raises passes through.
-
-    Notes
-    -----
-    Of equal scores those come first that took the blank with fewer labels at the last step, then
-    those whose beginning came first, then the better label, then the smaller one.
-    """
-    if not isinstance(joint, TransducerJoint):
-        raise TypeError(f"joint is a {type(joint).__name__}; expected a TransducerJoint")
-    found = joint._core.beam(
-        encoded, lengths, size("beam_size", beam_size), size("max_symbols", max_symbols)
-    )
-    return hypotheses(*found)
-
-
-class TransducerStream(Fixed):
+class TransducerStream(CopiedByCore, Fixed):
     """A transducer that says the best label of every moment, for sequences that come in pieces.
 
     It is called with the outputs of an encoder, such as those of a ``Stream``, one step or one
-    chunk after the other. The labels do not depend on how the steps are cut into chunks.
+    chunk after the other. The labels do not depend on how the steps are cut into chunks. Copies,
+    also by ``copy.copy``, and pickles go on from where it is, on their own; a callable of the joint
+    is shared by copies.
 
     Parameters
     ----------
@@ -272,15 +273,58 @@ class TransducerStream(Fixed):
     def __init__(
         self, joint: TransducerJoint, batch_size: int = 1, *, max_symbols: int = 10
     ) -> None:
+        self._make(joint, batch_size, max_symbols, None)
+
+    def _make(
+        self,
+        joint: TransducerJoint,
+        batch_size: int,
+        max_symbols: int,
+        state: tuple[Array, Array, Array] | None,
+    ) -> None:
         if not isinstance(joint, TransducerJoint):
             raise TypeError(f"joint is a {type(joint).__name__}; expected a TransducerJoint")
         self.batch_size = size("batch_size", batch_size)
+        self._max_symbols = size("max_symbols", max_symbols)
+        self._joint = joint._without_networks()
         stream_type = of_dtype(joint.dtype, _core.TransducerStream32, _core.TransducerStream64)
-        most = size("max_symbols", max_symbols)
         with memory_for("the stream", batch_size=self.batch_size):
             self._core: _core.TransducerStream32 | _core.TransducerStream64 = stream_type(
-                joint._core, self.batch_size, most
+                joint._core, self.batch_size, self._max_symbols, state
             )
+
+    # --- pickles
+
+    def __getstate__(self) -> dict[str, Any]:
+        *networks, state = self._core.parts()
+        held = {
+            "joint": self._joint.around(*networks),
+            "batch_size": self.batch_size,
+            "max_symbols": self._max_symbols,
+            "state": state,
+        }
+        attributes = attributes_of(self)
+        for name in ("batch_size", "_max_symbols", "_joint", "_core"):  # these are made anew
+            attributes.pop(name)
+        return sealed(held, attributes=attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        remake(self, state, *HELD)
+
+    def _remake(
+        self,
+        joint: TransducerJoint,
+        batch_size: int,
+        max_symbols: int,
+        state: tuple[Array, Array, Array],
+        attributes: dict[str, Any],
+    ) -> None:
+        if not isinstance(state, tuple) or not all(len(part) == batch_size for part in state):
+            raise ValueError(f"its state is not that of batch_size={batch_size}")
+        set_attributes(self, attributes)
+        self._make(joint, batch_size, max_symbols, state)
+
+    # --- steps
 
     def __call__(self, encoded: ArrayLike) -> Any:
         """Say the labels of the next steps.

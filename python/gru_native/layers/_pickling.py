@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import copyreg
 import pickle
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _core
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FORMAT = 2  # another number whenever what a state holds changes
 
@@ -75,6 +79,23 @@ def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
         raise TypeError(f"its attributes are a {type(attributes).__name__}; expected a mapping")
     for name, value in attributes.items():
         object.__setattr__(thing, name, value)
+
+
+class CopiedByCore:
+    """Copies of a stream go on from where it is, on their own, and share the weights."""
+
+    _core: Any
+
+    def __copy__(self) -> Self:
+        return self._twin(attributes_of(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._twin(copy.deepcopy({**attributes_of(self), "_core": None}, memo))
+
+    def _twin(self, attributes: dict[str, Any]) -> Self:
+        twin = type(self).__new__(type(self))
+        set_attributes(twin, {**attributes, "_core": self._core.copy()})
+        return twin
 
 
 def remake(thing: Any, state: object, *names: str) -> None:

@@ -23,6 +23,7 @@ STATE = ("options", "precision", "weights", "attributes")  # what a pickle holds
 AT_ONCE = 1 << 22  # numbers that NumPy handles before signals are looked for
 A = TypeVar("A")
 B = TypeVar("B")
+W = TypeVar("W", bound="Weighted")
 
 
 def _of_numpys_dtype(value: Any, own: NDArray[Any]) -> Any:
@@ -149,6 +150,15 @@ def missing(self: object, name: str) -> Exception:
 class _Core(Protocol):
     def weights(self) -> dict[str, Array]: ...
     def edit(self) -> Edit: ...
+
+
+def built(kind: type[W], options: Mapping[str, Any], core: Any) -> W:
+    """A layer of this class around a core that there is already; None: around one of its own."""
+    layer = object.__new__(kind)
+    if core is not None:
+        vars(layer)["_made"] = core
+    kind.__init__(layer, **options)
+    return layer
 
 
 class Weighted(Fixed):

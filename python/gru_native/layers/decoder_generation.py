@@ -10,18 +10,22 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import flag, memory_for, number, of_dtype, size
+from ._pickling import CopiedByCore, attributes_of, remake, sealed, set_attributes
 from ._recurrent import StateLike
-from ._weights import Array, Weighted, missing
+from ._weights import Array, Weighted, built, missing
 from .decoder_state import DecoderState, parts_of
 from .hypotheses import AttendedHypothesis, Hypothesis
 
+HELD = ("decoder", "memory", "memory_lengths", "state", "attention", "attributes")
 
-class DecoderStream:
+
+class DecoderStream(CopiedByCore):
     """A decoder at work token by token: the caller chooses what each step is fed.
 
     ``AttentionDecoder.stream`` makes one. It is called with a token, and returns the logits of the
     next one. The memory is looked through once, when the stream is made. The weights are those of
-    that moment; arrays and decoder may change afterwards.
+    that moment; arrays and decoder may change afterwards. Copies, also by ``copy.copy``, and
+    pickles go on from where it is, on their own.
 
     Parameters
     ----------
@@ -57,14 +61,59 @@ class DecoderStream:
         if not isinstance(decoder, GeneratingDecoder):
             kind = type(decoder).__name__
             raise TypeError(f"decoder is a {kind}; expected an AttentionDecoder")
-        self._alone = decoder.num_memories == 1
+        memories = decoder._per_memory("memory", memory)
+        lengths = decoder._per_memory("memory_lengths", memory_lengths)
+        self._make(decoder, memories, lengths, parts_of(state), None)
+
+    def _make(
+        self,
+        decoder: GeneratingDecoder,
+        memory: list[Any],
+        memory_lengths: list[Any],
+        state: tuple[Any, Any, Any],
+        attention: list[Array] | None,
+    ) -> None:
+        kind: Any = next(base for base in type(decoder).__mro__ if "_arguments" in vars(base))
+        options = {name: getattr(decoder, name) for name in kind._arguments}
+        self._decoder = kind, {**options, "seed": None}  # not its weights, which may change
         self._core: Any = of_dtype(decoder.dtype, _core.DecoderStream32, _core.DecoderStream64)(
-            decoder._core,
-            decoder._per_memory("memory", memory),
-            decoder._per_memory("memory_lengths", memory_lengths),
-            parts_of(state),
+            decoder._core, memory, memory_lengths, state, attention
         )
         self.batch_size: int = self._core.batch_size
+
+    # --- pickles
+
+    def __getstate__(self) -> dict[str, Any]:
+        kind, options = self._decoder
+        core, *parts = self._core.parts()
+        held = {"decoder": built(kind, options, core), **dict(zip(HELD[1:], parts, strict=False))}
+        attributes = attributes_of(self)
+        for name in ("_core", "_decoder"):  # these are made anew
+            attributes.pop(name)
+        return sealed(held, attributes=attributes)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        remake(self, state, *HELD)
+
+    def _remake(
+        self,
+        decoder: GeneratingDecoder,
+        memory: list[Any],
+        memory_lengths: list[Any],
+        state: tuple[Any, Any, Any],
+        attention: list[Array] | None,
+        attributes: dict[str, Any],
+    ) -> None:
+        if not isinstance(decoder, GeneratingDecoder):
+            raise TypeError(f"its decoder is a {type(decoder).__name__}")
+        if not isinstance(state, tuple) or len(state) != 3:
+            raise ValueError("its state is no tuple of three")
+        if not isinstance(memory, list) or not isinstance(memory_lengths, list):
+            raise TypeError("its memories or their lengths are no list")
+        set_attributes(self, attributes)
+        self._make(decoder, memory, memory_lengths, state, attention)
+
+    # --- steps
 
     def __call__(self, tokens: ArrayLike) -> Array:
         """Feed every sequence a token.
@@ -101,7 +150,7 @@ class DecoderStream:
         ``attention=None``.
         """
         found: list[Array] = self._core.attention()
-        return found[0] if self._alone else found
+        return found[0] if len(found) == 1 else found
 
     @property
     def state(self) -> DecoderState:
