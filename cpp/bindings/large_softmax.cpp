@@ -4,10 +4,13 @@
 
 #include <algorithm>
 
+#include "bindings/files.h"
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "files/large_softmax_file.h"
+#include "spec/options.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -158,6 +161,53 @@ py::tuple top_k(const PyLargeSoftmax<T>& l, const py::object& x_, std::int64_t k
   return py::make_tuple(ids, log_p);
 }
 
+// The options of its class in Python, with lists as arrays.
+py::dict options_of(LargeSoftmaxSpec spec) {
+  py::dict options;
+  each_option(spec, [&](const char* name, auto& value) { options[name] = py::cast(value); });
+  each_list(spec, [&](const char* name, auto& list) {
+    using Number = typename std::decay_t<decltype(list)>::value_type;
+    const bool of_proposal = options.contains("proposal");
+    if (of_proposal && list.empty()) return;
+    Array<Number> array = empty_array<Number>({static_cast<std::int64_t>(list.size())});
+    std::copy(list.begin(), list.end(), array.mutable_data());
+    options[of_proposal ? "proposal" : name] = list.empty() ? py::object(py::none()) : array;
+  });
+  return options;
+}
+
+template <class T>
+py::tuple read(const Bytes& bytes, const LargeSoftmaxFile& file) {
+  PyLargeSoftmax<T> made;
+  without_gil([&] { made.layer = std::make_shared<LargeSoftmax<T>>(read_large_softmax<T>(bytes, file)); });
+  return py::make_tuple(options_of(file.spec), made);
+}
+py::object read_file(const py::object& path_argument) {
+  const Path path(path_argument);
+  return path.during([&]() -> py::object {
+    const OpenFile bytes(path.name());
+    std::optional<LargeSoftmaxFile> file;
+    without_gil([&] { file = read_large_softmax_file(bytes, nullptr); });
+    if (!file) return py::none();
+    if (file->file.dtype == dtype_name<float>) return read<float>(bytes, *file);
+    return read<double>(bytes, *file);
+  });
+}
+
+// tensors: copies of its weights.
+template <class T>
+void save(const PyLargeSoftmax<T>& l, const py::object& path_argument, const py::dict& tensors) {
+  const Path path(path_argument);
+  std::vector<Array<T>> kept;
+  std::vector<GivenTensor> given;
+  for (const Weight<const T>& w : l.layer->weights()) {
+    kept.push_back(as_array<T>(w.name.c_str(), tensors[py::str(w.name)]));
+    given.push_back(
+        {w.name, dtype_name<T>, w.shape, kept.back().data(), static_cast<std::size_t>(w.size()) * sizeof(T)});
+  }
+  path.during([&] { without_gil([&] { write_large_softmax_file(path.name(), l.layer->spec(), std::move(given)); }); });
+}
+
 using Counts = std::variant<std::string, std::vector<double>>;  // the name of a proposal, or its counts
 
 template <class Sampling>
@@ -226,7 +276,8 @@ void register_large_softmax(py::module_& m) {
       .def("forward", &forward<T>, py::arg("x"), py::arg("targets"), py::arg("ignore"), py::arg("seed"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dloss"))
       .def("log_probability", &log_probability<T>, py::arg("x"), py::arg("ids"))
-      .def("top_k", &top_k<T>, py::arg("x"), py::arg("k"));
+      .def("top_k", &top_k<T>, py::arg("x"), py::arg("k"))
+      .def("save", &save<T>, py::arg("path"), py::arg("tensors"), "Writes a file, whole or not at all.");
   def_weights(c);
 }
 
@@ -238,6 +289,9 @@ void register_large_softmaxes(py::module_& m) {
   py::class_<LargeSoftmaxCheck> check(m, "LargeSoftmaxCheck",
                                       "Raises what LargeSoftmax32 would, and makes no weights.");
   def_kinds(check, [](const LargeSoftmaxSpec& spec) { spec.validate(); });
+  m.def("read_large_softmax", &read_file, py::arg("path"),
+        "Of the file of a softmax over a large vocabulary its options, the name of its class as \"type\", and the core "
+        "of the layer; None for a file that does not say that it is one. Raises OSError and ValueError.");
 }
 
 }  // namespace gru_native::bindings

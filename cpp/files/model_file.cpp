@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "files/blocks.h"
+#include "files/decoder_file.h"
 #include "files/description.h"
 #include "files/json.h"
+#include "files/large_softmax_file.h"
 #include "files/mapped_file.h"
 #include "files/whole_file.h"
 #include "runtime/interruption.h"
@@ -30,6 +32,11 @@ ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vect
   Safetensors file = read_safetensors(bytes, dtype);
   std::vector<NamedTensor> named;
   for (const auto& [name, tensor] : file.tensors) named.push_back({name, tensor.shape, tensor.dtype});
+  if (!description) {  // the names of one's weights may be those of a dense layer
+    if (file.metadata.count(decoder_key) > 0) throw FileError("holds a decoder: AttentionDecoder::load reads it");
+    if (file.metadata.count(large_softmax_key) > 0)
+      throw FileError("holds a softmax over a large vocabulary: LargeSoftmax::load reads it");
+  }
   const auto text = file.metadata.find(description_key);
   std::vector<BlockSpec> blocks = description                   ? *description
                                   : text != file.metadata.end() ? parse_description(text->second)

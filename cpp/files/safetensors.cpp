@@ -24,12 +24,12 @@ std::string advice(const std::string& dtype, const std::string& wanted) {
 }
 
 std::size_t item_size(const std::string& dtype) {
-  return dtype == "F64" ? 8 : dtype == "F32" ? 4 : dtype == "BF16" ? 2 : dtype == "I8" ? 1 : 0;
+  return dtype == "F64" || dtype == "I64" ? 8 : dtype == "F32" ? 4 : dtype == "BF16" ? 2 : dtype == "I8" ? 1 : 0;
 }
 
 // `wanted`: "F32", "F64" or nullptr. Without it, the first tensor decides for all. Few bits go with F32.
 void check_dtype(const std::string& tensor, const std::string& own, std::string& common, const char* wanted) {
-  const std::size_t size = item_size(own);
+  const std::size_t size = own == "I64" ? 0 : item_size(own);  // no weight has that
   const std::string family = size > 0 && size < 4 ? "F32" : own;
   if (wanted ? family != wanted : size == 0)
     refuse(tensor, "has dtype " + quoted(own) + "; expected " + (wanted ? wanted : "F32") +
@@ -82,16 +82,17 @@ bool is_counter(const std::string& name, const std::string& dtype) {
 
 // A tensor's entry in the header. `dtype` becomes its dtype if it is empty.
 StoredTensor read_entry(const std::string& name, const json& entry, std::string& dtype, const char* wanted,
-                        std::size_t data_size) {
+                        const Lists& lists, std::size_t data_size) {
   if (!entry.is_object()) refuse(name, "is no JSON object in the header");
   for (const auto& [key, unused] : entry.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets") refuse(name, "has an unknown entry " + quoted(key));
   const auto type = entry.find("dtype");
   if (type == entry.end() || !type->is_string()) refuse(name, "has no dtype");
   const std::string own = type->get<std::string>();
-  const bool counter = is_counter(name, own);
-  if (!counter) check_dtype(name, own, dtype, wanted);
-  const std::size_t item = counter ? 8 : item_size(own);
+  const auto list = lists.find(name);
+  const bool is_list = list != lists.end() && list->second == own;
+  if (!is_list && !is_counter(name, own)) check_dtype(name, own, dtype, wanted);
+  const std::size_t item = item_size(own);
   StoredTensor tensor{own, sizes(name, entry, "shape"), 0, item};
   for (const std::int64_t n : tensor.shape)
     if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
@@ -139,7 +140,7 @@ std::string read_header(const Bytes& file) {
 
 }  // namespace
 
-Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
+Safetensors read_safetensors(const Bytes& bytes, const char* dtype, const Lists& lists) {
   const std::string text = read_header(bytes);
   const ParsedJson parsed = parse_json(text);
   const json& header = *parsed;
@@ -152,7 +153,7 @@ Safetensors read_safetensors(const Bytes& bytes, const char* dtype) {
       read_metadata(entry, file.metadata);
       continue;
     }
-    const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, data_size);
+    const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, lists, data_size);
     ranges.push_back({tensor.begin, tensor.begin + tensor.bytes, nullptr});
     ranges.back().name =
         &file.tensors.emplace(name, StoredTensor{tensor.dtype, tensor.shape, data + tensor.begin, tensor.bytes})

@@ -15,7 +15,7 @@ namespace gru_native {
 inline constexpr std::size_t longest_header = std::size_t(1) << 20;
 
 struct StoredTensor {
-  std::string dtype;  // "F32", "F64", "BF16" or "I8"
+  std::string dtype;  // "F32", "F64", "BF16" or "I8"; of a list also "I64"
   std::vector<std::int64_t> shape;
   std::size_t begin, bytes;  // in the file
 };
@@ -26,9 +26,12 @@ struct Safetensors {
   std::map<std::string, std::string> metadata;
 };
 
+// Tensors that are no weights: lists of numbers that say what a layer is. Each has a dtype of its own, by its name.
+using Lists = std::map<std::string, std::string>;
+
 // What the file has, by its header. dtype: what its tensors must have together, "F32" or "F64", or nullptr: either.
-// Throws FileError naming the tensor.
-Safetensors read_safetensors(const Bytes& file, const char* dtype);
+// `lists` are among the tensors if the file has them in these dtypes. Throws FileError naming the tensor.
+Safetensors read_safetensors(const Bytes& file, const char* dtype, const Lists& lists = {});
 
 // A tensor to be written.
 struct GivenTensor {

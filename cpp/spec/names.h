@@ -43,6 +43,12 @@ inline constexpr const char* attention_names[] = {"none", "additive", "dot", "ge
                                                   "location"};  // in the order of Attention; Python's None is "none"
 inline constexpr const char* readout_names[] = {"tanh", "maxout"};  // in the order of ReadoutFunction
 
+// In the order of LargeSoftmaxSpec::kind and of Proposal.
+enum class LargeSoftmaxKind { sampled, contrastive, classes, tree };
+inline constexpr const char* large_softmax_names[] = {"SampledSoftmax", "NoiseContrastive", "ClassSoftmax",
+                                                      "TreeSoftmax"};
+inline constexpr const char* proposal_names[] = {"uniform", "log_uniform", "counts"};
+
 inline constexpr const char* precision_names[] = {"full", "bf16", "int8"};  // in the order of Precision
 
 inline constexpr const char* masked_output_names[] = {"zero", "hold"};  // in the order of MaskedOutput

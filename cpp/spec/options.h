@@ -4,10 +4,12 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "gru_native/attention_decoder.h"
 #include "gru_native/graph.h"
 #include "gru_native/grconv.h"
+#include "gru_native/large_softmax.h"
 #include "gru_native/model.h"
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
@@ -37,6 +39,12 @@ void stride(std::int64_t& value, const F& f) {
   f("stride", given);
   if (given) check_size("stride", *given, 1);
   value = given.value_or(0);
+}
+
+// The alternative of this type, a new one if it was another.
+template <class Kind, class Variant>
+void hold(Variant& kind) {
+  if (!std::holds_alternative<Kind>(kind)) kind = Kind();
 }
 
 // The two functions that have a Cell of their own keep it.
@@ -250,6 +258,36 @@ void each_option(AttentionDecoderSpec& s, const F& f) {
   f("location_channels", s.location_channels);
   f("location_width", s.location_width);
   f("dropout", s.dropout);
+}
+
+// A softmax over a large vocabulary is described by the name of its class, too.
+template <class F>
+void each_option(LargeSoftmaxSpec& s, const F& f) {
+  std::string type = large_softmax_names[s.kind.index()];
+  f("type", type);
+  switch (named<LargeSoftmaxKind>("type", type, large_softmax_names)) {
+    case LargeSoftmaxKind::sampled: detail::hold<SampledSoftmax>(s.kind); break;
+    case LargeSoftmaxKind::contrastive: detail::hold<NoiseContrastive>(s.kind); break;
+    case LargeSoftmaxKind::classes: detail::hold<ClassSoftmax>(s.kind); break;
+    case LargeSoftmaxKind::tree: detail::hold<TreeSoftmax>(s.kind); break;
+  }
+  f("input_size", s.input_size);
+  f("vocab_size", s.vocab_size);
+  f("bias", s.bias);
+  const auto sampling = [&](auto& kind) {
+    f("num_samples", kind.num_samples);
+    detail::choice("proposal", kind.proposal, proposal_names, f);
+  };
+  if (auto* sampled = std::get_if<SampledSoftmax>(&s.kind)) sampling(*sampled);
+  if (auto* contrastive = std::get_if<NoiseContrastive>(&s.kind)) sampling(*contrastive);
+}
+// f(name, list): a number for each word, or none.
+template <class F>
+void each_list(LargeSoftmaxSpec& s, const F& f) {
+  if (auto* classes = std::get_if<ClassSoftmax>(&s.kind)) return f("classes", classes->classes);
+  if (auto* sampled = std::get_if<SampledSoftmax>(&s.kind)) return f("counts", sampled->counts);
+  if (auto* contrastive = std::get_if<NoiseContrastive>(&s.kind)) return f("counts", contrastive->counts);
+  f("counts", std::get<TreeSoftmax>(s.kind).counts);
 }
 
 // Of a block of a model file; beside these it has a type and a prefix.

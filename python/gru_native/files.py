@@ -32,6 +32,8 @@ from .layers import (
 from .layers._arguments import float_dtype, text
 from .layers._flow import Mark, Step
 from .layers._weights import built
+from .losses import ClassSoftmax, NoiseContrastive, SampledSoftmax, TreeSoftmax
+from .losses._large_softmax import LargeSoftmax
 
 KINDS = (
     *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, BatchNorm1d, Embedding),
@@ -40,15 +42,20 @@ KINDS = (
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
 
+SOFTMAXES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (SampledSoftmax, NoiseContrastive, ClassSoftmax, TreeSoftmax)
+}
+
 Description: TypeAlias = Sequence[Mapping[str, Any]]
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
-def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
+def save(model: Block | Chain | AttentionDecoder | LargeSoftmax, path: PathLike) -> None:
     """Write a layer, a chain or a decoder to a safetensors file, whole or not at all.
 
     ``gru_native.load``, ``gru_native::Model::load`` in C++ (``AttentionDecoder::load`` for a
-    decoder) and the package safetensors read it. The tensors have their names from
+    decoder, ``LargeSoftmax::load`` for the softmax layers of ``gru_native.losses``) and the package
+    safetensors read it. The tensors have their names from
     ``state_dict()``; the layers' options are in the metadata. A layer of a subclass is saved as,
     and loads as, the class here that it derives from. Weights of few bits stay what they are: a
     matrix of int8 is an I8 tensor beside its scales, an F32 tensor under its name with ".scale"
@@ -60,7 +67,7 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
 
     Parameters
     ----------
-    model : RNN, LSTM, GRU, Dense, Chain or AttentionDecoder
+    model : RNN, LSTM, GRU, Dense, Chain, AttentionDecoder or SampledSoftmax
         The layer, chain or decoder.
     path : str or path_like
         The file.
@@ -76,6 +83,9 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
         single = model.dtype == np.float32
         _core.write_decoder(path, _options(model), model._stored(), single)
         return
+    if isinstance(model, LargeSoftmax):
+        model._core.save(path, model._stored())
+        return
     if not isinstance(model, (Chain, *CLASSES.values())):
         raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
     steps = model._core.steps if isinstance(model, Chain) else [Step("", "", model)]
@@ -85,7 +95,7 @@ def save(model: Block | Chain | AttentionDecoder, path: PathLike) -> None:
 
 def load(
     path: PathLike, description: Description | None = None, *, precision: str | None = None
-) -> Block | Chain | AttentionDecoder:
+) -> Block | Chain | AttentionDecoder | LargeSoftmax:
     """Read the layer, chain or decoder in a safetensors file.
 
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
@@ -108,7 +118,7 @@ def load(
 
     Returns
     -------
-    RNN, LSTM, GRU, Dense, Chain or AttentionDecoder
+    RNN, LSTM, GRU, Dense, Chain, AttentionDecoder or SampledSoftmax
         The model.
 
     Raises
@@ -129,9 +139,11 @@ def load(
     if precision is not None and text("precision", precision) != "float32":
         raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
     try:
-        decoder = None if given is not None else _core.read_decoder(path)
-        if decoder is not None:
-            return _decoder(*decoder)
+        if given is None:
+            if (softmax := _core.read_large_softmax(path)) is not None:
+                return _softmax(*softmax)
+            if (decoder := _core.read_decoder(path)) is not None:
+                return _decoder(*decoder)
         blocks, single, arrays, made = _core.read_model(path, given, precision is not None)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
@@ -187,6 +199,15 @@ def _decoder(options: dict[str, Any], single: bool, tensors: dict[str, Any]) -> 
     decoder = AttentionDecoder(**options, dtype=np.float32 if single else np.float64)
     decoder.load_state_dict(tensors)
     return decoder
+
+
+def _softmax(options: dict[str, Any], core: _core.LargeSoftmax32 | _core.LargeSoftmax64) -> Any:
+    kind = SOFTMAXES[options.pop("type")]
+    layer = object.__new__(kind)
+    vars(layer)["_made"] = core
+    single = isinstance(core, _core.LargeSoftmax32)
+    kind.__init__(layer, **options, dtype=np.float32 if single else np.float64)
+    return layer
 
 
 def describe(block: Any, prefix: str = "") -> dict[str, Any]:

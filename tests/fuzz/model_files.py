@@ -26,6 +26,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parents[1] / "support")]
 import fuzzing  # noqa: E402
 import gru_native as gn  # noqa: E402
+from gru_native import files, losses  # noqa: E402
 
 CHANGES = 100
 VALUES = (
@@ -42,6 +43,10 @@ VALUES = (
         "Pool",
         "MaxPool1d",
         "Branch",
+        "TreeSoftmax",
+        "ClassSoftmax",
+        "counts",
+        "I64",
         "fork",
         "tanh",
         "relu",
@@ -87,6 +92,11 @@ def beginnings():
         gn.Chain([gn.Embedding(5, 3, seed=0), gn.Conv1d(3, 3, 2, seed=1), gn.MaxPool1d(2), gru]),
         gn.Chain([gn.AvgPool1d(2, padding=1), gn.LayerNorm(4), gn.Pool("mean"), dense]),
         gn.Chain([gn.Residual(gn.Dense(3, 3, seed=0)), gn.Parallel([gru, gru], "add"), dense]),
+        gn.AttentionDecoder(5, 2, 3, 3, seed=0),
+        losses.SampledSoftmax(3, 5, 2, seed=0),
+        losses.NoiseContrastive(3, 5, 2, proposal=np.arange(1.0, 6), seed=0, dtype=np.float64),
+        losses.ClassSoftmax(3, 5, classes=[0, 1, 1, 0, 2], seed=0),
+        losses.TreeSoftmax(3, 5, counts=[3, 1, 2, 0, 5], bias=False, seed=0),
     ]
     with tempfile.TemporaryDirectory() as folder:
         for model in models:
@@ -135,11 +145,12 @@ def changed(rnd):
         header = copy.deepcopy(header)
         for _ in range(rnd.randrange(1, 3)):
             change_json(rnd, header)
-    elif how < 6 and "gru_native" in header.get("__metadata__", {}):
-        described = json.loads(header["__metadata__"]["gru_native"])
+    elif how < 6 and (metadata := header.get("__metadata__")):
+        (key,) = metadata
+        described = json.loads(metadata[key])
         for _ in range(rnd.randrange(1, 3)):
             change_json(rnd, described)
-        header = {**header, "__metadata__": {"gru_native": json.dumps(described)}}
+        header = {**header, "__metadata__": {key: json.dumps(described)}}
     text = bytearray(json.dumps(header).encode())
     if how == 6:
         at = rnd.randrange(len(text) + 1)
@@ -188,6 +199,23 @@ def by_cpp(loaded, path, x, steps_of_y):
         loaded.gru_native_model_free(model)
 
 
+def of_no_chain(loaded, path, model):
+    """A decoder or a softmax: no Model in C++. It computes, and what is saved of it comes back."""
+    if loaded and by_cpp(loaded, path, np.zeros((1, 1), np.float32), 1)[0] is not None:
+        raise fuzzing.Wrong("C++ takes it for a chain")
+    if isinstance(model, gn.AttentionDecoder):
+        shape = (1, model.memory_size) if model.attention is None else (2, 1, model.memory_size)
+        memory = [np.ones(shape, model.dtype)] * model.num_memories
+        model.generate(memory, start=0, end=1, max_steps=2)
+    else:
+        model.top_k(np.ones((1, model.input_size), model.dtype), 1)
+    gn.save(model, path)
+    again = gn.load(path)
+    if again.__getstate__()["checksum"] != model.__getstate__()["checksum"]:
+        raise fuzzing.Wrong("what is saved of it comes back as something else")
+    return f"loaded, {type(model).__name__}"
+
+
 def compare(loaded, path):
     model, refused = by_python(path)
     if model is None:
@@ -195,6 +223,8 @@ def compare(loaded, path):
         if y is not None or not also:
             raise fuzzing.Wrong(f"C++ takes what Python refuses: {re.sub('/[^:]*', '', refused)}")
         return "refused"
+    if isinstance(model, (gn.AttentionDecoder, *files.SOFTMAXES.values())):
+        return of_no_chain(loaded, path, model)
     if model.input_size > 1000:
         return "loaded"
     x = np.linspace(-1, 1, 2 * model.input_size).astype(model.dtype).reshape(2, model.input_size)

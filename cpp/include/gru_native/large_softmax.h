@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -133,6 +134,12 @@ class GRU_NATIVE_API LargeSoftmax {
   ~LargeSoftmax();
   LargeSoftmax(LargeSoftmax&& other) noexcept;
   LargeSoftmax& operator=(LargeSoftmax&& other) noexcept;
+
+  /// Reads a safetensors file that save(), or gru_native.save in Python, wrote of a layer of T. Throws FileError (see
+  /// model.h) and std::bad_alloc.
+  static LargeSoftmax load(const std::string& path);
+  /// Writes such a file, whole or not at all. Throws FileError.
+  void save(const std::string& path) const;
 
   const LargeSoftmaxSpec& spec() const;
 

@@ -6,18 +6,15 @@ namespace gru_native {
 
 template <class T>
 LargeSoftmax<T>::Impl::Impl(const LargeSoftmaxSpec& spec) : spec(spec) {
-  const std::int64_t words = spec.vocab_size, columns = spec.input_size;
+  const std::int64_t words = spec.vocab_size;
   if (const auto* sampled = std::get_if<SampledSoftmax>(&spec.kind))
     draws.emplace(sampled->proposal, sampled->counts, words);
   if (const auto* contrastive = std::get_if<NoiseContrastive>(&spec.kind))
     draws.emplace(contrastive->proposal, contrastive->counts, words);
   if (const auto* two_levels = std::get_if<ClassSoftmax>(&spec.kind)) classes.emplace(words, two_levels->classes);
   if (const auto* binary = std::get_if<TreeSoftmax>(&spec.kind)) tree.emplace(words, binary->counts);
-  at.weight = store.add("weight", {weight_rows(), columns});
-  if (spec.bias) at.bias = store.add("bias", {weight_rows()});
-  if (!classes) return;
-  at.class_weight = store.add("class_weight", {classes->count(), columns});
-  if (spec.bias) at.class_bias = store.add("class_bias", {classes->count()});
+  at = each_weight(
+      spec, [&](const std::string& name, const std::vector<std::int64_t>& shape) { return store.add(name, shape); });
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 #include "losses/vocabulary/word_classes.h"
 #include "losses/vocabulary/word_tree.h"
 #include "losses/vocabulary/words.h"
+#include "spec/vocabulary_tensors.h"
 
 namespace gru_native {
 
@@ -24,11 +25,6 @@ struct AllWords {
 template <class T>
 struct PackedVocabulary {
   Lazily<AllWords<T>> all;
-};
-
-// Where the weights stand in the layer's list; -1: not there.
-struct VocabularyWeights {
-  int weight = -1, bias = -1, class_weight = -1, class_bias = -1;
 };
 
 template <class T>
@@ -44,7 +40,7 @@ struct LargeSoftmax<T>::Impl {
 
   Index num_samples() const;
   bool contrastive() const { return std::holds_alternative<NoiseContrastive>(spec.kind); }
-  Index weight_rows() const { return tree ? tree->nodes() : spec.vocab_size; }
+  Index weight_rows() const { return store.list()[static_cast<std::size_t>(at.weight)].shape[0]; }
   std::shared_ptr<PackedVocabulary<T>> reserve() const { return std::make_shared<PackedVocabulary<T>>(); }
   void fill(PackedVocabulary<T>&) const {}
 

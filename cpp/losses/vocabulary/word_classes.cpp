@@ -1,15 +1,16 @@
 #include "losses/vocabulary/word_classes.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
+
+#include "spec/vocabulary_tensors.h"
 
 namespace gru_native {
 
 WordClasses::WordClasses(Index words, const std::vector<std::int64_t>& classes)
     : class_of_(classes.begin(), classes.end()), place_of_(static_cast<std::size_t>(words)) {
   if (classes.empty()) {
-    const auto in_class = static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(words))));
+    const Index in_class = words_in_class(words);
     for (Index w = 0; w < words; ++w) class_of_.push_back(w / in_class);
   }
   begins_.assign(static_cast<std::size_t>(*std::max_element(class_of_.begin(), class_of_.end())) + 2, 0);

@@ -29,7 +29,7 @@ def dense(inputs, outputs, prefix=""):
     return {f"{prefix}weight": (outputs, inputs), f"{prefix}bias": (outputs,)}
 
 
-ITEMS = {"F64": "d", "F32": "f", "BF16": "H", "I8": "b"}
+ITEMS = {"F64": "d", "F32": "f", "BF16": "H", "I8": "b", "I64": "q"}
 
 
 def tensor_bytes(name, shape, dtype):
@@ -39,7 +39,9 @@ def tensor_bytes(name, shape, dtype):
         numbers = [struct.unpack("<I", struct.pack("<f", n))[0] >> 16 for n in numbers]
     if dtype == "I8":
         numbers = [round(254 * n) for n in numbers]
-    if name.endswith(".scale"):
+    if dtype == "I64":
+        numbers = [i % 2 for i in range(count)]
+    if name.endswith(".scale") or name == "counts":
         numbers = [abs(n) / 127 for n in numbers]
     return struct.pack(f"<{count}{ITEMS[dtype]}", *numbers)
 
@@ -68,6 +70,41 @@ def safetensors(shapes, blocks=None, dtype="F32", **metadata):
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + data
+
+
+def softmax(kind, shapes, **options):
+    """A softmax over five words, each of two numbers."""
+    described = {"version": 1, "type": kind, "input_size": 2, "vocab_size": 5, "bias": True}
+    return safetensors(shapes, **{"gru_native.large_softmax": json.dumps({**described, **options})})
+
+
+def softmaxes():
+    words = dense(2, 5)
+    sampled = {"num_samples": 2, "proposal": "log_uniform"}
+    classes = {"class_weight": (2, 2), "class_bias": (2,), "classes": ((5,), "I64")}
+    counts = {"counts": ((5,), "F64")}
+    return {
+        "softmax_sampled": softmax("SampledSoftmax", words, **sampled),
+        "softmax_counts": softmax(
+            "NoiseContrastive", counts | words, num_samples=2, proposal="counts"
+        ),
+        "softmax_classes": softmax("ClassSoftmax", classes | words),
+        "softmax_tree": softmax("TreeSoftmax", counts | dense(2, 4)),
+        "bad_softmax_classes": softmax("ClassSoftmax", classes | words, vocab_size=4),
+        "bad_softmax_counts": softmax("SampledSoftmax", words, num_samples=2, proposal="counts"),
+        "bad_softmax_huge": softmax("SampledSoftmax", words, **sampled | {"vocab_size": 2**62}),
+        "bad_softmax_type": softmax("Softmax", words),
+    }
+
+
+def decoder():
+    """An LSTM decoder of three words that looks at a memory of one number, by the dot product."""
+    options = {"vocab_size": 3, "embedding_dim": 1, "hidden_size": 1, "memory_size": 1}
+    options |= {"version": 1, "attention": "dot"}
+    shapes = {"weight_embedding": (3, 1), **recurrent(4, 2, 1)}
+    shapes |= {"weight_readout": (1, 3), "bias_readout": (1,)}
+    shapes |= {"weight_output": (3, 1), "bias_output": (3,)}
+    return safetensors(shapes, **{"gru_native.decoder": json.dumps(options)})
 
 
 def files():
@@ -119,6 +156,8 @@ def files():
         "bad_nan": good[:-4] + struct.pack("<f", math.nan),
         "bad_f16": good.replace(b"F32", b"F16", 1),
         "bad_offset": good.replace(b"[0,", b"[4,", 1),
+        "decoder": decoder(),
+        **softmaxes(),
     }
 
 

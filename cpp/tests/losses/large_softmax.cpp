@@ -3,11 +3,13 @@
 #include "gru_native/large_softmax.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "gru_native/model.h"
 #include "gru_native/optim.h"
 #include "gru_native/runtime.h"
 #include "tests/support/check.h"
@@ -165,6 +167,24 @@ void check_training(const LargeSoftmaxSpec& spec) {
   CHECK(layer.forward(call) < 0.5 * before, "kind %zu has learnt nothing", spec.kind.index());
 }
 
+template <class T>
+void check_files(const LargeSoftmaxSpec& spec) {
+  const LargeSoftmax<T> layer = make<T>(spec);
+  const std::string path = "test_large_softmax_" + std::to_string(sizeof(T)) + ".safetensors";
+  layer.save(path);
+  const auto again = LargeSoftmax<T>::load(path);
+  const std::vector<T> x = random_numbers<T>(rows * columns, 9);
+  const LargeSoftmaxCall<T> call = call_of(x);
+  CHECK(again.spec().kind.index() == spec.kind.index(), "kind of a layer from a file");
+  CHECK(again.forward_with_tape(call)->loss() == layer.forward_with_tape(call)->loss(), "loss of one from a file");
+  CHECK(again.forward(call) == layer.forward(call), "probabilities of one from a file");
+  using Other = LargeSoftmax<std::conditional_t<sizeof(T) == 4, double, float>>;
+  CHECK(throws<FileError>([&] { Other::load(path); }, path.c_str()), "another dtype");
+  CHECK(throws<FileError>([&] { BasicModel<T>::load(path); }, "LargeSoftmax::load reads it"), "a model of it");
+  std::remove(path.c_str());
+  CHECK(throws<FileError>([&] { LargeSoftmax<T>::load(path); }, path.c_str()), "no file");
+}
+
 void check_errors() {
   const auto refused = [](const LargeSoftmaxSpec& spec, const char* text) {
     return throws<std::invalid_argument>([&] { LargeSoftmax<float> layer(spec); }, text);
@@ -222,6 +242,8 @@ int main() {
       check_probabilities<float>(spec);
       check_probabilities<double>(spec);
       check_differences(spec);
+      check_files<float>(spec);
+      check_files<double>(spec);
       check_training(spec);
     }
   }

@@ -72,7 +72,10 @@ class LargeSoftmax(Weighted):
         super().__init__(seed, self.input_size**-0.5)
 
     def _maker(self) -> Callable[..., Any]:
-        """What makes its core. What only describes a layer makes none."""
+        """What makes its core, or one that is made already, as that of a file. What only
+        describes a layer makes none."""
+        if (made := vars(self).get("_made")) is not None:
+            return lambda *options: made
         kind = of_dtype(self.dtype, _core.LargeSoftmax32, _core.LargeSoftmax64)
         make: Callable[..., Any] = getattr(kind, self._make)
         return make
