@@ -32,7 +32,7 @@ std::size_t read_lists(const Bytes& bytes, const Safetensors& file, LargeSoftmax
 }  // namespace
 
 std::optional<LargeSoftmaxFile> read_large_softmax_file(const Bytes& bytes, const char* dtype) {
-  Safetensors file = read_safetensors(bytes, dtype, {{"classes", "I64"}, {"counts", "F64"}});
+  Safetensors file = read_safetensors(bytes, dtype, large_softmax_lists());
   const auto text = file.metadata.find(large_softmax_key);
   if (text == file.metadata.end()) return std::nullopt;
   LargeSoftmaxSpec spec;

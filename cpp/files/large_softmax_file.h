@@ -13,6 +13,9 @@ namespace gru_native {
 
 inline constexpr const char* large_softmax_key = "gru_native.large_softmax";  // in the file's __metadata__
 
+// The lists that such a file may have.
+inline Lists large_softmax_lists() { return {{"classes", "I64"}, {"counts", "F64"}}; }
+
 // What is read first, before anything is made in the sizes that it claims.
 struct LargeSoftmaxFile {
   LargeSoftmaxSpec spec;  // which the tensors are exactly those of

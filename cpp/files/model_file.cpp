@@ -29,7 +29,7 @@ std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& pre
 }  // namespace
 
 ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description, LoadAs as) {
-  Safetensors file = read_safetensors(bytes, dtype);
+  Safetensors file = read_safetensors(bytes, dtype, large_softmax_lists());
   std::vector<NamedTensor> named;
   for (const auto& [name, tensor] : file.tensors) named.push_back({name, tensor.shape, tensor.dtype});
   if (!description) {  // the names of one's weights may be those of a dense layer

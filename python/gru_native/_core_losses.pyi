@@ -17,7 +17,6 @@ def ctc(
 def transducer(
     logits: ArrayLike, targets: ArrayLike, input_lengths: Any, target_lengths: Any, blank: int
 ) -> tuple[NDArray[Any], NDArray[Any]]: ...
-
 def read_large_softmax(
     path: str | PathLike[str],
 ) -> tuple[dict[str, Any], LargeSoftmax32 | LargeSoftmax64] | None: ...

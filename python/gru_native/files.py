@@ -201,9 +201,11 @@ def _decoder(options: dict[str, Any], single: bool, tensors: dict[str, Any]) -> 
     return decoder
 
 
-def _softmax(options: dict[str, Any], core: _core.LargeSoftmax32 | _core.LargeSoftmax64) -> Any:
+def _softmax(
+    options: dict[str, Any], core: _core.LargeSoftmax32 | _core.LargeSoftmax64
+) -> LargeSoftmax:
     kind = SOFTMAXES[options.pop("type")]
-    layer = object.__new__(kind)
+    layer: LargeSoftmax = object.__new__(kind)
     vars(layer)["_made"] = core
     single = isinstance(core, _core.LargeSoftmax32)
     kind.__init__(layer, **options, dtype=np.float32 if single else np.float64)
