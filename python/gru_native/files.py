@@ -42,7 +42,7 @@ KINDS = (
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++
 
-SOFTMAXES: dict[str, type[Any]] = {
+SOFTMAXES: dict[str, type[LargeSoftmax]] = {
     kind.__name__: kind for kind in (SampledSoftmax, NoiseContrastive, ClassSoftmax, TreeSoftmax)
 }
 
@@ -205,11 +205,8 @@ def _softmax(
     options: dict[str, Any], core: _core.LargeSoftmax32 | _core.LargeSoftmax64
 ) -> LargeSoftmax:
     kind = SOFTMAXES[options.pop("type")]
-    layer: LargeSoftmax = object.__new__(kind)
-    vars(layer)["_made"] = core
     single = isinstance(core, _core.LargeSoftmax32)
-    kind.__init__(layer, **options, dtype=np.float32 if single else np.float64)
-    return layer
+    return built(kind, {**options, "dtype": np.float32 if single else np.float64}, core)
 
 
 def describe(block: Any, prefix: str = "") -> dict[str, Any]:
