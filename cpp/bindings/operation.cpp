@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "bindings/images.h"
 #include "bindings/layer.h"
 #include "bindings/module.h"
 #include "bindings/options.h"
@@ -14,12 +15,17 @@
 namespace gru_native::bindings {
 namespace {
 
-// The arrays that backward reads and makes have the shapes of the forward call.
+// The arrays that backward reads and makes lie as those of the forward call; `image`: as of images (bindings/images.h).
+struct Form {
+  Layout layout;
+  Shape shape;  // as the array lies in memory
+  bool image;
+};
+
 template <class T>
 struct PyOperationTape {
   std::shared_ptr<const OperationTape<T>> tape;
-  Layout in, out;
-  Shape x_shape, y_shape;
+  Form in, out;
 };
 
 // One call. Rows that are computed one by one may have any number of axes before them; those of ids are one number
@@ -29,66 +35,102 @@ struct Call {
   const OperationSpec& spec;
   const bool ids;
   Array<T> x;
-  Layout in, out{};
-  Shape x_shape, y_shape;
+  Form in{{1, 1, false, false}, {}, false}, out{in};
   std::optional<std::vector<std::int64_t>> lengths;
   Array<T> y;
   OperationForwardCall<T> arguments;
 
   Call(const PyOperation<T>& o, const py::object& x_, const py::object& lengths_, bool batch_first)
-      : spec(o.layer->spec()), ids(std::holds_alternative<EmbeddingSpec>(spec.kind)), in{1, 1, false, false} {
+      : spec(o.layer->spec()), ids(std::holds_alternative<EmbeddingSpec>(spec.kind)) {
     std::optional<Array<std::int64_t>> given;
     if (ids) given = integers_argument("ids", x_);
-    x = given ? numbers_of(*given) : as_array<T>("x", x_);
-    x_shape = Shape(x.shape(), x.shape() + x.ndim());
-    if (ids) x_shape.push_back(1);
-    const std::int64_t own = spec.input_size(), rank = static_cast<std::int64_t>(x_shape.size());
-    const std::int64_t columns = own ? own : rank == 0 ? 0 : x_shape.back();
+    in.image = reads_images(spec) || (may_read_images(spec) && lies_as_image(x_, !lengths_.is_none()));
+    if (in.image) read_image(x_);
+    else read_rows(given ? numbers_of(*given) : as_array<T>("x", x_), !lengths_.is_none(), batch_first);
+    if (x.size() == 0)
+      throw py::value_error(std::string(name()) + " has shape " + text_of(in) + "; expected at least one row");
+    lengths = lengths_argument(lengths_, in.layout);
+    if (given) check_ids(*given, batch_first);
+    out = in;
+    out.image = spec.output_channels(arguments.channels) > 0;
+    const std::int64_t least = least_len(spec);
+    if (is_over_time(spec) && in.layout.seq_len < least)
+      throw py::value_error(std::string(name()) + " has shape " + text_of(in) + "; expected at least " +
+                            std::to_string(least) + (in.image ? " columns of dots" : " steps"));
+    if (is_over_time(spec)) out.layout.seq_len = spec.output_len(in.layout.seq_len);
+    const std::int64_t outputs = checked_output_size();
+    if (in.image || out.image) make_shape(outputs, batch_first);
+    else if (is_over_time(spec)) out.shape[in.layout.batched && batch_first ? 1 : 0] = out.layout.seq_len;
+    if (!out.image) out.shape.back() = outputs;
+    if (ends_time(spec)) out.shape = in.layout.batched ? Shape{in.layout.batch, outputs} : Shape{outputs};
+    y = empty_array<T>(out.shape);
+    arguments.seq_len = in.layout.seq_len;
+    arguments.batch = in.layout.batch;
+    arguments.x = in.layout.view(static_cast<const T*>(x.data()), arguments.input_size);
+    arguments.lengths = lengths ? lengths->data() : nullptr;
+    arguments.y = out.layout.view(y.mutable_data(), outputs);
+  }
+
+ private:
+  void read_rows(Array<T> given, bool ragged, bool batch_first) {
+    x = std::move(given);
+    in.shape = Shape(x.shape(), x.shape() + x.ndim());
+    if (ids) in.shape.push_back(1);
+    const std::int64_t own = spec.input_size(), rank = static_cast<std::int64_t>(in.shape.size());
+    const std::int64_t columns = own ? own : rank == 0 ? 0 : in.shape.back();
     const bool over_time = is_over_time(spec);
-    if (over_time && rank == 2 && lengths_.is_none()) {
-      in = {-1, 1, false, false};
-      check_shape(name(), x, in.dims("input_size", own ? own : -1));
-      in.seq_len = x_shape[0];
-    } else if (!lengths_.is_none() || rank == 3 || rank == 0 || over_time) {
-      in = {-1, -1, true, batch_first};
-      Dims dims = in.dims("input_size", own ? own : -1);
+    Layout& layout = in.layout;
+    if (over_time && rank == 2 && !ragged) {
+      layout = {-1, 1, false, false};
+      check_shape(name(), x, layout.dims("input_size", own ? own : -1));
+      layout.seq_len = in.shape[0];
+    } else if (ragged || rank == 3 || rank == 0 || over_time) {
+      layout = {-1, -1, true, batch_first};
+      Dims dims = layout.dims("input_size", own ? own : -1);
       if (ids) dims.pop_back();
       check_shape(name(), x, dims);
-      in.seq_len = x_shape[batch_first ? 1 : 0];
-      in.batch = x_shape[batch_first ? 0 : 1];
+      layout.seq_len = in.shape[batch_first ? 1 : 0];
+      layout.batch = in.shape[batch_first ? 0 : 1];
     } else {
       Dims dims(static_cast<std::size_t>(rank), Dim{"any", -1});
       dims.back() = {"input_size", own ? own : -1};
       if (ids) dims.pop_back();
       check_shape(name(), x, dims);
-      in.seq_len = columns > 0 ? x.size() / columns : 0;
+      layout.seq_len = columns > 0 ? x.size() / columns : 0;
     }
-    if (x.size() == 0)
-      throw py::value_error(std::string(name()) + " has shape " + shape_text(x) + "; expected at least one row");
-    lengths = lengths_argument(lengths_, in);
-    if (given) check_ids(*given, batch_first);
-    out = in;
-    y_shape = x_shape;
-    if (over_time) {
-      const std::int64_t least = least_len(spec);
-      if (in.seq_len < least)
-        throw py::value_error(std::string(name()) + " has shape " + shape_text(x) + "; expected at least " +
-                              std::to_string(least) + " steps");
-      out.seq_len = spec.output_len(in.seq_len);
-      y_shape[in.batched && batch_first ? 1 : 0] = out.seq_len;
-    }
-    y_shape.back() = spec.output_size(columns);
-    if (ends_time(spec)) y_shape = in.batched ? Shape{in.batch, y_shape.back()} : Shape{y_shape.back()};
-    y = empty_array<T>(y_shape);
-    arguments.seq_len = in.seq_len;
-    arguments.batch = in.batch;
     arguments.input_size = columns;
-    arguments.x = in.view(static_cast<const T*>(x.data()), columns);
-    arguments.lengths = lengths ? lengths->data() : nullptr;
-    arguments.y = out.view(y.mutable_data(), y_shape.back());
   }
 
- private:
+  void read_image(const py::object& given) {
+    x = image_argument<T>("x", given, input_channels(spec));
+    in.shape = Shape(x.shape(), x.shape() + x.ndim());
+    const bool batched = in.shape.size() == 4;
+    in.layout = {in.shape[0], batched ? in.shape[1] : 1, batched, false};
+    arguments.channels = in.shape.back();
+    arguments.input_size = in.shape[in.shape.size() - 2] * arguments.channels;
+  }
+
+  std::string text_of(const Form& form) const { return form.image ? image_shape_text(form.shape) : shape_text(x); }
+
+  // Images that are lower than the windows have no y.
+  std::int64_t checked_output_size() const {
+    const std::int64_t outputs = spec.output_size(arguments.input_size, arguments.channels);
+    if (outputs < 1)
+      throw py::value_error(std::string(name()) + " has shape " + text_of(in) + "; expected a height of at least " +
+                            std::to_string(least_height(spec)));
+    return outputs;
+  }
+
+  void make_shape(std::int64_t outputs, bool batch_first) {
+    Layout& layout = out.layout;
+    layout.batch_first = batch_first && !out.image && layout.batched;
+    out.shape = layout.shape(outputs);
+    if (!out.image) return;
+    const std::int64_t channels = spec.output_channels(arguments.channels);
+    out.shape.back() = outputs / channels;
+    out.shape.push_back(channels);
+  }
+
   const char* name() const { return ids ? "ids" : "x"; }
   // An id that T does not have is none of the table's either.
   static Array<T> numbers_of(const Array<std::int64_t>& given) {
@@ -116,10 +158,15 @@ struct Call {
 };
 
 template <class T>
-Array<T> call(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first) {
+py::object result(const Array<T>& array, bool image) {
+  return image ? as_image(array) : py::object(array);
+}
+
+template <class T>
+py::object call(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first) {
   const Call<T> c(o, x, lengths, batch_first);
   without_gil([&] { o.layer->forward(c.arguments); });
-  return c.y;
+  return result(c.y, c.out.image);
 }
 
 template <class T>
@@ -127,30 +174,43 @@ py::tuple forward(const PyOperation<T>& o, const py::object& x, const py::object
                   bool training) {
   Call<T> c(o, x, lengths, batch_first);
   c.arguments.training = training;
-  PyOperationTape<T> tape{nullptr, c.in, c.out, c.x_shape, c.y_shape};
+  PyOperationTape<T> tape{nullptr, c.in, c.out};
   without_gil([&] { tape.tape = o.layer->forward_with_tape(c.arguments); });
-  return py::make_tuple(c.y, tape);
+  return py::make_tuple(result(c.y, c.out.image), tape);
+}
+
+// dy in the shape of y.
+template <class T>
+Array<T> gradient_argument(const py::object& given, const Form& form) {
+  if (form.image) return image_argument<T>("dy", given, form.shape);
+  const Array<T> dy = as_array<T>("dy", given);
+  Dims dims;
+  for (const std::int64_t size : form.shape) dims.push_back({"size", size});
+  dims.back().name = "output_size";
+  check_shape("dy", dy, dims);
+  return dy;
+}
+
+// Numbers of a step.
+std::int64_t columns_of(const Form& form) {
+  const std::size_t last = form.shape.size() - 1;
+  return form.shape[last] * (form.image ? form.shape[last - 1] : 1);
 }
 
 // dx, the gradients of the weights by name, and which rows of the first one these are of, or None.
 template <class T>
 py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, const py::object& dy_argument) {
   o.layer->check(*tape.tape);
-  const Array<T> dy = as_array<T>("dy", dy_argument);
-  const std::int64_t inputs = tape.x_shape[tape.x_shape.size() - 1];
-  const std::int64_t outputs = tape.y_shape[tape.y_shape.size() - 1];
-  Dims dims;
-  for (const std::int64_t size : tape.y_shape) dims.push_back({"size", size});
-  dims.back().name = "output_size";
-  check_shape("dy", dy, dims);
+  const Array<T> dy = gradient_argument<T>(dy_argument, tape.out);
+  const std::int64_t outputs = columns_of(tape.out);
   OperationBackwardCall<T> b;
-  b.dy = tape.out.view(static_cast<const T*>(dy.data()), outputs);
+  b.dy = tape.out.layout.view(static_cast<const T*>(dy.data()), outputs);
   const bool ids = std::holds_alternative<EmbeddingSpec>(o.layer->spec().kind);
   py::object dx = py::none(), rows = py::none();
   if (!ids) {
-    Array<T> array = empty_array<T>(tape.x_shape);
-    b.dx = tape.in.view(array.mutable_data(), inputs);
-    dx = std::move(array);
+    Array<T> array = empty_array<T>(tape.in.shape);
+    b.dx = tape.in.layout.view(array.mutable_data(), columns_of(tape.in));
+    dx = result(array, tape.in.image);
   }
   py::dict weights;
   if (ids) {
@@ -188,9 +248,10 @@ struct Paths {
   std::vector<std::int64_t> columns;
   std::int64_t rows = 1, all = 0;
 
-  explicit Paths(const py::list& given) {
+  Paths(const py::list& given, bool images) {
     for (const py::handle one : given) {
-      arrays.push_back(as_array<T>("paths", py::reinterpret_borrow<py::object>(one)));
+      const py::object path = py::reinterpret_borrow<py::object>(one);
+      arrays.push_back(images ? image_argument<T>("paths", path, 0) : as_array<T>("paths", path));
       columns.push_back(arrays.back().shape(arrays.back().ndim() - 1));
       all += columns.back();
     }
@@ -200,9 +261,9 @@ struct Paths {
 };
 
 template <class T>
-Array<T> join(const PyOperation<T>& o, const py::list& given) {
+py::object join(const PyOperation<T>& o, const py::list& given, bool images) {
   const BranchSpec::Mark mark = std::get<BranchSpec>(o.layer->spec().kind).mark;
-  const Paths<T> paths(given);
+  const Paths<T> paths(given, images);
   Shape shape(paths.arrays[0].shape(), paths.arrays[0].shape() + paths.arrays[0].ndim());
   if (mark == BranchSpec::concat) shape.back() = paths.all;
   Array<T> y = empty_array<T>(shape);
@@ -214,20 +275,18 @@ Array<T> join(const PyOperation<T>& o, const py::list& given) {
         join_path(mark, i == 0, paths.view(i), paths.columns[i], from, to, begin, end);
       });
   });
-  return y;
+  return result(y, images);
 }
 
 // The gradients of the ends of all paths from that of what joins them.
 template <class T>
-py::list split(const PyOperation<T>& o, const py::list& given, const py::object& dy_argument) {
+py::list split(const PyOperation<T>& o, const py::list& given, const py::object& dy_argument, bool images) {
   const BranchSpec::Mark mark = std::get<BranchSpec>(o.layer->spec().kind).mark;
-  const Paths<T> paths(given);
+  const Paths<T> paths(given, images);
   const std::int64_t width = mark == BranchSpec::concat ? paths.all : paths.columns[0];
-  const Array<T> dy = as_array<T>("dy", dy_argument);
-  Dims dims;
-  for (int axis = 0; axis + 1 < paths.arrays[0].ndim(); ++axis) dims.push_back({"size", paths.arrays[0].shape(axis)});
-  dims.push_back({"output_size", width});
-  check_shape("dy", dy, dims);
+  Form form{{}, Shape(paths.arrays[0].shape(), paths.arrays[0].shape() + paths.arrays[0].ndim()), images};
+  form.shape.back() = width;
+  const Array<T> dy = gradient_argument<T>(dy_argument, form);
   py::list gradients;
   std::int64_t from = 0;
   for (std::size_t i = 0; i < paths.arrays.size(); from += paths.columns[i++]) {
@@ -241,7 +300,7 @@ py::list split(const PyOperation<T>& o, const py::list& given, const py::object&
           if (j != i) join_path(mark, false, paths.view(j), paths.columns[i], 0, to, begin, end);
       });
     });
-    gradients.append(d);
+    gradients.append(result(d, images));
   }
   return gradients;
 }
@@ -261,8 +320,8 @@ void register_operation(py::module_& m) {
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
       .def("statistics", &statistics<T>, py::arg("tape"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def("join", &join<T>, py::arg("paths"))
-      .def("split", &split<T>, py::arg("paths"), py::arg("dy"))
+      .def("join", &join<T>, py::arg("paths"), py::arg("images"))
+      .def("split", &split<T>, py::arg("paths"), py::arg("dy"), py::arg("images"))
       .def(
           "output_len", [](const O& o, std::int64_t seq_len) { return o.layer->spec().output_len(seq_len); },
           py::arg("seq_len"));

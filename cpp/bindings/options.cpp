@@ -44,6 +44,23 @@ void GivenOptions::read(const char* option, const py::handle& from, Padding& val
   }
 }
 
+void GivenOptions::read(const char* option, const py::handle& from, Size2d& value) {
+  const bool both = py::isinstance<py::tuple>(from) || py::isinstance<py::list>(from);
+  if (both && py::len(from) != 2)
+    throw py::value_error(std::string(option) + " has " + std::to_string(py::len(from)) +
+                          " numbers; expected one, or (height, width)");
+  const py::object two = both ? py::reinterpret_borrow<py::object>(from) : py::make_tuple(from, from);
+  read(option, py::object(two[py::int_(0)]), value.height);
+  read(option, py::object(two[py::int_(1)]), value.width);
+}
+
+void GivenOptions::read(const char* option, const py::handle& from, Padding2d& value) {
+  value = {};
+  if (py::isinstance<py::str>(from))
+    value.kind = named<Padding::Kind>(option, text(option, from, "a text"), padding_names);
+  else read(option, from, value.size);
+}
+
 void GivenOptions::check_known(const std::string& owner) const {
   for (const auto& [key, unused] : given_)
     if (std::find(known_.begin(), known_.end(), std::string(py::str(key))) == known_.end())
@@ -62,16 +79,32 @@ BlockSpec block_of(const py::dict& given) {
   return block;
 }
 
+namespace {
+
+template <class Value>
+py::object object_of(const Value& value) {
+  return py::cast(value);
+}
+py::object object_of(const ActivationFunction& value) { return function_object(value); }
+py::object object_of(const Padding& value) {
+  return value.kind == Padding::number ? py::object(py::int_(value.steps)) : py::str(padding_names[value.kind]);
+}
+py::object object_of(const Size2d& value) { return py::make_tuple(value.height, value.width); }
+py::object object_of(const Padding2d& value) {
+  return value.kind == Padding::number ? object_of(value.size) : py::object(py::str(padding_names[value.kind]));
+}
+template <class Value>
+py::object object_of(const std::optional<Value>& value) {
+  return value ? object_of(*value) : py::none();
+}
+
+}  // namespace
+
 py::dict dict_of(BlockSpec block) {
   py::dict to;
   to["type"] = type_of(block);
   to["prefix"] = block.prefix;
-  each_option(block, [&](const char* name, auto& value) {
-    if constexpr (std::is_same_v<decltype(value), ActivationFunction&>) to[name] = function_object(value);
-    else if constexpr (std::is_same_v<decltype(value), Padding&>)
-      to[name] = value.kind == Padding::number ? py::object(py::int_(value.steps)) : py::str(padding_names[value.kind]);
-    else to[name] = value;
-  });
+  each_option(block, [&](const char* name, auto& value) { to[name] = object_of(value); });
   return to;
 }
 

@@ -33,6 +33,8 @@ class GivenOptions {
   static void read(const char* option, const py::handle& from, std::string& value);
   static void read(const char* option, const py::handle& from, ActivationFunction& value);
   static void read(const char* option, const py::handle& from, Padding& value);
+  static void read(const char* option, const py::handle& from, Size2d& value);
+  static void read(const char* option, const py::handle& from, Padding2d& value);
   template <class Value>
   static void read(const char* option, const py::handle& from, std::optional<Value>& value) {
     if (from.is_none()) value.reset();

@@ -25,7 +25,7 @@ std::int64_t input_of(const BlockSpec& b) {
   return std::visit([](const auto& s) { return input_size(s); }, b.spec);
 }
 std::int64_t output_of(const BlockSpec& b) {
-  return std::visit([](const auto& s) { return output_size(s, input_size(s)); }, b.spec);
+  return std::visit([](const auto& s) { return output_size(s, input_size(s), 0); }, b.spec);
 }
 bool is_dense(const BlockSpec& b) { return std::holds_alternative<DenseSpec>(b.spec); }
 

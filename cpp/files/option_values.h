@@ -51,6 +51,19 @@ inline void read_option(const nlohmann::json& from, Padding& value, const char* 
     read_option(from, value.steps, name);
   }
 }
+// A number for both sides, or a list of the two.
+inline void read_option(const nlohmann::json& from, Size2d& value, const char* name) {
+  if (from.is_array() && from.size() != 2) throw FileError(std::string(name) + " is no list of a height and a width");
+  read_option(from.is_array() ? from[0] : from, value.height, name);
+  read_option(from.is_array() ? from[1] : from, value.width, name);
+}
+inline void read_option(const nlohmann::json& from, Padding2d& value, const char* name) {
+  value = {};
+  if (!from.is_string()) return read_option(from, value.size, name);
+  std::string text;
+  read_option(from, text, name);
+  value.kind = named<Padding::Kind>(name, text, padding_names);
+}
 // None is null.
 template <class Value>
 void read_option(const nlohmann::json& from, std::optional<Value>& value, const char* name) {
@@ -73,9 +86,15 @@ inline std::string written_option(const ActivationFunction& f) {
 inline std::string written_option(const Padding& value) {
   return value.kind == Padding::number ? json_text(value.steps) : json_text(padding_names[value.kind]);
 }
+inline std::string written_option(const Size2d& value) {
+  return list_text({json_text(value.height), json_text(value.width)});
+}
+inline std::string written_option(const Padding2d& value) {
+  return value.kind == Padding::number ? written_option(value.size) : json_text(padding_names[value.kind]);
+}
 template <class Value>
 std::string written_option(const std::optional<Value>& value) {
-  return value ? json_text(*value) : "null";
+  return value ? written_option(*value) : "null";
 }
 
 }  // namespace gru_native

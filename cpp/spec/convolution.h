@@ -1,4 +1,4 @@
-// Lengths of convolutions and of windows over time.
+// Lengths of convolutions and of windows: over time, which of images is their width, and down their height.
 #pragma once
 #include <algorithm>
 #include <optional>
@@ -7,7 +7,8 @@
 
 namespace gru_native {
 
-// Windows over the steps of a sequence, and the steps that they may reach beyond it. ceil: torch's ceil_mode.
+// Windows over the steps of a sequence, or along one side of an image, and what they may reach beyond it. ceil: torch's
+// ceil_mode.
 struct Windows {
   std::int64_t taps, stride, dilation, left, right;
   bool causal = false, ceil = false;
@@ -23,6 +24,13 @@ inline Windows windows_of(const Conv1dSpec& s) {
   if (s.padding.kind == Padding::same) w.left = span / 2, w.right = span - span / 2;
   return w;
 }
+inline Windows side_of(const Conv2dSpec& s, std::int64_t Size2d::* side) {
+  Windows w{s.kernel_size.*side, s.stride.*side, s.dilation.*side, s.padding.size.*side, s.padding.size.*side};
+  const std::int64_t span = span_of(w);
+  if (s.padding.kind == Padding::same) w.left = span / 2, w.right = span - span / 2;
+  return w;
+}
+inline Windows windows_of(const Conv2dSpec& s) { return side_of(s, &Size2d::width); }
 inline Windows windows_of(const MaxPool1dSpec& s) {
   return {s.kernel_size, s.stride ? s.stride : s.kernel_size, s.dilation, s.padding, s.padding, false, s.ceil_mode};
 }
@@ -35,6 +43,16 @@ std::optional<Windows> windows_of(const Spec&) {
 }
 inline std::optional<Windows> windows_of(const OperationSpec& spec) {
   return std::visit([](const auto& s) -> std::optional<Windows> { return windows_of(s); }, spec.kind);
+}
+
+// Of images: down their height.
+inline Windows down_of(const Conv2dSpec& s) { return side_of(s, &Size2d::height); }
+template <class Spec>
+std::optional<Windows> down_of(const Spec&) {
+  return std::nullopt;
+}
+inline std::optional<Windows> down_of(const OperationSpec& spec) {
+  return std::visit([](const auto& s) -> std::optional<Windows> { return down_of(s); }, spec.kind);
 }
 
 inline std::int64_t output_len(const Windows& w, std::int64_t seq_len) {

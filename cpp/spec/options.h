@@ -164,6 +164,28 @@ void each_option(AvgPool1dSpec& s, const F& f) {
   f("count_include_pad", s.count_include_pad);
 }
 template <class F>
+void each_option(ImageSpec& s, const F& f) {
+  std::optional<std::int64_t> features;
+  if (s.features != 0) features = s.features;
+  f("features", features);
+  if (features) check_size("features", *features, 1);
+  s.features = features.value_or(0);
+}
+template <class F>
+void each_option(ColumnsSpec&, const F&) {}
+template <class F>
+void each_option(Conv2dSpec& s, const F& f) {
+  f("in_channels", s.in_channels);
+  f("out_channels", s.out_channels);
+  f("kernel_size", s.kernel_size);
+  f("stride", s.stride);
+  f("dilation", s.dilation);
+  f("groups", s.groups);
+  f("padding", s.padding);
+  f("bias", s.bias);
+  f("activation", s.activation);
+}
+template <class F>
 void each_option(BranchSpec& s, const F& f) {
   detail::choice("mark", s.mark, branch_names, f);
 }

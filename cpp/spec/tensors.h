@@ -138,6 +138,10 @@ void each_name(const AvgPool1dSpec&, const F&) {}
 template <class F>
 void each_name(const BranchSpec&, const F&) {}
 template <class F>
+void each_name(const ImageSpec&, const F&) {}
+template <class F>
+void each_name(const ColumnsSpec&, const F&) {}
+template <class F>
 void each_name(const LayerNormSpec& spec, const F& f) {
   if (!spec.elementwise_affine) return;
   f(std::string("weight"), std::vector<std::int64_t>{spec.normalized_shape});
@@ -159,6 +163,12 @@ template <class F>
 void each_name(const Conv1dSpec& spec, const F& f) {
   f(std::string("weight"),
     std::vector<std::int64_t>{spec.out_channels, spec.in_channels / spec.groups, spec.kernel_size});
+  if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.out_channels});
+}
+template <class F>
+void each_name(const Conv2dSpec& spec, const F& f) {
+  f(std::string("weight"), std::vector<std::int64_t>{spec.out_channels, spec.in_channels / spec.groups,
+                                                     spec.kernel_size.height, spec.kernel_size.width});
   if (spec.bias) f(std::string("bias"), std::vector<std::int64_t>{spec.out_channels});
 }
 template <class F>

@@ -31,7 +31,9 @@ from .layers import (
     ChainGradients,
     ChainTape,
     ChildSumTreeLSTM,
+    Columns,
     Conv1d,
+    Conv2d,
     DecoderGradients,
     DecoderState,
     DecoderStream,
@@ -49,6 +51,7 @@ from .layers import (
     GraphTape,
     GrConvGradients,
     GrConvTape,
+    Image,
     LayerNorm,
     MaxPool1d,
     NaryTreeLSTM,
@@ -95,6 +98,10 @@ __all__ = [  # noqa: RUF022  in groups
     "LayerNorm",
     "BatchNorm1d",
     "Activation",
+    # images, whose width is time
+    "Image",
+    "Columns",
+    "Conv2d",
     # from sequences to sequences
     "AttentionDecoder",
     "DecoderState",

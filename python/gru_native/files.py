@@ -20,9 +20,12 @@ from .layers import (
     BatchNorm1d,
     Block,
     Chain,
+    Columns,
     Conv1d,
+    Conv2d,
     Dense,
     Embedding,
+    Image,
     LayerNorm,
     MaxPool1d,
     Parallel,
@@ -38,6 +41,7 @@ from .losses._large_softmax import LargeSoftmax
 KINDS = (
     *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, BatchNorm1d, Embedding),
     *(Conv1d, MaxPool1d, AvgPool1d, Pool),
+    *(Image, Columns, Conv2d),
 )
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++

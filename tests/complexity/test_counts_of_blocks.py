@@ -14,7 +14,9 @@ def test_a_convolution():
     macs = 2 * 2 * 3 * (2 * 5) * 4
     assert c.parameters == conv.num_parameters == 12 * 2 * 5 + 12
     assert c.forward.macs == macs
-    assert c.backward.macs == 2 * macs
+    assert c.passes.to_weights.macs == macs
+    # of x[t], whose zeros come before: t even has no tap, t odd all 5 (of 2 sequences, 5 places)
+    assert c.passes.to_inputs.macs == 2 * 5 * 3 * 2 * (5 * 4)
     assert c.passes.forward.elementwise == {"tanh": 2 * 2 * 12}
     ragged = complexity.count(conv, 10, batch=2, lengths=[10, 7])  # 7 steps give one of y
     assert ragged.forward.macs == macs // 4 * 2 + macs // 4

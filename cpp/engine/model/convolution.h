@@ -1,18 +1,27 @@
-// Convolution over time, as products of the packed weights with rows that overlap: output t of a sequence reads from
-// its step t * stride on, so nothing is copied for each tap.
+// Convolutions over time and of images, as products of the packed weights with rows that overlap (taps.h). A sequence
+// is an image of height 1: a step is a column of dots, [height][channels].
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "engine/matrix/lazily.h"
 #include "engine/model/operation.h"
+#include "engine/model/taps.h"
+#include "spec/convolution.h"
 
 namespace gru_native {
 
+struct ConvolutionOptions {
+  Index in_channels, out_channels, groups;
+  Windows across, down;  // over steps, and over the height
+  bool bias;
+  ActivationFunction activation;
+};
+
 template <class T>
-class PackedConv1d final : public PackedOperation<T> {
+class PackedConvolution final : public PackedOperation<T> {
  public:
-  PackedConv1d(const OperationSpec& spec, const Conv1dSpec& own);
+  PackedConvolution(const OperationSpec& spec, const ConvolutionOptions& own);
 
   void fill(const std::vector<Weight<const T>>& weights) override;
   void unpack(const std::vector<Weight<T>>& weights) const override;
@@ -23,23 +32,31 @@ class PackedConv1d final : public PackedOperation<T> {
                 const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const override;
   std::unique_ptr<OperationStream<T>> stream(Index inputs, Index batch, Index window, Arena& arena) const override;
 
-  // Some rows of y. Row i reads from first.base + (first.offset ? first.offset[i] : i * first.stride) on, where steps
-  // lie in_channels apart.
-  void convolve(Rows<const T> first, Matrix<T> y, Share rows) const;
-
  private:
-  bool at_once() const { return own_.groups == 1 && own_.dilation == 1; }  // all taps of a row lie side by side
-  void sum_gradients(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Index group, T* dw, T* db, T* scratch,
-                     int member, int members) const;
-  const std::vector<PackedMatrix<T>>& transposed() const;
+  // Taps of one phase of the strides, whose gradients go to every stride-th place of x, in the order in which they lie
+  // in the gradient of y. Of each: the outputs from the place's own one back to it, across and down.
+  struct Phase {
+    Index across, down;
+    std::vector<Index> back_across, back_down;
+    std::vector<PackedMatrix<T>> weight;  // [group]: rows are channels of x, k are taps and their channels of y
+  };
+  struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
-  const Conv1dSpec own_;
-  const Index in_, out_, depth_;  // channels of a group; in_ * taps
+  std::vector<Run> runs_at(Index height) const;
+  Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
+  void finish(T* y, Index columns) const;
+  std::vector<Phase> make_phases() const;
+  void sum_gradients(const OperationRows& call, const Kept<T>& kept, Matrix<const T> d, const std::vector<Run>& runs,
+                     T* dw, const std::vector<T*>& dweights, T* scratch, int member, int members) const;
+
+  const ConvolutionOptions own_;
+  const Index in_, out_, taps_, depth_;  // channels of a group, taps, in_ * taps
   const Index lanes_;
-  std::vector<PackedMatrix<T>> weight_;  // [group]: k runs over taps, in each over channels
+  const std::vector<Run> line_;          // of height 1
+  std::vector<PackedMatrix<T>> weight_;  // [group]: k runs over taps, down and then across, in each over channels
   Buffer<T> rows_;                       // [out][tap][channel of the group]
   Buffer<T> bias_;                       // zeros where there is none
-  Lazily<std::vector<PackedMatrix<T>>> transposed_;  // [group][tap]
+  Lazily<std::vector<Phase>> phases_;
 };
 
 }  // namespace gru_native

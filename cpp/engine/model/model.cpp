@@ -25,7 +25,7 @@ std::int64_t state_size(const Block&) {
 }
 
 template <class T>
-void run(const Layer<T>& layer, const ModelCall<T>& call, std::int64_t) {
+void run(const Layer<T>& layer, const ModelCall<T>& call, std::int64_t, std::int64_t) {
   const LayerSpec& spec = layer.spec();
   const std::int64_t h = spec.num_layers * spec.directions() * call.batch * spec.state_size();
   ForwardCall<T> f;
@@ -39,7 +39,7 @@ void run(const Layer<T>& layer, const ModelCall<T>& call, std::int64_t) {
   layer.forward(f);
 }
 template <class T>
-void run(const Dense<T>& dense, const ModelCall<T>& call, std::int64_t) {
+void run(const Dense<T>& dense, const ModelCall<T>& call, std::int64_t, std::int64_t) {
   DenseForwardCall<T> f;
   f.seq_len = call.seq_len;
   f.batch = call.batch;
@@ -50,11 +50,12 @@ void run(const Dense<T>& dense, const ModelCall<T>& call, std::int64_t) {
 }
 
 template <class T>
-void run(const Operation<T>& operation, const ModelCall<T>& call, std::int64_t inputs) {
+void run(const Operation<T>& operation, const ModelCall<T>& call, std::int64_t inputs, std::int64_t channels) {
   OperationForwardCall<T> f;
   f.seq_len = call.seq_len;
   f.batch = call.batch;
   f.input_size = inputs;
+  f.channels = channels;
   f.x = call.x;
   f.lengths = call.lengths;
   f.y = call.y;
@@ -67,13 +68,14 @@ template <class T>
 struct BasicModel<T>::Impl {
   std::vector<ModelBlock<T>> blocks;
   std::vector<std::int64_t> widths;     // columns before each block, and behind the last
+  std::vector<std::int64_t> channels;   // of images there; 0: there are none
   std::vector<const AnyStore*> stores;  // of the blocks
   std::shared_ptr<ArenaPool> arenas;
 };
 
 template <class T>
 BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
-    : impl_(std::make_unique<Impl>(Impl{std::move(all), {}, {}, std::make_shared<ArenaPool>()})) {
+    : impl_(std::make_unique<Impl>(Impl{std::move(all), {}, {}, {}, std::make_shared<ArenaPool>()})) {
   const std::vector<ModelBlock<T>>& blocks = impl_->blocks;
   if (blocks.empty()) throw std::invalid_argument("blocks is empty; expected at least one");
   ChainWidth width;
@@ -84,9 +86,11 @@ BasicModel<T>::BasicModel(std::vector<ModelBlock<T>> all)
   }
   ChainWidth known(width.checked_input_size());
   impl_->widths.push_back(known.width());
+  impl_->channels.push_back(known.channels());
   for (const ModelBlock<T>& block : blocks) {
     std::visit([&](const auto& b) { known.add("blocks", b->spec()); }, block);
     impl_->widths.push_back(known.width());
+    impl_->channels.push_back(known.channels());
   }
   impl_->stores = stores_of(blocks);
 }
@@ -132,7 +136,7 @@ namespace {
 template <class T>
 struct Handed {
   Sequences<const T> x;
-  std::int64_t seq_len, columns;
+  std::int64_t seq_len, columns, channels;
   std::vector<std::int64_t> lengths;  // empty: all seq_len
 };
 
@@ -151,9 +155,29 @@ Sequences<const T> present(const Handed<T>& from, std::int64_t batch, const Sequ
   return {to.data, to.step_stride, to.batch_stride};
 }
 
+// Images side by side: their channels, at each height.
+template <class T>
+void join_channels(const std::vector<Handed<T>>& ends, std::int64_t batch, const Sequences<T>& y) {
+  Progress progress;
+  const std::int64_t height = ends.front().columns / ends.front().channels;
+  std::int64_t channels = 0, from = 0;
+  for (const Handed<T>& end : ends) channels += end.channels;
+  for (const Handed<T>& end : ends) {
+    for (std::int64_t t = 0; t < end.seq_len; ++t)
+      for (std::int64_t b = 0; b < batch; ++b) {
+        join_path<T>(BranchSpec::concat, false,
+                     {end.x.data + t * end.x.step_stride + b * end.x.batch_stride, end.channels, nullptr}, end.channels,
+                     from, {y.data + t * y.step_stride + b * y.batch_stride, channels}, 0, height);
+        progress.add(macs_of_copy * static_cast<double>(end.columns));
+      }
+    from += end.channels;
+  }
+}
+
 template <class T>
 void join(BranchSpec::Mark mark, const std::vector<Handed<T>>& ends, std::int64_t batch, const Sequences<T>& y) {
   Progress progress;
+  if (ends.front().channels > 0 && mark == BranchSpec::concat) return join_channels(ends, batch, y);
   for (std::int64_t t = 0; t < ends.front().seq_len; ++t) {
     std::int64_t from = 0;
     for (const Handed<T>& end : ends) {
@@ -174,7 +198,7 @@ void BasicModel<T>::forward(const ModelCall<T>& call) const {
   const auto arena = impl_->arenas->lease();
   const Moment moment(impl_->stores);
   ModelCall<T> part = call;
-  Handed<T> now{call.x, call.seq_len, input_size(), {}};
+  Handed<T> now{call.x, call.seq_len, input_size(), impl_->channels.front(), {}};
   if (call.lengths) now.lengths.assign(call.lengths, call.lengths + call.batch);
   Branches<Handed<T>> branches;
   for (std::size_t i = 0; i < impl_->blocks.size(); ++i) {
@@ -195,6 +219,7 @@ void BasicModel<T>::forward(const ModelCall<T>& call) const {
         join(mark->mark, ends, call.batch, y);
         joined.x = {y.data, y.step_stride, y.batch_stride};
         joined.columns = outputs;
+        joined.channels = impl_->channels[i + 1];
         return joined;
       });
       continue;
@@ -204,9 +229,10 @@ void BasicModel<T>::forward(const ModelCall<T>& call) const {
     part.lengths = now.lengths.empty() ? nullptr : now.lengths.data();
     now.seq_len = steps(now.seq_len);
     part.y = room(now.seq_len);
-    std::visit([&](const auto& b) { run(*b, part, now.columns); }, block);
+    std::visit([&](const auto& b) { run(*b, part, now.columns, now.channels); }, block);
     now.x = {part.y.data, part.y.step_stride, part.y.batch_stride};
     now.columns = outputs;
+    now.channels = impl_->channels[i + 1];
     if (std::visit([](const auto& b) { return ends_time(b->spec()); }, block)) now.lengths.clear();
     for (std::int64_t& n : now.lengths) n = n > 0 ? std::max<std::int64_t>(0, steps(n)) : 0;
     const std::int64_t state = std::visit([](const auto& b) { return gru_native::state_size(*b); }, block);

@@ -57,12 +57,13 @@ void Operation<T>::forward(const OperationForwardCall<T>& call) const {
   const auto packed = impl_->store.packed();
   packed->check(call.x, call.seq_len, call.batch, call.lengths);
   const Timeline in(call.seq_len, call.batch, call.lengths), out = output_timeline(impl_->spec, in);
-  const Index inputs = input_size(impl_->spec, call), outputs = impl_->spec.output_size(inputs);
+  const Index inputs = input_size(impl_->spec, call), images = channels(impl_->spec, call);
+  const Index outputs = impl_->spec.output_size(inputs, images);
   const auto arena = impl_->store.lease();
   const Matrix<T> y = take_zeroed_matrix<T>(*arena, out.rows, packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, in, *arena);
   TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)));
-  packed->forward({in, out, inputs, outputs, arena.get()}, x, y, team, nullptr);
+  packed->forward({in, out, inputs, outputs, images, arena.get()}, x, y, team, nullptr);
   scatter(read_only(y), outputs, out, call.y);
 }
 
@@ -71,9 +72,10 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
   check_call(impl_->spec, call);
   check_trainable(impl_->spec);
   Timeline in(call.seq_len, call.batch, call.lengths), out = output_timeline(impl_->spec, in);
-  const Index inputs = input_size(impl_->spec, call), outputs = impl_->spec.output_size(inputs);
+  const Index inputs = input_size(impl_->spec, call), images = channels(impl_->spec, call);
+  const Index outputs = impl_->spec.output_size(inputs, images);
   auto tape = std::make_unique<ImplOf<OperationTape<T>>>(impl_->store.begin_tape(), std::move(in), std::move(out),
-                                                         inputs, outputs);
+                                                         inputs, outputs, images);
   tape->packed->check(call.x, call.seq_len, call.batch, call.lengths);
   const Matrix<T> y = take_zeroed_matrix<T>(*tape->arena, tape->out.rows, tape->packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, tape->in, *tape->arena);
@@ -100,7 +102,7 @@ template <class T>
 void Operation<T>::backward(const OperationTape<T>& tape_, const OperationBackwardCall<T>& call) const {
   check(tape_);
   const auto& tape = impl_of(tape_);
-  check_call(impl_->spec, call, tape.in.user_len, tape.in.batch, tape.inputs, impl_->store.list().size());
+  check_call(impl_->spec, call, tape.in.user_len, tape.in.batch, tape.inputs, tape.outputs, impl_->store.list().size());
   const auto arena = impl_->store.lease();
   const Matrix<T> d = take_zeroed_matrix<T>(*arena, tape.out.rows, tape.outputs);
   Matrix<T> dx{};

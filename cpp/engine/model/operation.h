@@ -20,6 +20,7 @@ struct OperationRows {
   const Timeline& in;
   const Timeline& out;
   Index inputs, outputs;  // columns
+  Index channels;         // of images; 0: x has none
   Arena* arena;           // room for this call; null where nothing may be allocated: in streams
   bool training = false;  // of a call with a tape
 };
@@ -104,6 +105,12 @@ std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const AvgPoo
 
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const BranchSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ImageSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ColumnsSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const Conv2dSpec& own);
 
 template <class T>
 ChosenActivation<T> chosen(const ActivationFunction& f) {
@@ -138,17 +145,18 @@ struct Operation<T>::Impl {
 
 template <class T>
 struct OperationTape<T>::Impl : TapeOf<PackedOperation<T>> {
-  Impl(TapeOf<PackedOperation<T>> base, Timeline in, Timeline out, Index inputs, Index outputs)
+  Impl(TapeOf<PackedOperation<T>> base, Timeline in, Timeline out, Index inputs, Index outputs, Index channels)
       : TapeOf<PackedOperation<T>>(std::move(base)),
         in(std::move(in)),
         out(std::move(out)),
         inputs(inputs),
         outputs(outputs),
+        channels(channels),
         kept{*this->arena, {}, {}, nullptr, false, nullptr, {}, {}} {}
-  OperationRows rows() const { return {in, out, inputs, outputs, this->arena.get()}; }
+  OperationRows rows() const { return {in, out, inputs, outputs, channels, this->arena.get()}; }
 
   Timeline in, out;
-  Index inputs, outputs;
+  Index inputs, outputs, channels;
   Kept<T> kept;
 };
 

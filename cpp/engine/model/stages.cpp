@@ -199,7 +199,7 @@ Index Stages<T>::run(Rows<const T> given, const StepRows<T>& y, TeamLease& team)
     } else if (w.dense) {
       dense_forward(*w.dense, x, s.time->rows, s.out, team);
     } else {
-      w.operation->forward({*s.time, *s.time, w.inputs, w.outputs, nullptr}, x, s.out, team, nullptr);
+      w.operation->forward({*s.time, *s.time, w.inputs, w.outputs, 0, nullptr}, x, s.out, team, nullptr);
     }
     for (Index t = 0; last && !s.stack && t < after.seq_len; ++t) {
       const Rows<T> to = y.at(after, t);

@@ -96,6 +96,41 @@ struct AvgPool1dSpec {
   bool count_include_pad = true;  ///< Whether these zeros count in the number that a sum is divided by.
 };
 
+/// Of images: how many rows of dots, and how many columns.
+struct Size2d {
+  std::int64_t height = 1, width = 1;
+};
+
+/// Sequences become images of one channel: steps their columns from left to right, and the numbers of a step the dots
+/// of a column. To a call an image is such a sequence still, with one step for each column of dots: width is seq_len,
+/// lengths are widths, and a row of x has height * channels numbers, [height][channels].
+struct ImageSpec {
+  std::int64_t features = 0;  ///< Columns of x, the height of the image; 0: any.
+};
+
+/// Images become sequences again: rows of channels * height numbers, [channels][height].
+struct ColumnsSpec {};
+
+/// Zeros around an image.
+struct Padding2d {
+  Padding::Kind kind = Padding::number;  ///< same, valid or number, as of Padding.
+  Size2d size{0, 0};                     ///< Of a number: above and below, left and right.
+};
+
+/// A convolution of images, then a function. weight is (out_channels, in_channels / groups, height, width). An image is
+/// taken as if it were alone: past its end there are zeros.
+struct Conv2dSpec {
+  std::int64_t in_channels = 0;
+  std::int64_t out_channels = 0;
+  Size2d kernel_size;
+  Size2d stride;
+  Size2d dilation;
+  std::int64_t groups = 1;
+  Padding2d padding;
+  bool bias = true;
+  ActivationFunction activation = Activation::identity;
+};
+
 /// A place in a list of blocks where it branches. Between a fork and a join stand paths, which all read the x of the
 /// fork, and `next` between two of them; a path without blocks hands x on. The join makes one y of theirs: their sum,
 /// their product, or their columns side by side. Paths may branch, too. See parallel() in model.h.
@@ -107,7 +142,7 @@ struct BranchSpec {
 /// Which operation, with its options.
 struct OperationSpec {
   std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec,
-               BranchSpec, BatchNorm1dSpec>
+               BranchSpec, BatchNorm1dSpec, ImageSpec, ColumnsSpec, Conv2dSpec>
       kind;
   Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
 
@@ -115,8 +150,10 @@ struct OperationSpec {
   GRU_NATIVE_API void validate() const;
   /// Columns of x; 0: any.
   GRU_NATIVE_API std::int64_t input_size() const;
-  /// Columns of y, for an x of so many.
-  GRU_NATIVE_API std::int64_t output_size(std::int64_t input_size) const;
+  /// Columns of y, for an x of so many, or for images of so many with so many channels; 0: they are too low.
+  GRU_NATIVE_API std::int64_t output_size(std::int64_t input_size, std::int64_t channels = 0) const;
+  /// Channels of y, for images of so many; 0: y is no image.
+  GRU_NATIVE_API std::int64_t output_channels(std::int64_t channels) const;
   /// Steps of y, for a sequence of so many; 0: it is too short.
   GRU_NATIVE_API std::int64_t output_len(std::int64_t seq_len) const;
   /// Numbers that a stream keeps of each sequence, for an x of so many columns.
@@ -129,6 +166,7 @@ struct OperationForwardCall {
   std::int64_t seq_len = 0;               ///< Steps of x, at least 1.
   std::int64_t batch = 0;                 ///< Sequences, at least 1.
   std::int64_t input_size = 0;            ///< Columns of x, where the operation takes any.
+  std::int64_t channels = 0;              ///< Of images, where the operation takes any.
   Sequences<const T> x;                   ///< Its columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
   Sequences<T> y;                         ///< output_len(seq_len) steps, written; 0 past the end of a sequence.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..layers._flow import Paths
+from ..layers._operation import Operation
 from ._extent import Extent
 from ._roofline import Weights
 from ._work import Passes, Tensor, Work, ops
@@ -47,23 +48,38 @@ class Branch:
         return {"joined": rows * sum(self.ends)} if self.ends else {}
 
 
+class Width(NamedTuple):
+    """What a block hands on."""
+
+    columns: int
+    channels: int  # of images; 0: these are rows
+
+
 class Widths:
     """Columns behind each step of a chain."""
 
     def __init__(self, width: int) -> None:
-        self.now = width
-        self._paths = Paths[int]()
+        self.now = Width(width, 0)
+        self._paths = Paths[Width]()
+
+    def behind(self, block: Any, columns: int) -> None:
+        """The next block gives so many."""
+        channels = self.now.channels
+        own = block._output_channels(channels) if isinstance(block, Operation) else 0
+        self.now = Width(columns, own)
 
     def pass_mark(self, kind: str) -> Branch:
         """The mark as it is counted."""
         of_join: dict[str, Any] = {}
 
-        def join(begin: int, ends: list[int]) -> int:
-            of_join.update(ends=tuple(ends), begin=begin)
-            return sum(ends) if kind == "concat" else ends[0]
+        def join(begin: Width, ends: list[Width]) -> Width:
+            of_join.update(ends=tuple(end.columns for end in ends), begin=begin.columns)
+            if kind != "concat":
+                return ends[0]
+            return Width(sum(end.columns for end in ends), sum(end.channels for end in ends))
 
         self.now = self._paths.pass_mark(kind, self.now, join)
-        return Branch(kind, self.now, **of_join)
+        return Branch(kind, self.now.columns, **of_join)
 
 
 def flow(

@@ -30,8 +30,8 @@ from ._count import Count
 from ._dense import Embedding, Linear
 from ._extent import Extent
 from ._graphs import Graphs, Network, Readout
+from ._operations import OPERATIONS
 from ._parts import (
-    OPERATIONS,
     Options,
     Sequential,
     extent_behind,

@@ -195,6 +195,21 @@ class Conv1d(_Described, layers.Conv1d):
 
 
 @_documented
+class Image(_Described, layers.Image):
+    """Describe a ``gru_native.Image``, for ``count``."""
+
+
+@_documented
+class Columns(_Described, layers.Columns):
+    """Describe a ``gru_native.Columns``, for ``count``."""
+
+
+@_documented
+class Conv2d(_Described, layers.Conv2d):
+    """Describe a ``gru_native.Conv2d`` that has no weights, for ``count``."""
+
+
+@_documented
 class MaxPool1d(_Described, layers.MaxPool1d):
     """Describe a ``gru_native.MaxPool1d``, for ``count``."""
 

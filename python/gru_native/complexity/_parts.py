@@ -17,12 +17,15 @@ from ..layers import (
     BatchNorm1d,
     Chain,
     ChildSumTreeLSTM,
+    Columns,
     Conv1d,
+    Conv2d,
     Dense,
     Embedding,
     GatedGraph,
     GatedRecursiveConv,
     GraphSum,
+    Image,
     LayerNorm,
     MaxPool1d,
     NaryTreeLSTM,
@@ -31,15 +34,17 @@ from ..layers import (
     Pool,
 )
 from ..layers._flow import Mark, Step, leaves
+from ..layers._images import OfImages
 from ..layers.quantized import Quantizable
 from ._branches import Branch, Widths, flow
+from ._convolutions import Convolution
 from ._decoders import Decoder
 from ._dense import Embedding as Table
 from ._dense import Linear
 from ._extent import Extent
 from ._graphs import Network, Readout
 from ._grconv import GrConv
-from ._operations import Convolution, Rowwise, operation_of
+from ._operations import OPERATIONS, Rowwise, operation_of
 from ._outputs import OutputRecurrence
 from ._pooling import Pooling
 from ._sequences import Recurrent
@@ -61,6 +66,9 @@ Sequential: TypeAlias = (
     | MaxPool1d
     | AvgPool1d
     | Pool
+    | Image
+    | Columns
+    | Conv2d
     | Chain
     | GatedRecursiveConv
     | OutputRNN
@@ -76,16 +84,13 @@ Part: TypeAlias = (
     | GrConv
     | OutputRecurrence
 )
-OPERATIONS = (Activation, LayerNorm, BatchNorm1d, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool)
-
-
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def part_of(layer: Any, width: int = 1) -> Part:
-    """Behind what gives so many numbers."""
+def part_of(layer: Any, width: int = 1, channels: int = 0) -> Part:
+    """Behind what gives so many numbers, of images of so many channels."""
     if isinstance(layer, OPERATIONS):
-        return operation_of(layer, width)
+        return operation_of(layer, width, channels)
     if isinstance(layer, Dense):
         return Linear.of(layer)
     if isinstance(layer, GatedRecursiveConv):
@@ -99,14 +104,23 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
     """The parts of a chain, by the prefix of their weights' names; of another layer one."""
     if isinstance(layer, Chain):
         parts: dict[str, Part] = {}
+        if layer.input_size is None:
+            raise ValueError(
+                "the chain's input_size is not known; expected an Image with features at its begin"
+            )
         widths = Widths(layer.input_size)
         for i, (_, prefix, block) in enumerate(layer._core.steps):
             if isinstance(block, Mark):
                 parts[f"{prefix}{block.kind} {i}"] = widths.pass_mark(block.kind)
             else:
-                part = parts[prefix] = part_of(block, widths.now)
-                widths.now = part.width
+                part = parts[prefix] = part_of(block, *widths.now)
+                widths.behind(block, part.width)
         return parts
+    if isinstance(layer, OfImages):
+        raise ValueError(
+            f"a {type(layer).__name__} by itself does not know how high images are; expected a "
+            "chain with an Image of features before it"
+        )
     return {"": part_of(layer)}
 
 

@@ -9,6 +9,7 @@ from .batch_norm import BatchNorm1d
 from .branches import Parallel, Residual
 from .chain import Block, Chain
 from .conv import Conv1d
+from .conv2d import Conv2d
 from .decoder import AttentionDecoder
 from .decoder_generation import DecoderStream
 from .decoder_state import DecoderGradients, DecoderState, DecoderTape
@@ -17,6 +18,7 @@ from .embedding import Embedding
 from .graph import GatedGraph, GraphGradients, GraphTape
 from .grconv import GatedRecursiveConv, GrConvGradients, GrConvTape, draw_gates
 from .gru import GRU
+from .images import Columns, Image
 from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .output_rnn import OutputGradients, OutputRNN, OutputTape
@@ -42,7 +44,9 @@ __all__ = [
     "ChainGradients",
     "ChainTape",
     "ChildSumTreeLSTM",
+    "Columns",
     "Conv1d",
+    "Conv2d",
     "DecoderGradients",
     "DecoderState",
     "DecoderStream",
@@ -60,6 +64,7 @@ __all__ = [
     "GraphGradients",
     "GraphSum",
     "GraphTape",
+    "Image",
     "LayerNorm",
     "MaxPool1d",
     "NaryTreeLSTM",

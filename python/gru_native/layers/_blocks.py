@@ -8,9 +8,11 @@ from ._operation import Operation
 from .activation import Activation
 from .batch_norm import BatchNorm1d
 from .conv import Conv1d
+from .conv2d import Conv2d
 from .dense import Dense
 from .embedding import Embedding
 from .gru import GRU
+from .images import Columns, Image
 from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .pooling import AvgPool1d, MaxPool1d, Pool
@@ -29,6 +31,9 @@ Layer: TypeAlias = (
     | Pool
     | MaxPool1d
     | AvgPool1d
+    | Image
+    | Columns
+    | Conv2d
 )
 RECURRENT = (RNN, LSTM, GRU)
 

@@ -75,7 +75,7 @@ class Container(Quantizable, Weighted):
                     f"{first.batch_first}, as the first"
                 )
         self.dtype: np.dtype[Any] = first.dtype
-        self.input_size, self.output_size = sizes(steps, whole)
+        self.input_size, self.output_size, self._reads_images = sizes(steps, whole)
         self.batch_first = first.batch_first
         self._core = Parts(steps)
 
@@ -145,7 +145,7 @@ class Container(Quantizable, Weighted):
             return y
 
         with self._core.together:
-            y, _ = walk(self._core.steps, x, lengths, compute)
+            y, _ = walk(self._core.steps, x, lengths, compute, images=self._reads_images)
         return y, tuple(final)
 
     def forward(
@@ -203,7 +203,9 @@ class Container(Quantizable, Weighted):
             return y
 
         with self._core.together:
-            y, joined = walk(self._core.steps, x, lengths, compute, copies=True)
+            y, joined = walk(
+                self._core.steps, x, lengths, compute, images=self._reads_images, copies=True
+            )
         return y, tuple(final), ChainTape(tuple(tapes), tuple(joined))
 
     def backward(

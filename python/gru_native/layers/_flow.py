@@ -11,8 +11,10 @@ import numpy as np
 from .. import _core
 from ._arguments import of_dtype
 from ._blocks import RECURRENT, output_size, reads_steps
+from ._images import WithWindows
 from ._operation import Operation
 from .embedding import Embedding
+from .images import Columns, Image
 from .pooling import Pool
 
 V = TypeVar("V")
@@ -59,6 +61,8 @@ def named(step: Step | str, error: TypeError | ValueError) -> Exception:
 
 
 SOME = -1  # a width that follows from that of the chain's input, but is another one
+# Channels of what are no images, of images, and of what may be either, which are not known yet.
+ROWS, IMAGES, OTHER_IMAGES, EITHER = 0, -1, -2, -3
 
 
 class Paths(Generic[V]):
@@ -89,14 +93,28 @@ class _Rows(NamedTuple):
 
     width: int | None  # None: that of the chain's input, which is not known yet; or SOME
     pool: str | None  # behind which there are no steps
+    channels: int = EITHER  # of images, or one of the names above
+
+    def settled(self, of: int, channels: int) -> _Rows:
+        """The same, with these channels if they were those before."""
+        return self._replace(channels=channels) if self.channels == of else self
 
 
-def sizes(steps: Sequence[Step], whole: bool) -> tuple[int | None, int | None]:
-    """Of x and of y, or a ValueError that names the block that does not fit; None: any.
+class Sizes(NamedTuple):
+    """Of a chain or another container; None: any."""
+
+    inputs: int | None
+    outputs: int | None
+    images: bool  # whether x are images
+
+
+def sizes(steps: Sequence[Step], whole: bool) -> Sizes:
+    """Of x and of y, or a ValueError that names the block that does not fit.
 
     whole: of a chain, all whose sizes must be known.
     """
     first: int | None = None
+    images = False
     here = _Rows(None, None)
     paths = Paths[_Rows]()
     for i, (name, _, block) in enumerate(steps):
@@ -104,6 +122,9 @@ def sizes(steps: Sequence[Step], whole: bool) -> tuple[int | None, int | None]:
             join = partial(_joined, name, block.kind, whole)
             here = paths.pass_mark(block.kind, here, join)
             continue
+        if here.channels == EITHER:
+            images = _images_of(block)[1]
+        here = _settled(name, block, here, paths)
         if i > 0 and isinstance(block, Embedding):
             raise ValueError(f"{name} is an Embedding, which can only be the first block")
         if here.pool is not None and reads_steps(block):
@@ -117,12 +138,67 @@ def sizes(steps: Sequence[Step], whole: bool) -> tuple[int | None, int | None]:
                 f"{name} has input_size {own}; expected {here.width}, the output size of the block "
                 "before it"
             )
-        if first is None and own is not None:
+        if first is None and own is not None and here.width is None:
             first = own
             paths.replace(partial(_filled, own))  # what came before has that width, too
-        width = output_size(block, here.width if own is None else own)
-        here = _Rows(width, name if isinstance(block, Pool) else here.pool)
-    return first, None if here.width == SOME else here.width
+        here = here._replace(width=here.width if own is None else own)
+        here = _Rows(
+            _width_behind(name, block, here),
+            name if isinstance(block, Pool) else here.pool,
+            _channels_behind(block, here.channels),
+        )
+    return Sizes(first, None if here.width == SOME else here.width, images)
+
+
+def _images_of(block: Any) -> tuple[bool, bool]:
+    """Whether x may be images, and whether it must."""
+    return block._images if isinstance(block, Operation) else (False, False)
+
+
+def _settled(name: str, block: Any, here: _Rows, paths: Paths[_Rows]) -> _Rows:
+    """What these are, which a block may be the first to say, and whether it reads that."""
+    may, must = _images_of(block)
+    own = block._channels if may else 0
+    kind = type(block).__name__
+    if here.channels == EITHER and (must or not may):
+        here = _told(here, IMAGES if must else ROWS, paths)
+    if here.channels == IMAGES and own:
+        here = _told(here, own, paths)
+    if must and here.channels == ROWS:
+        raise ValueError(f"{name} is a {kind}, which reads images; expected an Image before it")
+    if not may and here.channels != ROWS:
+        raise ValueError(f"{name} is a {kind}, which reads rows; expected Columns before it")
+    if own and here.channels > 0 and here.channels != own:
+        raise ValueError(
+            f"{name} has {own} channels; expected {here.channels}, those of the images before it"
+        )
+    return here
+
+
+def _told(here: _Rows, channels: int, paths: Paths[_Rows]) -> _Rows:
+    """What these are, and all that is what these were."""
+    change = partial(_Rows.settled, of=here.channels, channels=channels)
+    paths.replace(change)
+    return change(here)
+
+
+def _width_behind(name: str, block: Any, here: _Rows) -> int | None:
+    if not isinstance(block, WithWindows):
+        return output_size(block, here.width)
+    if here.width in (None, SOME) or here.channels < 1:
+        return SOME
+    height = here.width // here.channels
+    made = block._output_height(height)
+    if made < 1:
+        raise ValueError(f"{name} gets images of height {height}, lower than its windows")
+    return made * block._output_channels(here.channels)
+
+
+def _channels_behind(block: Any, channels: int) -> int:
+    if not isinstance(block, Operation):
+        return ROWS
+    known = block._output_channels(max(channels, 0))
+    return channels if known == 0 and channels < 0 and not isinstance(block, Columns) else known
 
 
 def _filled(width: int, rows: _Rows) -> _Rows:
@@ -132,12 +208,15 @@ def _filled(width: int, rows: _Rows) -> _Rows:
 def _joined(name: str, kind: str, whole: bool, _begin: _Rows, ends: list[_Rows]) -> _Rows:
     if len({end.pool is None for end in ends}) > 1:
         raise ValueError(f"{name} joins what a Pool gives with steps; expected all or none")
+    if len({end.channels == ROWS for end in ends}) > 1:
+        raise ValueError(f"{name} joins images with rows; expected all or none")
+    ends, images = _joined_images(name, kind, ends)
     widths = [end.width for end in ends]
     if kind == "concat":
         known = [width for width in widths if width not in (None, SOME)]
         if len(known) == len(widths):
             return ends[0]._replace(width=sum(width for width in known if width is not None))
-        if whole:
+        if whole and not images:
             raise ValueError(f"{name} joins what has no size yet; expected a block before that has")
         return ends[0]._replace(width=SOME)
     if SOME in widths:
@@ -149,9 +228,40 @@ def _joined(name: str, kind: str, whole: bool, _begin: _Rows, ends: list[_Rows])
     return ends[0]
 
 
+def _joined_images(name: str, kind: str, ends: list[_Rows]) -> tuple[list[_Rows], bool]:
+    """The same with the channels that the join has, and whether they are images."""
+    channels = [end.channels for end in ends]
+    if channels[0] in (ROWS, EITHER):
+        return ends, False
+    known = {n for n in channels if n > 0}
+    if kind == "concat":
+        made = sum(channels) if len(known) and min(channels) > 0 else OTHER_IMAGES
+    else:
+        if len(known) > 1:
+            raise ValueError(
+                f"{name} is {kind!r} of images with {channels} channels; expected as many"
+            )
+        made = max(channels)
+    heights = {
+        end.width // end.channels
+        for end in ends
+        if end.width not in (None, SOME) and end.channels > 0
+    }
+    if len(heights) > 1:
+        raise ValueError(f"{name} joins images of heights {sorted(heights)}; expected the same")
+    return [end._replace(channels=made) for end in ends], True
+
+
 def _lengths_behind(block: object, lengths: Any) -> Any:
     """What has gone into a block with these lengths comes out with those."""
     return block._output_lengths(lengths) if isinstance(block, Operation) else lengths
+
+
+class Joined(NamedTuple):
+    """Of a mark, for backward: at a fork the lengths, at a join the ys that it joins."""
+
+    of: Any
+    images: bool
 
 
 def walk(
@@ -159,21 +269,24 @@ def walk(
     x: Any,
     lengths: Any,
     compute: Callable[[Any, Any, Any], Any],
+    *,
+    images: bool,
     copies: bool = False,
-) -> tuple[Any, list[Any]]:
-    """The y of the last block, and at each fork the lengths, at each join the ys that it joins.
+) -> tuple[Any, list[Joined | None]]:
+    """The y of the last block, and what is kept of each mark.
 
-    compute(block, x, lengths): the y of a block. copies: what is returned holds no x of the call.
+    compute(block, x, lengths): the y of a block. images: whether x are images. copies: what is
+    returned holds no x of the call.
     """
     y = x
-    joined: list[Any] = []
+    joined: list[Joined | None] = []
     paths = Paths[tuple[Any, Any]]()
 
     def join(block: Mark, _begin: tuple[Any, Any], ends: list[tuple[Any, Any]]) -> tuple[Any, Any]:
         ys = [y for y, _ in ends]
-        _check_ends(block.kind, ys, [lengths for _, lengths in ends])
-        joined[-1] = tuple(ys)
-        return block._core.join(ys), ends[-1][1]
+        _check_ends(block.kind, ys, [lengths for _, lengths in ends], images)
+        joined[-1] = Joined(tuple(ys), images)
+        return block._core.join(ys, images), ends[-1][1]
 
     for step in steps:
         block = step.block
@@ -182,9 +295,11 @@ def walk(
             if not isinstance(block, Mark):
                 y = compute(block, y, lengths)
                 lengths = _lengths_behind(block, lengths)
+                if isinstance(block, (Image, Columns)):
+                    images = isinstance(block, Image)
                 continue
             if block.kind == "fork":
-                joined[-1] = lengths
+                joined[-1] = Joined(lengths, images)
                 y = block.masked(y, lengths, copies and y is x)
             y, lengths = paths.pass_mark(block.kind, (y, lengths), partial(join, block))
         except (TypeError, ValueError) as error:
@@ -192,10 +307,16 @@ def walk(
     return y, joined
 
 
-def _check_ends(kind: str, ys: list[Any], lengths: list[Any]) -> None:
+def _check_ends(kind: str, ys: list[Any], lengths: list[Any], images: bool) -> None:
     """Whether paths have the same steps, and, but for "concat", as many numbers."""
+    side_by_side = (-3 if images else -1) if kind == "concat" else None
+
+    def fixed(shape: tuple[int, ...]) -> list[int]:
+        axes = range(-len(shape), 0)
+        return [n for axis, n in zip(axes, shape, strict=True) if axis != side_by_side]
+
     for y in ys:
-        if y.shape[:-1] != ys[0].shape[:-1] or (kind != "concat" and y.shape != ys[0].shape):
+        if fixed(y.shape) != fixed(ys[0].shape):
             raise ValueError(
                 f"its paths give shapes {ys[0].shape} and {y.shape}; expected what {kind} can join"
             )
@@ -216,7 +337,7 @@ def walk_back(
             if not isinstance(block, Mark):
                 gradient = compute(i, block, gradient)
             elif block.joins:
-                joins.append((block._core.split([*joined[i]], gradient), []))
+                joins.append((block._core.split([*joined[i].of], gradient, joined[i].images), []))
                 gradient = joins[-1][0].pop()
             else:
                 ends, through = joins[-1]
@@ -225,7 +346,8 @@ def walk_back(
                     gradient = ends.pop()
                 else:
                     joins.pop()
-                    gradient = block.masked(_sum(block.dtype).join(through[::-1]), joined[i])
+                    lengths, images = joined[i]
+                    gradient = block.masked(_sum(block.dtype).join(through[::-1], images), lengths)
         except (TypeError, ValueError) as error:
             raise named(step, error) from error
     return gradient

@@ -146,6 +146,10 @@ class Operation(Weighted):
         """Numbers in each y; None: as many as in x, whose number nobody knows yet."""
         return input_size
 
+    def _output_channels(self, channels: int) -> int:
+        """Of images, for x of so many; 0: y is no image."""
+        return channels
+
     def _output_lengths(self, lengths: Any) -> Any:
         """Of sequences of y."""
         return lengths
@@ -157,6 +161,8 @@ class Operation(Weighted):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     _over_time = False  # whether steps are computed together
+    _images: tuple[bool, bool] = (False, False)  # whether x may be images, and whether it must
+    _channels = 0  # of images that it reads; 0: any
     _positional: tuple[str, ...] = ()
     _named: dict[str, Any] = {}  # noqa: RUF012  of each class its own, never changed
 

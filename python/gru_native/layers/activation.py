@@ -40,6 +40,7 @@ class Activation(Operation):
     """
 
     _positional = ("name",)
+    _images = (True, False)
     _named = {"batch_first": False}  # noqa: RUF012
 
     def __init__(

@@ -10,8 +10,10 @@ from ._arguments import items, memory_for, of_dtype, size
 from ._blocks import Layer
 from ._container import Container, in_few_bits, is_block, steps_of
 from ._flow import Step
+from ._images import OfImages
 from ._recurrent import Stream
 from .branches import Parallel, Residual
+from .images import Image
 from .sessions import SessionPool
 
 Block: TypeAlias = Layer | Residual | Parallel
@@ -36,10 +38,11 @@ class Chain(Container):
     ----------
     blocks : tuple of RNN, LSTM, GRU, Dense, Residual, Parallel, or another block
         The blocks.
-    input_size : int
-        Numbers in each x; with an Embedding 1, the id.
-    output_size : int
-        Numbers in each y.
+    input_size : int or None
+        Numbers in each x; with an Embedding 1, the id. None: x are images, or what an Image without
+        ``features`` makes them.
+    output_size : int or None
+        Numbers in each y, of images in each column of dots. None: it follows from the x of a call.
     batch_first : bool
         Whether x and y are (batch, seq, size) instead of (seq, batch, size).
     dtype : dtype
@@ -56,8 +59,8 @@ class Chain(Container):
 
     _options = ("blocks", "dtype", "input_size", "output_size", "batch_first")
     _arguments = ("blocks",)
-    input_size: int
-    output_size: int
+    input_size: Any  # None only of images
+    output_size: Any
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = tuple(items("blocks", blocks, "a list of layers"))
@@ -68,7 +71,8 @@ class Chain(Container):
                 kind = type(block).__name__
                 raise TypeError(f"blocks[{i}] is a {kind}; expected a layer or another block")
         self._set(self._steps(), whole=True)
-        if self.input_size is None:
+        has_images = any(isinstance(step.block, (Image, OfImages)) for step in self._core.steps)
+        if self.input_size is None and not has_images:
             raise ValueError("blocks has no block with a size of its own; expected one")
 
     def _steps(self) -> list[Step]:

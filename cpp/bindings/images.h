@@ -1,0 +1,22 @@
+// Images, (batch, channels, height, width) or (channels, height, width) to users. In memory they lie as the engine
+// reads them, (width, batch, height, channels): what our own blocks hand on is so already, and is not copied.
+#pragma once
+#include "bindings/arrays.h"
+
+namespace gru_native::bindings {
+
+// The argument `name` as it lies in memory; of so many channels, 0: any.
+template <class T>
+Array<T> image_argument(const char* name, const py::object& value, std::int64_t channels);
+// Of this shape in memory.
+template <class T>
+Array<T> image_argument(const char* name, const py::object& value, const Shape& shape);
+
+// As users see it.
+py::object as_image(const py::array& memory);
+std::string image_shape_text(const Shape& memory);
+
+// What has no need to be an image: whether it is one, because lengths are those of images, or because it lies as one.
+bool lies_as_image(const py::object& value, bool ragged);
+
+}  // namespace gru_native::bindings

@@ -1,0 +1,65 @@
+// Sums over the taps of convolutions, as products of packed weights with rows that overlap: a row of the product is
+// where a window begins in a padded image, and nothing is copied for each tap.
+#pragma once
+#include <vector>
+
+#include "engine/matrix/matrices.h"
+
+namespace gru_native {
+
+// Numbers that lie side by side: where they begin behind the first of a row, and which k they are.
+struct Run {
+  Index from, first, depth;
+};
+
+// Of taps in the order of k: one more. whole: those that meet are one run.
+inline void add_tap(std::vector<Run>& runs, const Run& tap, bool whole) {
+  const bool meets = whole && !runs.empty() && tap.from == runs.back().from + runs.back().depth &&
+                     tap.first == runs.back().first + runs.back().depth;
+  if (meets) runs.back().depth += tap.depth;
+  else runs.push_back(tap);
+}
+
+template <class T>
+struct Taps {
+  const std::vector<PackedMatrix<T>>& weight;  // [group]
+  const std::vector<Run>& runs;
+  Index in, out;                               // channels of a group
+  const T* start;                              // where sums begin, in whole panels
+
+  // y = the sums of some rows. In x and y groups lie side by side.
+  void sum(Rows<const T> x, Matrix<T> y, Share rows) const {
+    Index group = 0;  // in this order: a last panel runs into the columns of the next group
+    for (const PackedMatrix<T>& w : weight) {
+      const Matrix<T> acc{y.base + group * out, y.stride};
+      for (const Run& run : runs) {
+        const Rows<const T> before =
+            &run != &runs.front() ? read_only(rows_of(acc)) : Rows<const T>{start + group * out, 0, nullptr};
+        Product<T> p = product_of_rows(w, from_column(x, group * in + run.from), before, acc, rows);
+        p.panels += run.first * p.k_stride;
+        p.depth = run.depth;
+        multiply(p);
+      }
+      ++group;
+    }
+  }
+
+  // Numbers of a row that sum() writes.
+  Index columns() const { return (static_cast<Index>(weight.size()) - 1) * out + weight.back().columns(); }
+
+  static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
+  Index scratch_size() const { return rows_at_once * panel_stride<T>(columns()); }
+
+  // f(row, its sums) for some rows. x has offsets.
+  template <class F>
+  void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
+    const Matrix<T> sums{scratch, panel_stride<T>(columns())};
+    for (Index begin = rows.begin; begin < rows.end; begin += rows_at_once) {
+      const Index count = std::min(rows_at_once, rows.end - begin);
+      sum({x.base, 0, x.offset + begin}, sums, {0, count});
+      for (Index i = 0; i < count; ++i) f(begin + i, sums.base + i * sums.stride);
+    }
+  }
+};
+
+}  // namespace gru_native
