@@ -22,6 +22,7 @@ from gru_native import (
 )
 from helpers import assert_close, assert_same_bits
 
+both = gru_native.layers._sides.both
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
 
@@ -32,10 +33,6 @@ def pair(random, low, high):
     """One number or two."""
     two = tuple(int(n) for n in random.integers(low, high, 2))
     return two if random.integers(2) else two[0]
-
-
-def both(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def random_conv(seed, dtype=np.float64):
@@ -53,7 +50,8 @@ def random_conv(seed, dtype=np.float64):
     }
     inputs, outputs = groups * int(random.integers(1, 7)), groups * int(random.integers(1, 37))
     layer = Conv2d(inputs, outputs, **options, dtype=dtype, seed=seed)
-    spans = [(k - 1) * d + 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
+    kernel, dilation = both(layer.kernel_size), both(layer.dilation)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     return layer, [n + int(random.integers(0, 7)) for n in spans], random
 
 

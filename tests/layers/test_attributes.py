@@ -74,6 +74,7 @@ UNUSUAL = {
     "ceil_mode": True,
     "momentum": 0.25,
     "affine": False,
+    "features": 5,
     "learn_initial_state": True,
     "count_include_pad": False,
     "dtype": np.float64,
@@ -86,6 +87,7 @@ OF_CLASS = {
     ("GatedGraph", "bias"): "node",
     ("MaxPool1d", "padding"): 1,
     ("AvgPool1d", "padding"): 1,
+    ("Conv2d", "padding"): (1, 2),
 }
 CLASSES = [
     kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..layers import Conv1d, Conv2d
-from ..layers._sides import windows
+from ..layers._sides import both, windows
 from ._cells import activation
 from ._extent import Extent
 from ._roofline import Weights
@@ -52,14 +52,9 @@ def sides_of(layer: Conv1d | Conv2d) -> tuple[Side, Side]:
             layer.kernel_size, layer.stride, layer.dilation, layer.padding
         )
     padding = layer.padding
-    down, across = (
-        _side(
-            layer.kernel_size[i],
-            layer.stride[i],
-            layer.dilation[i],
-            padding if isinstance(padding, str) else padding[i],
-        )
-        for i in range(2)
+    zeros = (padding, padding) if isinstance(padding, str) else both(padding)
+    down, across = map(
+        _side, both(layer.kernel_size), both(layer.stride), both(layer.dilation), zeros
     )
     return down, across
 
@@ -95,7 +90,7 @@ class Convolution:
     def tensors(self) -> list[Tensor]:
         """All weights, in the order of ``layer.weights``."""
         c = self.layer
-        kernel = (c.kernel_size,) if isinstance(c, Conv1d) else c.kernel_size
+        kernel = (c.kernel_size,) if isinstance(c, Conv1d) else both(c.kernel_size)
         weight = Tensor(
             "weight", (c.out_channels, c.in_channels // c.groups, *kernel), "convolution"
         )

@@ -202,12 +202,12 @@ class TransducerJoint(Fixed):
     def _joined_size(self) -> int:
         prediction = self.prediction
         if isinstance(prediction, Chain):
-            predicted = prediction.output_size
+            predicted: int = prediction.output_size
         else:
             predicted = cast("int", output_size(prediction, None))  # a recurrent layer says it
         if self.join == "add":
             return predicted
-        joined = self.classes if self.output is None else self.output.input_size  # type: ignore[union-attr]
+        joined: int = self.classes if self.output is None else self.output.input_size  # type: ignore[union-attr]
         return joined - predicted
 
     def __getattr__(self, name: str) -> Any:

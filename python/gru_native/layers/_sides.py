@@ -9,14 +9,19 @@ from ._arguments import size
 Sides: TypeAlias = int | tuple[int, int]
 
 
-def sides(name: str, value: Sides) -> tuple[int, int]:
-    """(height, width) of a number for both, or of two."""
+def sides(name: str, value: Sides) -> Sides:
+    """(height, width), or one number where both are the same."""
     if not isinstance(value, (tuple, list)):
-        both = size(name, value)
-        return both, both
+        return size(name, value)
     if len(value) != 2:
         raise ValueError(f"{name} has {len(value)} numbers; expected one, or (height, width)")
-    return size(f"{name}[0]", value[0]), size(f"{name}[1]", value[1])
+    height, width = size(f"{name}[0]", value[0]), size(f"{name}[1]", value[1])
+    return height if height == width else (height, width)
+
+
+def both(value: Sides) -> tuple[int, int]:
+    """(height, width)"""
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def windows(n: int, kernel: int, stride: int, dilation: int, zeros: int) -> int:

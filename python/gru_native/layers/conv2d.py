@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from ._arguments import Function, flag, function, size, text
 from ._images import WithWindows
 from ._options import public
-from ._sides import Sides, sides, windows
+from ._sides import Sides, both, sides, windows
 
 
 @public
@@ -54,7 +54,8 @@ class Conv2d(WithWindows):
 
     Notes
     -----
-    The options are attributes of the same names, those of both sides as (height, width). The
+    The options are attributes of the same names, those of both sides as (height, width), or
+    one number where they are the same. The
     weights are those of ``torch.nn.Conv2d``: ``weight`` (out_channels, in_channels / groups,
     height, width) and ``bias`` (out_channels,). They start uniform in +-1/sqrt(in_channels / groups
     * height * width of the window). x may be without a batch, (channels, height, width). With
@@ -65,9 +66,9 @@ class Conv2d(WithWindows):
 
     _positional = ("in_channels", "out_channels", "kernel_size")
     _named = {  # noqa: RUF012
-        "stride": (1, 1),
-        "padding": (0, 0),
-        "dilation": (1, 1),
+        "stride": 1,
+        "padding": 0,
+        "dilation": 1,
         "groups": 1,
         "bias": True,
         "activation": "identity",
@@ -100,7 +101,8 @@ class Conv2d(WithWindows):
         self.groups = size("groups", groups)
         self.bias = flag("bias", bias)
         self.activation = function("activation", activation)
-        inputs = self.in_channels * self.kernel_size[0] * self.kernel_size[1] / max(1, self.groups)
+        height, width = both(self.kernel_size)
+        inputs = self.in_channels * height * width / max(1, self.groups)
         super().__init__(seed, max(1.0, inputs) ** -0.5, batch_first, dtype)
 
     @property
@@ -111,7 +113,8 @@ class Conv2d(WithWindows):
         return self.out_channels
 
     def _outputs(self, side: int, n: int) -> int:
-        dilation, kernel = self.dilation[side], self.kernel_size[side]
+        dilation, kernel = both(self.dilation)[side], both(self.kernel_size)[side]
         zeros = {"same": dilation * (kernel - 1), "valid": 0}
-        around = zeros[self.padding] if isinstance(self.padding, str) else 2 * self.padding[side]
-        return windows(n, kernel, self.stride[side], dilation, around)
+        padding = self.padding
+        around = zeros[padding] if isinstance(padding, str) else 2 * both(padding)[side]
+        return windows(n, kernel, both(self.stride)[side], dilation, around)
