@@ -94,6 +94,22 @@ struct Step {
   Matrix<T> h_prev_saved, c_prev_saved;
 };
 
+// Steps of one row by itself, on one thread: products and cell in one go, so that a step of a small layer takes little
+// more than its arithmetic. Each sum has the order that it has in Step.
+template <class T>
+struct RowSteps {
+  Index steps, inputs, hidden, blocks;
+  const T *input, *recurrent;  // panels of one block each, without gaps
+  const T* bias;              // [block][slot][lane]
+  const T* x;
+  Index x_step;
+  T* h[2];                    // h(t-1) and h(t) of the first step; then in turn
+  T* c;                       // in place; nullptr if the cell has none
+  T* y;                       // h(t) once more, for the user; not padded; or nullptr
+  Index y_step;
+  bool zero_state;            // h of the first step is 0, and so is its product
+};
+
 // Backward through the element-wise part of one step. The gradient of h(t) is dh (from step t+1) plus dy (from above).
 template <class T>
 struct BackStep {
@@ -188,6 +204,7 @@ struct CellKernels {
   bool split_gradients;       // dgates_h is not dgates_x
   void (*forward)(const Step<T>&);
   void (*candidate_forward)(const Step<T>&);
+  void (*row_steps)(const RowSteps<T>&);  // or null
   void (*backward)(const BackStep<T>&);
   void (*candidate_backward)(const BackStep<T>&);
   void (*output_forward)(const OutputStep<T>&);  // where c is normalised on its way out; else null

@@ -31,6 +31,8 @@ struct Lanes {
   }
   EIGEN_ALWAYS_INLINE void store_first(T* a, Index n) const {
     if (n >= size) return store(a);
+    if constexpr (packet::unpacket_traits<Packet>::masked_store_available && sizeof(Packet) == 64)  // else it is slow
+      return packet::pstoreu(a, p, static_cast<typename packet::unpacket_traits<Packet>::mask_t>((1U << n) - 1));
     alignas(64) T whole[size];
     store(whole);
     for (Index i = 0; i < n; ++i) a[i] = whole[i];

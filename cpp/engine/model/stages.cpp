@@ -8,6 +8,7 @@
 #include "engine/model/stores.h"
 #include "engine/threads.h"
 #include "gru_native/runtime.h"
+#include "runtime/denormals.h"
 #include "spec/check_operation.h"
 #include "spec/checks.h"
 #include "spec/options.h"
@@ -102,7 +103,7 @@ std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* nam
 
 template <class T>
 Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
-  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr});
+  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr, {}});
   connect();
   Index widest = 1;
   for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.outputs);
@@ -125,6 +126,41 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
     s.out = {arena_.take<T>(window * batch * stride), stride};
   }
   arena_.touch();  // so that no page comes into being in the first call
+  plan_rows();
+}
+
+template <class T>
+void Stages<T>::plan_rows() {
+  plans_rows_ = time.batch == 1;
+  for (Stage& s : stages_) {
+    if (s.weights.dense) {
+      s.row = product_of(s.weights.dense->weight, s.weights.dense->lanes, 1, 0);
+      s.row.start = {s.weights.dense->bias.data(), 0, nullptr};
+      s.row.acc = rows_of(s.out);
+    } else if (!s.stack || !s.stack->plans_rows()) {
+      plans_rows_ = false;
+    }
+  }
+}
+
+template <class T>
+void Stages<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index steps) {
+  const FlushDenormals flush;
+  for (Stage& s : stages_) {
+    const bool last = &s == &stages_.back();
+    if (s.stack) {
+      const Matrix<T> to = last ? Matrix<T>{y, y_step} : s.out;
+      s.stack->run_row(x, x_step, to.base, to.stride, steps);
+    } else {
+      s.row.a = {x, x_step, nullptr};
+      s.row.row_end = steps;
+      multiply(s.row);
+      activate(s.weights.dense->spec.activation, s.out, s.weights.outputs, {0, steps});
+      for (Index t = 0; last && y && t < steps; ++t)
+        std::copy_n(s.out.base + t * s.out.stride, s.weights.outputs, y + t * y_step);
+    }
+    x = s.out.base, x_step = s.out.stride;
+  }
 }
 
 template <class T>

@@ -72,6 +72,11 @@ class Stages {
   Index run(Rows<const T> x, const StepRows<T>& y, TeamLease& team);
   Index output_len(Index steps) const;
 
+  // Whether one row on one thread finds its way planned: through layers whose steps are (DirectionForward::run_row),
+  // and dense layers. And its steps, at most a window; y: or nullptr.
+  bool plans_rows() const { return plans_rows_; }
+  void run_row(const T* x, Index x_step, T* y, Index y_step, Index steps);
+
   // f(stack, where its h begins, where its c begins): in the states of `batch` sequences, block after block; -1: it has
   // no c. g(stream of an operation, where its numbers begin).
   template <class F, class G>
@@ -98,6 +103,7 @@ class Stages {
 
  private:
   void connect();
+  void plan_rows();
   struct Stage {
     const BranchSpec* branch() const { return weights.operation ? branch_of(weights.operation->spec) : nullptr; }
     BlockWeights<T> weights;
@@ -107,11 +113,13 @@ class Stages {
     std::vector<Index> from;                 // the stages it reads: of a join one for each path; -1: x of the call
     const Timeline* time;                    // its steps
     Timeline* after;                         // those of its outputs, if they are others; else null
+    Product<T> row;                          // of a dense layer, for a row by itself
   };
   std::deque<Timeline> later_;  // which stay where they are
   std::deque<Stage> stages_;  // which stay where they are
   Arena arena_;
   const T* zeros_;
+  bool plans_rows_ = false;
 };
 
 }  // namespace gru_native

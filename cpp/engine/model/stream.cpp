@@ -22,6 +22,7 @@ struct Stream<T>::Impl {
   Stages<T> stages;
 
   Index run(Sequences<const T> x, Sequences<T> y, Index seq_len);
+  Index run_row(Sequences<const T> x, Sequences<T> y, Index seq_len);
 };
 
 template <class T>
@@ -33,7 +34,9 @@ Stream<T>::Impl::Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t b
 
 template <class T>
 Index Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
-  TeamLease team(stages.threads(batch, seq_len, threads));
+  const int wanted = stages.threads(batch, seq_len, threads);
+  if (wanted == 1 && stages.plans_rows()) return run_row(x, y, seq_len);
+  TeamLease team(wanted);
   // Rows of different steps that lie unevenly would need a table: then one step at a time.
   const bool even = batch == 1 || x.step_stride == batch * x.batch_stride;
   const Index at_once = even ? stages.window : 1;
@@ -48,6 +51,18 @@ Index Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) 
                        StepRows<T>::as_user_has_them(to, nullptr), team);
   }
   return made;
+}
+
+template <class T>
+Index Stream<T>::Impl::run_row(Sequences<const T> x, Sequences<T> y, Index seq_len) {
+  Progress progress;
+  for (Index t = 0; t < seq_len; t += stages.window) {
+    const Index now = std::min(stages.window, seq_len - t);
+    progress.add(macs * static_cast<double>(now));
+    stages.run_row(x.data + t * x.step_stride, x.step_stride, y.data ? y.data + t * y.step_stride : nullptr,
+                   y.step_stride, now);
+  }
+  return seq_len;
 }
 
 template <class T>
@@ -95,8 +110,11 @@ std::int64_t Stream<T>::output_len(std::int64_t frames) const noexcept {
 template <class T>
 std::int64_t Stream<T>::process(const T* in, T* out, std::int64_t frames) noexcept {
   const Index b = impl_->batch, i = impl_->stages.input(), o = impl_->stages.output();
+  const Sequences<const T> x{in, b * i, i};
+  const Sequences<T> y{out, b * o, o};
+  if (impl_->macs * static_cast<double>(frames) < macs_between_looks / 10) return impl_->run(x, y, frames);
   const Uninterrupted whole;
-  return impl_->run({in, b * i, i}, {out, b * o, o}, frames);
+  return impl_->run(x, y, frames);
 }
 
 template <class T>

@@ -86,6 +86,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   step_.hidden = spec.hidden_size;
   step_.options = cell_options(spec, weights_);
   step_.save = tape_ != nullptr;
+  plan_rows();
 }
 
 template <class T>
@@ -364,6 +365,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
 
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
+  if (crew.size() == 1 && run_as_row(io, begin, end)) return;
   if (wide_ && begin == 0) widen(part_of(member, crew.size()));
   if (weights_.recurrent.quantized.kernels && !wide_) run_quantized(io, begin, end, member, crew);
   else run_chunks(io, begin, end, member, crew, nullptr);

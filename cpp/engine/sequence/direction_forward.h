@@ -42,6 +42,11 @@ class DirectionForward {
 
   Index chunk_steps() const { return chunk_steps_; }
 
+  // A batch of one row on one thread, forward in time: whether all that its steps need can be found beforehand, and
+  // steps from `step` on of a call, whose x and y lie so far apart; y: or nullptr.
+  bool plans_rows() const { return row_.recurrent != nullptr; }
+  void run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps);
+
   // For one call, before its run: weights that every step would make floats are made so once, if that is worth it.
   void widen_once(Arena& arena);
 
@@ -52,6 +57,8 @@ class DirectionForward {
     int member, members;
   };
   Part part_of(int member, int members) const;
+  void plan_rows();
+  bool run_as_row(const Io& io, Index begin, Index end);
   void widen(const Part& mine) const;
   // One step: its time, that time's first row in compact buffers and in gates_, and where h goes.
   struct Now {
@@ -86,6 +93,7 @@ class DirectionForward {
   bool wide_ = false;          // the weights of the products are floats made from those of few bits
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
+  RowSteps<T> row_{};          // likewise, of a row by itself; without weights if its steps take more than these
   std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's

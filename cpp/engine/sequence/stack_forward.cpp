@@ -93,6 +93,30 @@ void StackForward<T>::run(Rows<const T> x, StepRows<T> y, TeamLease& team) {
   for (DirectionForward<T>& d : directions_) d.advance(time_.seq_len);
 }
 
+template <class T>
+bool StackForward<T>::plans_rows() const {
+  if (!windows_ || time_.batch != 1) return false;
+  for (Index l = 0; l < spec_.num_layers; ++l)
+    if (!directions_[l].plans_rows()) return false;
+  return true;
+}
+
+template <class T>
+void StackForward<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index steps) {
+  for (Index begin = 0; begin < steps; begin += window_) {
+    const Index now = std::min(window_, steps - begin);
+    const T* from = x + begin * x_step;
+    Index from_step = x_step;
+    for (Index l = 0; l + 1 < spec_.num_layers; ++l) {
+      const Matrix<T>& to = between_[l];
+      directions_[l].run_row(begin, from, from_step, to.base, to.stride, now);
+      from = to.base, from_step = to.stride;
+    }
+    directions_[spec_.num_layers - 1].run_row(begin, from, from_step, y ? y + begin * y_step : nullptr, y_step, now);
+  }
+  for (DirectionForward<T>& d : directions_) d.advance(steps);
+}
+
 template class StackForward<float>;
 template class StackForward<double>;
 

@@ -18,6 +18,9 @@ class StackForward {
   InArena<DirectionForward<T>>& directions() { return directions_; }  // [layer * directions + direction]
   // x: by compact row.
   void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
+  // The same of one row on this thread, which flushes denormals, forward in time (DirectionForward::run_row).
+  bool plans_rows() const;
+  void run_row(const T* x, Index x_step, T* y, Index y_step, Index steps);
 
  private:
   void layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank, Crews& crews);

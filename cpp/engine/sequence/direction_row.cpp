@@ -1,0 +1,63 @@
+// The time loop of a row by itself, which is the kernels': a step of a small layer takes some 40 nanoseconds, and what
+// the loop for all batches finds out at each step would take longer.
+#include "engine/matrix/matrices.h"
+#include "engine/sequence/direction_forward.h"
+
+namespace gru_native {
+namespace {
+constexpr Index most_bytes = 256 * 1024;  // of weights: where these come from further away, their order counts more
+constexpr Index few_inputs = 16;          // with more, products of many steps at once are faster
+}  // namespace
+
+template <class T>
+void DirectionForward<T>::plan_rows() {
+  if (!cell_.row_steps || tape_ || norm_ || projects_ || weights_.recurrent.quantized.kernels) return;
+  if (zoneout_.h.active() || zoneout_.c.active()) return;
+  const Index numbers =
+      weights_.input.columns() * weights_.input.depth + weights_.recurrent.columns() * weights_.recurrent.depth;
+  if (numbers * static_cast<Index>(sizeof(T)) > most_bytes) return;
+  row_.inputs = weights_.input.depth;
+  row_.hidden = spec_.hidden_size;
+  row_.blocks = blocks_;
+  row_.input = weights_.input.data.data();
+  row_.recurrent = weights_.recurrent.data.data();
+  row_.bias = weights_.bias.data();
+}
+
+template <class T>
+void DirectionForward<T>::run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps) {
+  const double macs = static_cast<double>(row_.blocks * lanes_ * cell_.slots * (row_.inputs + row_.hidden));
+  in_parts(0, steps, macs, 1, [&](Index begin, Index end) {
+    const Index turn = (phase_ + step + begin) % 2;
+    row_.steps = end - begin;
+    row_.x = x + begin * x_step, row_.x_step = x_step;
+    row_.y = y ? y + begin * y_step : nullptr, row_.y_step = y_step;
+    row_.h[0] = row_at(states_.h[turn], 0), row_.h[1] = row_at(states_.h[1 - turn], 0);
+    row_.c = cell_.has_c ? row_at(states_.c, 0) : nullptr;
+    row_.zero_state = step + begin == 0 && zero_state_ && weights_.finite;
+    cell_.row_steps(row_);
+  });
+}
+
+// Steps [begin, end) of any call, if they are those of a row by itself.
+template <class T>
+bool DirectionForward<T>::run_as_row(const Io& io, Index begin, Index end) {
+  const Index steps = end - begin;
+  if (!plans_rows() || time_.batch != 1 || time_.rows != time_.seq_len || steps == 0) return false;
+  if (steps > 1 && (io.x.offset || row_.inputs > few_inputs)) return false;
+  const Index t = time_of(time_.seq_len, reverse_, begin), way = reverse_ ? -1 : 1;
+  const Rows<T> y = io.y.at(time_, t);
+  if (steps > 1 && y.offset) return false;
+  const Index y_step = steps > 1 && y.base ? io.y.at(time_, t + way).base - y.base : 0;
+  run_row(begin, row_at(io.x, t - io.x_first), way * io.x.stride, y.base ? row_at(y, 0) : nullptr, y_step, steps);
+  return true;
+}
+
+template void DirectionForward<float>::plan_rows();
+template void DirectionForward<double>::plan_rows();
+template void DirectionForward<float>::run_row(Index, const float*, Index, float*, Index, Index);
+template void DirectionForward<double>::run_row(Index, const double*, Index, double*, Index, Index);
+template bool DirectionForward<float>::run_as_row(const Io&, Index, Index);
+template bool DirectionForward<double>::run_as_row(const Io&, Index, Index);
+
+}  // namespace gru_native
