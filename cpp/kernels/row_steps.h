@@ -1,7 +1,7 @@
 // Steps of one row by itself (kernels/table.h, RowSteps): sums stay in registers until they are the cell's activations.
 #pragma once
 #include "cells/unit.h"
-#include "kernels/tile.h"
+#include "kernels/product.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
@@ -47,19 +47,44 @@ EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const T* 
   }
 }
 
+// f(x, h_prev, depth, h, y, turn) for each step.
+template <class T, class F>
+EIGEN_ALWAYS_INLINE void each_row_step(const RowSteps<T>& r, const F& f) {
+  T *from = r.h[r.turn], *to = r.h[1 - r.turn], *y = r.y;
+  const T* x = r.x;
+  const Index y_step = y ? r.y_step : 0;
+  Index depth = r.zero_state ? 0 : r.hidden;
+  int turn = r.turn;
+  for (Index left = r.steps; left > 0; --left) {
+    f(x, from, depth, to, y, turn);
+    depth = r.hidden;
+    x += r.x_step, y += y_step, turn = 1 - turn;
+    T* const was = from;
+    from = to, to = was;
+  }
+}
+
+// Of so few blocks that all are at work at once, or of any number.
+template <class Cell, int P, class T>
+void row_steps_at_once(const RowSteps<T>& r) {
+  each_row_step(r, [&](const T* x, const T* h_prev, Index depth, T* h, T* y, int) {
+    row_blocks<Cell, P>(r, 0, x, h_prev, depth, h, y);
+  });
+}
 template <class Cell, class T>
 void row_steps(const RowSteps<T>& r) {
-  for (Index t = 0; t < r.steps; ++t) {
-    const T* const x = r.x + t * r.x_step;
-    const T* const h_prev = r.h[t % 2];
-    T *const h = r.h[1 - t % 2], *const y = r.y ? r.y + t * r.y_step : nullptr;
-    const Index depth = t == 0 && r.zero_state ? 0 : r.hidden;
-    Index block = 0;
-    for (; r.blocks - block > 4 || r.blocks - block == 3; block += 3)
-      row_blocks<Cell, 3>(r, block, x, h_prev, depth, h, y);
-    for (; r.blocks - block >= 2; block += 2) row_blocks<Cell, 2>(r, block, x, h_prev, depth, h, y);
-    if (block < r.blocks) row_blocks<Cell, 1>(r, block, x, h_prev, depth, h, y);
-  }
+  static_assert(single_row_panels == 3);
+  if (r.blocks == 1) return row_steps_at_once<Cell, 1>(r);
+  if (r.blocks == 2) return row_steps_at_once<Cell, 2>(r);
+  if (r.blocks == 3) return row_steps_at_once<Cell, 3>(r);
+  const Index groups = (r.blocks + single_row_panels - 1) / single_row_panels;
+  each_row_step(r, [&](const T* x, const T* h_prev, Index depth, T* h, T* y, int turn) {
+    for (Index i = 0; i < groups; ++i) {
+      const Cut cut = cut_of(r.blocks, groups, turn ? groups - 1 - i : i);
+      if (cut.end - cut.begin == 2) row_blocks<Cell, 2>(r, cut.begin, x, h_prev, depth, h, y);
+      else row_blocks<Cell, 3>(r, cut.begin, x, h_prev, depth, h, y);
+    }
+  });
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

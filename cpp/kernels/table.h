@@ -103,7 +103,8 @@ struct RowSteps {
   const T* bias;              // [block][slot][lane]
   const T* x;
   Index x_step;
-  T* h[2];                    // h(t-1) and h(t) of the first step; then in turn
+  T* h[2];                    // h(t-1) and h(t) in turn: the first step reads h[turn]
+  int turn;                   // and odd ones begin with the last panels: these are still in the cache
   T* c;                       // in place; nullptr if the cell has none
   T* y;                       // h(t) once more, for the user; not padded; or nullptr
   Index y_step;

@@ -11,11 +11,18 @@ namespace gru_native {
 class FlushDenormals {
  public:
 #if defined(__x86_64__)
-  // All exceptions masked, round to nearest, flush-to-zero (results), denormals-are-zero (operands).
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80 | 0x8000 | 0x0040); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
+  // All exceptions masked, round to nearest, flush-to-zero (results), denormals-are-zero (operands). To write what is
+  // there already, as in most programs for audio, would take longer than a small layer's step. (The last six bits say
+  // which exceptions there were.)
+  FlushDenormals() : saved_(_mm_getcsr()) {
+    if ((saved_ & ~0x3fU) != mode) _mm_setcsr(mode);
+  }
+  ~FlushDenormals() {
+    if ((saved_ & ~0x3fU) != mode) _mm_setcsr(saved_);
+  }
 
  private:
+  static constexpr unsigned mode = 0x1f80 | 0x8000 | 0x0040;
   unsigned saved_;
 #elif defined(__aarch64__)
   FlushDenormals() {

@@ -28,11 +28,11 @@ template <class T>
 void DirectionForward<T>::run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps) {
   const double macs = static_cast<double>(row_.blocks * lanes_ * cell_.slots * (row_.inputs + row_.hidden));
   in_parts(0, steps, macs, 1, [&](Index begin, Index end) {
-    const Index turn = (phase_ + step + begin) % 2;
     row_.steps = end - begin;
     row_.x = x + begin * x_step, row_.x_step = x_step;
     row_.y = y ? y + begin * y_step : nullptr, row_.y_step = y_step;
-    row_.h[0] = row_at(states_.h[turn], 0), row_.h[1] = row_at(states_.h[1 - turn], 0);
+    row_.h[0] = row_at(states_.h[0], 0), row_.h[1] = row_at(states_.h[1], 0);
+    row_.turn = static_cast<int>((phase_ + step + begin) % 2);
     row_.c = cell_.has_c ? row_at(states_.c, 0) : nullptr;
     row_.zero_state = step + begin == 0 && zero_state_ && weights_.finite;
     cell_.row_steps(row_);

@@ -1,0 +1,83 @@
+"""A row by itself, whose steps have kernels of their own, has the bits that it has in a batch."""
+
+import numpy as np
+import pytest
+
+import gru_native
+from helpers import Case, assert_same_bits, each, make_layer, random_case
+from reference import Spec
+
+LONG = 600  # steps of the smallest layer: more than a stream's window
+
+
+def case_of(cell, input_size, hidden_size, seq_len=9, **options) -> Case:
+    spec = Spec(cell, input_size, hidden_size, **options)
+    return random_case(spec, np.random.default_rng(7), seq_len=seq_len, batch=3)
+
+
+def row_of(state, row):
+    """The state of one row of the batch."""
+    return each(lambda part: np.ascontiguousarray(part[:, [row]]), state)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hidden_size", [1, 8, 16, 20, 40, 64, 101])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_layers_and_streams(cell, hidden_size, dtype):
+    case = case_of(cell, 1, hidden_size, LONG if hidden_size == 1 else 9).cast(dtype)
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    for state in (case.state, None):
+        y, _ = layer(case.x, state)
+        for row in range(3):
+            x = np.ascontiguousarray(case.x[:, [row]])
+            alone = None if state is None else row_of(state, row)
+            assert_same_bits(layer(x, alone)[0], y[:, [row]])
+            for at_once in (1, 4, len(x)):
+                stream = layer.stream()
+                if alone is not None:
+                    stream.state = alone
+                made = [stream(x[t : t + at_once]) for t in range(0, len(x), at_once)]
+                assert_same_bits(np.concatenate(made), y[:, [row]])
+
+
+@pytest.mark.parametrize("input_size", [1, 16, 17])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_stacks_of_two_directions(cell, input_size):
+    case = case_of(cell, input_size, 12, num_layers=2, bidirectional=True).cast(np.float32)
+    layer = make_layer(case.spec, case.weights, dtype=np.float32)
+    y, _ = layer(case.x, case.state)
+    x, state = np.ascontiguousarray(case.x[:, [1]]), row_of(case.state, 1)
+    assert_same_bits(layer(x, state)[0], y[:, [1]])
+    mask = np.ones((len(x), 1), bool)
+    mask[[2, 5]] = False
+    lengths = np.array([len(x) - 2])
+    kept = np.delete(x, [2, 5], axis=0)
+    y_kept = layer(kept, state)[0]
+    assert_same_bits(layer(x, state, mask=mask)[0][mask[:, 0]], y_kept)
+    shorter = layer(x, state, lengths=lengths)[0]
+    assert_same_bits(shorter[:-2], layer(x[:-2], state)[0])
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_chains_with_dense_heads(cell):
+    case = case_of(cell, 1, 20, LONG, num_layers=2).cast(np.float32)
+    layer = make_layer(case.spec, case.weights, dtype=np.float32)
+    rng = np.random.default_rng(3)
+    head = gru_native.Dense(20, 3, activation="tanh", seed=int(rng.integers(100)))
+    chain = gru_native.Chain([layer, head, gru_native.Dense(3, 1, seed=5)])
+    y, _ = chain(case.x)
+    x = np.ascontiguousarray(case.x[:, [2]])
+    for at_once in (1, 64, LONG):
+        stream = chain.stream()
+        made = [stream(x[t : t + at_once]) for t in range(0, LONG, at_once)]
+        assert_same_bits(np.concatenate(made), y[:, [2]])
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_weights_that_are_not_finite_show_at_the_first_step(cell):
+    case = case_of(cell, 1, 20).cast(np.float32)
+    layer = make_layer(case.spec, case.weights, dtype=np.float32)
+    weights = layer.state_dict()
+    weights["weight_hh_l0"][3, 4] = np.inf
+    layer.load_state_dict(weights)
+    assert np.isnan(layer(case.x[:, :1])[0][0]).any()
