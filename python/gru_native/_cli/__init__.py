@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .. import __version__
-from . import count, count_options, demo, folders
+from . import count, count_options, demo, folders, systems
 from .errors import Failure, NoReader, UnusableArgument
 from .streams import complain, say
 
@@ -56,6 +56,11 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "gru-native") -> int:
 def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a text may hold what the terminal cannot show
+    name = systems.chosen(arguments)
+    if name == "characters":
+        arguments = ["demo", *arguments[2:]]
+    elif name is not None:
+        return systems.run(name, arguments[2:])
     parts = count_options.split(arguments) if arguments[:1] == ["count"] else [arguments]
     networks = [vars(parser.parse_args(part)) for part in parts]
     command, asked = networks[0].pop("command"), networks[0].pop("folders")
@@ -63,7 +68,11 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         parser.error(f"expected either a COMMAND (count, demo) or {folders.expected()}")
     if command is None:
         return folders.run(asked)
-    return count.run(networks) if command == "count" else demo.run(demo.Options(**networks[0]))
+    if command == "count":
+        return count.run(networks)
+    if networks[0].pop("list"):
+        return systems.show()
+    return demo.run(demo.Options(**networks[0]))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -49,9 +49,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Trains a network to predict the next character of a text, and saves it. "
         "Measures it on the end of the text, which it was not trained on. Lets it write, loads it "
         "again and measures it once more. Ctrl-C ends the training early, and the rest follows; a "
-        "second Ctrl-C ends the command.",
+        "second Ctrl-C ends the command. With a NAME behind it, another system is trained: --list "
+        "shows them, and NAME --help their options.",
     )
     add = command.add_argument
+    add("--list", action="store_true", help="show the other demos, a line each")
     add("--cell", choices=CELLS, default="gru", help="the kind of network (default: gru)")
     add("--hidden", type=_whole(1, 8192), default=256, metavar="N", help="its units (default: 256)")
     length = command.add_mutually_exclusive_group()

@@ -1,0 +1,159 @@
+"""What the systems here share: options, the time that they train for, what a run leaves behind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import gru_native
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a system is run."""
+
+    seed: int
+    threads: int | None
+    minutes: float
+    quick: bool
+    out: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out, beside what a simple method reaches."""
+
+    score: float
+    baseline: float
+    higher_is_better: bool
+    table: list[dict[str, Any]]
+
+    @property
+    def is_better(self) -> bool:
+        return (self.score > self.baseline) == self.higher_is_better
+
+
+def main(
+    run: Callable[[Options], Result], name: str, minutes: float, argv: list[str] | None = None
+) -> int:
+    """Parse the options, run the system, print its table and write ``result.json``."""
+    parser = argparse.ArgumentParser(
+        prog=f"gru-native demo {name}",
+        description=sys.modules[run.__module__].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of all random numbers (default: 0)")
+    add("--threads", type=int, help="threads to compute with (default: all cores)")
+    add("--minutes", type=float, default=minutes, help=f"time to train (default: {minutes:g})")
+    add("--quick", action="store_true", help="a small network, half a minute of training")
+    add(
+        "--out", type=Path, default=Path(f"gru-native-{name}"), help="the folder for what it leaves"
+    )
+    options = Options(**vars(parser.parse_args(argv)))
+    if not options.minutes > 0:
+        parser.error(f"--minutes {options.minutes:g}: expected more than 0")
+    if options.threads is not None:
+        gru_native.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    result = run(options)
+    text = json.dumps(
+        {**vars(result), "options": {**vars(options), "out": str(options.out)}}, indent=1
+    )
+    (options.out / "result.json").write_text(text + "\n", encoding="utf-8")
+    print(*table(result.table), f"all of it is in {options.out}", sep="\n")
+    return 0
+
+
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The lines of a table."""
+    cells = [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    lines = [[*map(str, rows[0])], *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(
+            cell.rjust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+
+
+class Course:
+    """The steps of a training, until its time is used up or Ctrl-C is pressed.
+
+    ``for done in course`` gives the share of the time that has passed. A second Ctrl-C ends
+    the program.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.figures = ""  # shown beside the bar
+
+    def __iter__(self) -> Iterator[float]:
+        pressed = threading.Event()
+
+        def press(*_: object) -> None:
+            pressed.set()
+            signal.signal(signal.SIGINT, before)
+
+        before = signal.signal(signal.SIGINT, press)
+        began = perf_counter()
+        try:
+            with _bar() as show:
+                while (
+                    done := (perf_counter() - began) / self.seconds
+                ) < 1 and not pressed.is_set():
+                    show(done, self.figures)
+                    yield done
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if pressed.is_set():
+            print("training interrupted; going on with what has been learnt", file=sys.stderr)
+
+
+class _bar:
+    """A bar where ``rich`` is installed and there is a terminal, else a line for each tenth."""
+
+    def __enter__(self) -> Callable[[float, str], None]:
+        self._bar = None
+        self._tenths = 0
+        if sys.stderr.isatty():
+            try:
+                from rich.console import Console
+                from rich.progress import Progress
+
+                self._bar = Progress(console=Console(stderr=True))
+                self._bar.start()
+                self._task = self._bar.add_task("training", total=1.0)
+            except ImportError:
+                pass
+        return self._show
+
+    def _show(self, done: float, figures: str) -> None:
+        if self._bar:
+            self._bar.update(self._task, completed=done, description=f"training  {figures}")
+        elif int(10 * done) > self._tenths:
+            self._tenths = int(10 * done)
+            print(f"training {self._tenths}0 %  {figures}", file=sys.stderr)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+
+def picture(path: Path, draw: Callable[[Any], None], *, size: tuple[float, float] = (7, 4)) -> None:
+    """``draw(axes)`` as a picture, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print(f"{path.name} is not drawn: matplotlib is not installed", file=sys.stderr)
+        return
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure.add_subplot())
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,51 @@
+"""``gru-native demo NAME``: the programs of python/examples, which come with the package."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from .errors import Failure, NoReader
+from .streams import say
+
+SYSTEMS = {
+    "pronounce": "English words to phonemes, by an encoder-decoder with attention; 2 minutes",
+}
+
+
+def chosen(arguments: list[str]) -> str | None:
+    """The system that a command line asks for, if it does."""
+    if arguments[:1] != ["demo"] or len(arguments) < 2 or arguments[1].startswith("-"):
+        return None
+    return arguments[1]
+
+
+def show() -> int:
+    """A line for each."""
+    say("characters  a language model of English text, the demo without a name; 1 minute")
+    for name, line in SYSTEMS.items():
+        say(f"{name:10}  {line}")
+    return 0
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """The program, and its exit code. Raises Failure and NoReader."""
+    if name not in SYSTEMS:
+        known = ", ".join(("characters", *SYSTEMS))
+        raise Failure(f"there is no demo {name!r}; expected one of {known}")
+    sys.path.insert(0, str(_folder()))
+    common, system = importlib.import_module("common"), importlib.import_module(name)
+    try:
+        code: int = common.main(system.run, system.NAME, system.MINUTES, arguments)
+    except BrokenPipeError:
+        raise NoReader from None
+    return code
+
+
+def _folder() -> Path:
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "examples", package.parent / "examples"):  # installed; in a clone
+        if (folder / "common.py").is_file():
+            return folder
+    raise Failure("the examples are not installed; they are in python/examples of a clone")

