@@ -223,7 +223,7 @@ py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, cons
     rows = std::move(numbers);
   } else {
     weights = weight_gradients(o.layer->weights(), b.dweights);
-    if (std::holds_alternative<BatchNorm1dSpec>(o.layer->spec().kind))  // statistics have no gradient
+    if (batch_norm_of(o.layer->spec()))  // statistics have no gradient
       for (const char* name : {"running_mean", "running_var"}) weights.attr("pop")(name);
   }
   without_gil([&] { o.layer->backward(*tape.tape, b); });
@@ -233,7 +233,7 @@ py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, cons
 // The running mean and variance after the batch of a tape.
 template <class T>
 py::tuple statistics(const PyOperation<T>& o, const PyOperationTape<T>& tape) {
-  const auto* const norm = std::get_if<BatchNorm1dSpec>(&o.layer->spec().kind);
+  const BatchNorm1dSpec* const norm = batch_norm_of(o.layer->spec());
   if (!norm) throw py::type_error("this block has no running statistics");
   const Shape shape{norm->num_features};
   Array<T> mean = empty_array<T>(shape), var = empty_array<T>(shape);

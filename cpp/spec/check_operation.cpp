@@ -117,6 +117,10 @@ void check_kind(const Conv2dSpec& s) {
 void check_kind(const BranchSpec& s) { check_enum("mark", s.mark, BranchSpec::concat, "a BranchSpec::Mark"); }
 void check_kind(const PoolSpec& s) { check_enum("kind", s.kind, PoolSpec::max, "a PoolSpec::Kind"); }
 
+void check_half(const char* name, std::int64_t padding, std::int64_t kernel_size) {
+  if (padding < 0 || padding > kernel_size / 2)
+    refuse(name, std::to_string(padding), between(0, kernel_size / 2) + ", half of kernel_size");
+}
 void check_windows(std::int64_t kernel_size, std::int64_t stride, std::int64_t padding, std::int64_t dilation) {
   check_size("kernel_size", kernel_size, 1);
   check_size("stride", stride, 0);
@@ -124,11 +128,31 @@ void check_windows(std::int64_t kernel_size, std::int64_t stride, std::int64_t p
   check_fits("the window", double(kernel_size) * double(dilation),
              {{"kernel_size", kernel_size}, {"dilation", dilation}});
   check_fits("the stride", double(stride), {{"stride", stride}});
-  if (padding < 0 || padding > kernel_size / 2)
-    refuse("padding", std::to_string(padding), between(0, kernel_size / 2) + ", half of kernel_size");
+  check_half("padding", padding, kernel_size);
 }
 void check_kind(const MaxPool1dSpec& s) { check_windows(s.kernel_size, s.stride, s.padding, s.dilation); }
 void check_kind(const AvgPool1dSpec& s) { check_windows(s.kernel_size, s.stride, s.padding, 1); }
+
+void check_windows(const Size2d& kernel_size, const Size2d& stride, const Size2d& padding, const Size2d& dilation) {
+  check_sides("kernel_size", kernel_size, 1);
+  check_sides("stride", stride, 0);
+  check_sides("dilation", dilation, 1);
+  check_fits("the window",
+             double(kernel_size.height) * double(dilation.height) * double(kernel_size.width) * double(dilation.width),
+             {{"kernel_size.height", kernel_size.height},
+              {"kernel_size.width", kernel_size.width},
+              {"dilation.height", dilation.height},
+              {"dilation.width", dilation.width}});
+  check_fits("the stride", (double(stride.height) + 1) * (double(stride.width) + 1),
+             {{"stride.height", stride.height}, {"stride.width", stride.width}});
+  check_half("padding.height", padding.height, kernel_size.height);
+  check_half("padding.width", padding.width, kernel_size.width);
+}
+void check_kind(const MaxPool2dSpec& s) { check_windows(s.kernel_size, s.stride, s.padding, s.dilation); }
+void check_kind(const AvgPool2dSpec& s) {
+  check_windows(s.kernel_size, s.stride, s.padding, {1, 1});
+  check_size("divisor_override", s.divisor_override, 0);
+}
 
 struct Extent {
   std::int64_t input, output;  // columns; 0: any, and the same
@@ -139,6 +163,7 @@ Extent extent_of(const Spec&) {
 }
 Extent extent_of(const LayerNormSpec& s) { return {s.normalized_shape, s.normalized_shape}; }
 Extent extent_of(const BatchNorm1dSpec& s) { return {s.num_features, s.num_features}; }
+Extent extent_of(const BatchNorm2dSpec&) { return {0, 0}; }
 Extent extent_of(const EmbeddingSpec& s) { return {1, s.embedding_dim}; }
 Extent extent_of(const Conv1dSpec& s) { return {s.in_channels, s.out_channels}; }
 Extent extent_of(const ImageSpec& s) { return {s.features, s.features}; }
@@ -174,10 +199,18 @@ std::int64_t OperationSpec::output_channels(std::int64_t channels) const {
   return channels;
 }
 std::int64_t input_channels(const OperationSpec& spec) {
+  if (const auto* const s = std::get_if<BatchNorm2dSpec>(&spec.kind)) return s->num_features;
   const auto* const s = std::get_if<Conv2dSpec>(&spec.kind);
   return s ? s->in_channels : 0;
 }
-bool reads_images(const OperationSpec& spec) { return down_of(spec) || std::holds_alternative<ColumnsSpec>(spec.kind); }
+bool reads_images(const OperationSpec& spec) {
+  return down_of(spec) || std::holds_alternative<ColumnsSpec>(spec.kind) ||
+         std::holds_alternative<BatchNorm2dSpec>(spec.kind);
+}
+const BatchNorm1dSpec* batch_norm_of(const OperationSpec& spec) {
+  if (const auto* const s = std::get_if<BatchNorm2dSpec>(&spec.kind)) return s;
+  return std::get_if<BatchNorm1dSpec>(&spec.kind);
+}
 bool may_read_images(const OperationSpec& spec) {
   return reads_images(spec) || std::holds_alternative<ActivationSpec>(spec.kind) ||
          std::holds_alternative<BranchSpec>(spec.kind);

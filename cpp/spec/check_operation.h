@@ -24,6 +24,8 @@ bool changes_height(const OperationSpec& spec);
 // Whether x must be images, or may be them as well.
 bool reads_images(const OperationSpec& spec);
 bool may_read_images(const OperationSpec& spec);
+// Of a batch normalisation, of rows or of images; null: it is another operation.
+const BatchNorm1dSpec* batch_norm_of(const OperationSpec& spec);
 // Channels that it reads; 0: any, or none.
 std::int64_t input_channels(const OperationSpec& spec);
 // Whether it can go on from step to step.

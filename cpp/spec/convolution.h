@@ -30,6 +30,16 @@ inline Windows side_of(const Conv2dSpec& s, std::int64_t Size2d::* side) {
   if (s.padding.kind == Padding::same) w.left = span / 2, w.right = span - span / 2;
   return w;
 }
+inline Windows side_of(const MaxPool2dSpec& s, std::int64_t Size2d::* side) {
+  const std::int64_t taps = s.kernel_size.*side, stride = s.stride.*side, padding = s.padding.*side;
+  return {taps, stride ? stride : taps, s.dilation.*side, padding, padding, false, s.ceil_mode};
+}
+inline Windows side_of(const AvgPool2dSpec& s, std::int64_t Size2d::* side) {
+  const std::int64_t taps = s.kernel_size.*side, stride = s.stride.*side, padding = s.padding.*side;
+  return {taps, stride ? stride : taps, 1, padding, padding, false, s.ceil_mode};
+}
+inline Windows windows_of(const MaxPool2dSpec& s) { return side_of(s, &Size2d::width); }
+inline Windows windows_of(const AvgPool2dSpec& s) { return side_of(s, &Size2d::width); }
 inline Windows windows_of(const Conv2dSpec& s) { return side_of(s, &Size2d::width); }
 inline Windows windows_of(const MaxPool1dSpec& s) {
   return {s.kernel_size, s.stride ? s.stride : s.kernel_size, s.dilation, s.padding, s.padding, false, s.ceil_mode};
@@ -46,6 +56,8 @@ inline std::optional<Windows> windows_of(const OperationSpec& spec) {
 }
 
 // Of images: down their height.
+inline Windows down_of(const MaxPool2dSpec& s) { return side_of(s, &Size2d::height); }
+inline Windows down_of(const AvgPool2dSpec& s) { return side_of(s, &Size2d::height); }
 inline Windows down_of(const Conv2dSpec& s) { return side_of(s, &Size2d::height); }
 template <class Spec>
 std::optional<Windows> down_of(const Spec&) {

@@ -5,9 +5,9 @@
 namespace gru_native {
 namespace {
 
-constexpr const char* operation_names[] = {"Activation", "LayerNorm", "Embedding", "Conv1d",      "Pool",
-                                           "MaxPool1d",  "AvgPool1d", "Branch",    "BatchNorm1d", "Image",
-                                           "Columns",    "Conv2d"};  // in the order of the variant
+constexpr const char* operation_names[] = {"Activation", "LayerNorm", "Embedding",   "Conv1d", "Pool",    "MaxPool1d",
+                                           "AvgPool1d",  "Branch",    "BatchNorm1d", "Image",  "Columns", "Conv2d",
+                                           "MaxPool2d",  "AvgPool2d", "BatchNorm2d"};  // in the order of the variant
 constexpr std::size_t operation_kinds = std::variant_size_v<decltype(OperationSpec::kind)>;
 static_assert(sizeof(operation_names) / sizeof(*operation_names) == operation_kinds);
 

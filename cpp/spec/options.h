@@ -47,6 +47,15 @@ void hold(Variant& kind) {
   if (!std::holds_alternative<Kind>(kind)) kind = Kind();
 }
 
+template <class F>
+void stride(Size2d& value, const F& f) {
+  std::optional<Size2d> given;
+  if (value.height != 0 || value.width != 0) given = value;
+  f("stride", given);
+  if (given) check_size("stride.height", given->height, 1), check_size("stride.width", given->width, 1);
+  value = given.value_or(Size2d{0, 0});
+}
+
 // The two functions that have a Cell of their own keep it.
 inline void set_rnn_function(LayerSpec& s, const ActivationFunction& f) {
   s.cell = f == Activation::tanh ? Cell::rnn_tanh : f == Activation::relu ? Cell::rnn_relu : Cell::rnn;
@@ -184,6 +193,27 @@ void each_option(Conv2dSpec& s, const F& f) {
   f("padding", s.padding);
   f("bias", s.bias);
   f("activation", s.activation);
+}
+template <class F>
+void each_option(MaxPool2dSpec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  detail::stride(s.stride, f);
+  f("padding", s.padding);
+  f("dilation", s.dilation);
+  f("ceil_mode", s.ceil_mode);
+}
+template <class F>
+void each_option(AvgPool2dSpec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  detail::stride(s.stride, f);
+  f("padding", s.padding);
+  f("ceil_mode", s.ceil_mode);
+  f("count_include_pad", s.count_include_pad);
+  std::optional<std::int64_t> divisor;
+  if (s.divisor_override != 0) divisor = s.divisor_override;
+  f("divisor_override", divisor);
+  if (divisor) check_size("divisor_override", *divisor, 1);
+  s.divisor_override = divisor.value_or(0);
 }
 template <class F>
 void each_option(BranchSpec& s, const F& f) {

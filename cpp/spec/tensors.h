@@ -138,6 +138,10 @@ void each_name(const AvgPool1dSpec&, const F&) {}
 template <class F>
 void each_name(const BranchSpec&, const F&) {}
 template <class F>
+void each_name(const MaxPool2dSpec&, const F&) {}
+template <class F>
+void each_name(const AvgPool2dSpec&, const F&) {}
+template <class F>
 void each_name(const ImageSpec&, const F&) {}
 template <class F>
 void each_name(const ColumnsSpec&, const F&) {}

@@ -17,7 +17,9 @@ from .layers import (
     Activation,
     AttentionDecoder,
     AvgPool1d,
+    AvgPool2d,
     BatchNorm1d,
+    BatchNorm2d,
     Block,
     Chain,
     Columns,
@@ -28,6 +30,7 @@ from .layers import (
     Image,
     LayerNorm,
     MaxPool1d,
+    MaxPool2d,
     Parallel,
     Pool,
     Residual,
@@ -41,7 +44,7 @@ from .losses._large_softmax import LargeSoftmax
 KINDS = (
     *(RNN, LSTM, GRU, Dense, Activation, LayerNorm, BatchNorm1d, Embedding),
     *(Conv1d, MaxPool1d, AvgPool1d, Pool),
-    *(Image, Columns, Conv2d),
+    *(Image, Columns, Conv2d, MaxPool2d, AvgPool2d, BatchNorm2d),
 )
 CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in KINDS}
 CLIPS = ("cell_clip", "activation_clip")  # None here, 0 in files and in C++

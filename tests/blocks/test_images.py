@@ -10,15 +10,19 @@ import gru_native
 from gru_native import (
     GRU,
     Activation,
+    AvgPool2d,
+    BatchNorm2d,
     Chain,
     Columns,
     Conv2d,
     Dense,
     Image,
     LayerNorm,
+    MaxPool2d,
     Parallel,
     Pool,
     Residual,
+    complexity,
 )
 from helpers import assert_close, assert_same_bits
 
@@ -100,12 +104,105 @@ def test_conv2d_as_torch(seed):
     compare(layer, lambda x, w: conv_by_torch(layer, x, w), shape, least, random)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("seed", range(8))
-def test_same_bits_alone_and_together(seed, dtype, threads):
-    layer, (height, width), random = random_conv(seed, dtype)
-    x = random.standard_normal((5, layer.in_channels, height, 90 + width)).astype(dtype)
+def random_pool(seed, dtype=np.float64):
+    """A pool with random options, torch's function of it, and how large an image must be."""
+    random = np.random.default_rng(seed)
+    kernel = pair(random, 1, 5)
+    padding = tuple(int(random.integers(0, k // 2 + 1)) for k in both(kernel))
+    options = {
+        "kernel_size": kernel,
+        "stride": pair(random, 1, 5) if random.integers(3) else None,
+        "padding": padding,
+        "ceil_mode": bool(random.integers(2)),
+    }
+    if seed % 2:
+        options["dilation"] = pair(random, 1, 3)
+        layer, function = MaxPool2d(**options, dtype=dtype), functional.max_pool2d
+    else:
+        options["count_include_pad"] = bool(random.integers(2))
+        options["divisor_override"] = 5 if random.integers(3) == 0 else None
+        layer, function = AvgPool2d(**options, dtype=dtype), functional.avg_pool2d
+    dilation = both(options.get("dilation", 1))
+    least = [(k - 1) * d + 1 for k, d in zip(both(kernel), dilation, strict=True)]
+    return layer, lambda x, _: function(x[None], **options)[0], least, random
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_pools_as_torch(seed):
+    layer, function, (height, least), random = random_pool(seed)
+    height, width = (n + int(random.integers(0, 9)) for n in (height, least))
+    compare(layer, function, (int(random.integers(1, 4)), 19, height, width), least, random)
+
+
+def test_the_first_of_equal_numbers_is_the_largest_and_nan_stays():
+    x = np.maximum(np.random.default_rng(0).standard_normal((2, 3, 9, 8)) - 1, 0)
+    x[0, 1, 2, 3] = np.nan
+    given = torch.tensor(x, requires_grad=True)
+    expected = functional.max_pool2d(given, 3, 2, 1)
+    layer = MaxPool2d(3, 2, 1, dtype=np.float64)
     y, tape = layer.forward(x)
+    assert_same_bits(y, expected.detach().numpy())
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    expected.backward(torch.tensor(dy))
+    assert_close(layer.backward(tape, dy).x, given.grad.numpy(), 1e-15)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_batch_norm_as_torch(seed, training):
+    random = np.random.default_rng(seed)
+    options = {
+        "eps": float(random.choice([1e-5, 0.1])),
+        "momentum": float(random.choice([0.1, 1.0])),
+        "affine": bool(random.integers(2)),
+    }
+    channels, height = int(random.integers(1, 40)), int(random.integers(1, 6))
+    ours = BatchNorm2d(channels, **options, dtype=np.float64)
+    theirs = torch.nn.BatchNorm2d(channels, **options, dtype=torch.float64).train(training)
+    state = {n: random.uniform(0.5, 2, w.shape) for n, w in ours.weights.items()}
+    ours.load_state_dict(state)
+    theirs.load_state_dict({n: torch.tensor(w) for n, w in state.items()}, strict=False)
+    lengths = [7, 3, 5] if random.integers(2) else [7, 7, 7]
+    x, dy = random.standard_normal((2, 3, channels, height, 7)) + 3
+    present = np.arange(7) < np.array(lengths)[:, None]  # (batch, width)
+    x.transpose(0, 3, 1, 2)[~present] = np.nan
+    packed = torch.tensor(x.transpose(0, 3, 1, 2)[present], requires_grad=True)  # (places, C, H)
+    expected = theirs(packed[..., None])[..., 0]
+    expected.backward(torch.tensor(dy.transpose(0, 3, 1, 2)[present]))
+    y, tape = ours.forward(x, lengths=lengths, training=training)
+    if not training:
+        assert_same_bits(ours(x, lengths=lengths), y)
+    assert_close(y.transpose(0, 3, 1, 2)[present], expected.detach().numpy(), 1e-11)
+    assert not y.transpose(0, 3, 1, 2)[~present].any()
+    x[...] = 7
+    grads = ours.backward(tape, dy)
+    assert_close(grads.x.transpose(0, 3, 1, 2)[present], packed.grad.numpy(), 1e-11)
+    assert not grads.x.transpose(0, 3, 1, 2)[~present].any()
+    assert set(grads.weights) == {n for n, _ in theirs.named_parameters()}
+    for name, w in theirs.named_parameters():
+        assert_close(grads.weights[name], w.grad.numpy(), 1e-11)
+    if training:
+        ours.update_statistics(tape)
+        for name in ("running_mean", "running_var"):
+            assert_close(ours.weights[name], theirs.state_dict()[name].numpy(), 1e-11)
+
+
+def of_any_kind(seed, dtype):
+    if seed < 8:
+        return random_conv(seed, dtype)
+    if seed < 12:
+        layer, _, sizes, random = random_pool(seed, dtype)
+        return layer, sizes, random
+    return BatchNorm2d(21, dtype=dtype), (4, 1), np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(13))
+def test_same_bits_alone_and_together(seed, dtype, threads):
+    layer, (height, width), random = of_any_kind(seed, dtype)
+    channels = layer.in_channels if isinstance(layer, Conv2d) else 21
+    x = random.standard_normal((5, channels, height, 90 + width)).astype(dtype)
+    y, tape = layer.forward(x, training=False)
     assert_same_bits(layer(x[2:3]), y[2:3])
     assert_same_bits(layer(x[2]), y[2])
     as_in_memory = np.ascontiguousarray(x.transpose(3, 0, 2, 1)).transpose(1, 3, 2, 0)
@@ -113,7 +210,7 @@ def test_same_bits_alone_and_together(seed, dtype, threads):
     grads = layer.backward(tape, y)
     assert_same_bits(layer.backward(tape, np.ascontiguousarray(y)).x, grads.x)
     threads(1)
-    one, tape = layer.forward(x)
+    one, tape = layer.forward(x, training=False)
     alone = layer.backward(tape, y)
     assert_same_bits(one, y)
     assert_same_bits(alone.x, grads.x)
@@ -153,9 +250,11 @@ def recognizer(dtype=np.float64, batch_first=False, features=8):
             Image(features, **o),
             Conv2d(1, 6, 3, 2, 1, activation="relu", seed=1, **o),
             Residual(Chain(body)),
+            BatchNorm2d(6, **o),
             Parallel(paths),
+            MaxPool2d((2, 1), **o),
             Columns(**o),
-            GRU(20, 5, bidirectional=True, seed=5, **o),
+            GRU(10, 5, bidirectional=True, seed=5, **o),
             Dense(10, 3, seed=6, **o),
         ]
     )
@@ -168,13 +267,16 @@ def by_torch(model, x, modules):
     image = image + torch.tanh(
         functional.conv2d(image, w["2.block.0.weight"], w["2.block.0.bias"], padding=1)
     )
-    left = functional.conv2d(image, w["3.blocks.0.weight"], w["3.blocks.0.bias"])
-    wide = functional.conv2d(image, w["3.blocks.1.weight"], w["3.blocks.1.bias"], padding=(1, 2))
-    rows = torch.cat([left, wide], 1)[0].permute(2, 0, 1).reshape(-1, 20)
-    gru = torch.nn.GRU(20, 5, bidirectional=True).double()
-    parameters = {n.removeprefix("5."): p for n, p in w.items() if n.startswith("5.")}
+    statistics = w["3.running_mean"], w["3.running_var"], w["3.weight"], w["3.bias"]
+    image = functional.batch_norm(image, *statistics)
+    left = functional.conv2d(image, w["4.blocks.0.weight"], w["4.blocks.0.bias"])
+    wide = functional.conv2d(image, w["4.blocks.1.weight"], w["4.blocks.1.bias"], padding=(1, 2))
+    joined = functional.max_pool2d(torch.cat([left, wide], 1), (2, 1))
+    rows = joined[0].permute(2, 0, 1).reshape(-1, 10)
+    gru = torch.nn.GRU(10, 5, bidirectional=True).double()
+    parameters = {n.removeprefix("7."): p for n, p in w.items() if n.startswith("7.")}
     hidden = torch.func.functional_call(gru, parameters, (rows[:, None],))[0][:, 0]
-    return hidden @ w["6.weight"].T + w["6.bias"]
+    return hidden @ w["8.weight"].T + w["8.bias"]
 
 
 def test_a_chain_trains_as_in_torch():
@@ -182,7 +284,7 @@ def test_a_chain_trains_as_in_torch():
     assert (model.input_size, model.output_size) == (8, 3)
     random = np.random.default_rng(0)
     x, lengths = random.standard_normal((11, 3, 8)), [11, 4, 7]
-    y, _, tape = model.forward(x, lengths=lengths)
+    y, _, tape = model.forward(x, lengths=lengths, training=False)
     assert y.shape == (6, 3, 3)
     assert_same_bits(model(x, lengths=lengths)[0], y)
     dy, loss = random.standard_normal(y.shape), 0
@@ -196,8 +298,12 @@ def test_a_chain_trains_as_in_torch():
         loss = loss + (expected * torch.tensor(dy[: len(expected), b])).sum()
     loss.backward()
     assert_close(grads.x, given.grad.numpy(), 1e-11)
-    for name, w in weights.items():
-        assert_close(grads.weights[name], w.grad.numpy(), 1e-11)
+    assert set(weights) - set(grads.weights) == {"3.running_mean", "3.running_var"}
+    for name, w in grads.weights.items():
+        assert_close(w, weights[name].grad.numpy(), 1e-11)
+    _, _, tape = model.forward(x, lengths=lengths)
+    model.update_statistics(tape)
+    assert not (model.weights["3.running_mean"] == 0).any()
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -232,6 +338,21 @@ def test_sizes_that_a_call_brings():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
+        (lambda: MaxPool2d((2, 0)), ValueError, "kernel_size.width is 0; expected at least 1"),
+        (lambda: MaxPool2d(3, 0), ValueError, "stride.height is 0; expected at least 1"),
+        (lambda: MaxPool2d(3, padding=(1, 2)), ValueError, "padding.width is 2; expected 0 to 1"),
+        (lambda: AvgPool2d(3, divisor_override=0), ValueError, "divisor_override is 0"),
+        (lambda: BatchNorm2d(0), ValueError, "num_features is 0; expected at least 1"),
+        (
+            lambda: BatchNorm2d(3).forward(np.ones((1, 3, 1, 1), np.float32)),
+            ValueError,
+            "x has 1 row; expected at least 2 in training",
+        ),
+        (
+            lambda: Chain([Image(8), MaxPool2d(2), Columns()]).sessions(1),
+            ValueError,
+            "a Image has no s",
+        ),
         (lambda: Conv2d(3, 4, 0), ValueError, "kernel_size.height is 0; expected at least 1"),
         (lambda: Conv2d(3, 4, (1, 0)), ValueError, "kernel_size.width is 0"),
         (
@@ -310,3 +431,24 @@ def test_sizes_that_a_call_brings():
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_counts(kind):
+    pool = (complexity.MaxPool2d if kind == "max" else complexity.AvgPool2d)(2, (2, 1), 1)
+    conv = complexity.Conv2d(1, 3, (3, 2), (2, 1), bias=False)
+    c = complexity.count(
+        complexity.Chain([complexity.Image(9), conv, pool, complexity.BatchNorm2d(3)]), 6, 2
+    )
+    # heights 9, 4, 3 with windows of 1, 2, 1 places; widths 6, 5, 6 with 1, 2, 2, 2, 2, 1
+    assert c.forward.macs == 2 * 3 * (4 * 5) * 6
+    assert c.passes.to_weights.macs == c.forward.macs
+    more = 2 * 3 * sum(a * b - 1 for a in (1, 2, 1) for b in (1, 2, 2, 2, 2, 1))
+    made = 2 * 3 * 3 * 6
+    norm = {"add": made, "multiply": made}
+    window = {"select": more} if kind == "max" else {"add": more + made, "divide": made}
+    assert c.passes.forward.elementwise == {**norm, **window}
+    with pytest.raises(ValueError, match="does not know how high images are"):
+        complexity.count(conv, 6)
+    with pytest.raises(ValueError, match="expected an Image with features"):
+        complexity.count(complexity.Chain([complexity.Image(), conv]), 6)

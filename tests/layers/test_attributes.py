@@ -74,6 +74,7 @@ UNUSUAL = {
     "ceil_mode": True,
     "momentum": 0.25,
     "affine": False,
+    "divisor_override": 5,
     "features": 5,
     "learn_initial_state": True,
     "count_include_pad": False,
@@ -88,6 +89,8 @@ OF_CLASS = {
     ("MaxPool1d", "padding"): 1,
     ("AvgPool1d", "padding"): 1,
     ("Conv2d", "padding"): (1, 2),
+    ("MaxPool2d", "padding"): (1, 0),
+    ("AvgPool2d", "padding"): (0, 1),
 }
 CLASSES = [
     kind

@@ -1,6 +1,7 @@
-// Batch normalisation of columns: n = (x - mean) / sqrt(var + eps), y = weight n + bias. Mean and variance are the
-// running ones, or in training those of all rows. A tape keeps n, and of each column 1 / sqrt(var + eps), mean and
-// unbiased variance. Of N rows, where these are the batch's, dn = weight dy gives
+// Batch normalisation of columns, or of the channels of images, whose heights are rows: n = (x - mean) / sqrt(var +
+// eps), y = weight n + bias. Mean and variance are the running ones, or in training those of all rows. A tape keeps n,
+// and of each column 1 / sqrt(var + eps), mean and unbiased variance. Of N rows, where these are the batch's, dn =
+// weight dy gives
 //   dx = (dn - sum(dn) / N - n sum(dn n) / N) / sqrt(var + eps).
 #include <cmath>
 
@@ -49,18 +50,20 @@ class PackedBatchNorm final : public PackedOperation<T> {
 
   void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override {
     const bool of_batch = kept && call.training;
-    if (of_batch && call.in.rows < 2)
+    const Grid grid{call.in.rows, call.inputs / columns_};
+    if (of_batch && grid.count() < 2)
       throw std::invalid_argument("x has 1 row; expected at least 2 in training, whose variance is that of the batch");
     if (kept) {
       kept->of_batch = of_batch;
-      kept->rows = take_matrix<T>(kept->arena, call.in.rows, columns_);
+      kept->rows = take_matrix<T>(kept->arena, call.in.rows, call.inputs);
       kept->numbers = kept->arena.template take<T>(3 * columns_);
-      measure(call.in.rows, x, *kept, team);
+      measure(grid, x, *kept, team);
     }
-    each_share(team, call.in.rows, this->macs_of_row(columns_), [&](Index begin, Index end) {
-      copy_rows(of_batch ? read_only(rows_of(kept->rows)) : x, columns_, y, begin, end);
-      kernels_for<T>().affine_rows(
-          {begin, end, columns_, y, (of_batch ? weight_ : gain_).data(), (of_batch ? bias_ : shift_).data()});
+    const T* const gain = at_all_heights(of_batch ? weight_ : gain_, grid, call.arena);
+    const T* const bias = at_all_heights(of_batch ? bias_ : shift_, grid, call.arena);
+    each_share(team, call.in.rows, this->macs_of_row(call.inputs), [&](Index begin, Index end) {
+      copy_rows(of_batch ? read_only(rows_of(kept->rows)) : x, call.inputs, y, begin, end);
+      kernels_for<T>().affine_rows({begin, end, call.inputs, y, gain, bias});
     });
   }
 
@@ -69,12 +72,12 @@ class PackedBatchNorm final : public PackedOperation<T> {
                 const std::vector<T*>& dweights, Arena&, TeamLease& team) const override {
     T* const dweight = gradient_of(dweights, own_.affine ? 0 : -1);
     T* const dbias = gradient_of(dweights, own_.affine ? 1 : -1);
-    const Index rows = call.in.rows;
+    const Grid grid{call.in.rows, call.inputs / columns_};
     each_columns(team, [&](Index begin, Index end, Progress& progress) {
       std::vector<double> sums(static_cast<std::size_t>(end - begin)), products(sums.size());
-      each_row(rows, end - begin, progress, [&](Index row) {
-        const T* const dy = d.base + row * d.stride + begin;
-        const T* const n = kept.rows.base + row * kept.rows.stride + begin;
+      each_row(grid, end - begin, progress, [&](Index row, Index at) {
+        const T* const dy = d.base + row * d.stride + at + begin;
+        const T* const n = kept.rows.base + row * kept.rows.stride + at + begin;
         GRU_NATIVE_EXECUTED(add, 2 * (end - begin));
         GRU_NATIVE_EXECUTED(multiply, end - begin);
         for (std::size_t k = 0; k < sums.size(); ++k) {
@@ -87,15 +90,16 @@ class PackedBatchNorm final : public PackedOperation<T> {
         if (dbias) dbias[begin + static_cast<Index>(k)] = static_cast<T>(sums[k]);
       }
       if (!dx.base) return;
-      const double share = kept.of_batch ? 1.0 / static_cast<double>(rows) : 0.0;
-      each_row(rows, end - begin, progress, [&](Index row) {
+      const double share = kept.of_batch ? 1.0 / static_cast<double>(grid.count()) : 0.0;
+      each_row(grid, end - begin, progress, [&](Index row, Index at) {
         GRU_NATIVE_EXECUTED(add, 2 * (end - begin));
         GRU_NATIVE_EXECUTED(multiply, 2 * (end - begin));
+        const T *const dy = d.base + row * d.stride + at, *const n = kept.rows.base + row * kept.rows.stride + at;
+        T* const to = dx.base + row * dx.stride + at;
         for (Index k = begin; k < end; ++k) {
           const std::size_t own = static_cast<std::size_t>(k - begin);
-          const T rest = d.base[row * d.stride + k] - static_cast<T>(sums[own] * share) -
-                         kept.rows.base[row * kept.rows.stride + k] * static_cast<T>(products[own] * share);
-          dx.base[row * dx.stride + k] = weight_.data()[k] * kept.numbers[k] * rest;
+          const T rest = dy[k] - static_cast<T>(sums[own] * share) - n[k] * static_cast<T>(products[own] * share);
+          to[k] = weight_.data()[k] * kept.numbers[k] * rest;
         }
       });
     });
@@ -112,6 +116,18 @@ class PackedBatchNorm final : public PackedOperation<T> {
   }
 
  private:
+  // Rows as they lie, each of so many rows of columns.
+  struct Grid {
+    Index rows, high;
+    Index count() const { return rows * high; }
+  };
+  // Numbers of the columns for whole rows. arena: may be null where these are one row of columns.
+  const T* at_all_heights(const Buffer<T>& numbers, const Grid& grid, Arena* arena) const {
+    if (grid.high == 1) return numbers.data();
+    T* const all = arena->template take_zeroed<T>(round_up(grid.high * columns_, kernels_for<T>().lanes));
+    for (Index h = 0; h < grid.high; ++h) std::copy_n(numbers.data(), columns_, all + h * columns_);
+    return all;
+  }
   Index room() const { return round_up(own_.num_features, kernels_for<T>().lanes); }
 
   // f(begin, end, progress) for the columns of each member.
@@ -124,29 +140,31 @@ class PackedBatchNorm final : public PackedOperation<T> {
       if (mine.begin < mine.end) f(mine.begin, mine.end, progress);
     });
   }
+  // f(row, where the columns begin in it)
   template <class F>
-  static void each_row(Index rows, Index columns, Progress& progress, const F& f) {
-    for (Index row = 0; row < rows; ++row) {
-      f(row);
-      progress.add(macs_of_copy * static_cast<double>(columns));
-    }
+  void each_row(const Grid& grid, Index columns, Progress& progress, const F& f) const {
+    for (Index row = 0; row < grid.rows; ++row)
+      for (Index h = 0; h < grid.high; ++h) {
+        f(row, h * columns_);
+        progress.add(macs_of_copy * static_cast<double>(columns));
+      }
   }
 
   // n of all rows, and the numbers of each column.
-  void measure(Index rows, Rows<const T> x, Kept<T>& kept, TeamLease& team) const {
+  void measure(const Grid& grid, Rows<const T> x, Kept<T>& kept, TeamLease& team) const {
     each_columns(team, [&](Index begin, Index end, Progress& progress) {
       std::vector<double> mean(static_cast<std::size_t>(end - begin)), var(mean.size());
       const auto column = [&](std::size_t k) { return begin + static_cast<Index>(k); };
       if (kept.of_batch) {
-        const double n = static_cast<double>(rows);
-        each_row(rows, end - begin, progress, [&](Index row) {
-          const T* const from = row_at(x, row) + begin;
+        const double n = static_cast<double>(grid.count());
+        each_row(grid, end - begin, progress, [&](Index row, Index at) {
+          const T* const from = row_at(x, row) + at + begin;
           GRU_NATIVE_EXECUTED(add, end - begin);
           for (std::size_t k = 0; k < mean.size(); ++k) mean[k] += static_cast<double>(from[k]);
         });
         for (double& m : mean) m /= n;
-        each_row(rows, end - begin, progress, [&](Index row) {
-          const T* const from = row_at(x, row) + begin;
+        each_row(grid, end - begin, progress, [&](Index row, Index at) {
+          const T* const from = row_at(x, row) + at + begin;
           GRU_NATIVE_EXECUTED(add, 2 * (end - begin));
           GRU_NATIVE_EXECUTED(multiply, end - begin);
           for (std::size_t k = 0; k < mean.size(); ++k) {
@@ -165,9 +183,9 @@ class PackedBatchNorm final : public PackedOperation<T> {
           kept.numbers[column(k)] = scale_.data()[column(k)];
         }
       }
-      each_row(rows, end - begin, progress, [&](Index row) {
-        const T* const from = row_at(x, row) + begin;
-        T* const to = kept.rows.base + row * kept.rows.stride + begin;
+      each_row(grid, end - begin, progress, [&](Index row, Index at) {
+        const T* const from = row_at(x, row) + at + begin;
+        T* const to = kept.rows.base + row * kept.rows.stride + at + begin;
         GRU_NATIVE_EXECUTED(add, end - begin);
         GRU_NATIVE_EXECUTED(multiply, end - begin);
         for (std::size_t k = 0; k < mean.size(); ++k)

@@ -31,7 +31,7 @@ struct Kept {
   Arena& arena;
   Matrix<T> rows{}, outputs{};
   T* numbers = nullptr;
-  bool of_batch = false;  // a BatchNorm1d's statistics
+  bool of_batch = false;  // a batch normalisation's statistics
   const Index* offset = nullptr;
   std::vector<std::int64_t> ids;  // see OperationTape::rows
   std::vector<Index> places;
@@ -74,7 +74,7 @@ class PackedOperation {
 
   // The running statistics after a call's batch; see Operation::statistics.
   virtual void statistics(const Kept<T>&, T*, T*) const {
-    throw std::invalid_argument("this operation has no running statistics; expected a BatchNorm1d");
+    throw std::invalid_argument("this operation has no running statistics; expected a batch normalisation");
   }
 
   // y's rows are panel_stride<T>(columns_written(outputs)) apart or more. kept: of a call with a tape, else null.
@@ -111,6 +111,10 @@ template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const ColumnsSpec& own);
 template <class T>
 std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const Conv2dSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const MaxPool2dSpec& own);
+template <class T>
+std::shared_ptr<PackedOperation<T>> pack(const OperationSpec& spec, const AvgPool2dSpec& own);
 
 template <class T>
 ChosenActivation<T> chosen(const ActivationFunction& f) {

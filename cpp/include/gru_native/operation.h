@@ -131,6 +131,28 @@ struct Conv2dSpec {
   ActivationFunction activation = Activation::identity;
 };
 
+/// The largest numbers of windows over images, channel by channel. What is beyond an image counts as none.
+struct MaxPool2dSpec {
+  Size2d kernel_size;
+  Size2d stride{0, 0};     ///< 0: that of kernel_size.
+  Size2d padding{0, 0};    ///< Beyond an image on both sides, at most half a window.
+  Size2d dilation;
+  bool ceil_mode = false;  ///< Whether the last windows may reach further, if they begin within the image.
+};
+
+/// The means of windows over images, channel by channel.
+struct AvgPool2dSpec {
+  Size2d kernel_size;
+  Size2d stride{0, 0};               ///< 0: that of kernel_size.
+  Size2d padding{0, 0};              ///< Zeros on both sides of an image, at most half a window.
+  bool ceil_mode = false;            ///< Whether the last windows may reach further, if they begin within the image.
+  bool count_include_pad = true;     ///< Whether these zeros count in the number that a sum is divided by.
+  std::int64_t divisor_override = 0; ///< What a sum is divided by instead; 0: that number.
+};
+
+/// Batch normalisation of the channels of images, over all places of all images of a batch.
+struct BatchNorm2dSpec : BatchNorm1dSpec {};
+
 /// A place in a list of blocks where it branches. Between a fork and a join stand paths, which all read the x of the
 /// fork, and `next` between two of them; a path without blocks hands x on. The join makes one y of theirs: their sum,
 /// their product, or their columns side by side. Paths may branch, too. See parallel() in model.h.
@@ -142,7 +164,8 @@ struct BranchSpec {
 /// Which operation, with its options.
 struct OperationSpec {
   std::variant<ActivationSpec, LayerNormSpec, EmbeddingSpec, Conv1dSpec, PoolSpec, MaxPool1dSpec, AvgPool1dSpec,
-               BranchSpec, BatchNorm1dSpec, ImageSpec, ColumnsSpec, Conv2dSpec>
+               BranchSpec, BatchNorm1dSpec, ImageSpec, ColumnsSpec, Conv2dSpec, MaxPool2dSpec, AvgPool2dSpec,
+               BatchNorm2dSpec>
       kind;
   Precision precision = Precision::full;  ///< There is no other one: what a model file says is checked.
 
@@ -170,14 +193,14 @@ struct OperationForwardCall {
   Sequences<const T> x;                   ///< Its columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
   Sequences<T> y;                         ///< output_len(seq_len) steps, written; 0 past the end of a sequence.
-  bool training = false;                  ///< With a tape: whether a BatchNorm1d takes the batch's statistics.
+  bool training = false;  ///< With a tape: whether a batch normalisation takes the batch's statistics.
 };
 
 /// The gradients of a loss. Null: on the way out not wanted. Shapes are those of the forward call.
 template <class T>
 struct OperationBackwardCall {
-  Sequences<const T> dy;     ///< Of y; must be there.
-  Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence. Must be null for ids.
+  Sequences<const T> dy;  ///< Of y; must be there.
+  Sequences<T> dx;  ///< Of x, written; 0 past the end of a sequence. Must be null for ids.
   std::vector<T*> dweights;  ///< Of each of weights(), written (not added to). Empty: of none. See OperationTape::rows.
                              ///< Running statistics have none: these are not looked at.
 };
@@ -233,9 +256,10 @@ class GRU_NATIVE_API Operation {
   /// Throws std::invalid_argument for the tape of another operation.
   void check(const OperationTape<T>& tape) const;
 
-  /// What the running statistics of a BatchNorm1d become after the batch of a training call's tape, [num_features]
-  /// each: (1 - momentum) of what they are, and momentum of the batch's mean and unbiased variance. To be written in an
-  /// edit. Throws std::invalid_argument for another operation, another one's tape, and one of no training call.
+  /// What the running statistics of a batch normalisation become after the batch of a training call's tape,
+  /// [num_features] each: (1 - momentum) of what they are, and momentum of the batch's mean and unbiased variance. To
+  /// be written in an edit. Throws std::invalid_argument for another operation, another one's tape, and one of no
+  /// training call.
   void statistics(const OperationTape<T>& tape, T* running_mean, T* running_var) const;
 
   /// Gradients of the call that made the tape, with the weights of that call. A tape may be used again. Throws as

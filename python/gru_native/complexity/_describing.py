@@ -210,6 +210,21 @@ class Conv2d(_Described, layers.Conv2d):
 
 
 @_documented
+class MaxPool2d(_Described, layers.MaxPool2d):
+    """Describe a ``gru_native.MaxPool2d``, for ``count``."""
+
+
+@_documented
+class AvgPool2d(_Described, layers.AvgPool2d):
+    """Describe a ``gru_native.AvgPool2d``, for ``count``."""
+
+
+@_documented
+class BatchNorm2d(_Described, layers.BatchNorm2d):
+    """Describe a ``gru_native.BatchNorm2d`` that has no weights, for ``count``."""
+
+
+@_documented
 class MaxPool1d(_Described, layers.MaxPool1d):
     """Describe a ``gru_native.MaxPool1d``, for ``count``."""
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from ..layers import (
     Activation,
     AvgPool1d,
+    AvgPool2d,
     BatchNorm1d,
+    BatchNorm2d,
     Columns,
     Conv1d,
     Conv2d,
@@ -15,6 +17,7 @@ from ..layers import (
     Image,
     LayerNorm,
     MaxPool1d,
+    MaxPool2d,
     Pool,
 )
 from ..layers._operation import Operation
@@ -58,16 +61,16 @@ class Rowwise:
         return {"outputs": rows * self.width, **({"scales": rows} if self.scales else {})}
 
 
-def batch_norm(block: BatchNorm1d) -> Rowwise:
+def batch_norm(block: BatchNorm1d | BatchNorm2d, n: int) -> Rowwise:
     """In inference one product and one sum for each number; in training what cpp/engine has."""
-    n = block.num_features
-    gains = [Tensor("weight", (n,), "gain"), Tensor("bias", (n,), "bias")] * block.affine
+    of = (block.num_features,)
+    gains = [Tensor("weight", of, "gain"), Tensor("bias", of, "bias")] * block.affine
     return Rowwise(n, times(n, GAIN), ops(add=4 * n, multiply=3 * n), ops(), tuple(gains))
 
 
 OPERATIONS = (
     *(Activation, LayerNorm, BatchNorm1d, Embedding, Conv1d, MaxPool1d, AvgPool1d, Pool),
-    *(Image, Columns, Conv2d),
+    *(Image, Columns, Conv2d, MaxPool2d, AvgPool2d, BatchNorm2d),
 )
 
 
@@ -83,13 +86,17 @@ def operation_of(
         return Convolution(block, width // max(1, channels))
     if isinstance(block, (MaxPool1d, AvgPool1d, Pool)):
         return Pooling(block, width)
+    if isinstance(block, (MaxPool2d, AvgPool2d)):
+        return Pooling(block, width, channels)
     if isinstance(block, Embedding):
         return Table(block.num_embeddings, block.embedding_dim)
     if isinstance(block, Activation):
         f = activation(block.name)
         return Rowwise(width, times(width, f.forward), times(width, f.backward), ops())
     if isinstance(block, BatchNorm1d):
-        return batch_norm(block)
+        return batch_norm(block, block.num_features)
+    if isinstance(block, BatchNorm2d):
+        return batch_norm(block, width)
     assert isinstance(block, LayerNorm)
     n, affine = block.normalized_shape, block.elementwise_affine
     bias = affine and block.bias

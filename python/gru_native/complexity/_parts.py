@@ -14,7 +14,9 @@ from ..layers import (
     Activation,
     AttentionDecoder,
     AvgPool1d,
+    AvgPool2d,
     BatchNorm1d,
+    BatchNorm2d,
     Chain,
     ChildSumTreeLSTM,
     Columns,
@@ -28,6 +30,7 @@ from ..layers import (
     Image,
     LayerNorm,
     MaxPool1d,
+    MaxPool2d,
     NaryTreeLSTM,
     NodeScores,
     OutputRNN,
@@ -69,6 +72,9 @@ Sequential: TypeAlias = (
     | Image
     | Columns
     | Conv2d
+    | MaxPool2d
+    | AvgPool2d
+    | BatchNorm2d
     | Chain
     | GatedRecursiveConv
     | OutputRNN

@@ -5,7 +5,7 @@ from ._operation import OperationGradients, OperationTape
 from ._recurrent import Gradients, State, StateLike, Stream, Tape
 from ._row_gradient import RowGradient
 from .activation import Activation
-from .batch_norm import BatchNorm1d
+from .batch_norm import BatchNorm1d, BatchNorm2d
 from .branches import Parallel, Residual
 from .chain import Block, Chain
 from .conv import Conv1d
@@ -23,6 +23,7 @@ from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .output_rnn import OutputGradients, OutputRNN, OutputTape
 from .pooling import AvgPool1d, MaxPool1d, Pool
+from .pooling2d import AvgPool2d, MaxPool2d
 from .quantized import Difference, compare
 from .readout import GraphSum, NodeScores, ReadoutGradients, ReadoutTape
 from .rnn import RNN
@@ -38,7 +39,9 @@ __all__ = [
     "Activation",
     "AttentionDecoder",
     "AvgPool1d",
+    "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
     "Block",
     "Chain",
     "ChainGradients",
@@ -67,6 +70,7 @@ __all__ = [
     "Image",
     "LayerNorm",
     "MaxPool1d",
+    "MaxPool2d",
     "NaryTreeLSTM",
     "NodeScores",
     "OperationGradients",

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from ._operation import Operation
 from .activation import Activation
-from .batch_norm import BatchNorm1d
+from .batch_norm import BatchNorm1d, BatchNorm2d
 from .conv import Conv1d
 from .conv2d import Conv2d
 from .dense import Dense
@@ -16,6 +16,7 @@ from .images import Columns, Image
 from .layer_norm import LayerNorm
 from .lstm import LSTM
 from .pooling import AvgPool1d, MaxPool1d, Pool
+from .pooling2d import AvgPool2d, MaxPool2d
 from .rnn import RNN
 
 Layer: TypeAlias = (
@@ -34,6 +35,9 @@ Layer: TypeAlias = (
     | Image
     | Columns
     | Conv2d
+    | MaxPool2d
+    | AvgPool2d
+    | BatchNorm2d
 )
 RECURRENT = (RNN, LSTM, GRU)
 

@@ -14,7 +14,7 @@ from ._operation import Operation, OperationTape
 from ._parts import Parts
 from ._recurrent import State, StateLike, Tape
 from ._weights import Array, Weighted
-from .batch_norm import BatchNorm1d
+from .batch_norm import BatchNorm
 from .dense import Dense, DenseTape
 from .quantized import Quantizable
 
@@ -258,7 +258,7 @@ class Container(Quantizable, Weighted):
         return ChainGradients(gradient, tuple(states), weights)
 
     def update_statistics(self, tape: ChainTape) -> None:
-        """Take the batch of a training call into the running statistics of all BatchNorm1d blocks.
+        """Take the batch of a training call into the running statistics of all its norms.
 
         They are changed as one edit, as ``BatchNorm1d.update_statistics`` says.
 
@@ -278,7 +278,7 @@ class Container(Quantizable, Weighted):
         self._check_tape(tape)
         made: dict[str, Array] = {}
         for (name, prefix, block), own in zip(leaves(self._core.steps), tape.tapes, strict=True):
-            if isinstance(block, BatchNorm1d):
+            if isinstance(block, BatchNorm):
                 try:
                     made |= {prefix + n: w for n, w in block._statistics(own).items()}
                 except (TypeError, ValueError) as error:

@@ -87,7 +87,8 @@ class Operation(Weighted):
         lengths : array_like of int, optional
             (batch,), each from 0 to seq, in any order.
         training : bool, optional
-            Whether a BatchNorm1d takes mean and variance of the batch. To others it is the same.
+            Whether a batch normalisation takes mean and variance of the batch. To others it is the
+            same.
 
         Returns
         -------

@@ -24,6 +24,13 @@ def both(value: Sides) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def windows(n: int, kernel: int, stride: int, dilation: int, zeros: int) -> int:
-    """Windows along a side of n places with so many zeros around it."""
-    return max(0, (n + zeros - dilation * (kernel - 1) - 1) // stride + 1)
+def windows(
+    n: int, kernel: int, stride: int, dilation: int, zeros: int, ceil: int | None = None
+) -> int:
+    """Windows along a side of n places with so many zeros around it.
+
+    ceil: with torch's ceil_mode, how many of the zeros are before it.
+    """
+    most = n + zeros - dilation * (kernel - 1) - 1 + (0 if ceil is None else stride - 1)
+    made = max(0, most // stride + 1)
+    return made - (ceil is not None and made > 0 and (made - 1) * stride >= n + ceil)
