@@ -267,8 +267,8 @@ def by_torch(model, x, modules):
     image = image + torch.tanh(
         functional.conv2d(image, w["2.block.0.weight"], w["2.block.0.bias"], padding=1)
     )
-    statistics = w["3.running_mean"], w["3.running_var"], w["3.weight"], w["3.bias"]
-    image = functional.batch_norm(image, *statistics)
+    mean, var = w["3.running_mean"].detach(), w["3.running_var"].detach()
+    image = functional.batch_norm(image, mean, var, w["3.weight"], w["3.bias"])
     left = functional.conv2d(image, w["4.blocks.0.weight"], w["4.blocks.0.bias"])
     wide = functional.conv2d(image, w["4.blocks.1.weight"], w["4.blocks.1.bias"], padding=(1, 2))
     joined = functional.max_pool2d(torch.cat([left, wide], 1), (2, 1))

@@ -172,6 +172,8 @@ def tensors_of(layer: object) -> Sequence[Tensor]:
         return Readout.of(layer).tensors()
     if isinstance(layer, AttentionDecoder):
         return Decoder(layer).tensors()
+    if isinstance(layer, OfImages):
+        return prefixed({"": part_of(layer)})
     if isinstance(layer, LARGE_SOFTMAXES):
         return tensors_of_words(layer)
     if isinstance(
