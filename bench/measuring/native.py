@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,16 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def build() -> None:
-    """Configure if needed, and compile what has changed. Raises BuildError."""
+def build(*targets: str, settings: Mapping[str, str] | None = None) -> None:
+    """Configure if needed, and compile what has changed of these programs, or of the usual ones.
+
+    settings: variables of CMakeLists.txt. Raises BuildError.
+    """
     cmake = _tool("cmake")
-    if not (BUILD / "build.ninja").exists():
+    variables = [f"-D{name}={value}" for name, value in (settings or {}).items()]
+    if variables or not (BUILD / "build.ninja").exists():
         options = [
+            *variables,
             "-G",
             "Ninja",
             f"-DCMAKE_MAKE_PROGRAM={_tool('ninja')}",
@@ -48,7 +54,7 @@ def build() -> None:
             "-DCMAKE_BUILD_TYPE=Release",
         ]
         _run([cmake, "-S", str(HERE), "-B", str(BUILD), *options])
-    _run([cmake, "--build", str(BUILD)])
+    _run([cmake, "--build", str(BUILD), *(["--target", *targets] if targets else [])])
 
 
 def run(program: str, *arguments: str) -> Any:
