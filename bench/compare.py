@@ -1,6 +1,6 @@
 """Compares gru_native with PyTorch, ONNX Runtime and OpenVINO, and with what the machine allows.
 
-python bench/compare.py [--quick] [--group ...] [--cells ...] [--threads 1 2] [--out DIR]
+python bench/compare.py [--quick] [--group ...] [--cells ...] [--threads 1 2] [--out DIR] [--seed N]
 python bench/compare.py --precision int8|bf16 [--quick] [--cells lstm gru] [--threads 1 2] ...
 
 Needs `pip install "gru-native[bench]"`, and a C++ compiler for the limits of the machine and the
@@ -38,6 +38,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--precision", choices=["int8", "bf16"],
         help="instead: layers with such weights beside the others' and our float32",
     )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of the random shapes (default 0)")
     parser.add_argument("--cells", nargs="+", choices=list(cases.GATES), help="default: all")
     parser.add_argument("--threads", nargs="+", type=int, help="default: 1, 2 and all cores")
     parser.add_argument("--seconds", type=float, help="to spend on each shape (default 4)")
@@ -45,6 +46,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(argv)
     cores = machine.cores()
     given.threads = sorted(set(given.threads or [1, 2, cores]))
+    if given.seed < 0:
+        parser.error(f"--seed is {given.seed}; expected a whole number from 0")
     if given.threads[0] < 1:
         parser.error(f"--threads has {given.threads[0]}; expected whole numbers from 1")
     given.too_many = [n for n in given.threads if n > cores]
@@ -146,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if run.steps and "streaming" in groups:
                 console.print(tables.of_steps(run.steps, run.limits).rich())
             for group in groups:
-                grid = cases.grid((group,), given.cells, given.quick)
+                grid = cases.grid((group,), given.cells, given.quick, given.seed)
                 if given.precision:
                     grid = cases.of_few_bits(given.cells, given.quick)
                 task = bar.add_task(group, total=len(grid))

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from comparison.rows import FULL_PRECISION, Row
 from comparison.tables import TITLES
+from measuring.cases import RANDOM
 from measuring.problem import OURS
 
 # Okabe and Ito's colours, told apart by all; markers say the same in black and white.
@@ -106,7 +107,7 @@ def _per_shape(
 ) -> None:
     """One line per shape, one marker per cell, one panel per group."""
     chosen = [(r, v) for r in rows if (v := value(r)) is not None]
-    groups = [g for g in TITLES if any(r.case.group == g for r, _ in chosen)]
+    groups = [g for g in TITLES if g not in RANDOM and any(r.case.group == g for r, _ in chosen)]
     if not groups:
         return
     labels = {

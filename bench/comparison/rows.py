@@ -138,7 +138,7 @@ def make(
 def _step_seconds(case: Case, threads: int, steps: Sequence[Step]) -> float | None:
     if case.seq_len != 1 or case.batch != 1:
         return None
-    what = "stream" if case.group == "streaming" else "forward"
+    what = "stream" if case.kind == "streaming" else "forward"
     wanted = (what, case.cell, case.input_size, case.hidden_size, threads)
     for s in steps:
         if (s["what"], s["cell"], s["input"], s["hidden"], s["threads"]) == wanted:

@@ -16,6 +16,8 @@ TITLES = {
     "stacks": "Inference: stacks, bidirectional, ragged",
     "training": "Training step: forward and all gradients",
     "streaming": "One streaming step from Python",
+    "random": "Inference: random shapes",
+    "random_training": "Training step: random shapes",
 }
 
 

@@ -87,8 +87,8 @@ def evaluate(
     threads = 2 if 2 in counts else max(counts, default=1)
     here = [r for r in rows if r.threads == threads]
     return (
-        _speed(here) + _training(here) + _shapes(here, rows) + _steps(here, steps, limits)
-        + _limits(here) + _one_thread(rows) + _costs(checks)
+        _speed(here) + _training(here) + _shapes(here, rows) + _random(here)
+        + _steps(here, steps, limits) + _limits(here) + _one_thread(rows) + _costs(checks)
     )  # fmt: skip
 
 
@@ -104,14 +104,13 @@ def _forward(rows: Iterable[Row]) -> list[Row]:
     return [r for r in rows if r.case.group in ("inference", "stacks")]
 
 
-def geometric_mean(rows: Sequence[Row]) -> float | None:
-    """Of the ratios to the best peer over the LSTM and GRU rows of the group inference."""
-    ratios = [r.ratio for r in rows if r.case.group == "inference" and r.case.cell != "rnn"]
+def geometric_mean(ratios: Iterable[float | None]) -> float | None:
     logs = [math.log(ratio) for ratio in ratios if ratio]
     return math.exp(sum(logs) / len(logs)) if logs else None
 
 
 def _speed(rows: Sequence[Row]) -> list[Target]:
+    gated = [r for r in rows if r.case.group == "inference" and r.case.cell != "rnn"]
     small = [
         r
         for r in rows
@@ -121,7 +120,11 @@ def _speed(rows: Sequence[Row]) -> list[Target]:
     ]
     return [
         _least("inference, every row, to the best peer", 1.0, _ratios(_forward(rows))),
-        _least("inference, LSTM and GRU, geometric mean", 1.8, [("", geometric_mean(rows))]),
+        _least(
+            "inference, LSTM and GRU, geometric mean",
+            1.8,
+            [("", geometric_mean(r.ratio for r in gated))],
+        ),
         _least("T=100, B=1, H <= 256, to the best peer", 2.0, _ratios(small)),
     ]
 
@@ -158,6 +161,30 @@ def _shapes(rows: Sequence[Row], all_rows: Sequence[Row]) -> list[Target]:
         _least("ragged batch, to PackedSequence", 3.0, packed),
         _least("bidirectional and stacked, B=1, 2 cores to 1", 1.6, gains),
     ]
+
+
+# Of random shapes: the group, its name, the peer or None for the best one, and at least what ratio
+# 95 % of the rows, every row and the geometric mean should have.
+RANDOM_HELD_TO = (
+    ("random", "random shapes, to the best peer", None, 1.0, 0.9, 1.8),
+    ("random_training", "random training, to PyTorch", "PyTorch", 1.05, 0.95, 2.5),
+)
+RANDOM_SHARE = 95.0
+
+
+def _random(rows: Sequence[Row]) -> list[Target]:
+    found = []
+    for group, what, peer, most, every, mean in RANDOM_HELD_TO:
+        own = [r for r in rows if r.case.group == group]
+        ratios = [(r.name, r.ratio_to(peer) if peer else r.ratio) for r in own]
+        known = [ratio for _, ratio in ratios if ratio]
+        share = 100 * sum(ratio >= most for ratio in known) / len(known) if known else None
+        found += [
+            _least(f"{what}: share of {most:g}x and more", RANDOM_SHARE, [("", share)], " %"),
+            _least(f"{what}: every row", every, ratios),
+            _least(f"{what}: geometric mean", mean, [("", geometric_mean(known))]),
+        ]
+    return found
 
 
 def _steps(rows: Sequence[Row], steps: Sequence[Step], limits: Limits | None) -> list[Target]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
-GROUPS = ("inference", "stacks", "training", "streaming")
+RANDOM = ("random", "random_training")  # shapes drawn anew for each seed
+GROUPS = ("inference", "stacks", "training", "streaming", *RANDOM)
+RANDOM_SHAPES = 24  # of each of these groups
 SIZES = (64, 128, 256, 512, 1024)
 
 
@@ -29,6 +31,12 @@ class Case:
     @property
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
+
+    @property
+    def kind(self) -> str:
+        """What a call does: "inference", "training" or "streaming"."""
+        kinds = {"stacks": "inference", "random": "inference", "random_training": "training"}
+        return kinds.get(self.group, self.group)
 
     @property
     def steps(self) -> int:
@@ -70,13 +78,13 @@ class Case:
         of the weights. A call without a state needs no recurrent product at its first step.
         """
         weights = sum(i + r for i, r in self.layers())
-        products = weights * self.steps * (3 if self.group == "training" else 1)
+        products = weights * self.steps * (3 if self.kind == "training" else 1)
         return 2 * (products - self.stateless * self.batch * sum(r for _, r in self.layers()))
 
     @property
     def stateless(self) -> bool:
         """Whether calls begin without a state; a stream has one."""
-        return self.group != "streaming"
+        return self.kind != "streaming"
 
     def full_batch(self) -> Case | None:
         """For a ragged case, the case with as many steps and all rows equally long."""
@@ -120,6 +128,26 @@ def _streaming(cell: str) -> Iterator[Case]:
         yield Case("streaming", cell, 1, 1, h, h)
 
 
+def random_shapes(group: str, cells: tuple[str, ...], seed: int, count: int) -> list[Case]:
+    """Shapes that nobody chose: T 1 to 200, B 1 to 128, I and H 1 to 768, each log-uniform.
+
+    The cells take turns. A third of the shapes are stacks of two or three layers, a quarter have
+    two directions.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(most: int) -> int:
+        return int(np.exp(rng.uniform(0, np.log(most + 1))))
+
+    shapes = []
+    for k in range(count):
+        t, b, i, h = (draw(most) for most in (200, 128, 768, 768))
+        layers = int(rng.integers(2, 4)) if rng.random() < 1 / 3 else 1
+        both = bool(rng.random() < 1 / 4)
+        shapes.append(Case(group, cells[k % len(cells)], t, b, i, h, layers, both))
+    return shapes
+
+
 def _is_quick(case: Case) -> bool:
     """Few shapes, but at least one of every kind."""
     if case.group == "inference":
@@ -132,15 +160,27 @@ def _is_quick(case: Case) -> bool:
     return (case.input_size, case.hidden_size) in ((1, 8), (128, 128))
 
 
-def grid(groups: tuple[str, ...], cells: tuple[str, ...], quick: bool) -> list[Case]:
+def grid(groups: tuple[str, ...], cells: tuple[str, ...], quick: bool, seed: int = 0) -> list[Case]:
     makers = {
         "inference": _inference,
         "stacks": _stacks,
         "training": _training,
         "streaming": _streaming,
     }
-    cases = [case for group in groups for cell in cells for case in makers[group](cell)]
-    return [case for case in cases if _is_quick(case)] if quick else cases
+    cases = [
+        case
+        for group in groups
+        if group in makers
+        for cell in cells
+        for case in makers[group](cell)
+    ]
+    if quick:
+        cases = [case for case in cases if _is_quick(case)]
+    gated = tuple(cell for cell in cells if cell != "rnn")
+    for group in RANDOM:
+        if group in groups and gated:
+            cases += random_shapes(group, gated, seed, 4 if quick else RANDOM_SHAPES)
+    return cases
 
 
 def of_few_bits(cells: tuple[str, ...], quick: bool) -> list[Case]:

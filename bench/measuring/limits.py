@@ -52,7 +52,7 @@ def limit_parts(case: Case, limits: Limits, threads: int) -> complexity.Roofline
         case.seq_len,
         limits,
         threads,
-        passes=2 if case.group == "training" else 1,
+        passes=2 if case.kind == "training" else 1,
         spared=case.stateless,
     )
 

@@ -18,7 +18,7 @@ def runner(problem: Problem, threads: int, library: str = OURS) -> Runner:
         yield
 
     makers = {"training": _training, "streaming": _streaming}
-    made = makers.get(problem.case.group, _inference)(problem)
+    made = makers.get(problem.case.kind, _inference)(problem)
     made.library, made.threads, made.around = library, threads, around
     return made
 

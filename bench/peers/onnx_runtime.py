@@ -19,7 +19,7 @@ class OnnxRuntime:
     version = str(onnxruntime.__version__)
 
     def runner(self, problem: Problem, threads: int) -> Runner:
-        if problem.case.group == "training":
+        if problem.case.kind == "training":
             raise NotSupportedError("the package onnxruntime has no training")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -29,7 +29,7 @@ class OnnxRuntime:
         session = onnxruntime.InferenceSession(
             onnx_model.build(problem), options, providers=["CPUExecutionProvider"]
         )
-        make = _streaming if problem.case.group == "streaming" else inference
+        make = _streaming if problem.case.kind == "streaming" else inference
         made = make(problem, session)
         made.library, made.threads = self.name, threads
         return made

@@ -19,7 +19,7 @@ class OpenVino:
         self._core = openvino.Core()
 
     def runner(self, problem: Problem, threads: int) -> Runner:
-        if problem.case.group == "training":
+        if problem.case.kind == "training":
             raise NotSupportedError("it has no training")
         options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -33,7 +33,7 @@ class OpenVino:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise NotSupportedError(f"{problem.case.label}: {reason}") from error
-        make = _streaming if problem.case.group == "streaming" else inference
+        make = _streaming if problem.case.kind == "streaming" else inference
         made = make(problem, compiled)
         made.library, made.threads = self.name, threads
         return made

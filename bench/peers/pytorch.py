@@ -17,7 +17,7 @@ class PyTorch:
     version = str(torch.__version__)
 
     def runner(self, problem: Problem, threads: int) -> Runner:
-        training = problem.case.group == "training"
+        training = problem.case.kind == "training"
 
         @contextmanager
         def around() -> Iterator[None]:
@@ -26,9 +26,7 @@ class PyTorch:
                 yield
 
         makers = {"training": _training, "streaming": _streaming}
-        make = (
-            _ragged if problem.lengths is not None else makers.get(problem.case.group, _inference)
-        )
+        make = _ragged if problem.lengths is not None else makers.get(problem.case.kind, _inference)
         made = make(problem, model_of(problem))
         made.library, made.threads, made.around = self.name, threads, around
         return made
@@ -42,7 +40,7 @@ def model_of(problem: Problem) -> torch.nn.RNNBase:
     )
     weights = {name: torch.tensor(np.array(w)) for name, w in problem.layer.weights.items()}
     model.load_state_dict(weights)
-    return model.train(case.group == "training")
+    return model.train(case.kind == "training")
 
 
 def _inference(problem: Problem, model: torch.nn.RNNBase) -> Runner:
