@@ -11,8 +11,8 @@ namespace gru_native {
 class FlushDenormals {
  public:
 #if defined(__x86_64__)
-  // All exceptions masked, round to nearest, flush-to-zero (results), denormals-are-zero (operands). To write what is
-  // there already, as in most programs for audio, would take longer than a small layer's step. (The last six bits say
+  // All exceptions masked, round to nearest, flush-to-zero (results), denormals-are-zero (operands). Where that is so
+  // already, as in most programs for audio, nothing is written, so no instruction waits for it. (The last six bits say
   // which exceptions there were.)
   FlushDenormals() : saved_(_mm_getcsr()) {
     if ((saved_ & ~0x3fU) != mode) _mm_setcsr(mode);
