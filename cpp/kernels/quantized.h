@@ -55,19 +55,22 @@ struct Scratch {
   }
 };
 
-// f(numbers from k on, k) for all n of a, in vectors; behind the last one zeros.
-template <class F>
+// f(numbers from k on, k) for all n of a, in vectors; behind the last one zeros. `one`: n is for one vector, and a loop
+// over it would take as long as the numbers do.
+template <bool one, class F>
 EIGEN_ALWAYS_INLINE void each_vector(const float* a, Index n, const F& f) {
   constexpr Index lanes = Lanes<float>::size;
+  if constexpr (one) return f(n == lanes ? Lanes<float>::load(a) : load_some(a, n), 0);
   Index k = 0;
   for (; k + lanes <= n; k += lanes) f(Lanes<float>::load(a + k), k);
   if (k < n) f(load_some(a + k, n - k), k);
 }
 
 // max |a|; infinity or NaN if one of them is.
+template <bool one>
 EIGEN_ALWAYS_INLINE float largest_size(const float* a, Index n) {
   Ints largest = sizes(Lanes<float>(0.0f));
-  each_vector(a, n, [&](Lanes<float> x, Index) { largest = larger(largest, sizes(x)); });
+  each_vector<one>(a, n, [&](Lanes<float> x, Index) { largest = larger(largest, sizes(x)); });
   const std::int32_t bits = largest_of_lanes(largest);
   float size;
   std::memcpy(&size, &bits, sizeof(size));
@@ -85,9 +88,33 @@ EIGEN_ALWAYS_INLINE RowScale scale_of(float size) {
 }
 
 // q[k] = a[k] / scale to the nearest integer, ties to even.
+template <bool one>
 EIGEN_ALWAYS_INLINE void quantize_row(const float* a, float inverse, Index n, int zero_point, std::int8_t* q) {
   const Lanes<float> by(inverse);
-  each_vector(a, n, [&](Lanes<float> x, Index k) { store_whole(x * by, zero_point, q + k); });
+  each_vector<one>(a, n, [&](Lanes<float> x, Index k) { store_whole(x * by, zero_point, q + k); });
+}
+
+template <class Dot, bool one>
+EIGEN_ALWAYS_INLINE void quantize_rows(const Product<float>& p, Index k, Index depth) {
+  using S = Scratch<Dot>;
+  const Index stride = S::stride(depth), rows = p.row_end - p.row_begin;
+  std::int8_t* const to = S::activations(p.scratch);
+  float* const scales = S::scales(p.scratch);
+  if (rows == 1) {
+    const float* const a = row_at(p.a, p.row_begin);
+    const RowScale s = scale_of(largest_size<one>(a, p.depth));
+    scales[0] = s.scale;
+    return quantize_row<one>(a + k, s.inverse, depth, Dot::zero_point, to);
+  }
+  // The divisions of all rows side by side: one by one they take longer than a short row's numbers.
+  float sizes[row_block], inverses[row_block];
+  for (Index i = 0; i < rows; ++i) sizes[i] = largest_size<one>(row_at(p.a, p.row_begin + i), p.depth);
+  for (Index i = 0; i < rows; ++i) {
+    const RowScale s = scale_of(sizes[i]);
+    inverses[i] = s.inverse, scales[i] = s.scale;
+  }
+  for (Index i = 0; i < rows; ++i)
+    quantize_row<one>(row_at(p.a, p.row_begin + i) + k, inverses[i], depth, Dot::zero_point, to + i * stride);
 }
 
 // The rows of p.a, for k in [k, k + depth), into the scratch.
@@ -95,28 +122,14 @@ template <class Dot>
 EIGEN_ALWAYS_INLINE void convert_rows(const Product<float>& p, Index k, Index depth) {
   using S = Scratch<Dot>;
   const Index stride = S::stride(depth), rows = p.row_end - p.row_begin;
-  auto* const to = S::activations(p.scratch);
   // Each member converts the rows that it reads: the one with the first panels counts them.
   GRU_NATIVE_COUNTING(if (Dot::integer && p.panel_begin == 0 && p.panel_end > 0)
                           count_work(Work::quantize, rows * depth));
   if constexpr (Dot::integer) {
-    float* const scales = S::scales(p.scratch);
-    if (rows == 1) {
-      const float* const a = row_at(p.a, p.row_begin);
-      const RowScale s = scale_of(largest_size(a, p.depth));
-      scales[0] = s.scale;
-      return quantize_row(a + k, s.inverse, depth, Dot::zero_point, to);
-    }
-    // The divisions of all rows side by side: one by one they take longer than a short row's numbers.
-    float sizes[row_block], inverses[row_block];
-    for (Index i = 0; i < rows; ++i) sizes[i] = largest_size(row_at(p.a, p.row_begin + i), p.depth);
-    for (Index i = 0; i < rows; ++i) {
-      const RowScale s = scale_of(sizes[i]);
-      inverses[i] = s.inverse, scales[i] = s.scale;
-    }
-    for (Index i = 0; i < rows; ++i)
-      quantize_row(row_at(p.a, p.row_begin + i) + k, inverses[i], depth, Dot::zero_point, to + i * stride);
+    if (p.depth <= Lanes<float>::size) quantize_rows<Dot, true>(p, k, depth);
+    else quantize_rows<Dot, false>(p, k, depth);
   } else {
+    auto* const to = S::activations(p.scratch);
     for (Index row = 0; row < rows; ++row) {
       const float* const a = row_at(p.a, p.row_begin + row) + k;
       auto* const converted = to + row * stride;

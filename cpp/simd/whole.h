@@ -8,6 +8,7 @@ namespace gru_native::GRU_NATIVE_ISA {
 // The first n lanes, fewer than all; the others 0.
 EIGEN_ALWAYS_INLINE Lanes<float> load_some(const float* a, Index n) {
 #if defined(__AVX512F__)
+  if (n == 8) return {_mm512_zextps256_ps512(_mm256_loadu_ps(a))};  // at once behind the store of as many
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), a)};
 #elif defined(__AVX2__)
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
