@@ -92,7 +92,8 @@ EIGEN_ALWAYS_INLINE void store_whole(Lanes<float> x, int zero_point, std::int8_t
   std::memcpy(to, &shifted, Lanes<float>::size);
 #else
   // In the sum with 1.5 * 2^23 the last bits of a float are the whole number.
-  const Ints i = Ints::load(&(x + Lanes<float>(12582912.0f)).p);
+  const Lanes<float> sum = x + Lanes<float>(12582912.0f);
+  const Ints i = Ints::load(&sum.p);
   for (int k = 0; k < Lanes<float>::size; ++k) to[k] = static_cast<std::int8_t>(i.p[k] + zero_point);
 #endif
 }

@@ -1,5 +1,5 @@
-// Layers and dense layers with weights of few bits, from C++: what they are made of, that a step asks for no memory,
-// and what they refuse.
+// Layers of all kinds with weights of few bits, from C++: what they are made of, that a step asks for no memory, and
+// what they refuse.
 #include <cmath>
 #include <string>
 
@@ -93,6 +93,51 @@ void check_refusals() {
   CHECK(refuses([&] { Dense<double>(DenseSpec{3, 2}).quantize(Precision::int8); }, "float64"), "dense double");
 }
 
+// Any other layer: near its float form, with the same weights by name, and for inference only. run: a call, and where
+// its results go.
+template <class L, class Spec, class Call, class Result>
+void check_other(const char* kind, const Spec& spec, Call call, Result Call::* result, std::size_t numbers) {
+  L layer(spec);
+  fill(layer, 1);
+  std::vector<float> y(numbers), z(numbers);
+  call.*result = y.data();
+  layer.forward(call);
+  call.*result = z.data();
+  for (const Precision precision : {Precision::int8, Precision::bf16}) {
+    L fast = layer.quantize(precision);
+    CHECK(fast.spec().precision == precision && layer.spec().precision == Precision::full, "%s", kind);
+    fast.forward(call);
+    double worst = 0;
+    for (std::size_t k = 0; k < numbers; ++k) worst = std::max(worst, std::fabs(double(y[k]) - double(z[k])));
+    CHECK(worst > 0 && worst < 0.05, "%s differs by %g", kind, worst);
+    for (std::size_t i = 0; i < layer.weights().size(); ++i) {
+      const auto &w = layer.weights()[i], &q = fast.weights()[i];
+      const double tolerance = w.name.compare(0, 4, "bias") == 0 ? 0 : 0.01;
+      CHECK(w.name == q.name && w.shape == q.shape && q.data, "%s", w.name.c_str());
+      for (std::int64_t k = 0; k < w.size(); ++k) CHECK(std::fabs(w.data[k] - q.data[k]) <= tolerance, "%s", kind);
+    }
+    const auto refuses = [](const auto& f, const char* part) { return throws<std::invalid_argument>(f, part); };
+    CHECK(refuses([&] { (void)fast.forward_with_tape(call); }, "train the layer of full precision"), "%s", kind);
+    CHECK(refuses([&] { (void)fast.edit(); }, "edit the layer of full precision"), "%s", kind);
+    CHECK(refuses([&] { fast.quantize(precision); }, "already"), "%s", kind);
+    CHECK(refuses([&] { L made(fast.spec()); }, "; expected full"), "%s", kind);
+  }
+}
+
+void check_trees_and_graphs() {
+  const auto x = random_numbers<float>(5 * 30, 3);
+  const std::vector<std::int64_t> parents{4, 4, 4, -1, -1}, slots{2, 0, 1, 0, 0}, source{0, 1, 2}, target{1, 4, 0};
+  std::vector<float> c(5 * 40);
+  TreeForwardCall<float> tree{5, x.data(), parents.data(), slots.data(), nullptr, c.data()};
+  check_other<TreeLayer<float>>("child sum", TreeSpec{TreeCell::child_sum, 30, 40}, tree, &decltype(tree)::h, 5 * 40);
+  check_other<TreeLayer<float>>("nary", TreeSpec{TreeCell::nary, 30, 40, 3}, tree, &decltype(tree)::h, 5 * 40);
+  GraphForwardCall<float> graph{5, 30, x.data(), 3, source.data(), target.data()};
+  check_other<GatedGraph<float>>("graph", GraphSpec{30, 2}, graph, &decltype(graph)::h, 5 * 30);
+  ReadoutForwardCall<float> readout{5, x.data(), x.data()};
+  check_other<GraphReadout<float>>("scores", ReadoutSpec{ReadoutKind::node_scores, 30, 30, 7}, readout,
+                                   &decltype(readout)::y, 5 * 7);
+}
+
 }  // namespace
 
 int main() {
@@ -100,5 +145,6 @@ int main() {
   check_layer(Precision::bf16, 0.02);
   check_small();
   check_refusals();
+  check_trees_and_graphs();
   return done("quantized_layers");
 }
