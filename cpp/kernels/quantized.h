@@ -253,9 +253,9 @@ Index quantized_rows_at_once(Index depth) {
   return expanded_from<Dot> > 0 && fit + 1 >= expanded_from<Dot> ? row_block : fit;
 }
 
-// The whole product, of any depth.
+// The whole product, of any depth, in blocks of rows.
 template <class Dot>
-void quantized_product(const Product<float>& given) {
+EIGEN_DONT_INLINE void blocks_of_rows(const Product<float>& given) {
   using S = Scratch<Dot>;
   alignas(64) char scratch[quantized_scratch];
   Product<float> p = given;
@@ -273,6 +273,14 @@ void quantized_product(const Product<float>& given) {
       else quantized_rows<Dot, 4>(p, k, depth);
     }
   }
+}
+
+// The same. One row may be that of a step of a small layer, which would have no use for blocks.
+template <class Dot>
+void quantized_product(const Product<float>& p) {
+  if (!p.scratch || p.row_end - p.row_begin != 1 || p.depth > Scratch<Dot>::deepest) return blocks_of_rows<Dot>(p);
+  quantized_convert<Dot>(p);
+  quantized_multiply<Dot>(p);
 }
 
 template <class Dot>

@@ -94,13 +94,13 @@ EIGEN_ALWAYS_INLINE void forward_blocks(const Step<T>& s, Index row, Index block
 }
 
 // The product of a step, for some of its panels at a time. Quantized weights: the activations of a block of rows are
-// converted once for all panels.
+// converted once for all panels, unless there is but one product to come: `single`.
 template <class T>
 class StepProduct {
  public:
-  EIGEN_ALWAYS_INLINE explicit StepProduct(const Product<T>& p) {
+  EIGEN_ALWAYS_INLINE StepProduct(const Product<T>& p, bool single) {
     if constexpr (sizeof(T) == sizeof(float)) {
-      if (!p.quantized || !p.scratch || p.depth == 0) return;
+      if (!p.quantized || !p.scratch || p.depth == 0 || single) return;
       const Index at_once = p.quantized->kernels->rows_at_once(p.depth);
       if (at_once > 0) converted_ = p.quantized->kernels, rows_at_once_ = min(at_once, row_block);
     }
@@ -124,11 +124,11 @@ class StepProduct {
 template <class Cell, class Part, bool save, class T>
 void step_over_blocks(const Step<T>& s) {
   Product<T> p = s.product, of_gates;
-  const StepProduct<T> multiply(p);
   if constexpr (Cell::recurrent_gates > 0) of_gates = s.gates_product;
-  const Index blocks = (s.rows + multiply.rows_at_once() - 1) / multiply.rows_at_once();
   const Index panels = s.product.panel_end - s.product.panel_begin;
   const Index groups = s.rows == 1 ? (panels + single_row_panels - 1) / single_row_panels : panels;
+  const StepProduct<T> multiply(p, s.rows == 1 && groups == 1);
+  const Index blocks = s.rows == 1 ? 1 : (s.rows + multiply.rows_at_once() - 1) / multiply.rows_at_once();
   for (Index b = 0; b < blocks; ++b) {
     const Cut rows = cut_of(s.rows, blocks, b);
     p.row_begin = rows.begin;
