@@ -21,8 +21,9 @@ What concerns PyTorch:
   ``gru_native.get_num_threads()``.
 - Dropout's masks are drawn from a seed of PyTorch's generator: ``torch.manual_seed`` reproduces
   them, but they are not those that ``torch.nn`` draws.
-- ``torch.compile`` runs the modules between its graphs, as it does ``torch.nn``'s. ``torch.jit``
-  and ``torch.export`` cannot see into them: ``restore`` the model before.
+- ``torch.export`` has an operator for them, ``gru_native::recur``, and so has ``torch.compile``
+  where ``torch._dynamo.config.allow_rnn`` is True; otherwise that runs them between its graphs, as
+  it does ``torch.nn``'s. ``torch.jit`` cannot see into them: ``restore`` the model before.
 """
 
 try:
@@ -32,8 +33,8 @@ except ImportError as error:
         "gru_native.torch needs PyTorch, which is not installed: python -m pip install torch"
     ) from error
 
-from ._accelerate import accelerate, restore
+from ._accelerate import Accelerated, accelerate, restore
 from ._convert import from_torch, to_torch
 from ._modules import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "accelerate", "from_torch", "restore", "to_torch"]
+__all__ = ["GRU", "LSTM", "RNN", "Accelerated", "accelerate", "from_torch", "restore", "to_torch"]

@@ -11,6 +11,8 @@ from torch import nn
 from .. import layers
 from ..layers._arguments import text
 from ..layers._recurrent import USUAL
+from ._blocks import KNOWN, block_of
+from ._graph import Follower
 from ._modules import CLASSES
 from ._quantized import from_dynamic, kind_of
 from ._recurrent import DTYPES, new_layer, own_options
@@ -21,9 +23,12 @@ def from_torch(module: nn.Module, *, precision: str | None = None) -> Any:
 
     Parameters
     ----------
-    module : torch.nn.LSTM, GRU, RNN or Linear
-        Or one of this package's, on any device, float32, float64 or bfloat16; or an LSTM, GRU or
-        Linear of ``torch.ao.nn.quantized.dynamic``. Its weights are copied.
+    module : torch.nn.Module
+        An LSTM, GRU, RNN, LSTMCell, GRUCell, RNNCell, Linear, Conv1d, MaxPool1d, AvgPool1d,
+        BatchNorm1d, LayerNorm, Embedding or activation of ``torch.nn``, or one of this package's,
+        on any device, float32, float64 or bfloat16; or an LSTM, GRU or Linear of
+        ``torch.ao.nn.quantized.dynamic``. Or a Sequential or another module that holds such ones:
+        its forward is followed by ``torch.fx``. Weights are copied.
     precision : {"float32"}, optional
         Make a layer of float32 also of weights of fewer bits, with the numbers that they stand for.
         By default a module of bfloat16 becomes a layer of that precision, as ``quantize("bf16")``
@@ -31,15 +36,17 @@ def from_torch(module: nn.Module, *, precision: str | None = None) -> Any:
 
     Returns
     -------
-    gru_native.LSTM, GRU, RNN or Dense
-        The layer, which has the same weights, to the bit.
+    gru_native.LSTM, GRU, RNN, Dense, another block, or Chain
+        The layer, which has the same weights, to the bit; of a cell a layer of one; of a module
+        that holds others a Chain, for inference (Dropout is left out).
 
     Raises
     ------
     TypeError
         For another kind of module.
     ValueError
-        For weights of another dtype, or another precision.
+        For weights of another dtype, another precision, options that no block has, and a forward
+        that is no chain; the text names the module.
 
     Notes
     -----
@@ -47,27 +54,88 @@ def from_torch(module: nn.Module, *, precision: str | None = None) -> Any:
     one step. Weights whose zero points take them beyond 8 bits make a layer of float32, as those of
     float16 do. PyTorch gives all rows of a call one scale for what is multiplied by the weights;
     here each row and step has its own, so outputs are a little nearer to those of float32.
+
+    A chain reads x with the features last, (batch, seq, features) or, where a recurrent module has
+    the steps first, (seq, batch, features), also where the module begins with a convolution, for
+    which PyTorch has (batch, features, seq). What a forward may do beside calling modules: take the
+    first of a recurrent module's results, its last step or final h, a mean or ``amax`` over the
+    steps; transpose; add, multiply and ``torch.cat`` features; ``relu``, ``tanh``, ``sigmoid``. Of
+    several results the chain gives the first.
     """
     if precision is not None and text("precision", precision) != "float32":
         raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
+    return _converted(module, None, precision is not None)
+
+
+def _converted(
+    module: nn.Module, batch_first: bool | None, floats: bool, usual: Any = torch.float32
+) -> Any:
+    """batch_first: of a block in a chain; None: as the module has it, or the usual one.
+
+    usual: the dtype of what has no weights.
+    """
     if (dynamic := kind_of(module)) is not None:
-        return from_dynamic(module, dynamic, precision is not None)
+        return _with(module, from_dynamic(module, dynamic, floats), batch_first)
     own = next((c for c in CLASSES if isinstance(module, c.torch_class)), None)
-    if own is None and not isinstance(module, nn.Linear):
-        kind = type(module).__name__
-        raise TypeError(f"module is a {kind}; expected a torch.nn.LSTM, GRU, RNN or Linear")
-    dtype = next(module.parameters()).dtype
+    cell = next((c for kind, c in _CELLS.items() if isinstance(module, kind)), None)
+    tensors = (*module.parameters(), *module.buffers())
+    dtype = next((t.dtype for t in tensors if t.is_floating_point()), usual)
     if dtype not in DTYPES and dtype != torch.bfloat16:
         expected = "float32, float64 or bfloat16"
         raise ValueError(f"module has weights of dtype {dtype}; expected {expected}")
     own_dtype = DTYPES.get(dtype, np.float32)
     if own is not None:
-        layer = new_layer(module, own.numpy_class, own_dtype, seed=None)
+        layer: Any = new_layer(module, own.numpy_class, own_dtype, None, batch_first)
+    elif cell is not None:
+        if batch_first is not None:
+            raise ValueError("it computes one step; a Chain has layers")
+        layer = _of_cell(module, cell, own_dtype)
     else:
-        sizes = module.in_features, module.out_features
-        layer = layers.Dense(*sizes, bias=module.bias is not None, dtype=own_dtype)
-    layer.load_state_dict({name: getattr(module, name).detach().cpu() for name in layer.weights})
-    return layer.quantize("bf16") if dtype == torch.bfloat16 and precision is None else layer
+        layer = block_of(module, bool(batch_first), own_dtype)
+    if layer is None:
+        return _of_graph(module, batch_first, floats)
+    suffix = "" if cell is None else "_l0"
+    if weights := getattr(layer, "weights", {}):
+        own_names = {name: name.removesuffix(suffix) for name in weights}
+        layer.load_state_dict(
+            {name: getattr(module, n).detach().cpu() for name, n in own_names.items()}
+        )
+    return layer.quantize("bf16") if dtype == torch.bfloat16 and not floats else layer
+
+
+_CELLS: dict[type[nn.Module], type[Any]] = {
+    nn.LSTMCell: layers.LSTM,
+    nn.GRUCell: layers.GRU,
+    nn.RNNCell: layers.RNN,
+}
+
+
+def _of_cell(module: Any, kind: type[Any], dtype: Any) -> Any:
+    options = {"nonlinearity": module.nonlinearity} if kind is layers.RNN else {}
+    sizes = module.input_size, module.hidden_size
+    return kind(*sizes, bias=module.bias, dtype=dtype, seed=0, **options)
+
+
+def _of_graph(module: nn.Module, batch_first: bool | None, floats: bool) -> Any:
+    kind = type(module).__name__
+    if batch_first is not None or not any(True for _ in module.children()):
+        raise TypeError(
+            f"module is a {kind}; expected a torch.nn.LSTM, GRU, RNN, one of their cells, {KNOWN}, "
+            "an activation, or a module that holds such ones"
+        )
+    return Follower(
+        module, lambda inner, first, dtype: _converted(inner, first, floats, dtype)
+    ).chain()
+
+
+def _with(module: Any, layer: Any, batch_first: bool | None) -> Any:
+    """A layer of int8 for a chain with this batch_first."""
+    if batch_first is None or batch_first == layer.batch_first:
+        return layer
+    if not isinstance(layer, layers.Dense):
+        raise ValueError(f"it has batch_first={layer.batch_first}; expected {batch_first}")
+    layer.batch_first = batch_first
+    return layer
 
 
 def to_torch(layer: layers.RNN | layers.LSTM | layers.GRU) -> nn.RNNBase:

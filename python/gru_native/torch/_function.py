@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
@@ -49,7 +50,7 @@ def infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor
 def _infer(call: Call, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> Any:
     call.core.load([array_of(w) for w in weights])
     return call.core(
-        array_of(x), _state_of(state), call.lengths, training=call.training, seed=call.seed
+        array_of(x), state_of(state), call.lengths, training=call.training, seed=call.seed
     )
 
 
@@ -72,14 +73,20 @@ def _hold(tape: Any) -> Tensor:
     return torch.from_numpy(held)
 
 
-def _held(ticket: Tensor) -> Any:
+def find_tape(ticket: Tensor) -> Any:
+    """The tape that a ticket stands for; None where it is gone, or a ticket was copied."""
     held = _tapes.get(int(ticket))
-    if held is None:
+    return None if held is None else held.tape
+
+
+def _held(ticket: Tensor) -> Any:
+    tape = find_tape(ticket)
+    if tape is None:
         raise RuntimeError(
             "saved tensors of this call were copied by torch.autograd.graph.saved_tensors_hooks, "
             "but gru_native's tape cannot be"
         )
-    return held.tape
+    return tape
 
 
 def recur(
@@ -100,14 +107,18 @@ def _forward(
     call: Call, x: Tensor, h0: Optional, c0: Optional, *weights: Tensor
 ) -> tuple[Tensor, ...]:
     """The outputs and, last, the ticket."""
-    state = _state_of([s for s in (h0, c0) if s is not None])
-    y, final, tape = with_torch_threads(_record, call, array_of(x), state, weights)
-    return (*_tensors(y, final), _hold(tape))
+    state = state_of([s for s in (h0, c0) if s is not None])
+    outputs: tuple[Tensor, ...] = with_torch_threads(record, call, array_of(x), state, weights)
+    return outputs
 
 
-def _record(call: Call, x: Array, state: State | None, weights: tuple[Tensor, ...]) -> Any:
+def record(call: Call, x: Array, state: State | None, weights: Sequence[Tensor]) -> Any:
+    """The outputs and, last, the ticket of their tape."""
     call.core.load([array_of(w) for w in weights])
-    return call.core.forward(x, state, call.lengths, training=call.training, seed=call.seed)
+    y, final, tape = call.core.forward(
+        x, state, call.lengths, training=call.training, seed=call.seed
+    )
+    return (*_tensors(y, final), _hold(tape))
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -180,10 +191,31 @@ class FirstDerivative(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Optional) -> Any:
-        raise RuntimeError(
-            "gru_native.torch has no second derivatives; gru_native.torch.restore(model) brings "
-            "back torch.nn's layers, which have them where they run without oneDNN"
-        )
+        no_second_derivative()
+
+
+def no_second_derivative(*_: Any) -> Any:
+    """What a backward of a backward says."""
+    raise RuntimeError(
+        "gru_native.torch has no second derivatives; gru_native.torch.restore(model) brings "
+        "back torch.nn's layers, which have them where they run without oneDNN"
+    )
+
+
+def gradients_of(
+    call: Call,
+    tape: Any,
+    dy: Optional,
+    dfinal: tuple[Optional, ...],
+    shapes: list[torch.Size],
+    x: Tensor,
+) -> tuple[Array, list[Array], list[Array]]:
+    """Those of x, of the initial state and of the weights; shapes: those of the final state."""
+    dstate = _state_gradient(dfinal, shapes, x)
+    dx, dinitial, dweights = with_torch_threads(
+        call.core.backward, tape, None if dy is None else array_of(dy), dstate, True, True, True
+    )
+    return dx, _parts(dinitial), list(dweights.values())
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -192,7 +224,7 @@ def array_of(tensor: Tensor) -> Array:
     return array
 
 
-def _state_of(state: Any) -> Any:
+def state_of(state: Any) -> Any:
     """Tensors as the core takes a state: None, h, or (h, c)."""
     arrays = [array_of(s) for s in state]
     return None if not arrays else arrays[0] if len(arrays) == 1 else tuple(arrays)
@@ -205,7 +237,7 @@ def _state_gradient(
     if like is None or all(g is None for g in gradients):
         return None
     pairs = zip(gradients, shapes, strict=True)
-    result: State | None = _state_of([like.new_zeros(s) if g is None else g for g, s in pairs])
+    result: State | None = state_of([like.new_zeros(s) if g is None else g for g, s in pairs])
     return result
 
 

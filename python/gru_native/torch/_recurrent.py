@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ..layers import _recurrent as on_numpy
 from ..layers._weights import Array
+from . import _operators  # noqa: F401  torch.ops.gru_native
 from ._function import Call, infer, recur, with_torch_threads
 
 # Arguments of the layers on NumPy arrays that torch.nn has too, or has no use for.
@@ -31,7 +33,13 @@ def own_options(numpy_class: type[Any]) -> dict[str, Any]:
     }
 
 
-def new_layer(module: nn.RNNBase, numpy_class: type[Any], dtype: Any, seed: int | None = 0) -> Any:
+def new_layer(
+    module: nn.RNNBase,
+    numpy_class: type[Any],
+    dtype: Any,
+    seed: int | None = 0,
+    batch_first: bool | None = None,
+) -> Any:
     """A layer on NumPy arrays with the module's options, and weights of its own."""
     same = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
     keywords: dict[str, Any] = {name: getattr(module, name) for name in same}
@@ -40,6 +48,8 @@ def new_layer(module: nn.RNNBase, numpy_class: type[Any], dtype: Any, seed: int 
     if module.mode.startswith("RNN"):
         keywords["nonlinearity"] = module.mode.removeprefix("RNN_").lower()
     keywords |= getattr(module, "options", {})
+    if batch_first is not None:
+        keywords["batch_first"] = batch_first
     return numpy_class(module.input_size, module.hidden_size, dtype=dtype, seed=seed, **keywords)
 
 
@@ -53,6 +63,7 @@ class Recurrent(nn.RNNBase):
     numpy_class: type[on_numpy.Recurrent[Any]]
     torch_class: type[nn.RNNBase]
     options: Mapping[str, Any] = MappingProxyType({})  # those that are not as usual
+    _own_options = ""  # the same, as a part of JSON
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         usual = own_options(self.numpy_class)
@@ -65,6 +76,9 @@ class Recurrent(nn.RNNBase):
     def _take(self, options: dict[str, Any]) -> None:
         """Have the parameters that the options lead to instead of torch.nn's."""
         self.options = options
+        self._own_options = "".join(
+            f", {json.dumps(k)}: {json.dumps(v)}" for k, v in options.items()
+        )
         like = self.weight_ih_l0
         layer = new_layer(self, self.numpy_class, DTYPES.get(like.dtype, np.float32))
         for name in list(self._parameters):
@@ -139,8 +153,53 @@ class Recurrent(nn.RNNBase):
         TypeError
             For tensors that are not float32 or float64, or not on the CPU.
         """
+        if torch.compiler.is_compiling() and not isinstance(input, PackedSequence):
+            return self._in_graph(input, hx)
         result: tuple[Any, Any] = _outside_graphs()(self, input, hx)
         return result
+
+    def _in_graph(self, input: Tensor, hx: Any) -> tuple[Any, Any]:
+        """The same as an operator of a graph, which checks when it runs."""
+        if input.dim() not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.dim()}D tensor "
+                "instead"
+            )
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        batch = 0 if self.batch_first else 1
+        state: list[Tensor] = []
+        if hx is not None:
+            state = list(hx) if self.mode == "LSTM" else [hx]
+        single = input.dim() == 2
+        x = input.unsqueeze(batch) if single else input
+        if single:
+            state = [s.unsqueeze(1) for s in state]
+        if torch.is_autocast_enabled("cpu"):
+            x, state = x.to(weights[0].dtype), [s.to(weights[0].dtype) for s in state]
+        drops = self.dropout > 0 and self.num_layers > 1
+        random = self.training and (drops or bool(self.options))
+        seed = torch.randint(2**63 - 1, ()) if random else torch.zeros((), dtype=torch.int64)
+        y, h, c, _ = torch.ops.gru_native.recur(
+            x, state, weights, self._description(), random, seed
+        )
+        if single:
+            y, h, c = y.squeeze(batch), h.squeeze(1), c.squeeze(1) if self.mode == "LSTM" else c
+        return y, (h, c) if self.mode == "LSTM" else h
+
+    def _description(self) -> str:
+        """Its class and options as the operator takes them."""
+        parts = [
+            f'"kind": "{self.mode[:4].removesuffix("_")}"',
+            f'"input_size": {self.input_size}, "hidden_size": {self.hidden_size}',
+            f'"num_layers": {self.num_layers}, "dropout": {float(self.dropout)}',
+        ]
+        for name in ("bias", "batch_first", "bidirectional"):
+            parts.append(f'"{name}": {"true" if getattr(self, name) else "false"}')
+        if self.mode.startswith("RNN"):
+            parts.append(f'"nonlinearity": "{self.mode[4:].lower()}"')
+        if getattr(self, "proj_size", 0):
+            parts.append(f'"proj_size": {self.proj_size}')
+        return "{" + ", ".join(parts) + self._own_options + "}"
 
     def _call(self, input: Any, hx: Any) -> tuple[Any, Any]:
         if torch.jit.is_tracing():

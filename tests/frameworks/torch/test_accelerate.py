@@ -42,10 +42,34 @@ def test_subclasses_and_own_options_are_left_alone():
         pass
 
     model = nn.ModuleList([Mine(3, 4), ours.LSTM(3, 4, peephole=True), ours.GRU(3, 4)])
-    ours.accelerate(model)
+    with pytest.warns(UserWarning, match="leaves alone 0: Mine is a subclass"):
+        ours.accelerate(model)
     assert type(model[0]) is Mine
     ours.restore(model)
     assert [type(m) for m in model] == [Mine, ours.LSTM, nn.GRU]
+
+
+def test_the_report_names_what_was_replaced_and_what_was_not():
+    class Mine(nn.GRU):
+        pass
+
+    model = nn.ModuleDict(
+        {
+            "rnn": nn.RNN(3, 4),
+            "both": nn.ModuleList([nn.LSTM(3, 4), nn.Linear(3, 4), Mine(3, 4), nn.LSTMCell(3, 4)]),
+            "script": torch.jit.script(nn.GRU(3, 4)),
+            "own": ours.GRU(3, 4),
+        }
+    )
+    same, replaced, left = ours.accelerate(model, report=True)
+    assert same is model
+    assert replaced == ["rnn", "both.0"]
+    assert left == {
+        "both.2": "Mine is a subclass, which may compute something else",
+        "both.3": "LSTMCell computes single steps; a layer would compute them all",
+        "script": "GRU is compiled by torch.jit",
+    }
+    assert ours.accelerate(nn.LSTM(3, 4), report=True).replaced == [""]
 
 
 @pytest.mark.parametrize("function", [ours.accelerate, ours.restore])

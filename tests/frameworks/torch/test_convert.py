@@ -130,7 +130,7 @@ def test_initialisation_is_torchs(options):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: ours.from_torch(nn.ReLU()), TypeError, "module is a ReLU; expected"),
+        (lambda: ours.from_torch(nn.PReLU()), TypeError, "module is a PReLU; expected"),
         (
             lambda: ours.from_torch(nn.GRU(3, 4).half()),
             ValueError,
