@@ -59,15 +59,15 @@ def accelerate(model: M, *, report: bool = False) -> M | Accelerated[M]:
         The same model; with ``report`` a tuple of it, of the names of the modules that now compute
         on this core, and of the recurrent ones that do not, with the reasons.
 
-    Warns
-    -----
-    UserWarning
-        Without ``report``, if recurrent modules are left alone.
-
     Raises
     ------
     TypeError
         For what is no module.
+
+    Warns
+    -----
+    UserWarning
+        Without ``report``, if recurrent modules are left alone.
 
     See Also
     --------
