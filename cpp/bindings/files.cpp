@@ -78,7 +78,8 @@ py::list read_layers(const Bytes& bytes, const ModelFile& read) {
   return layers;
 }
 
-py::tuple read_model(const py::object& path_argument, const std::optional<py::list>& description, bool full) {
+py::tuple read_model(const py::object& path_argument, const std::optional<py::list>& description, bool full,
+                     const std::string& prefix, const std::vector<std::string>& ignore) {
   const Path path(path_argument);
   return path.during([&] {
     const OpenFile bytes(path.name());
@@ -91,8 +92,8 @@ py::tuple read_model(const py::object& path_argument, const std::optional<py::li
       if (!error.matches(PyExc_TypeError)) throw;
       raise_from(error, PyExc_ValueError, py::str(error.value()));
     }
-    const ModelFile read =
-        read_model_file(bytes, nullptr, description ? &given : nullptr, full ? LoadAs::full : LoadAs::stored);
+    const ModelFile read = read_model_file(bytes, nullptr, description ? &given : nullptr,
+                                           full ? LoadAs::full : LoadAs::stored, {prefix, ignore});
     const bool single = read.file.dtype != dtype_name<double>;  // a model may have no tensors
     py::dict arrays = single ? read_tensors<float>(bytes, read) : read_tensors<double>(bytes, read);
     return py::make_tuple(list_of(read.blocks), single, arrays, read_layers(bytes, read));
@@ -154,11 +155,14 @@ void write_file(const py::object& path_argument, const py::bytes& content) {
 }  // namespace
 
 void register_files(py::module_& m) {
-  m.def("read_model", &read_model, py::arg("path"), py::arg("description"), py::arg("full"),
-        "The blocks of a model file with all their options, whether it is of float32 rather than float64, and by name "
-        "the tensors of blocks of full precision; for the others layers, at their places in a list.\n\n"
-        "Without a description the blocks are what the file says, or else what names, shapes and dtypes say. `full`: "
-        "all blocks are made of full precision. Raises OSError, ValueError and TypeError.");
+  m.def(
+      "read_model", &read_model, py::arg("path"), py::arg("description"), py::arg("full"), py::arg("prefix"),
+      py::arg("ignore"),
+      "The blocks of a model file with all their options, whether it is of float32 rather than float64, and by name "
+      "the tensors of blocks of full precision; for the others layers, at their places in a list.\n\n"
+      "Without a description the blocks are what the file says, or else what names, shapes and dtypes say. `full`: "
+      "all blocks are made of full precision. Only tensors whose names begin with `prefix`, which is cut off, and are "
+      "not among `ignore` count. Raises OSError, ValueError and TypeError.");
   m.def("write_model", &write_model, py::arg("path"), py::arg("blocks"), py::arg("tensors"),
         "Writes such a file, whole or not at all. Arrays of uint16 are bf16.");
   m.def("write_file", &write_file, py::arg("path"), py::arg("content"), "Writes a file, whole or not at all.");

@@ -59,6 +59,20 @@ const std::vector<std::int64_t>& matrix(const std::string& prefix, const Group& 
   return found->second;
 }
 
+EmbeddingSpec embedding_of(const std::vector<std::int64_t>& weight) {
+  EmbeddingSpec embedding;
+  embedding.num_embeddings = weight[0];
+  embedding.embedding_dim = weight[1];
+  return embedding;
+}
+
+// Whether the module's name says so: "embedding.", "encoder.word_embeddings.", "emb.".
+bool is_named_embedding(const std::string& prefix) {
+  const std::size_t dot = prefix.size() > 1 ? prefix.rfind('.', prefix.size() - 2) : std::string::npos;
+  const std::string own = prefix.substr(dot == std::string::npos ? 0 : dot + 1);
+  return own.find("embed") != std::string::npos || own == "emb.";
+}
+
 BlockSpec infer_block(const std::string& prefix, const Group& group) {
   BlockSpec block;
   block.prefix = prefix;
@@ -78,6 +92,20 @@ BlockSpec infer_block(const std::string& prefix, const Group& group) {
     norm.normalized_shape = columns;
     norm.bias = group.count("bias") > 0;
     block.spec.emplace<OperationSpec>().kind = norm;
+    return block;
+  }
+  if (const auto found = group.find("weight"); found != group.end() && found->second.size() == 3) {
+    Conv1dSpec conv;  // with PyTorch's usual options
+    conv.out_channels = found->second[0];
+    conv.in_channels = found->second[1];
+    conv.kernel_size = found->second[2];
+    conv.padding.kind = Padding::valid;
+    conv.bias = group.count("bias") > 0;
+    block.spec.emplace<OperationSpec>().kind = conv;
+    return block;
+  }
+  if (group.count("weight") && !group.count("bias") && is_named_embedding(prefix)) {
+    block.spec.emplace<OperationSpec>().kind = embedding_of(matrix(prefix, group, "weight"));
     return block;
   }
   if (group.count("weight")) {
@@ -156,6 +184,15 @@ bool is_number(const std::string& prefix) {
          std::all_of(prefix.begin(), prefix.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// A matrix without bias that only as a table of rows fits to what is behind it.
+void begin_with_embedding(std::vector<BlockSpec>& blocks) {
+  const auto* dense = std::get_if<DenseSpec>(&blocks[0].spec);
+  const std::int64_t wanted = input_of(blocks[1]);
+  if (!dense || dense->bias || dense->output_size == wanted || dense->input_size != wanted) return;
+  const EmbeddingSpec embedding = embedding_of({dense->output_size, dense->input_size});
+  blocks[0].spec.emplace<OperationSpec>().kind = embedding;
+}
+
 }  // namespace
 
 std::vector<BlockSpec> infer_blocks(const std::vector<NamedTensor>& tensors) {
@@ -186,6 +223,7 @@ std::vector<BlockSpec> infer_blocks(const std::vector<NamedTensor>& tensors) {
     std::stable_sort(blocks.begin(), blocks.end(), [](const BlockSpec& a, const BlockSpec& b) {
       return std::stoll(a.prefix) < std::stoll(b.prefix);
     });
+    begin_with_embedding(blocks);
     return blocks;
   }
   constexpr std::size_t most = 8;

@@ -28,8 +28,24 @@ std::shared_ptr<const Block> read_block(const Spec& spec, const std::string& pre
 
 }  // namespace
 
-ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description, LoadAs as) {
-  Safetensors file = read_safetensors(bytes, dtype, large_softmax_lists());
+namespace {
+
+// The blocks of a file's own description that a prefix selects.
+std::vector<BlockSpec> part_of(std::vector<BlockSpec> blocks, const std::string& prefix) {
+  std::vector<BlockSpec> part;
+  for (BlockSpec& block : blocks)
+    if (block.prefix.compare(0, prefix.size(), prefix) == 0) {
+      block.prefix.erase(0, prefix.size());
+      part.push_back(std::move(block));
+    }
+  return part;
+}
+
+}  // namespace
+
+ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description, LoadAs as,
+                          const Selection& selection) {
+  Safetensors file = read_safetensors(bytes, dtype, large_softmax_lists(), selection);
   std::vector<NamedTensor> named;
   for (const auto& [name, tensor] : file.tensors) named.push_back({name, tensor.shape, tensor.dtype});
   if (!description) {  // the names of one's weights may be those of a dense layer
@@ -38,9 +54,10 @@ ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vect
       throw FileError("holds a softmax over a large vocabulary: LargeSoftmax::load reads it");
   }
   const auto text = file.metadata.find(description_key);
-  std::vector<BlockSpec> blocks = description                   ? *description
-                                  : text != file.metadata.end() ? parse_description(text->second)
-                                                                : infer_blocks(named);
+  std::vector<BlockSpec> blocks = description ? *description
+                                  : text != file.metadata.end()
+                                      ? part_of(parse_description(text->second), selection.prefix)
+                                      : infer_blocks(named);
   match_blocks(blocks, named, as == LoadAs::full);
   if (as == LoadAs::full)
     for (BlockSpec& block : blocks) std::visit([](auto& spec) { spec.precision = Precision::full; }, block.spec);

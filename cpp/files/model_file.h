@@ -12,9 +12,10 @@ struct ModelFile {
   Safetensors file;
 };
 
-// dtype: as read_safetensors. description: or nullptr. Throws FileError and std::invalid_argument, without the path.
+// dtype, selection: as read_safetensors. description: or nullptr. Throws FileError and std::invalid_argument, without
+// the path.
 ModelFile read_model_file(const Bytes& bytes, const char* dtype, const std::vector<BlockSpec>* description,
-                          LoadAs as = LoadAs::stored);
+                          LoadAs as = LoadAs::stored, const Selection& selection = {});
 
 // A weight's numbers, of few bits those that they stand for. Throws FileError if one of them is NaN or infinite.
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "files/json.h"
 #include "gru_native/model.h"
@@ -80,9 +81,13 @@ bool is_counter(const std::string& name, const std::string& dtype) {
   return dtype == "I64" && name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
 }
 
-// A tensor's entry in the header. `dtype` becomes its dtype if it is empty.
+bool begins_with(const std::string& name, const std::string& start) {
+  return name.compare(0, start.size(), start) == 0;
+}
+
+// A tensor's entry in the header. `dtype` becomes its dtype if it is empty. One that is not wanted may have any.
 StoredTensor read_entry(const std::string& name, const json& entry, std::string& dtype, const char* wanted,
-                        const Lists& lists, std::size_t data_size) {
+                        const Lists& lists, std::size_t data_size, bool is_wanted) {
   if (!entry.is_object()) refuse(name, "is no JSON object in the header");
   for (const auto& [key, unused] : entry.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets") refuse(name, "has an unknown entry " + quoted(key));
@@ -91,8 +96,8 @@ StoredTensor read_entry(const std::string& name, const json& entry, std::string&
   const std::string own = type->get<std::string>();
   const auto list = lists.find(name);
   const bool is_list = list != lists.end() && list->second == own;
-  if (!is_list && !is_counter(name, own)) check_dtype(name, own, dtype, wanted);
-  const std::size_t item = item_size(own);
+  if (is_wanted && !is_list && !is_counter(name, own)) check_dtype(name, own, dtype, wanted);
+  const std::size_t item = is_wanted ? item_size(own) : 1;
   StoredTensor tensor{own, sizes(name, entry, "shape"), 0, item};
   for (const std::int64_t n : tensor.shape)
     if (__builtin_mul_overflow(tensor.bytes, static_cast<std::size_t>(n), &tensor.bytes))
@@ -103,6 +108,7 @@ StoredTensor read_entry(const std::string& name, const json& entry, std::string&
            "has data_offsets that are no range within the file's " + std::to_string(data_size) + " bytes of data");
   tensor.begin = static_cast<std::size_t>(offsets[0]);
   const std::size_t bytes = static_cast<std::size_t>(offsets[1]) - tensor.begin;
+  if (!is_wanted) tensor.bytes = bytes;
   if (bytes != tensor.bytes)
     refuse(name, "has " + std::to_string(bytes) + " bytes of data; its shape needs " + std::to_string(tensor.bytes));
   if (tensor.begin % item != 0)
@@ -120,11 +126,29 @@ void read_metadata(const json& entry, std::map<std::string, std::string>& metada
   }
 }
 
+// Formats that people take for this one, by how they begin: a pickle, or a zip whose first member says what it is.
+void refuse_other_formats(const Bytes& file, const unsigned char* start) {
+  bool pickle = start[0] == 0x80 && start[1] >= 2 && start[1] <= 5 && start[2] != 0;
+  if (start[0] == 'P' && start[1] == 'K' && start[2] == 3 && start[3] == 4 && file.size() > 30) {
+    unsigned char length[2];
+    file.read(26, length, 2);
+    std::string member(std::min<std::size_t>(length[0] | length[1] << 8, file.size() - 30), '\0');
+    file.read(30, member.data(), member.size());
+    pickle = member == "data.pkl" || (member.size() > 9 && member.compare(member.size() - 9, 9, "/data.pkl") == 0);
+    if (!pickle) throw FileError("is a zip file, no safetensors file; gru_native.keras.load reads those of Keras");
+  }
+  if (pickle)
+    throw FileError(
+        "is a PyTorch pickle, which may run any code when it is read, no safetensors file; convert it: "
+        "safetensors.torch.save_file(torch.load(path, weights_only=True), \"model.safetensors\")");
+}
+
 std::string read_header(const Bytes& file) {
   const std::size_t size = file.size();
   if (size < 8) throw FileError("has " + std::to_string(size) + " bytes: no safetensors file");
   unsigned char prefix[8];
   file.read(0, prefix, 8);
+  refuse_other_formats(file, prefix);
   std::uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | prefix[i];
   if (length > size - 8)
@@ -140,7 +164,7 @@ std::string read_header(const Bytes& file) {
 
 }  // namespace
 
-Safetensors read_safetensors(const Bytes& bytes, const char* dtype, const Lists& lists) {
+Safetensors read_safetensors(const Bytes& bytes, const char* dtype, const Lists& lists, const Selection& selection) {
   const std::string text = read_header(bytes);
   const ParsedJson parsed = parse_json(text);
   const json& header = *parsed;
@@ -148,18 +172,35 @@ Safetensors read_safetensors(const Bytes& bytes, const char* dtype, const Lists&
   const std::size_t data = 8 + text.size(), data_size = bytes.size() - data;
   Safetensors file;
   std::vector<Range> ranges;
+  std::set<std::string> others, not_met(selection.ignore.begin(), selection.ignore.end());
+  const auto is_wanted = [&](const std::string& name) {
+    bool wanted = begins_with(name, selection.prefix) && name.size() > selection.prefix.size();
+    for (const std::string& part : selection.ignore)
+      if (name == part || (!part.empty() && part.back() == '.' && begins_with(name, part))) {
+        not_met.erase(part);
+        wanted = false;
+      }
+    return wanted;
+  };
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       read_metadata(entry, file.metadata);
       continue;
     }
-    const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, lists, data_size);
+    const bool wanted = is_wanted(name);
+    const StoredTensor tensor = read_entry(name, entry, file.dtype, dtype, lists, data_size, wanted);
     ranges.push_back({tensor.begin, tensor.begin + tensor.bytes, nullptr});
-    ranges.back().name =
-        &file.tensors.emplace(name, StoredTensor{tensor.dtype, tensor.shape, data + tensor.begin, tensor.bytes})
-             .first->first;
+    if (!wanted) {
+      ranges.back().name = &*others.insert(name).first;
+      continue;
+    }
+    const StoredTensor placed{tensor.dtype, tensor.shape, data + tensor.begin, tensor.bytes};
+    ranges.back().name = &file.tensors.emplace(name.substr(selection.prefix.size()), placed).first->first;
   }
   check_ranges(std::move(ranges), data_size);
+  if (!not_met.empty()) throw FileError("has no tensor " + quoted(*not_met.begin()) + ", which shall be ignored");
+  if (!selection.prefix.empty() && file.tensors.empty())
+    throw FileError("has no tensor whose name begins with " + quoted(selection.prefix));
   for (auto t = file.tensors.begin(); t != file.tensors.end();)
     t = is_counter(t->first, t->second.dtype) ? file.tensors.erase(t) : std::next(t);
   return file;

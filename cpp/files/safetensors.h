@@ -29,9 +29,17 @@ struct Safetensors {
 // Tensors that are no weights: lists of numbers that say what a layer is. Each has a dtype of its own, by its name.
 using Lists = std::map<std::string, std::string>;
 
+// Which tensors are wanted. An entry of `ignore` is a name, or with a dot at its end what names begin with.
+struct Selection {
+  std::string prefix;  // what names begin with; it is cut off
+  std::vector<std::string> ignore;
+};
+
 // What the file has, by its header. dtype: what its tensors must have together, "F32" or "F64", or nullptr: either.
-// `lists` are among the tensors if the file has them in these dtypes. Throws FileError naming the tensor.
-Safetensors read_safetensors(const Bytes& file, const char* dtype, const Lists& lists = {});
+// `lists` are among the tensors if the file has them in these dtypes. Throws FileError naming the tensor, or what of
+// the selection there is not.
+Safetensors read_safetensors(const Bytes& file, const char* dtype, const Lists& lists = {},
+                             const Selection& selection = {});
 
 // A tensor to be written.
 struct GivenTensor {

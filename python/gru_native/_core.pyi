@@ -58,7 +58,11 @@ def forest_sizes(
 def end_edits(edits: list[Edit]) -> None: ...
 def copies_of(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]: ...
 def read_model(
-    path: str | PathLike[str], description: list[dict[str, Any]] | None, full: bool
+    path: str | PathLike[str],
+    description: list[dict[str, Any]] | None,
+    full: bool,
+    prefix: str,
+    ignore: list[str],
 ) -> tuple[list[dict[str, Any]], bool, dict[str, NDArray[Any]], list[Any]]: ...
 def write_model(
     path: str | PathLike[str], blocks: list[dict[str, Any]], tensors: dict[str, NDArray[Any]]

@@ -35,7 +35,7 @@ from .layers import (
     Pool,
     Residual,
 )
-from .layers._arguments import float_dtype, text
+from .layers._arguments import float_dtype, items, text
 from .layers._flow import Mark, Step
 from .layers._weights import built
 from .losses import ClassSoftmax, NoiseContrastive, SampledSoftmax, TreeSoftmax
@@ -101,15 +101,23 @@ def save(model: Block | Chain | AttentionDecoder | LargeSoftmax, path: PathLike)
 
 
 def load(
-    path: PathLike, description: Description | None = None, *, precision: str | None = None
+    path: PathLike,
+    description: Description | None = None,
+    *,
+    precision: str | None = None,
+    prefix: str = "",
+    ignore: Iterable[str] = (),
 ) -> Block | Chain | AttentionDecoder | LargeSoftmax:
     """Read the layer, chain or decoder in a safetensors file.
 
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
     layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
     an RNN (tanh), "weight" and "bias" a dense layer without activation, or, if they are vectors, a
-    LayerNorm, with running_mean beside them a BatchNorm1d. Blocks follow each other by
-    number or by matching sizes. One with matrices of bfloat16 is a layer of that precision.
+    LayerNorm, with running_mean beside them a BatchNorm1d; a weight of three axes is a Conv1d with
+    PyTorch's usual options, and a matrix without bias an Embedding if its module's name says so
+    ("embedding.", "emb.") or, of numbered modules, if only then the sizes match. Blocks follow each
+    other by number or by matching sizes. One with matrices of bfloat16 is a layer of that
+    precision.
 
     Parameters
     ----------
@@ -122,6 +130,12 @@ def load(
     precision : {"float32"}, optional
         Make layers of float32 also of weights of few bits, with the numbers that these stand for:
         such layers can be trained. By default weights are what the file has.
+    prefix : str, optional
+        Of a larger model the part whose tensors' names begin with this, such as "encoder.". It is
+        cut off: a description is of the names behind it.
+    ignore : iterable of str, optional
+        Tensors that are left out, by their whole names; an entry that ends with a dot stands for
+        all names that begin with it. Each must be in the file.
 
     Returns
     -------
@@ -145,13 +159,17 @@ def load(
     given = None if description is None else [dict(block) for block in description]
     if precision is not None and text("precision", precision) != "float32":
         raise ValueError(f"precision is {precision!r}; expected 'float32' or None")
+    text("prefix", prefix)
+    left_out = [text("ignore", name) for name in items("ignore", ignore, "a list of names")]
     try:
-        if given is None:
+        if given is None and not prefix and not left_out:
             if (softmax := _core.read_large_softmax(path)) is not None:
                 return _softmax(*softmax)
             if (decoder := _core.read_decoder(path)) is not None:
                 return _decoder(*decoder)
-        blocks, single, arrays, made = _core.read_model(path, given, precision is not None)
+        blocks, single, arrays, made = _core.read_model(
+            path, given, precision is not None, prefix, left_out
+        )
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
     dtype = np.float32 if single else np.float64
