@@ -156,8 +156,8 @@ void write_file(const py::object& path_argument, const py::bytes& content) {
 
 void register_files(py::module_& m) {
   m.def(
-      "read_model", &read_model, py::arg("path"), py::arg("description"), py::arg("full"), py::arg("prefix"),
-      py::arg("ignore"),
+      "read_model", &read_model, py::arg("path"), py::arg("description"), py::arg("full"), py::arg("prefix") = "",
+      py::arg("ignore") = std::vector<std::string>(),
       "The blocks of a model file with all their options, whether it is of float32 rather than float64, and by name "
       "the tensors of blocks of full precision; for the others layers, at their places in a list.\n\n"
       "Without a description the blocks are what the file says, or else what names, shapes and dtypes say. `full`: "

@@ -61,8 +61,8 @@ def read_model(
     path: str | PathLike[str],
     description: list[dict[str, Any]] | None,
     full: bool,
-    prefix: str,
-    ignore: list[str],
+    prefix: str = "",
+    ignore: list[str] = ...,
 ) -> tuple[list[dict[str, Any]], bool, dict[str, NDArray[Any]], list[Any]]: ...
 def write_model(
     path: str | PathLike[str], blocks: list[dict[str, Any]], tensors: dict[str, NDArray[Any]]

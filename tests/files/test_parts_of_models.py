@@ -49,11 +49,11 @@ def test_a_part_of_a_model(tmp_path):
         ValueError, match=r'm\.safetensors: tensor "net.encoder.scale" has dtype "F'
     ):
         load(tmp_path / "m.safetensors", prefix="net.encoder.")
-    with pytest.raises(ValueError, match='has no tensor whose name begins with "net.e.'):
+    with pytest.raises(ValueError, match='has no tensor whose name begins with "net'):
         load(tmp_path / "m.safetensors", prefix="net.e.")
     for missing in ("net.encoder.scal", "net.x.", ""):
         with pytest.raises(ValueError, match=f'has no tensor "{missing}", which shall be ignored'):
-            load(tmp_path / "m.safetensors", ignore=["net.positions", missing])
+            load(tmp_path / "m.safetensors", ignore=["net.positions", "net.encoder.", missing])
     with pytest.raises(TypeError, match="prefix is a int; expected a string"):
         load(tmp_path / "m.safetensors", prefix=3)
     with pytest.raises(TypeError, match="ignore is a int; expected a string"):
@@ -69,7 +69,7 @@ def test_a_part_of_a_file_of_ones_own(tmp_path):
     rnn = load(tmp_path / "m.safetensors", prefix="0.")
     assert rnn.nonlinearity == "relu"
     assert isinstance(load(tmp_path / "m.safetensors", ignore=["0."], prefix="1."), Dense)
-    with pytest.raises(ValueError, match='there is no tensor "0.bias_hh_l0", which block 0 '):
+    with pytest.raises(ValueError, match=r"there is no tensor 0\.bias_hh_l0, which block 0 \(RNN"):
         load(tmp_path / "m.safetensors", ignore=["0.bias_hh_l0"])
 
 
@@ -111,7 +111,7 @@ def test_a_pytorch_pickle_says_what_it_is(tmp_path):
     torch.save(state, tmp_path / "new.pt")
     torch.save(state, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     torch.save(torch.nn.LSTM(3, 4), tmp_path / "whole.pth")
-    text = r"is a PyTorch pickle, which may run any code .*safetensors\.torch\.save_file\(torch\.load\("
+    text = r"is a PyTorch pickle, which may run any code .*safetensors\.torch\.save_file\("
     for name in ("new.pt", "old.pt", "whole.pth"):
         with pytest.raises(ValueError, match=rf"{name}: {text}"):
             load(tmp_path / name)
