@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from .._fusion import DENSE
 from .._model import Node
 from .._program import Program, named
 from ..operators.recurrent import OPERATORS as RECURRENT
-from . import part_rules, shape_rules  # noqa: F401  (they register)
+from . import block_rules, part_rules, shape_rules  # noqa: F401  (they register)
 from .layer_rules import dense_layer, recurrent_layer
 from .rules import RULES
 from .values import BATCH_OR_TIME, INPUTS, Features, Given, Joined, State, Unknown
@@ -21,10 +22,11 @@ _MOVES = (  # what may be done to final states
 )
 
 
-def follow(program: Program, sizes: tuple[int, ...]) -> tuple[dict[str, Any], str]:
+def follow(program: Program, sizes: tuple[int, ...], channels: bool) -> tuple[dict[str, Any], str]:
     """All values by name, and the name of the input that is the sequence.
 
-    sizes: of the input's outer axes, instead of those that it declares. Raises ValueError, naming
+    sizes: of the input's outer axes, instead of those that it declares. channels: its features are
+    its second axis, as convolutions have them. Raises ValueError, naming
     the node, where the graph cannot have such sizes.
     """
     values: dict[str, Any] = dict(program.constants)
@@ -34,7 +36,7 @@ def follow(program: Program, sizes: tuple[int, ...]) -> tuple[dict[str, Any], st
         rank = 3 if given.shape is None else len(given.shape)
         if not x and given.dtype.kind == "f" and rank in (2, 3):
             x = name
-            values[name] = _input(program, given.shape or (None,) * rank, sizes)
+            values[name] = _input(program, given.shape or (None,) * rank, sizes, channels)
     if not x:
         raise ValueError("no input is a sequence: floats of shape (seq, batch, input_size)")
     for node in program.nodes:
@@ -45,7 +47,14 @@ def follow(program: Program, sizes: tuple[int, ...]) -> tuple[dict[str, Any], st
     return values, x
 
 
-def _input(program: Program, shape: tuple[int | None, ...], sizes: tuple[int, ...]) -> Features:
+def _input(
+    program: Program, shape: tuple[int | None, ...], sizes: tuple[int, ...], channels: bool
+) -> Features:
+    if channels:
+        if len(shape) != 3:
+            raise ValueError("no input has channels")
+        found = _input(program, (shape[0], shape[2], shape[1]), sizes, False)
+        return replace(found, axes=(found.axes[0], found.axes[2], found.axes[1]))
     outer = shape[:-1]
     own = [sizes[i] if sizes else outer[i] or 5 + 2 * i for i in range(len(outer))]
     width = shape[-1]

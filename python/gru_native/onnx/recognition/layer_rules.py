@@ -12,6 +12,7 @@ from .._fusion import ACTIVATIONS, ROW_WISE, is_on_rows, with_activation, with_b
 from .._model import Node
 from .._program import Program
 from ..operators.recurrent import tensors_of
+from .block_rules import activation, join
 from .rules import rule
 from .values import (
     BATCH_OR_TIME,
@@ -108,7 +109,9 @@ def dense_layer(program: Program, node: Node, x: Value) -> list[Any]:
 
 @rule("Add")
 def _add(node: Node, x: Value, bias: Value) -> list[Any] | None:
-    """The bias of a dense layer, where a Reshape stands between product and sum."""
+    """The bias of a dense layer, where a Reshape stands between; or two ways that join."""
+    if isinstance(x, Features) and isinstance(bias, Features):
+        return join("add", (x, bias))
     x, bias = (bias, x) if isinstance(x, np.ndarray) else (x, bias)
     last = _open_dense(x)
     if last is None or last.bias or not isinstance(bias, np.ndarray):
@@ -134,13 +137,18 @@ def _closed(x: Any, dense: Dense) -> Features:
 
 @rule(*_ENDS)
 def _end(node: Node, x: Value) -> list[Any] | None:
-    if not isinstance(x, Features) or not x.blocks or not x.complete:
+    if not isinstance(x, Features) or not x.blocks:
         return None
+    if not x.complete:
+        return activation(node, x)
     if not is_on_rows(node, len(x.axes)):
         return None
     last = _open_dense(x)
     if last is not None and node.op in ACTIVATIONS:
         return [_closed(x, with_activation(last, ACTIVATIONS[node.op]))]
+    block = activation(node, x)
+    if block is not None:
+        return block
     # on rows, as the end of a chain has them
     on_rows = {**node.attributes, "axis": 1} if node.op in ROW_WISE else node.attributes
     return [replace(x, blocks=(*x.blocks, node._replace(attributes=on_rows)))]

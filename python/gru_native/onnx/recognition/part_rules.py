@@ -10,6 +10,7 @@ import numpy as np
 from .._model import Node
 from ..operators.arguments import integers
 from ..operators.parts import slices, split_sizes
+from .block_rules import join
 from .rules import rule
 from .shape_rules import without
 from .values import DIRECTIONS, UNITS, Features, Joined, State, Unknown, Value, is_array
@@ -70,6 +71,8 @@ def _part(x: Features | Joined, axis: int, start: int, stop: int) -> Any:
     if isinstance(x, Joined):
         return x.parts[start] if axis == x.axis and stop - start == 1 else None
     own = x.axes[axis]
+    if x.padding != (0, 0):
+        return None
     cut: dict[str, Any] = {}
     if x.time is not None and own == (x.time,) and (start, stop) == (size - 1, size):
         cut = {"axis": (), "last": True}
@@ -96,6 +99,9 @@ def _concat(node: Node, *parts: Value) -> list[Any] | None:
     both = _both_directions(values, axis)
     if both is not None:
         return [both]
+    side_by_side = join("concat", parts, axis)
+    if side_by_side is not None:
+        return side_by_side
     if all(value.shape[axis] == 1 for value in values):
         return [Joined(tuple(values), axis)]
     return None

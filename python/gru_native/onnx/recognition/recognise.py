@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from ... import files
-from ...layers import Block, Chain, Dense
+from ...layers import Activation, Block, Chain, Dense, Parallel, Residual
+from ...layers._blocks import RECURRENT
+from ...layers._operation import Operation
 from ...layers._weights import Array
 from .._fusion import ROW_WISE, with_activation
 from .._model import Node, shown
@@ -23,9 +25,10 @@ from .._program import Program
 from ..operators import compute
 from ..operators.budget import USUAL
 from .follow import follow
-from .values import BATCH_OR_TIME, Features, Unknown, Value
+from .values import BATCH_OR_TIME, INPUTS, Features, Unknown, Value
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
+_LONG_PROBES = ((5, 7), (47, 53), ())  # where windows may be longer than 5 steps
 _MOST_NUMBERS = 1 << 22  # of an input, and of what a layer makes of it, when layers are tried
 _MOST_MACS = 1 << 35
 
@@ -42,9 +45,11 @@ class Recognition:
         """The layer or chain without a softmax at its end."""
         blocks = self.layer.blocks if isinstance(self.layer, Chain) else (self.layer,)
         last = blocks[-1]
-        if not isinstance(last, Dense) or last.activation not in ROW_WISE.values():
-            return self.layer
-        blocks = (*blocks[:-1], with_activation(last, "identity"))
+        while isinstance(last, Activation) and len(blocks) > 1:
+            blocks = blocks[:-1]
+            last = blocks[-1]
+        if isinstance(last, Dense) and last.activation in ROW_WISE.values():
+            blocks = (*blocks[:-1], with_activation(last, "identity"))
         return blocks[0] if len(blocks) == 1 else Chain(blocks)
 
     def stream(self, batch_size: int) -> Any:
@@ -53,27 +58,32 @@ class Recognition:
                 f"{self.backward} is bidirectional and needs the end of the sequence: there is no "
                 "stream over it"
             )
-        layer = Chain([self.layer]) if isinstance(self.layer, Dense) else self.layer
+        own = (*RECURRENT, Chain)
+        layer: Any = self.layer if isinstance(self.layer, own) else Chain([self.layer])
         return layer.stream(batch_size)
 
 
 def recognise(program: Program) -> Recognition:
     """The layers that the program's first output comes from. Raises ValueError, naming the node."""
     reason = "the model has no output"
-    for sizes in _PROBES if program.outputs else ():
-        try:
-            return _with_sizes(program, sizes)
-        except ValueError as error:  # perhaps the graph was not made for these sizes
-            reason = str(error)
-    raise ValueError(f"the model is no chain of recurrent and dense layers: {reason}")
+    reasons: list[str] = []
+    convolves = any(node.op in ("Conv", "BatchNormalization") for node in program.nodes)
+    for channels in (False, True) if convolves else (False,):
+        for sizes in (_LONG_PROBES if convolves else _PROBES) if program.outputs else ():
+            try:
+                return _with_sizes(program, sizes, channels)
+            except ValueError as error:  # perhaps the graph was not made for these sizes
+                reason = str(error)
+        reasons.append(reason)
+    raise ValueError(f"the model is no chain of recurrent and dense layers: {reasons[-1]}")
 
 
-def _with_sizes(program: Program, sizes: tuple[int, ...]) -> Recognition:
-    values, x = follow(program, sizes)
+def _with_sizes(program: Program, sizes: tuple[int, ...], channels: bool) -> Recognition:
+    values, x = follow(program, sizes, channels)
     found = values[program.outputs[0]]
     if isinstance(found, Unknown):
         raise ValueError(found.reason)
-    if not isinstance(found, Features) or not found.blocks or not found.complete:
+    if not isinstance(found, Features) or not found.blocks or not found.whole_features:
         raise ValueError(f"output {shown(program.outputs[0])} is not what a layer returns")
     for name in program.outputs[1:]:
         _check_other(name, values[name], found)
@@ -118,16 +128,26 @@ def _chain(layers: Sequence[Block], batch_first: bool) -> Block | Chain:
 
 
 def _stackable(below: Block, above: Block) -> bool:
-    if isinstance(below, Dense) or isinstance(above, Dense) or below.dtype != above.dtype:
+    if not isinstance(below, RECURRENT) or not isinstance(above, RECURRENT):
+        return False
+    if below.dtype != above.dtype:
         return False
     mine, other = files.describe(below), files.describe(above)
     same = {k: v for k, v in mine.items() if k != "input_size"}
     return same == {k: v for k, v in other.items() if k != "input_size"}
 
 
-def _stacked(stack: list[Block], batch_first: bool) -> Block:
+def _stacked(stack: list[Any], batch_first: bool) -> Any:
+    if isinstance(stack[0], Residual):
+        return Residual(_path(stack[0].block, batch_first), stack[0].join)
+    if isinstance(stack[0], Parallel):
+        return Parallel([_path(b, batch_first) for b in stack[0].blocks], stack[0].join)
     options = {**files.describe(stack[0]), "batch_first": batch_first}
-    if not isinstance(stack[0], Dense):
+    if isinstance(stack[0], Operation):
+        block = files.build(options, stack[0].dtype)
+        block.load_state_dict(stack[0].weights)
+        return block
+    if isinstance(stack[0], RECURRENT):
         options["num_layers"] = len(stack)
     layer: Block = files.build(options, stack[0].dtype)
     return layer._of_stored(
@@ -138,6 +158,10 @@ def _stacked(stack: list[Block], batch_first: bool) -> Block:
             for name, array in one._stored().items()
         },
     )
+
+
+def _path(block: Any, batch_first: bool) -> Any:
+    return _chain(block.blocks if isinstance(block, Chain) else [block], batch_first)
 
 
 def _verify(
@@ -161,7 +185,10 @@ def _verify(
             feeds[name] = np.full(shape, value, other.dtype)
     expected = program.run(feeds, limit=USUAL)[program.outputs[0]]
     batched = array if array.ndim == 3 else array[:, None]
-    y = layer(batched) if isinstance(layer, Dense) else layer(batched)[0]
+    if given.axes[1:2] == ((INPUTS,),) and array.ndim == 3:
+        batched = np.ascontiguousarray(array.swapaxes(1, 2))
+    result: Any = layer(batched)
+    y = result[0] if isinstance(result, tuple) else result
     for node in tail:
         y = compute(node, [y.reshape(-1, y.shape[-1])])[0].reshape(y.shape)
     y = y if given.axes[0] == (time,) else y.swapaxes(0, 1)

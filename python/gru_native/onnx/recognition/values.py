@@ -28,6 +28,7 @@ class Features:
     time: str | None = None  # which of BATCH_OR_TIME, once it is known
     direction: int | None = None  # the one of two that is left
     last: bool = False  # the last step only is left
+    padding: tuple[int, int] = (0, 0)  # zeros around the steps, for the convolution behind
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,9 +42,15 @@ class Features:
         return (UNITS,) if self.blocks else (INPUTS,)
 
     @property
+    def whole_features(self) -> bool:
+        """All features are there, along whichever axis."""
+        return self.direction is None and self.padding == (0, 0) and self.whole in self.axes
+
+    @property
     def complete(self) -> bool:
         """Nothing but steps is missing."""
-        return self.direction is None and self.axes[-1:] == (self.whole,)
+        own = self.direction is None and self.padding == (0, 0)
+        return own and self.axes[-1:] == (self.whole,)
 
 
 @dataclass(frozen=True)

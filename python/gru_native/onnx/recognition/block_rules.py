@@ -1,0 +1,272 @@
+"""Blocks without a state: convolutions and pools over time, normalisations, activations, joins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...layers import Activation, AvgPool1d, BatchNorm1d, Conv1d, LayerNorm, MaxPool1d
+from ...layers._arguments import Function
+from ...layers._series import joined
+from .._model import Node
+from .rules import rule
+from .values import BATCH_OR_TIME, UNITS, Features, Value
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def function_of(node: Node) -> Function | None:
+    """The core's function that a node computes of each number."""
+    own = node.attributes
+    plain = {"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu"}
+    plain |= {"Softsign": "softsign", "Softplus": "softplus"}
+    if node.op in plain:
+        return plain[node.op]
+    alpha = {"LeakyRelu": 0.01, "Elu": 1.0, "ThresholdedRelu": 1.0}
+    names = {"LeakyRelu": "leaky_relu", "Elu": "elu", "ThresholdedRelu": "thresholded_relu"}
+    if node.op in alpha:
+        return (names[node.op], float(own.get("alpha", alpha[node.op])))
+    if node.op == "HardSigmoid":
+        return ("hard_sigmoid", float(own.get("alpha", 0.2)), float(own.get("beta", 0.5)))
+    return None
+
+
+def activation(node: Node, x: Features) -> list[Any] | None:
+    """A block for a function behind others; None: no block has it."""
+    function = function_of(node)
+    at = next((i for i, own in enumerate(x.axes) if own == x.whole), None)
+    if function is None or at is None or x.direction is not None or x.padding != (0, 0):
+        return None
+    if not x.blocks or any(isinstance(block, Node) for block in x.blocks):
+        return None
+    return [_behind(x, Activation(function, dtype=_dtype(x)), at, x.shape[at])]
+
+
+def _behind(x: Features, block: Any, axis: int, width: int, **changed: Any) -> Features:
+    """x behind one more block, which makes so many features of those along an axis."""
+    sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: width}
+    sizes |= changed.pop("sizes", {})
+    axes = (*x.axes[:axis], (UNITS,), *x.axes[axis + 1 :])
+    return replace(x, blocks=(*x.blocks, block), axes=axes, sizes=sizes, **changed)
+
+
+def _channels(x: Value, steps: bool = True) -> Features | None:
+    """x if its axes are batch, features and, where it has them, steps."""
+    if not isinstance(x, Features) or x.direction is not None or x.last:
+        return None
+    if any(isinstance(block, Node) for block in x.blocks) or len(x.axes) not in (2, 3):
+        return None
+    if x.axes[1] != x.whole or (steps and len(x.axes) != 3):
+        return None
+    outer = (x.axes[0], *x.axes[2:])
+    if any(len(axis) != 1 or axis[0] not in BATCH_OR_TIME for axis in outer):
+        return None
+    if len(x.axes) == 3 and x.time is not None and x.axes[2] != (x.time,):
+        return None
+    return x
+
+
+def _over_time(x: Features, block: Any, width: int) -> list[Any]:
+    (steps,) = x.axes[2]
+    length = block._core.output_len(x.sizes[steps] - sum(x.padding))
+    if length < 1:
+        raise ValueError(f"it has windows longer than {x.sizes[steps]} steps")
+    made = _behind(x, block, 1, width, time=steps, sizes={steps: length}, padding=(0, 0))
+    return [made]
+
+
+def _window(node: Node, x: Features, size: int) -> tuple[int, int, tuple[int, int]] | None:
+    """Stride, dilation and pads of a window over time."""
+    own = node.attributes
+    stride, dilation = (own.get(n, [1])[0] for n in ("strides", "dilations"))
+    named = own.get("auto_pad", "NOTSET")
+    pads = tuple(own.get("pads", [0, 0]))
+    if named in ("SAME_UPPER", "SAME_LOWER") and stride == 1:
+        missing = dilation * (size - 1)
+        half = missing // 2
+        pads = (half, missing - half) if named == "SAME_UPPER" else (missing - half, half)
+    elif named not in ("NOTSET", "VALID"):
+        return None
+    if len(pads) != 2 or min(pads) < 0 or min(stride, dilation) < 1:
+        return None
+    return stride, dilation, (pads[0] + x.padding[0], pads[1] + x.padding[1])
+
+
+@rule("Conv")
+def _conv(node: Node, x: Value, weight: Value, bias: Value | None = None) -> list[Any] | None:
+    found = _channels(x)
+    if found is None or not isinstance(weight, np.ndarray) or weight.ndim != 3:
+        return None
+    if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != weight.shape[:1]):
+        return None
+    groups, size = node.attributes.get("group", 1), weight.shape[2]
+    window = _window(node, found, size)
+    if window is None or weight.dtype not in _FLOATS or 0 in weight.shape or groups < 1:
+        return None
+    stride, dilation, pads = window
+    reach = dilation * (size - 1)
+    padding: str | int
+    if pads[0] == pads[1]:
+        padding = pads[0] or "valid"
+    elif pads == (reach, 0):
+        padding = "causal"
+    elif stride == 1 and pads == (reach // 2, reach - reach // 2):
+        padding = "same"
+    else:
+        return None
+    if found.shape[1] != groups * weight.shape[1] or len(weight) % groups:
+        raise ValueError(f"has {found.shape[1]} channels; expected {groups * weight.shape[1]}")
+    block = Conv1d(
+        found.shape[1],
+        len(weight),
+        size,
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        padding=padding,
+        bias=bias is not None,
+        dtype=weight.dtype,
+        seed=0,
+    )
+    block.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return _over_time(found, block, len(weight))
+
+
+@rule("Pad")
+def _pad(node: Node, x: Value, pads: Any = None, value: Any = None, axes: Any = None) -> Any:
+    """Zeros around the steps, which belong to the convolution behind them."""
+    found = _channels(x)
+    if found is None or axes is not None or node.attributes.get("mode", "constant") != "constant":
+        return None
+    if value is not None and (not isinstance(value, np.ndarray) or value.any()):
+        return None
+    around = node.attributes.get("pads") if pads is None else pads
+    if around is None or node.attributes.get("value", 0.0) != 0.0:
+        return None
+    numbers = [int(n) for n in np.asarray(around).reshape(-1)]
+    if len(numbers) != 6 or any(numbers[i] for i in (0, 1, 3, 4)) or min(numbers) < 0:
+        return None
+    (steps,) = found.axes[2]
+    before, after = numbers[2], numbers[5]
+    sizes = {**found.sizes, steps: found.sizes[steps] + before + after}
+    padding = found.padding[0] + before, found.padding[1] + after
+    return [replace(found, sizes=sizes, padding=padding, time=steps)]
+
+
+@rule("MaxPool", "AveragePool")
+def _pool(node: Node, x: Value) -> list[Any] | None:
+    found = _channels(x)
+    shape = node.attributes.get("kernel_shape", [])
+    if found is None or len(shape) != 1 or found.padding != (0, 0) or not found.blocks:
+        return None
+    window = _window(node, found, shape[0])
+    if window is None or window[2][0] != window[2][1]:
+        return None
+    stride, dilation, (pad, _) = window
+    common: dict[str, Any] = {
+        "ceil_mode": bool(node.attributes.get("ceil_mode", 0)),
+        "dtype": _dtype(found),
+    }
+    block: Any
+    if node.op == "MaxPool":
+        block = MaxPool1d(shape[0], stride, pad, dilation, **common)
+    elif dilation == 1:
+        counts = bool(node.attributes.get("count_include_pad", 0))
+        block = AvgPool1d(shape[0], stride, pad, count_include_pad=counts, **common)
+    else:
+        return None
+    return _over_time(found, block, found.shape[1])
+
+
+def _dtype(x: Features) -> Any:
+    last: Any = x.blocks[-1]
+    return last.dtype
+
+
+@rule("BatchNormalization")
+def _batch_norm(node: Node, x: Value, *numbers: Value) -> list[Any] | None:
+    found = _channels(x, steps=False)
+    arrays = [n for n in numbers if isinstance(n, np.ndarray)]
+    if found is None or found.padding != (0, 0) or len(arrays) != 4:
+        return None
+    width = found.shape[1]
+    if node.attributes.get("training_mode", 0) or any(a.shape != (width,) for a in arrays):
+        return None
+    if arrays[0].dtype not in _FLOATS or len({a.dtype for a in arrays}) > 1:
+        return None
+    block = BatchNorm1d(width, node.attributes.get("epsilon", 1e-5), dtype=arrays[0].dtype)
+    names = ("weight", "bias", "running_mean", "running_var")
+    block.load_state_dict(dict(zip(names, arrays, strict=True)))
+    return [_behind(found, block, 1, width)]
+
+
+@rule("LayerNormalization")
+def _layer_norm(node: Node, x: Value, scale: Value, bias: Value | None = None) -> list[Any] | None:
+    if not isinstance(x, Features) or not x.complete or x.last:
+        return None
+    width, rank = x.shape[-1], len(x.axes)
+    if node.attributes.get("axis", -1) not in (-1, rank - 1):
+        return None
+    if any(isinstance(block, Node) for block in x.blocks) or not isinstance(scale, np.ndarray):
+        return None
+    if scale.shape != (width,) or scale.dtype not in _FLOATS:
+        return None
+    if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != (width,)):
+        return None
+    epsilon = node.attributes.get("epsilon", 1e-5)
+    block = LayerNorm(width, epsilon, bias=bias is not None, dtype=scale.dtype)
+    block.load_state_dict({"weight": scale} | ({} if bias is None else {"bias": bias}))
+    return [_behind(x, block, rank - 1, width)]
+
+
+def join(kind: str, values: tuple[Any, ...], axis: int | None = None) -> list[Any] | None:
+    """Values that come from one, by ways of their own: "add", "multiply" or "concat"."""
+    if len(values) < 2 or not all(_can_join(value) for value in values):
+        return None
+    first: Features = values[0]
+    at = next((i for i, own in enumerate(first.axes) if own == first.whole), None)
+    if at is None or (axis is not None and axis != at):
+        return None
+    for value in values:
+        outer = (*value.axes[:at], *value.axes[at + 1 :])
+        if (
+            value.axes[at : at + 1] != (value.whole,)
+            or outer != (*first.axes[:at], *first.axes[at + 1 :])
+            or any(value.sizes[a] != first.sizes[a] for a in BATCH_OR_TIME)
+            or (kind != "concat" and value.shape != first.shape)
+        ):
+            return None
+    times = {value.time for value in values} - {None}
+    shared = 0
+    while all(len(v.blocks) > shared and v.blocks[shared] is first.blocks[shared] for v in values):
+        shared += 1
+    paths = [list(value.blocks[shared:]) for value in values]
+    known = [block for path in paths for block in path]
+    if len(times) > 1 or not known or len({block.dtype for block in known}) > 1:
+        return None
+    block = joined(paths, kind, False, known[0].dtype)
+    width = sum(v.shape[at] for v in values) if kind == "concat" else first.shape[at]
+    before = replace(first, blocks=first.blocks[:shared])
+    return [_behind(before, block, at, width, time=next(iter(times), None))]
+
+
+def _can_join(value: Any) -> bool:
+    return (
+        isinstance(value, Features)
+        and value.direction is None
+        and not value.last
+        and value.padding == (0, 0)
+        and not any(isinstance(block, Node) for block in value.blocks)
+    )
+
+
+@rule("Mul")
+def _multiply(node: Node, *values: Value) -> list[Any] | None:
+    return join("multiply", values)
+
+
+@rule("Sum")
+def _sum(node: Node, *values: Value) -> list[Any] | None:
+    return join("add", values)
