@@ -108,10 +108,10 @@ def _conv(node: Node, x: Value, weight: Value, bias: Value | None = None) -> lis
     stride, dilation, pads = window
     reach = dilation * (size - 1)
     padding: str | int
-    if pads[0] == pads[1]:
-        padding = pads[0] or "valid"
-    elif pads == (reach, 0):
+    if pads == (reach, 0):  # also a window of one step
         padding = "causal"
+    elif pads[0] == pads[1]:
+        padding = pads[0] or "valid"
     elif stride == 1 and pads == (reach // 2, reach - reach // 2):
         padding = "same"
     else:
