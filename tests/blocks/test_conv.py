@@ -222,3 +222,18 @@ def test_a_state_of_strangers_is_refused_or_harmless():
     for wild in (np.nan, np.inf, -1e30, 1e30, 7):
         stream.state = (np.full((1, 5), wild, np.float32),)
         stream(np.zeros((20, 2), np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("groups", [2, 3, 6])
+def test_groups_narrower_than_a_vector_stream_side_by_side(groups, dtype):
+    """The last group's sums run beyond its columns, where another sequence must not lie."""
+    conv = Conv1d(6, 6, 2, groups=groups, dtype=dtype, seed=1)
+    chain = Chain([conv, Dense(6, 3, dtype=dtype, seed=2)])
+    x = np.random.default_rng(3).standard_normal((9, 5, 6)).astype(dtype)
+    y, _ = chain(x)
+    stream = chain.stream(5)
+    assert_same_bits(np.concatenate([stream(x[:4]), stream(x[4:])]), y)
+    pool = chain.sessions(5)
+    sessions = [pool.open() for _ in range(5)]
+    assert_same_bits(np.stack([pool.step(sessions, x_t) for x_t in x]), y)

@@ -121,8 +121,8 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
       s.stack = std::make_unique<StackForward<T>>(w.spec, *w.layer, *now, window, nullptr, Dropout(), Draw{}, arena_);
     if (s.stack) s.stack->load_state({});  // which may be learned
     if (w.layer && &s == &stages_.back()) continue;  // it writes to y
-    const Index stride =
-        w.operation ? panel_stride<T>(w.outputs) : padded_stride(w.dense ? w.dense->columns() : w.outputs, sizeof(T));
+    const Index stride = w.operation ? panel_stride<T>(w.operation->columns_written(w.outputs))
+                                     : padded_stride(w.dense ? w.dense->columns() : w.outputs, sizeof(T));
     s.out = {arena_.take<T>(window * batch * stride), stride};
   }
   arena_.touch();  // so that no page comes into being in the first call

@@ -53,7 +53,7 @@ def _conv(m: nn.Conv1d, common: dict[str, Any]) -> Any:
         stride=_one("stride", m.stride),
         dilation=_one("dilation", m.dilation),
         groups=m.groups,
-        padding=padding or "valid",
+        padding=padding or ("causal" if _one("kernel_size", m.kernel_size) == 1 else "valid"),
         bias=m.bias is not None,
         seed=0,
         **common,

@@ -57,7 +57,7 @@ class Conv1D(Operation):
             stride=options["strides"],
             dilation=options["dilation_rate"],
             groups=options["groups"],
-            padding="valid" if self._pads_by_length else padding,
+            padding=self._native_padding(),
             bias="bias" in arrays,
             activation=RECURRENT.get(activation, "identity"),
             batch_first=True,
@@ -65,6 +65,13 @@ class Conv1D(Operation):
             seed=0,
         )
         self._set(arrays.values())
+
+    def _native_padding(self) -> str:
+        if self._pads_by_length:
+            return "valid"
+        if self.options["kernel_size"] == 1:
+            return "causal"  # the same, and it streams within branches
+        return str(self.options["padding"])
 
     def _compute(self, x: Any) -> Array:
         if self._pads_by_length:
