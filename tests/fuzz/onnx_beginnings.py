@@ -126,6 +126,23 @@ def lengths_of(b):
     return b.node("ConstantOfShape", rows, value=numpy_helper.from_array(np.array([2])))
 
 
+def blocks():
+    """Causal and other convolutions, norms and ways around, before a recurrent layer."""
+    rng, b = np.random.default_rng(7), Builder(17)
+    draw = lambda *shape: b.tensor(rng.uniform(0.3, 0.9, shape).astype(np.float32))  # noqa: E731
+    padded = b.node("Pad", "x", integers(b, 0, 0, 2, 0, 0, 0))
+    h = b.node("Relu", b.node("Conv", padded, draw(4, 3, 3), draw(4)))
+    other = b.node("Conv", h, draw(4, 2, 1), group=2)
+    h = b.node("Add", h, b.node("Elu", other, alpha=0.5))
+    h = b.node("BatchNormalization", h, draw(4), draw(4), draw(4), draw(4))
+    h = b.node("MaxPool", h, kernel_shape=[2])
+    h = b.node("Transpose", h, perm=[2, 0, 1])
+    h = b.node("LayerNormalization", h, draw(4), draw(4))
+    y, _ = b.node("GRU", h, *gru_tensors(b, rng, 4, 4), outputs=2, hidden_size=4)
+    y = b.node("Squeeze", y, integers(b, 1))
+    return b.model({"x": [None, 3, None]}, b.node("Concat", y, b.node("Mul", y, h), axis=2))
+
+
 def recurrent():
     """Layers, chains, and the patterns that exporters write."""
     rng = np.random.default_rng(1)
@@ -197,5 +214,5 @@ def beginnings():
         warnings.simplefilter("ignore")
         models = (*operators(), *nodes_of_onnx(), *other_operators())
         single = [model.SerializeToString() for model in models]
-        several = [model.SerializeToString() for model in recurrent()]
+        several = [model.SerializeToString() for model in (*recurrent(), blocks())]
     return single + several * (1 + len(single) // len(several))

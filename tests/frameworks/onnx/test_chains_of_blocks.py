@@ -95,6 +95,13 @@ def test_both_directions_save(tmp_path):
         loaded.stream()
 
 
+def test_a_window_that_needs_the_end_is_named(tmp_path):
+    x = np.random.default_rng(6).standard_normal((2, 5, 9)).astype(np.float32)
+    exported(nn.Sequential(nn.Conv1d(5, 4, 3, padding=1)), x, tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match=r"node '/0/Conv' \(Conv\): a Conv1d with zeros behind"):
+        ours.load(tmp_path / "m.onnx").stream()
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_convolutions_and_pools(seed, tmp_path):
     rng = np.random.default_rng([4, seed])

@@ -14,6 +14,7 @@ from .._model import Node
 from .rules import rule
 from .values import BATCH_OR_TIME, UNITS, Features, Value
 
+WINDOWS = ("Conv", "MaxPool", "AveragePool")
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -155,7 +156,7 @@ def _pad(node: Node, x: Value, pads: Any = None, value: Any = None, axes: Any = 
     return [replace(found, sizes=sizes, padding=padding, time=steps)]
 
 
-@rule("MaxPool", "AveragePool")
+@rule(*WINDOWS[1:])
 def _pool(node: Node, x: Value) -> list[Any] | None:
     found = _channels(x)
     shape = node.attributes.get("kernel_shape", [])

@@ -24,6 +24,7 @@ from .._model import Node, shown
 from .._program import Program
 from ..operators import compute
 from ..operators.budget import USUAL
+from .block_rules import WINDOWS
 from .follow import follow
 from .values import BATCH_OR_TIME, INPUTS, Features, Unknown, Value
 
@@ -40,6 +41,7 @@ class Recognition:
     layer: Block | Chain
     tail: tuple[Node, ...]
     backward: str  # the label of a node that runs in both directions, "" if there is none
+    windows: str  # and that of the first one with windows over time
 
     def logits(self) -> Block | Chain:
         """The layer or chain without a softmax at its end."""
@@ -60,7 +62,10 @@ class Recognition:
             )
         own = (*RECURRENT, Chain)
         layer: Any = self.layer if isinstance(self.layer, own) else Chain([self.layer])
-        return layer.stream(batch_size)
+        try:
+            return layer.stream(batch_size)
+        except ValueError as error:
+            raise ValueError(f"{self.windows}: {error}" if self.windows else str(error)) from None
 
 
 def recognise(program: Program) -> Recognition:
@@ -94,7 +99,8 @@ def _with_sizes(program: Program, sizes: tuple[int, ...], channels: bool) -> Rec
     batch_first = found.time is not None and values[x].axes[0] != (found.time,)
     layer = _chain(layers, batch_first)
     _verify(program, x, values[x], found, layer, tail)
-    return Recognition(layer, tail, _backward(program, layers))
+    windows = (node.label for node in program.nodes if node.op in WINDOWS)
+    return Recognition(layer, tail, _backward(program, layers), next(windows, ""))
 
 
 def _check_other(name: str, value: Value, found: Features) -> None:
