@@ -234,6 +234,3 @@ def test_groups_narrower_than_a_vector_stream_side_by_side(groups, dtype):
     y, _ = chain(x)
     stream = chain.stream(5)
     assert_same_bits(np.concatenate([stream(x[:4]), stream(x[4:])]), y)
-    pool = chain.sessions(5)
-    sessions = [pool.open() for _ in range(5)]
-    assert_same_bits(np.stack([pool.step(sessions, x_t) for x_t in x]), y)

@@ -213,8 +213,8 @@ BAD_FILES = {
     "nan": (arrays(weight=WEIGHT * np.float32(np.nan)), 'tensor "weight" holds NaN at element 0'),
     "unknown_name": (arrays(running_mean=WEIGHT), "tensor running_mean belongs to no"),
     "cube": (
-        arrays(weight=WEIGHT[None]),
-        r"tensor weight has shape \(1, 2, 3\); expected a matrix",
+        arrays(weight=WEIGHT[None, None, None]),
+        r"tensor weight has shape \(1, 1, 1, 2, 3\); expected a matrix",
     ),
     "rows": (arrays(weight_ih_l0=WEIGHT, weight_hh_l0=np.ones((2, 4), np.float32)), "2 rows"),
     "surplus": (arrays(weight=WEIGHT, weight_ih_l0=WEIGHT), "weight_ih_l0 belongs to no block"),
