@@ -16,13 +16,25 @@ template <class T>
 CellLanes<T> largest(const T* a, Index n) {
   using V = CellLanes<T>;
   V top(a[0]);
-  const auto take = [&top](V other) { top = where_less(top, other, other, top); };
+  const auto take = [](V& to, V other) { to = where_less(to, other, other, to); };
   Index i = 0;
   GRU_NATIVE_COUNTING(units_at_hand = V::size);
-  for (; i + V::size <= n; i += V::size) take(V::load(a + i));
+  if (n >= 8 * V::size) {  // none waits for the one before it
+    V others[3] = {top, top, top};
+    for (; i + 4 * V::size <= n; i += 4 * V::size) {
+      take(top, V::load(a + i));
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) take(others[k], V::load(a + i + (k + 1) * V::size));
+    }
+    GRU_NATIVE_COUNTING(units_at_hand = 0);  // these have been counted
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) take(top, others[k]);
+    GRU_NATIVE_COUNTING(units_at_hand = V::size);
+  }
+  for (; i + V::size <= n; i += V::size) take(top, V::load(a + i));
   top = max_of_lanes(top);
   GRU_NATIVE_COUNTING(units_at_hand = 1);
-  for (; i < n; ++i) take(V(a[i]));
+  for (; i < n; ++i) take(top, V(a[i]));
   return top;
 }
 

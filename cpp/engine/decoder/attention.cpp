@@ -16,6 +16,7 @@ AttentionForward<T>::AttentionForward(const AttentionDecoderSpec& spec, const Pa
   lines_.weights.slots = keep ? steps + 1 : 2;
   lines_.weights.m = take_zeroed_matrix<T>(arena, batch * lines_.weights.slots,
                                            2 * lines_.margin + memory.seq_len + panel_columns<T>());
+  if (location && !keep) before_ = take_zeroed_matrix<T>(arena, batch, memory.seq_len);
   for (int m = 0; m < members; ++m) {
     Room room{};
     room.context = take_zeroed_matrix<T>(arena, 1, spec.memory_size).base;
@@ -45,6 +46,16 @@ void AttentionForward<T>::store(Index row, Index t, T* to) const {
   const Index positions = memory_.length[memory_of_[row]];
   std::copy_n(weights(row, t), positions, to);
   std::fill_n(to + positions, memory_.seq_len - positions, T(0));
+}
+
+// Only location attention reads them.
+template <class T>
+void AttentionForward<T>::choose(const Index* parents, Index rows) {
+  if (!before_.base) return;
+  const Index line = slot(0);
+  for (Index row = 0; row < rows; ++row)
+    std::copy_n(lines_.weights_at(parents[row], line), memory_.seq_len, from_row(before_, row).base);
+  for (Index row = 0; row < rows; ++row) load(row, from_row(before_, row).base);
 }
 
 template <class T>

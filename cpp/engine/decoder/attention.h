@@ -35,6 +35,8 @@ class AttentionForward {
   void load(Index row, const T* from);
   // Those of step t, or before the first one of step -1.
   void store(Index row, Index t, T* to) const;
+  // From here on the weights of the step before are, in row i of `rows`, those of row parents[i].
+  void choose(const Index* parents, Index rows);
   // Steps count from here on.
   void advance(Index steps) { phase_ += steps; }
   const T* weights(Index row, Index t) const { return lines_.weights_at(row, slot(t + 1)); }
@@ -68,6 +70,7 @@ class AttentionForward {
   AttentionLines<T> lines_;
   std::vector<Room> rooms_;
   const T* zeros_;
+  Matrix<T> before_{};  // location, unless all steps are kept: [row], the weights of the step before while rows move
   Index phase_ = 0;
 };
 

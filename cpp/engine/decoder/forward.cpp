@@ -45,6 +45,8 @@ DecoderForward<T>::DecoderForward(const AttentionDecoderSpec& spec, const LayerS
 template <class T>
 void DecoderForward<T>::load(const DecoderState<const T>& state) {
   const Index contexts = spec_.context_size(), hidden = spec_.hidden_size;
+  parents_ = nullptr;
+  use_moving(false);
   for (std::size_t l = 0; l < directions_.size(); ++l) {
     const Index first = static_cast<Index>(l) * time_.batch * hidden;
     directions_[l].load_state(state.layers.h ? state.layers.h + first : nullptr,
@@ -60,14 +62,52 @@ void DecoderForward<T>::load(const DecoderState<const T>& state) {
       attentions_[m].load(
           row, state.weights.empty() || !state.weights[m] ? nullptr : state.weights[m] + user * memories_[m].seq_len);
   }
-  feed_again();
 }
 
 template <class T>
-void DecoderForward<T>::feed_again() {
-  for (Index row = 0; feeds() && row < time_.alive(0); ++row)
-    std::copy_n(from_row(context_, row).base, spec_.context_size(),
-                from_row(v_.layers[0].x, row).base + spec_.embedding_dim);
+void DecoderForward<T>::reserve_choice(Arena& arena) {
+  for (const DirectionForward<T>& direction : directions_) {
+    const StateWidth width = direction.state_width();
+    const auto matrix = [&](Index stride) {
+      return stride == 0 ? Matrix<T>{} : Matrix<T>{arena.take_zeroed<T>(time_.batch * stride), stride};
+    };
+    moving_.push_back(
+        {{matrix(width.h), matrix(width.h)}, {matrix(width.c), matrix(width.c)}, arena.take<Index>(time_.batch)});
+  }
+}
+
+template <class T>
+void DecoderForward<T>::use_moving(bool chosen) {
+  for (std::size_t l = 0; l < moving_.size(); ++l) {
+    const Moving& m = moving_[l];
+    const Rows<T> from{m.h[0].base, m.h[0].stride, chosen ? m.offset : nullptr};
+    directions_[l].use_states({{from, rows_of(m.h[1])}, rows_of(m.c[0])});
+  }
+}
+
+template <class T>
+void DecoderForward<T>::choose(const Index* parents) {
+  parents_ = parents;
+  for (Moving& m : moving_) {
+    std::swap(m.c[0], m.c[1]);
+    for (Index row = 0; row < time_.batch; ++row) m.offset[row] = parents[row] * m.h[0].stride;
+  }
+  use_moving(true);
+  for (AttentionForward<T>& attention : attentions_) attention.choose(parents, time_.batch);
+}
+
+// Where what the first step reads lies: contexts and c.
+template <class T>
+void DecoderForward<T>::move(Share rows) {
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    const Index from = parents_ ? parents_[row] : row;
+    if (feeds())
+      std::copy_n(from_row(context_, from).base, spec_.context_size(),
+                  from_row(v_.layers[0].x, row).base + spec_.embedding_dim);
+    for (std::size_t l = 0; parents_ && l < moving_.size(); ++l)
+      if (const Moving& m = moving_[l]; m.c[0].base)
+        std::copy_n(from_row(m.c[1], from).base, m.c[1].stride, from_row(m.c[0], row).base);
+  }
 }
 
 template <class T>
@@ -90,8 +130,10 @@ void DecoderForward<T>::store(const DecoderState<T>& state) const {
 template <class T>
 void DecoderForward<T>::embed(const Sequences<const std::int64_t>& tokens, int member, int members) {
   const Index dim = spec_.embedding_dim, hidden = spec_.hidden_size, size = spec_.memory_size;
-  const Share mine = share_of(time_.rows, 1, member, members);
+  const Share mine = share_of(time_.rows, 1, member, members), first = share_of(time_.alive(0), 1, member, members);
   Progress progress;
+  progress.add(macs_of_copy * static_cast<double>((first.end - first.begin) * spec_.context_size()));
+  move(first);
   Index t = 0;
   for (Index i = mine.begin; i < mine.end; ++i) {
     while (time_.first(t + 1) <= i) ++t;
@@ -203,6 +245,9 @@ template <class T>
 void DecoderForward<T>::advance(Index steps) {
   for (DirectionForward<T>& direction : directions_) direction.advance(steps);
   for (AttentionForward<T>& attention : attentions_) attention.advance(steps);
+  parents_ = nullptr;
+  for (Moving& m : moving_) std::swap(m.h[0], m.h[1]);  // after one step
+  use_moving(false);
 }
 
 template class DecoderForward<float>;

@@ -31,14 +31,18 @@ class DecoderForward {
   void load(const DecoderState<const T>& state);
   void store(const DecoderState<T>& state) const;
 
-  // Called by every member: embeddings; all steps; then, behind a barrier, the readout and the logits of a share of the
-  // rows, which go where the user has them.
+  // Called by every member: what the first layer reads; all steps; then, behind a barrier, the readout and the logits
+  // of a share of the rows, which go where the user has them.
   void embed(const Sequences<const std::int64_t>& tokens, int member, int members);
   void run(int member, Crew& crew);
   void read_out(Rows<T> logits, int member, Crew& crew);
-  void advance(Index steps);  // after a run, by one member
-  // After that: the next run goes on from where this one ended, which load() says otherwise.
-  void feed_again();
+  void advance(Index steps);  // after a run, by one member: the next one goes on from there
+
+  // For rows that change places: memory for this. Before load().
+  void reserve_choice(Arena& arena);
+  // After a run and advance(), before the next run: row i of as many as there are from now on is what row parents[i] of
+  // the rows before was. What is long moves in that run, until whose end `parents` must live.
+  void choose(const Index* parents);
 
   const T* weights(std::size_t memory, Index row, Index t) const { return attentions_[memory].weights(row, t); }
   const DecoderValues<T>& values() const { return v_; }
@@ -46,6 +50,8 @@ class DecoderForward {
  private:
   // Whether a step waits for the attention of the step before.
   bool feeds() const { return spec_.input_feeding && spec_.attention != Attention::none; }
+  void use_moving(bool chosen);
+  void move(Share rows);
   void layers(Index begin, Index end, int member, Crew& crew);
   void attend(Index t, Share rows, int member);
   void make_logits(Rows<T> logits, Share rows, Share panels);
@@ -62,6 +68,14 @@ class DecoderForward {
   std::deque<DirectionForward<T>> directions_;
   std::deque<AttentionForward<T>> attentions_;
   Matrix<T> context_{};  // [row]: of the last step that it had
+
+  // States of a layer whose rows may change places: h is read where it lies, c is copied.
+  struct Moving {
+    Matrix<T> h[2], c[2];  // those of the last run come first
+    Index* offset;         // of the h that each row goes on from
+  };
+  std::vector<Moving> moving_;
+  const Index* parents_ = nullptr;  // of the next run's rows; null: they are the same
   Matrix<T> last_logits_{};  // [row]: what does not fill a panel
   double macs_of_step_row_;
 };

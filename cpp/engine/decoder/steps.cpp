@@ -18,8 +18,9 @@ DecoderSteps<T>::DecoderSteps(const AttentionDecoderSpec& spec, const LayerSpec&
       old_memory_of_(memory_of_),
       time_(1, most, nullptr),
       forward_(spec, layers, weights, memories, memory_of_.data(), time_, 1, false, Dropout(), members, arena),
-      from_(make_store(most, false)),
-      to_(make_store(most, false)) {}
+      from_(make_store(most, false)) {
+  forward_.reserve_choice(arena);
+}
 
 template <class T>
 typename DecoderSteps<T>::Store DecoderSteps<T>::make_store(Index most, bool weights) const {
@@ -62,28 +63,15 @@ void DecoderSteps<T>::step(const std::int64_t* tokens, Rows<T> logits, TeamLease
     forward_.read_out(logits, rank, crew);
   });
   forward_.advance(1);
-  forward_.feed_again();
 }
 
 template <class T>
 void DecoderSteps<T>::choose(Index rows, const Index* parents) {
-  const Index old = time_.batch;
-  store(from_.state);
-  const auto gather = [&](const T* from, T* to, Index blocks, Index columns) {
-    for (Index block = 0; from && block < blocks; ++block)
-      for (Index row = 0; row < rows; ++row)
-        std::copy_n(from + (block * old + parents[row]) * columns, columns, to + (block * rows + row) * columns);
-  };
-  gather(from_.state.layers.h, to_.state.layers.h, layers_.num_layers, layers_.hidden_size);
-  gather(from_.state.layers.c, to_.state.layers.c, layers_.num_layers, layers_.hidden_size);
-  gather(from_.state.context, to_.state.context, 1, spec_.context_size());
-  for (std::size_t m = 0; m < from_.weights.size(); ++m)
-    gather(from_.state.weights[m], to_.state.weights[m], 1, memories_[m].seq_len);
   old_memory_of_ = memory_of_;
   for (Index row = 0; row < rows; ++row)
     memory_of_[static_cast<std::size_t>(row)] = old_memory_of_[static_cast<std::size_t>(parents[row])];
   set_rows(rows);
-  forward_.load(to_.read);
+  forward_.choose(parents);
 }
 
 template class DecoderSteps<float>;

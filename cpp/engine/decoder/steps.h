@@ -16,7 +16,8 @@ class DecoderSteps {
   void start(Index rows, const Index* memory_of, const DecoderState<const T>& state);
   // One step: tokens[row] in; logits of each row out, vocab_size columns of the caller's.
   void step(const std::int64_t* tokens, Rows<T> logits, TeamLease& team);
-  // From here on row i is what row parents[i] was. Asks for no memory.
+  // After a step, before the next one: row i is from here on what row parents[i] was, which must live until the end of
+  // that step. Asks for no memory.
   void choose(Index rows, const Index* parents);
   // Of each attention the weights of the last step may come along, whether the next step reads them or not.
   void store(const DecoderState<T>& state) const { forward_.store(state); }
@@ -43,7 +44,7 @@ class DecoderSteps {
   std::vector<Index> ones_, memory_of_, old_memory_of_;
   Timeline time_;
   DecoderForward<T> forward_;
-  Store from_, to_;
+  Store from_;
 };
 
 }  // namespace gru_native
