@@ -3,6 +3,7 @@
 #include "gru_native/generation.h"
 
 #include <cmath>
+#include <exception>
 
 #include "decoding/decoder_at_work.h"
 #include "decoding/outlooks.h"
@@ -181,24 +182,47 @@ class Generation {
     outlooks_.clear();
     for (const Writing<T>& w : sequences_)
       for (Index i = 0; i < w.live(); ++i) outlooks_.add(true);
-    outlooks_.look(0, static_cast<Index>(tokens_.size()), logits, team_);
-    parents_.clear();
-    tokens_.clear();
+    const Index rows = static_cast<Index>(tokens_.size());
+    outlooks_.look(0, rows, logits, team_);
+    first_.clear();
     Index first = 0;
     for (std::size_t b = 0; b < sequences_.size(); ++b) {
-      Writing<T>& w = sequences_[b];
-      const Index before = w.live();
-      if (before == 0) continue;
-      for (Index i = first; i < first + before; ++i)
+      first_.push_back(first);
+      first += sequences_[b].live();
+      for (Index i = first_.back(); i < first; ++i)
         if (!outlooks_[i].defined) refuse(step, static_cast<Index>(b));
-      w.go_on(outlooks_, first, [&](Index i) { return decoder_.weights_of(first + i, static_cast<Index>(b)); });
-      for (Index i = 0; i < w.live(); ++i) {
-        parents_.push_back(first + w.from(i));
-        tokens_.push_back(w.token(i));
-      }
-      first += before;
     }
-    if (!tokens_.empty() && !stays(first)) decoder_.steps.choose(static_cast<Index>(parents_.size()), parents_.data());
+    write(rows);
+    parents_.clear();
+    tokens_.clear();
+    for (std::size_t b = 0; b < sequences_.size(); ++b)
+      for (Index i = 0; i < sequences_[b].live(); ++i) {
+        parents_.push_back(first_[b] + sequences_[b].from(i));
+        tokens_.push_back(sequences_[b].token(i));
+      }
+    if (!tokens_.empty() && !stays(rows)) decoder_.steps.choose(static_cast<Index>(parents_.size()), parents_.data());
+  }
+  // All sequences go on, shared out if that is worth it.
+  void write(Index rows) {
+    constexpr Index worth_sharing = 64;  // rows: some 20 microseconds
+    const auto go_on = [&](Share mine) {
+      for (Index b = mine.begin; b < mine.end; ++b) {
+        const Index at = first_[static_cast<std::size_t>(b)];
+        Writing<T>& w = sequences_[static_cast<std::size_t>(b)];
+        if (w.live() > 0) w.go_on(outlooks_, at, [&](Index i) { return decoder_.weights_of(at + i, b); });
+      }
+    };
+    if (rows < worth_sharing) return go_on({0, call_.batch});
+    std::vector<std::exception_ptr> errors(static_cast<std::size_t>(team_.size()));
+    team_.run([&](int rank) {
+      try {
+        go_on(share_of(call_.batch, 1, rank, team_.size()));
+      } catch (...) {
+        errors[static_cast<std::size_t>(rank)] = std::current_exception();
+      }
+    });
+    for (const std::exception_ptr& error : errors)
+      if (error) std::rethrow_exception(error);
   }
   [[noreturn]] void refuse(Index step, Index sequence) const {
     refuse_memory(decoder_.spec, call_, sequence);
@@ -219,7 +243,7 @@ class Generation {
   Block logits_;
   std::vector<Writing<T>> sequences_;
   std::vector<std::int64_t> tokens_;  // of each row: what the next step is fed
-  std::vector<Index> parents_;
+  std::vector<Index> parents_, first_;  // first_: of each sequence's rows
 };
 
 }  // namespace
