@@ -8,6 +8,7 @@
 #include "bindings/precision.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "engine/model/fold.h"
 
 namespace gru_native::bindings {
 namespace {
@@ -110,7 +111,14 @@ void register_dense_of(py::module_& m) {
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("quantize", &quantize<T>, py::arg("precision"))
+      .def(
+          "folded",
+          [](const D& d, const PyOperation<T>& norm) -> py::object {
+            const auto made = folded(*d.layer, *norm.layer);
+            return made ? py::cast(PyDense<T>{made}) : py::none();
+          },
+          py::arg("norm"));
   def_weights(c);
   def_precision(c);
   if constexpr (std::is_same_v<T, float>)

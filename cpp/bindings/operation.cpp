@@ -8,6 +8,7 @@
 #include "bindings/options.h"
 #include "bindings/weights.h"
 #include "bindings/without_gil.h"
+#include "engine/model/fold.h"
 #include "engine/model/join.h"
 #include "runtime/interruption.h"
 #include "spec/check_operation.h"
@@ -306,6 +307,11 @@ py::list split(const PyOperation<T>& o, const py::list& given, const py::object&
 }
 
 template <class T>
+py::object python_product(const std::shared_ptr<Operation<T>>& made) {
+  return made ? py::cast(PyOperation<T>{made}) : py::none();
+}
+
+template <class T>
 void register_operation(py::module_& m) {
   using O = PyOperation<T>;
   py::class_<PyOperationTape<T>>(m, (std::string("OperationTape") + suffix<T>).c_str(), tape_doc);
@@ -320,6 +326,9 @@ void register_operation(py::module_& m) {
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
       .def("statistics", &statistics<T>, py::arg("tape"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def(
+          "folded", [](const O& o, const O& norm) { return python_product(folded(*o.layer, *norm.layer)); },
+          py::arg("norm"))
       .def("join", &join<T>, py::arg("paths"), py::arg("images"))
       .def("split", &split<T>, py::arg("paths"), py::arg("dy"), py::arg("images"))
       .def(

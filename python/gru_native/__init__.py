@@ -17,6 +17,7 @@ from ._core import __version__  # before NumPy, which has its own troubles in a 
 # isort: split
 from . import decoding, losses, optim, streams  # noqa: F401  pickle must know of streams
 from .files import load, save
+from .folding import fold
 from .installed import get_cmake_dir, get_include, get_pkgconfig_dir
 from .layers import (
     GRU,
@@ -135,6 +136,8 @@ __all__ = [  # noqa: RUF022  in groups
     # weights of few bits: layer.quantize, and what it changes
     "compare",
     "Difference",
+    # batch normalisations as part of products
+    "fold",
     # what forward returns for backward
     "Tape",
     "OutputTape",

@@ -117,6 +117,12 @@ template <class T>
 GRU_NATIVE_API std::vector<ModelBlock<T>> parallel(const std::vector<std::vector<ModelBlock<T>>>& paths,
                                                    BranchSpec::Mark join);
 
+/// The same blocks for inference: a batch normalisation right behind a dense layer, a Conv1d or a Conv2d (of images)
+/// without a function becomes part of it, as a new block, and costs nothing more. Others stay, and are shared. Results
+/// differ by rounding. Throws std::invalid_argument for a null block, and std::bad_alloc.
+template <class T>
+GRU_NATIVE_API std::vector<ModelBlock<T>> folded(const std::vector<ModelBlock<T>>& blocks);
+
 using Model = BasicModel<float>;  ///< Of float32.
 using Model64 = BasicModel<double>;  ///< Of float64.
 
