@@ -43,6 +43,12 @@ VALUES = (
         "Pool",
         "MaxPool1d",
         "Branch",
+        "Image",
+        "Columns",
+        "Conv2d",
+        "MaxPool2d",
+        "BatchNorm2d",
+        "same",
         "TreeSoftmax",
         "ClassSoftmax",
         "counts",
@@ -80,6 +86,13 @@ def beginnings():
     """Headers and tensors of models of every kind."""
     made = []
     gru, dense = gn.GRU(3, 4, seed=0), gn.Dense(4, 2, seed=1)
+    images = [
+        gn.Conv2d(1, 3, (3, 2), (2, 1), padding=(1, 0), seed=0),
+        gn.BatchNorm2d(3),
+        gn.Parallel([gn.MaxPool2d(3, 1, 1), gn.AvgPool2d((1, 3), 1, (0, 1))], "add"),
+        gn.MaxPool2d((2, 1), (2, 1)),
+        gn.Conv2d(3, 9, (2, 1), seed=1),
+    ]
     models = [
         gru,
         gn.LSTM(3, 4, 2, bidirectional=True, proj_size=2, seed=0),
@@ -91,6 +104,7 @@ def beginnings():
         gn.GRU(3, 4, seed=0, dtype=np.float64),
         gn.Chain([gn.Embedding(5, 3, seed=0), gn.Conv1d(3, 3, 2, seed=1), gn.MaxPool1d(2), gru]),
         gn.Chain([gn.AvgPool1d(2, padding=1), gn.LayerNorm(4), gn.Pool("mean"), dense]),
+        gn.Chain([gn.Image(9), *images, gn.Columns(), gn.GRU(9, 4, seed=0)]),
         gn.Chain([gn.Residual(gn.Dense(3, 3, seed=0)), gn.Parallel([gru, gru], "add"), dense]),
         gn.AttentionDecoder(5, 2, 3, 3, seed=0),
         losses.SampledSoftmax(3, 5, 2, seed=0),
