@@ -183,7 +183,7 @@ class PackedPooling final : public PackedOperation<T> {
     for (Index c = 0; c < columns; ++c) y[c] /= w.divisor;
   }
   // NaN is larger than any number, as in torch.
-  static bool beats(T a, T b) { return a > b || a != a; }
+  static bool beats(T a, T b) { return a > b || std::isnan(a); }
 
   const Kind kind_;
   const bool whole_ = false, counts_padding_ = false;

@@ -1,4 +1,4 @@
-"""Executed work of convolutions and pools, over time and of images, against gru_native.complexity."""
+"""Executed work of convolutions and pools against gru_native.complexity."""
 
 import numpy as np
 import pytest
