@@ -93,12 +93,14 @@ void check_errors() {
     for (const OperationSpec& spec : specs) blocks.push_back(operation<float>(spec, 1));
     return throws<std::invalid_argument>([&] { Model{blocks}; }, text);
   };
-  const OperationSpec conv = spec_of_kind(convolution()), columns = spec_of_kind(ColumnsSpec{});
+  const OperationSpec conv = spec_of_kind(convolution());
+  MaxPool2dSpec pool;
+  pool.kernel_size = {5, 1};
   const OperationSpec norm = spec_of_kind(LayerNormSpec{4});
   CHECK(refused({spec_of_kind(ImageSpec{}), conv}, "such as an Image with features"), "no error");
   CHECK(refused({spec_of_kind(ImageSpec{4}), norm}, "blocks[1] reads rows; expected Columns before it"), "no error");
   CHECK(refused({norm, conv}, "blocks[1] reads images; expected an Image before it"), "no error");
-  CHECK(refused({spec_of_kind(ImageSpec{4}), spec_of_kind(MaxPool2dSpec{{5, 1}})}, "images of height 4"), "no error");
+  CHECK(refused({spec_of_kind(ImageSpec{4}), spec_of_kind(pool)}, "images of height 4"), "no error");
   CHECK(refused({spec_of_kind(ImageSpec{4}), conv, conv}, "blocks[2] reads 1 channels; expected 3"), "no error");
 }
 
