@@ -214,9 +214,10 @@ void DecoderForward<T>::read_out(Rows<T> logits, int member, Crew& crew) {
     else activate(Activation::tanh, v_.r, columns, mine);
   }
   if (!logits.base) return;
-  // Rows that do not give everybody a tile stay together, and the words are shared out.
+  // Few rows stay together, and the words are shared out: so each weight is read by one member only.
+  constexpr Index few_rows = 64;  // of a member: a block of the product
   const Index panels = w_.output.panels;
-  const bool by_words = time_.rows < whole_tiles * crew.size();
+  const bool by_words = time_.rows < few_rows * crew.size();
   if (!by_words) return make_logits(logits, mine, {0, panels});
   crew.barrier(member);
   make_logits(logits, {0, time_.rows}, share_of(panels, 1, member, crew.size()));
