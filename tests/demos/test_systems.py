@@ -22,6 +22,7 @@ LEFT = {
         for series in ("mackey-glass", "temperature")
     },
     "classify": {"last.safetensors", "mean.safetensors"},
+    "tag": {"tag.safetensors"},
 }
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
@@ -131,6 +132,35 @@ def test_lines_of_catalogues():
     assert {i for _, i in learnt} == {i for _, i in held_out} == {*range(24)}
     assert 0.07 < len(held_out) / (len(learnt) + len(held_out)) < 0.13
     assert not {*learnt} & {*held_out}
+
+
+def test_capitals_and_signs():
+    tag = example("tag")
+    text = "Yes, it IS: don't Ask me. Why?"
+    letters, labels = tag.labelled(text)
+    assert letters == "yes it is don't ask me why"
+    assert tag.restored(letters, labels) == text
+    assert tag.labelled("a , b")[0] == "a b"  # a sign that stands alone is left out
+    nothing = np.zeros_like(labels)
+    assert tag.f1(labels, labels) == {"capitals": 100, "signs": 100, "F1 %": 100}
+    assert tag.f1(nothing, labels) == {"capitals": 0, "signs": 0, "F1 %": 0}
+    half = np.where(np.arange(len(labels)) < 2, labels, 0)  # one capital of five, no sign
+    assert tag.f1(half, labels)["capitals"] == pytest.approx(200 / (1 + 5))
+    assert tag.f1(half, labels)["F1 %"] == pytest.approx(200 / (1 + 9))
+    found = tag.by_words(letters, labels, "is why me it")
+    assert tag.restored("is why me it", found) == "IS: Why? me. it"
+
+
+def test_each_letter_has_text_on_both_sides():
+    """What is said of a long text is what is said of its parts, seen from within."""
+    tag = example("tag")
+    blocks = [gru_native.Embedding(28, 4, seed=1), gru_native.GRU(4, 5, bidirectional=True, seed=2)]
+    chain = gru_native.Chain([*blocks, gru_native.Dense(10, 14, seed=3)])
+    ids = np.random.default_rng(4).integers(0, 28, 500)
+    found = tag.said(chain, ids)
+    assert found.shape == (500,)
+    inside = chain(ids[:, None])[0].argmax(-1)[:, 0]
+    assert (found == inside).mean() > 0.97
 
 
 def test_naive_bayes():
