@@ -111,7 +111,8 @@ Contender ours(Cell cell, int hidden, bool head, const Weights& v) {
   spec.cell = cell, spec.input_size = 1, spec.hidden_size = hidden;
   const auto layer = std::make_shared<Layer<float>>(spec);
   load(*layer, {&v.w, &v.u, &v.b_w, &v.b_u});
-  std::vector<ModelBlock<float>> blocks{layer};
+  std::vector<ModelBlock<float>> blocks;
+  blocks.emplace_back(layer);
   if (head) {
     DenseSpec dense;
     dense.input_size = hidden, dense.output_size = 1;
