@@ -40,6 +40,24 @@ def test_layers_and_streams(cell, hidden_size, dtype):
                 assert_same_bits(np.concatenate(made), y[:, [row]])
 
 
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+@pytest.mark.parametrize(("input_size", "hidden_size"), [(30, 5), (40, 16), (3, 30), (5, 5)])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_few_bits(cell, input_size, hidden_size, precision):
+    """Matrices of few rows may be floats in a layer of bf16 whose others are not."""
+    case = case_of(cell, input_size, hidden_size).cast(np.float32)
+    layer = make_layer(case.spec, case.weights, dtype=np.float32)
+    few = gru_native.Chain([layer.quantize(precision), gru_native.Dense(hidden_size, 3, seed=1)])
+    exact = gru_native.Chain([layer, few.blocks[1]])
+    for row in range(3):
+        x = np.ascontiguousarray(case.x[:, [row]])
+        y = few(x)[0]
+        np.testing.assert_allclose(y, exact(x)[0], atol=0.05)
+        assert_same_bits(few(case.x)[0][:, [row]], y)
+        stream = few.stream()
+        assert_same_bits(np.concatenate([stream(step[None]) for step in x]), y)
+
+
 @pytest.mark.parametrize("input_size", [1, 16, 17])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_stacks_of_two_directions(cell, input_size):

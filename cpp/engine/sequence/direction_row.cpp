@@ -11,7 +11,8 @@ constexpr Index few_inputs = 16;          // with more, products of many steps a
 
 template <class T>
 void DirectionForward<T>::plan_rows() {
-  if (!cell_.row_steps || tape_ || norm_ || projects_ || weights_.recurrent.quantized.kernels) return;
+  if (!cell_.row_steps || tape_ || norm_ || projects_) return;
+  if (weights_.input.quantized.kernels || weights_.recurrent.quantized.kernels) return;  // one may be, or both
   if (zoneout_.h.active() || zoneout_.c.active()) return;
   const Index numbers =
       weights_.input.columns() * weights_.input.depth + weights_.recurrent.columns() * weights_.recurrent.depth;
