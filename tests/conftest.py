@@ -11,19 +11,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
 
-BUILDS = {"built", "prefix", "parent_project"}  # fixtures that compile, in one build tree
-
-
-def pytest_collection_modifyitems(config, items):
-    """Where processes share the tests (-n 2 --dist loadgroup), those of a file stay together, and
-    so do all that compile."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "builds" if BUILDS & set(item.fixturenames) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def threads():
     """gru_native.set_num_threads for the length of one test."""

@@ -101,7 +101,7 @@ def run(options: common.Options) -> common.Result:
     learnt, held_out = lines()
     texts, right = [text for text, _ in held_out], np.array([i for _, i in held_out])
     alphabet = {c: i + 1 for i, c in enumerate(sorted({c for text, _ in learnt for c in text}))}
-    hidden, seconds = (64, 24.0) if options.quick else (128, 60 * options.minutes)
+    hidden, seconds = (64, 14.0) if options.quick else (128, 60 * options.minutes)
     print(
         f"{len(learnt):,} lines in {len(LANGUAGES)} languages to learn from, "
         f"{len(texts):,} held out; {seconds / 2:.0f} s of training for each network"

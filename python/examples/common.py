@@ -54,7 +54,7 @@ def main(
     add("--seed", type=int, default=0, help="of all random numbers (default: 0)")
     add("--threads", type=int, help="threads to compute with (default: all cores)")
     add("--minutes", type=float, default=minutes, help=f"time to train (default: {minutes:g})")
-    add("--quick", action="store_true", help="a small network, half a minute of training")
+    add("--quick", action="store_true", help="a small network, a few seconds of training")
     add(
         "--out", type=Path, default=Path(f"gru-native-{name}"), help="the folder for what it leaves"
     )

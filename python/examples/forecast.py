@@ -141,7 +141,7 @@ def step_by_step(chain: Chain, x: Series, begin: int, ahead: int) -> Series:
 
 
 def run(options: common.Options) -> common.Result:
-    seconds = 25.0 if options.quick else 60 * options.minutes
+    seconds = 12.0 if options.quick else 60 * options.minutes
     networks: dict[str, Any] = {
         "TDNN": tdnn,
         "NARX": narx,

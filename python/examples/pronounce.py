@@ -203,7 +203,7 @@ def run(options: common.Options) -> common.Result:
     held_out = [*data.held_out]
     some = [held_out[i] for i in rng.choice(len(held_out), 500, replace=False)]  # for the curve
     judged = some if options.quick else held_out
-    hidden, seconds = (128, 25.0) if options.quick else (256, 60 * options.minutes)
+    hidden, seconds = (128, 12.0) if options.quick else (256, 60 * options.minutes)
     model = Model.new(data.phonemes, hidden, options.seed)
     parameters = model.encoder.num_parameters + model.decoder.num_parameters
     print(

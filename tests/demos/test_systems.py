@@ -1,4 +1,4 @@
-"""`gru-native demo NAME`: each system learns something in half a minute, and leaves its result."""
+"""`gru-native demo NAME`: each system learns something in a few seconds, and leaves its result."""
 
 import importlib
 import json
