@@ -73,7 +73,10 @@ def library():
     places += sorted(root.glob("build/*/cpp/libgru_native.so"))
     for place in places:
         if place.exists():
-            loaded = ctypes.CDLL(str(place))
+            try:
+                loaded = ctypes.CDLL(str(place))
+            except OSError:  # built for another machine
+                continue
             loaded.gru_native_error.restype = ctypes.c_char_p
             for name in ("model_input_size", "model_output_size"):
                 getattr(loaded, f"gru_native_{name}").restype = ctypes.c_int64
