@@ -93,14 +93,6 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
 }
 
 template <class T>
-PyDense<T> quantize(const PyDense<T>& d, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  PyDense<T> made;
-  without_gil([&] { made.layer = std::make_shared<Dense<T>>(d.layer->quantize(chosen)); });
-  return made;
-}
-
-template <class T>
 void register_dense_of(py::module_& m) {
   using D = PyDense<T>;
   py::class_<PyDenseTape<T>>(m, (std::string("DenseTape") + suffix<T>).c_str(), tape_doc);
@@ -111,7 +103,6 @@ void register_dense_of(py::module_& m) {
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def("quantize", &quantize<T>, py::arg("precision"))
       .def(
           "folded",
           [](const D& d, const PyOperation<T>& norm) -> py::object {
@@ -121,13 +112,6 @@ void register_dense_of(py::module_& m) {
           py::arg("norm"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const D& d, const std::string& precision, const py::dict& tensors) {
-          return D{std::make_shared<Dense<T>>(with_tensors(*d.layer, precision, tensors))};
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

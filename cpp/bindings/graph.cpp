@@ -119,14 +119,6 @@ py::tuple backward(const PyGraph<T>& l, const PyGraphTape<T>& tape, const py::ob
 }
 
 template <class T>
-PyGraph<T> quantize(const PyGraph<T>& l, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  PyGraph<T> made;
-  without_gil([&] { made.layer = std::make_shared<GatedGraph<T>>(l.layer->quantize(chosen)); });
-  return made;
-}
-
-template <class T>
 void register_graph(py::module_& m) {
   using G = PyGraph<T>;
   py::class_<PyGraphTape<T>>(m, (std::string("GraphTape") + suffix<T>).c_str(), tape_doc);
@@ -139,17 +131,9 @@ void register_graph(py::module_& m) {
            py::arg("adjacency"))
       .def("forward", &forward<T>, py::arg("annotations"), py::arg("edge_index"), py::arg("edge_type"),
            py::arg("adjacency"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const G& l, const std::string& precision, const py::dict& tensors) {
-          return G{std::make_shared<GatedGraph<T>>(with_tensors(*l.layer, precision, tensors))};
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

@@ -129,14 +129,6 @@ bool load(PyLayer<T>& l, const py::list& arrays) {
 }
 
 template <class T>
-std::unique_ptr<PyLayer<T>> quantize(const PyLayer<T>& l, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  std::unique_ptr<PyLayer<T>> made;
-  without_gil([&] { made = std::make_unique<PyLayer<T>>(l.layer->quantize(chosen), l.batch_first); });
-  return made;
-}
-
-template <class T>
 void register_layer(py::module_& m) {
   using L = PyLayer<T>;
   py::class_<PyTape<T>>(m, (std::string("Tape") + suffix<T>).c_str(), tape_doc);
@@ -155,17 +147,9 @@ void register_layer(py::module_& m) {
            py::arg("seed") = 0)
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"), py::arg("want_x") = true,
            py::arg("want_state") = true, py::arg("want_weights") = true)
-      .def("load", &load<T>, py::arg("weights"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("load", &load<T>, py::arg("weights"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const L& l, const std::string& precision, const py::dict& tensors) {
-          return std::make_unique<L>(with_tensors(*l.layer, precision, tensors), l.batch_first);
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

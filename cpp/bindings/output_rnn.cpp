@@ -124,14 +124,6 @@ py::tuple backward(const PyOutputRnn<T>& l, const PyOutputRnnTape<T>& tape, cons
 }
 
 template <class T>
-PyOutputRnn<T> quantize(const PyOutputRnn<T>& l, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  PyOutputRnn<T> made{nullptr, l.batch_first};
-  without_gil([&] { made.layer = std::make_shared<OutputRnn<T>>(l.layer->quantize(chosen)); });
-  return made;
-}
-
-template <class T>
 void register_one(py::module_& m) {
   using L = PyOutputRnn<T>;
   py::class_<PyOutputRnnTape<T>>(m, (std::string("OutputRnnTape") + suffix<T>).c_str(), tape_doc);
@@ -144,17 +136,9 @@ void register_one(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("state"), py::arg("targets"), py::arg("lengths"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("state"), py::arg("targets"), py::arg("lengths"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("dstate"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const L& l, const std::string& precision, const py::dict& tensors) {
-          return L{std::make_shared<OutputRnn<T>>(with_tensors(*l.layer, precision, tensors)), l.batch_first};
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/layer.h"
+#include "bindings/without_gil.h"
 #include "files/stored.h"
 #include "spec/names.h"
 
@@ -51,10 +52,31 @@ auto with_tensors(const L& layer, const std::string& precision, const py::dict& 
 
 template <class Class>
 void def_precision(Class& c) {
-  using L = typename Class::type;
+  using P = typename Class::type;
+  using L = typename decltype(P::layer)::element_type;
   c.def_property_readonly("precision",
-                          [](const L& l) { return precision_names[static_cast<int>(l.layer->spec().precision)]; });
-  c.def("stored", [](const L& l) { return stored_tensors(*l.layer); });
+                          [](const P& p) { return precision_names[static_cast<int>(p.layer->spec().precision)]; });
+  c.def("stored", [](const P& p) { return stored_tensors(*p.layer); });
+  c.def(
+      "quantize",
+      [](const P& p, const std::string& precision) {
+        const Precision chosen = precision_argument(precision);
+        P made = p;
+        without_gil([&] { made.layer = std::make_shared<L>(p.layer->quantize(chosen)); });
+        return made;
+      },
+      py::arg("precision"));
+  // Few bits are those of float32.
+  using OfFewBits = decltype(with_tensors(std::declval<const L&>(), std::string(), py::dict()));
+  if constexpr (std::is_same_v<L, OfFewBits>)
+    c.def(
+        "with_tensors",
+        [](const P& p, const std::string& precision, const py::dict& tensors) {
+          P made = p;
+          made.layer = std::make_shared<L>(with_tensors(*p.layer, precision, tensors));
+          return made;
+        },
+        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace gru_native::bindings

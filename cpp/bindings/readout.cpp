@@ -94,14 +94,6 @@ py::tuple backward(const PyReadout<T>& r, const PyReadoutTape<T>& tape, const py
 }
 
 template <class T>
-PyReadout<T> quantize(const PyReadout<T>& r, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  PyReadout<T> made;
-  without_gil([&] { made.layer = std::make_shared<GraphReadout<T>>(r.layer->quantize(chosen)); });
-  return made;
-}
-
-template <class T>
 void register_readout(py::module_& m) {
   using R = PyReadout<T>;
   py::class_<PyReadoutTape<T>>(m, (std::string("ReadoutTape") + suffix<T>).c_str(), tape_doc);
@@ -112,17 +104,9 @@ void register_readout(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
       .def("forward", &forward<T>, py::arg("h"), py::arg("annotations"), py::arg("graph"), py::arg("num_graphs"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const R& r, const std::string& precision, const py::dict& tensors) {
-          return R{std::make_shared<GraphReadout<T>>(with_tensors(*r.layer, precision, tensors))};
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

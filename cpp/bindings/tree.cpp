@@ -91,14 +91,6 @@ py::tuple backward(const PyTreeLayer<T>& l, const PyTreeTape<T>& tape, const py:
   return py::make_tuple(dx, weights);
 }
 
-template <class T>
-PyTreeLayer<T> quantize(const PyTreeLayer<T>& l, const std::string& precision) {
-  const Precision chosen = precision_argument(precision);
-  PyTreeLayer<T> made;
-  without_gil([&] { made.layer = std::make_shared<TreeLayer<T>>(l.layer->quantize(chosen)); });
-  return made;
-}
-
 // (nodes, leaves, edges), from the checks that a call makes.
 py::tuple forest_sizes(const py::object& parents_, const py::object& slots_, std::optional<std::int64_t> arity) {
   const Array<std::int64_t> parents = integers_argument("parents", parents_);
@@ -123,17 +115,9 @@ void register_tree(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
       .def("forward", &forward<T>, py::arg("x"), py::arg("parents"), py::arg("slots") = py::none())
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"), py::arg("dc"))
-      .def("quantize", &quantize<T>, py::arg("precision"));
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dh"), py::arg("dc"));
   def_weights(c);
   def_precision(c);
-  if constexpr (std::is_same_v<T, float>)
-    c.def(
-        "with_tensors",
-        [](const L& l, const std::string& precision, const py::dict& tensors) {
-          return L{std::make_shared<TreeLayer<T>>(with_tensors(*l.layer, precision, tensors))};
-        },
-        py::arg("precision"), py::arg("tensors"));
 }
 
 }  // namespace

@@ -31,14 +31,20 @@ void choice(const char* option, Enum& value, const char* const (&names)[n], cons
   value = named<Enum>(option, text, names);
 }
 
-// Of a pool: none is that of its windows, 0 in the spec.
+// A size that may be left out: 0 in the spec.
 template <class F>
-void stride(std::int64_t& value, const F& f) {
+void size_or_none(const char* option, std::int64_t& value, const F& f) {
   std::optional<std::int64_t> given;
   if (value != 0) given = value;
-  f("stride", given);
-  if (given) check_size("stride", *given, 1);
+  f(option, given);
+  if (given) check_size(option, *given, 1);
   value = given.value_or(0);
+}
+
+// Of a pool: none is that of its windows.
+template <class F>
+void stride(std::int64_t& value, const F& f) {
+  size_or_none("stride", value, f);
 }
 
 // The alternative of this type, a new one if it was another.
@@ -54,6 +60,36 @@ void stride(Size2d& value, const F& f) {
   f("stride", given);
   if (given) check_size("stride.height", given->height, 1), check_size("stride.width", given->width, 1);
   value = given.value_or(Size2d{0, 0});
+}
+
+// Of sequences and of images alike.
+template <class Spec, class F>
+void convolution(Spec& s, const F& f) {
+  f("in_channels", s.in_channels);
+  f("out_channels", s.out_channels);
+  f("kernel_size", s.kernel_size);
+  f("stride", s.stride);
+  f("dilation", s.dilation);
+  f("groups", s.groups);
+  f("padding", s.padding);
+  f("bias", s.bias);
+  f("activation", s.activation);
+}
+template <class Spec, class F>
+void max_pool(Spec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  stride(s.stride, f);
+  f("padding", s.padding);
+  f("dilation", s.dilation);
+  f("ceil_mode", s.ceil_mode);
+}
+template <class Spec, class F>
+void avg_pool(Spec& s, const F& f) {
+  f("kernel_size", s.kernel_size);
+  stride(s.stride, f);
+  f("padding", s.padding);
+  f("ceil_mode", s.ceil_mode);
+  f("count_include_pad", s.count_include_pad);
 }
 
 // The two functions that have a Cell of their own keep it.
@@ -142,15 +178,7 @@ void each_option(EmbeddingSpec& s, const F& f) {
 }
 template <class F>
 void each_option(Conv1dSpec& s, const F& f) {
-  f("in_channels", s.in_channels);
-  f("out_channels", s.out_channels);
-  f("kernel_size", s.kernel_size);
-  f("stride", s.stride);
-  f("dilation", s.dilation);
-  f("groups", s.groups);
-  f("padding", s.padding);
-  f("bias", s.bias);
-  f("activation", s.activation);
+  detail::convolution(s, f);
 }
 template <class F>
 void each_option(PoolSpec& s, const F& f) {
@@ -158,62 +186,30 @@ void each_option(PoolSpec& s, const F& f) {
 }
 template <class F>
 void each_option(MaxPool1dSpec& s, const F& f) {
-  f("kernel_size", s.kernel_size);
-  detail::stride(s.stride, f);
-  f("padding", s.padding);
-  f("dilation", s.dilation);
-  f("ceil_mode", s.ceil_mode);
+  detail::max_pool(s, f);
 }
 template <class F>
 void each_option(AvgPool1dSpec& s, const F& f) {
-  f("kernel_size", s.kernel_size);
-  detail::stride(s.stride, f);
-  f("padding", s.padding);
-  f("ceil_mode", s.ceil_mode);
-  f("count_include_pad", s.count_include_pad);
+  detail::avg_pool(s, f);
 }
 template <class F>
 void each_option(ImageSpec& s, const F& f) {
-  std::optional<std::int64_t> features;
-  if (s.features != 0) features = s.features;
-  f("features", features);
-  if (features) check_size("features", *features, 1);
-  s.features = features.value_or(0);
+  detail::size_or_none("features", s.features, f);
 }
 template <class F>
 void each_option(ColumnsSpec&, const F&) {}
 template <class F>
 void each_option(Conv2dSpec& s, const F& f) {
-  f("in_channels", s.in_channels);
-  f("out_channels", s.out_channels);
-  f("kernel_size", s.kernel_size);
-  f("stride", s.stride);
-  f("dilation", s.dilation);
-  f("groups", s.groups);
-  f("padding", s.padding);
-  f("bias", s.bias);
-  f("activation", s.activation);
+  detail::convolution(s, f);
 }
 template <class F>
 void each_option(MaxPool2dSpec& s, const F& f) {
-  f("kernel_size", s.kernel_size);
-  detail::stride(s.stride, f);
-  f("padding", s.padding);
-  f("dilation", s.dilation);
-  f("ceil_mode", s.ceil_mode);
+  detail::max_pool(s, f);
 }
 template <class F>
 void each_option(AvgPool2dSpec& s, const F& f) {
-  f("kernel_size", s.kernel_size);
-  detail::stride(s.stride, f);
-  f("padding", s.padding);
-  f("ceil_mode", s.ceil_mode);
-  f("count_include_pad", s.count_include_pad);
-  std::optional<std::int64_t> divisor;
-  if (s.divisor_override != 0) divisor = s.divisor_override;
-  f("divisor_override", divisor);
-  if (divisor) check_size("divisor_override", *divisor, 1);
-  s.divisor_override = divisor.value_or(0);
+  detail::avg_pool(s, f);
+  detail::size_or_none("divisor_override", s.divisor_override, f);
 }
 template <class F>
 void each_option(BranchSpec& s, const F& f) {

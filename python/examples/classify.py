@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import catalogues
 import common
-from gru_native import GRU, Chain, Dense, Embedding, Pool, clip_gradients, load, losses, optim, save
+from gru_native import GRU, Chain, Dense, Embedding, Pool, losses
 
 NAME, MINUTES = "classify", 2.0
 LANGUAGES = [
@@ -55,22 +55,16 @@ def numbers(texts: Sequence[str], alphabet: dict[str, int]) -> tuple[NDArray[np.
     return ids, [*map(len, texts)]
 
 
-def learn(
-    chain: Chain, learnt: Lines, alphabet: dict[str, int], course: common.Course, seed: int
-) -> None:
+def lessons(learnt: Lines, alphabet: dict[str, int], seed: int) -> Callable[[], common.Lesson]:
     rng = np.random.default_rng(seed)
-    adam, rate, mean = optim.Adam(chain, lr=8e-3), 8e-3, float(np.log(len(LANGUAGES)))
-    for done in course:
-        adam.lr = rate * (1 - done)
+
+    def lesson() -> common.Lesson:
         chosen = [learnt[i] for i in rng.integers(0, len(learnt), BATCH)]
         ids, lengths = numbers([text for text, _ in chosen], alphabet)
-        logits, _, tape = chain.forward(ids, lengths=lengths)
-        loss, dlogits = losses.cross_entropy(logits, [language for _, language in chosen])
-        grads = chain.backward(tape, dlogits)
-        clip_gradients([g for g in grads.weights.values() if isinstance(g, np.ndarray)], 1.0)
-        adam.step(grads)
-        mean += 0.02 * (float(loss) - mean)
-        course.figures = f"loss {mean:.3f}"
+        languages = [language for _, language in chosen]
+        return ids, lengths, lambda logits: losses.cross_entropy(logits, languages)
+
+    return lesson
 
 
 def said(chain: Chain, texts: Sequence[str], alphabet: dict[str, int]) -> NDArray[np.int64]:
@@ -126,10 +120,9 @@ def run(options: common.Options) -> common.Result:
             ]
         )
         print(f"by the {kind}", file=sys.stderr)
-        learn(chain, learnt, alphabet, common.Course(seconds / 2), options.seed)
-        save(chain, options.out / f"{kind}.safetensors")
-        again = load(options.out / f"{kind}.safetensors")
-        assert isinstance(again, Chain)
+        course = common.Course(seconds / 2)
+        common.learn(chain, lessons(learnt, alphabet, options.seed), course, 8e-3)
+        again = common.read_again(chain, options.out / f"{kind}.safetensors")
         found = said(again, texts, alphabet)
         judge(f"GRU, {kind}", found)
         confusion[:] = 0

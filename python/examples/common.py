@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import gru_native
+from gru_native import Chain, clip_gradients, load, optim, save
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,34 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
         ).rstrip()
 
 
+# x, and its lengths or None; what makes the loss, and its gradient, of the outputs.
+Lesson: TypeAlias = tuple[Any, Any, Callable[[Any], tuple[float, Any]]]
+
+
+def learn(chain: Chain, lesson: Callable[[], Lesson], course: Course, rate: float) -> None:
+    """One step of Adam for each lesson, at a rate that falls to zero, until the time is used up."""
+    adam = optim.Adam(chain, lr=rate)
+    mean: float | None = None
+    for done in course:
+        adam.lr = rate * (1 - done)
+        x, lengths, loss_of = lesson()
+        y, _, tape = chain.forward(x, lengths=lengths)
+        loss, dy = loss_of(y)
+        grads = chain.backward(tape, dy)
+        clip_gradients(grads.weights, 1.0)
+        adam.step(grads)
+        mean = loss if mean is None else mean + 0.02 * (loss - mean)
+        course.figures = f"loss {mean:.4f}"
+
+
+def read_again(chain: Chain, path: Path) -> Chain:
+    """Save it. Returns what its file holds."""
+    save(chain, path)
+    again = load(path)
+    assert isinstance(again, Chain)
+    return again
+
+
 class Course:
     """The steps of a training, until its time is used up or Ctrl-C is pressed.
 
@@ -105,7 +134,7 @@ class Course:
         before = signal.signal(signal.SIGINT, press)
         began = perf_counter()
         try:
-            with _bar() as show:
+            with _Bar() as show:
                 while (
                     done := (perf_counter() - began) / self.seconds
                 ) < 1 and not pressed.is_set():
@@ -117,7 +146,7 @@ class Course:
             print("training interrupted; going on with what has been learnt", file=sys.stderr)
 
 
-class _bar:
+class _Bar:
     """A bar where ``rich`` is installed and there is a terminal, else a line for each tenth."""
 
     def __enter__(self) -> Callable[[float, str], None]:

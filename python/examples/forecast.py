@@ -24,6 +24,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import common
-from gru_native import GRU, LSTM, RNN, Chain, Conv1d, Dense, clip_gradients, load, optim, save
+from gru_native import GRU, LSTM, RNN, Chain, Conv1d, Dense
 
 NAME, MINUTES = "forecast", 3.0
 LAGS = 32
@@ -94,22 +95,23 @@ def recurrent(kind: type[Any], seed: int) -> Chain:
     return Chain([kind(1, 48, seed=seed), Dense(48, 1, seed=seed + 1)])
 
 
-def learn(chain: Chain, x: Series, ahead: int, course: common.Course, seed: int) -> None:
-    """Mean squares of what it says of x(t + ahead), until the time is used up."""
+def lessons(x: Series, ahead: int, seed: int) -> Callable[[], common.Lesson]:
+    """Mean squares of what is said of x(t + ahead)."""
     rng = np.random.default_rng(seed)
-    adam, rate, mean = optim.Adam(chain, lr=3e-3), 3e-3, 1.0
     places = np.arange(WINDOW)[:, None]
-    for done in course:
-        adam.lr = rate * (1 - done)
+
+    def lesson() -> common.Lesson:
         at = places + rng.integers(0, len(x) - WINDOW - ahead, BATCH)
-        said, _, tape = chain.forward(x[at][..., None])
-        error = said - x[at + ahead][..., None]
-        error[:WARM] = 0
-        mean += 0.05 * (float((error**2).mean()) * WINDOW / (WINDOW - WARM) - mean)
-        grads = chain.backward(tape, error * (2 / error[WARM:].size))
-        clip_gradients(grads.weights, 1.0)
-        adam.step(grads)
-        course.figures = f"mean square {mean:.4f}"
+
+        def mean_square(said: Series) -> tuple[float, Series]:
+            error = said - x[at + ahead][..., None]
+            error[:WARM] = 0
+            judged = error[WARM:].size
+            return float((error**2).sum()) / judged, error * (2 / judged)
+
+        return x[at][..., None], None, mean_square
+
+    return lesson
 
 
 def nrmse(said: Series, right: Series) -> float:
@@ -162,17 +164,10 @@ def run(options: common.Options) -> common.Result:
         for method, make in networks.items():
             print(f"{method} on {name}", file=sys.stderr)
             chain = make(options.seed)
-            learn(
-                chain,
-                x[:learnt],
-                1 if method == "NARX" else ahead,
-                common.Course(each),
-                options.seed,
-            )
+            lesson = lessons(x[:learnt], 1 if method == "NARX" else ahead, options.seed)
+            common.learn(chain, lesson, common.Course(each), 3e-3)
             file = options.out / f"{method.lower()}-{name.lower()}.safetensors"
-            save(chain, file)
-            again = load(file)
-            assert isinstance(again, Chain)
+            again = common.read_again(chain, file)
             if method == "NARX":
                 said[method] = step_by_step(again, x, begin, ahead)
             else:

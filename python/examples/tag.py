@@ -15,13 +15,14 @@ import pydoc_data.topics
 import re
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import common
-from gru_native import GRU, Chain, Dense, Embedding, clip_gradients, load, losses, optim, save
+from gru_native import GRU, Chain, Dense, Embedding, losses
 
 NAME, MINUTES = "tag", 2.0
 SIGNS = ("", ",", ".", ";", ":", "?", "!")
@@ -68,19 +69,14 @@ def numbers(letters: str) -> Numbers:
     return np.array([LETTERS.index(c) for c in letters])
 
 
-def learn(chain: Chain, ids: Numbers, labels: Numbers, course: common.Course, seed: int) -> None:
+def lessons(ids: Numbers, labels: Numbers, seed: int) -> Callable[[], common.Lesson]:
     rng = np.random.default_rng(seed)
-    adam, rate, mean = optim.Adam(chain, lr=4e-3), 4e-3, 1.0
-    for done in course:
-        adam.lr = rate * (1 - done)
+
+    def lesson() -> common.Lesson:
         at = np.arange(WINDOW)[:, None] + rng.integers(0, len(ids) - WINDOW, BATCH)
-        logits, _, tape = chain.forward(ids[at])
-        loss, dlogits = losses.cross_entropy(logits, labels[at])
-        grads = chain.backward(tape, dlogits)
-        clip_gradients([g for g in grads.weights.values() if isinstance(g, np.ndarray)], 1.0)
-        adam.step(grads)
-        mean += 0.02 * (float(loss) - mean)
-        course.figures = f"loss {mean:.3f}"
+        return ids[at], None, lambda logits: losses.cross_entropy(logits, labels[at])
+
+    return lesson
 
 
 def said(chain: Chain, ids: Numbers) -> Numbers:
@@ -131,10 +127,9 @@ def run(options: common.Options) -> common.Result:
             Dense(2 * hidden, 2 * len(SIGNS), seed=options.seed + 2),
         ]
     )
-    learn(chain, ids[:cut], labels[:cut], common.Course(seconds), options.seed)
-    save(chain, options.out / "tag.safetensors")
-    again = load(options.out / "tag.safetensors")
-    assert isinstance(again, Chain)
+    lesson = lessons(ids[:cut], labels[:cut], options.seed)
+    common.learn(chain, lesson, common.Course(seconds), 4e-3)
+    again = common.read_again(chain, options.out / "tag.safetensors")
     words, network = by_words(letters[:cut], labels[:cut], held_out), said(again, ids[cut:])
     rows = [
         {"method": "each word as most often", **f1(words, right)},

@@ -14,6 +14,20 @@ void each_matrix(Panels& panels, const AttentionIndex& at, const F& f) {
   if (at.filter >= 0) f(panels.filter, at.filter);
 }
 
+// matrix(panels, place of the weight) and vector(numbers, place or -1) for all that lies as the weights do: all but the
+// layers and the readout.
+template <class Packed, class Matrix, class Vector>
+void each_as_it_is(Packed& p, const DecoderIndex& index, const Matrix& matrix, const Vector& vector) {
+  vector(p.embedding, index.embedding);
+  for (std::size_t m = 0; m < p.attentions.size(); ++m) {
+    each_matrix(p.attentions[m], index.attentions[m], matrix);
+    vector(p.attentions[m].bias, index.attentions[m].bias);
+    vector(p.attentions[m].v, index.attentions[m].score);
+  }
+  matrix(p.output, index.output);
+  vector(p.bias_output, index.bias_output);
+}
+
 }  // namespace
 
 template <class T>
@@ -56,13 +70,8 @@ void pack(PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const LayerSpec
   const auto matrix = [&](PackedMatrix<T>& m, int place) {
     fill_panels(m, weight(place).shape[0], lanes, [&](int, Index row) { return weight(place).data + row * m.depth; });
   };
-  vector(p.embedding, index.embedding);
+  each_as_it_is(p, index, matrix, vector);
   pack(*p.layers, layers, weights, index.layers);
-  for (std::size_t m = 0; m < p.attentions.size(); ++m) {
-    each_matrix(p.attentions[m], index.attentions[m], matrix);
-    vector(p.attentions[m].bias, index.attentions[m].bias);
-    vector(p.attentions[m].v, index.attentions[m].score);
-  }
   const Index columns = spec.readout_columns();
   fill_panels(p.readout, p.readout_width, lanes, [&](int, Index column) -> const T* {
     const Index row = p.readout_row(column, columns);
@@ -71,8 +80,6 @@ void pack(PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const LayerSpec
   for (Index column = 0; column < p.readout_width; ++column)
     if (const Index row = p.readout_row(column, columns); row >= 0)
       p.bias_readout.data()[column] = weight(index.bias_readout).data[row];
-  matrix(p.output, index.output);
-  vector(p.bias_output, index.bias_output);
 }
 
 template <class T>
@@ -86,13 +93,8 @@ void unpack(const PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const L
   const auto matrix = [&](const PackedMatrix<T>& m, int place) {
     unpack_panels(m, weight(place).shape[0], lanes, [&](int, Index row) { return weight(place).data + row * m.depth; });
   };
-  vector(p.embedding, index.embedding);
+  each_as_it_is(p, index, matrix, vector);
   unpack(*p.layers, layers, weights, index.layers);
-  for (std::size_t m = 0; m < p.attentions.size(); ++m) {
-    each_matrix(p.attentions[m], index.attentions[m], matrix);
-    vector(p.attentions[m].bias, index.attentions[m].bias);
-    vector(p.attentions[m].v, index.attentions[m].score);
-  }
   const Index columns = spec.readout_columns();
   std::vector<T> padding(static_cast<std::size_t>(p.readout.depth));
   unpack_panels(p.readout, p.readout_width, lanes, [&](int, Index column) {
@@ -102,8 +104,6 @@ void unpack(const PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const L
   for (Index column = 0; column < p.readout_width; ++column)
     if (const Index row = p.readout_row(column, columns); row >= 0)
       weight(index.bias_readout).data[row] = p.bias_readout.data()[column];
-  matrix(p.output, index.output);
-  vector(p.bias_output, index.bias_output);
 }
 
 template <class T>

@@ -11,31 +11,18 @@ from ..layers import (
     GRU,
     LSTM,
     RNN,
-    Activation,
     AttentionDecoder,
-    AvgPool1d,
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
     Chain,
     ChildSumTreeLSTM,
-    Columns,
-    Conv1d,
-    Conv2d,
     Dense,
-    Embedding,
     GatedGraph,
     GatedRecursiveConv,
     GraphSum,
-    Image,
-    LayerNorm,
-    MaxPool1d,
-    MaxPool2d,
     NaryTreeLSTM,
     NodeScores,
     OutputRNN,
-    Pool,
 )
+from ..layers._blocks import Layer
 from ..layers._flow import Mark, Step, leaves
 from ..layers._images import OfImages
 from ..layers.quantized import Quantizable
@@ -56,29 +43,7 @@ from ._trees import Tree
 from ._vocabularies import LARGE_SOFTMAXES, tensors_of_words
 from ._work import Passes, Tensor, Work, in_few_bits, total
 
-Sequential: TypeAlias = (
-    RNN
-    | LSTM
-    | GRU
-    | Dense
-    | Activation
-    | LayerNorm
-    | BatchNorm1d
-    | Embedding
-    | Conv1d
-    | MaxPool1d
-    | AvgPool1d
-    | Pool
-    | Image
-    | Columns
-    | Conv2d
-    | MaxPool2d
-    | AvgPool2d
-    | BatchNorm2d
-    | Chain
-    | GatedRecursiveConv
-    | OutputRNN
-)
+Sequential: TypeAlias = Layer | Chain | GatedRecursiveConv | OutputRNN
 Part: TypeAlias = (
     Recurrent
     | Linear

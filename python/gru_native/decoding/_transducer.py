@@ -14,7 +14,7 @@ from ..layers import GRU, LSTM, RNN, Chain, Dense
 from ..layers._arguments import memory_for, of_dtype, size, text
 from ..layers._blocks import output_size
 from ..layers._options import Fixed
-from ..layers._pickling import CopiedByCore, attributes_of, remake, sealed, set_attributes
+from ..layers._pickling import CopiedByCore, attributes_beside, remake, sealed, set_attributes
 from ..layers._weights import Array, Weighted, missing
 
 HELD = ("joint", "batch_size", "max_symbols", "state", "attributes")
@@ -176,15 +176,12 @@ class TransducerJoint(Fixed):
         return _JointOptions(self._own_options(), self.dtype, chains, kept)
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = attributes_of(self)
-        for name in (*self._options, "_core"):
-            attributes.pop(name)
         held = {
             "prediction": self.prediction,
             "output": self.output,
             "options": self._own_options(),
         }
-        return sealed(held, attributes=attributes)
+        return sealed(held, attributes=attributes_beside(self, *self._options, "_core"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         remake(self, state, "prediction", "output", "options", "attributes")
@@ -303,10 +300,8 @@ class TransducerStream(CopiedByCore, Fixed):
             "max_symbols": self._max_symbols,
             "state": state,
         }
-        attributes = attributes_of(self)
-        for name in ("batch_size", "_max_symbols", "_joint", "_core"):  # these are made anew
-            attributes.pop(name)
-        return sealed(held, attributes=attributes)
+        made_anew = ("batch_size", "_max_symbols", "_joint", "_core")
+        return sealed(held, attributes=attributes_beside(self, *made_anew))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         remake(self, state, *HELD)

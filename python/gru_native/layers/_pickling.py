@@ -73,6 +73,11 @@ def attributes_of(thing: object) -> dict[str, Any]:
     }
 
 
+def attributes_beside(thing: object, *made_anew: str) -> dict[str, Any]:
+    """All attributes but those that a pickle's reader makes anew from the rest of the state."""
+    return {name: value for name, value in attributes_of(thing).items() if name not in made_anew}
+
+
 def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
     """Set them whether they are fixed or not."""
     if not isinstance(attributes, Mapping):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ._arguments import flag, generator, memory_for, of_dtype
 from ._options import Fixed
-from ._pickling import attributes_of, remake, sealed, set_attributes
+from ._pickling import attributes_beside, attributes_of, remake, sealed, set_attributes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -220,15 +220,12 @@ class Weighted(Fixed):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = attributes_of(self)
-        for name in (*self._options, "_core"):  # these are made anew
-            attributes.pop(name, None)
         held = {
             "options": {name: getattr(self, name) for name in self._arguments},
             "precision": self._few_bits(),
             "weights": self._own_weights(),
         }
-        return sealed(held, attributes=attributes)
+        return sealed(held, attributes=attributes_beside(self, *self._options, "_core"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         remake(self, state, *STATE)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import flag, memory_for, number, of_dtype, size
-from ._pickling import CopiedByCore, attributes_of, remake, sealed, set_attributes
+from ._pickling import CopiedByCore, attributes_beside, remake, sealed, set_attributes
 from ._recurrent import StateLike
 from ._weights import Array, Weighted, built, missing
 from .decoder_state import DecoderState, parts_of
@@ -87,10 +87,7 @@ class DecoderStream(CopiedByCore):
         kind, options = self._decoder
         core, *parts = self._core.parts()
         held = {"decoder": built(kind, options, core), **dict(zip(HELD[1:], parts, strict=False))}
-        attributes = attributes_of(self)
-        for name in ("_core", "_decoder"):  # these are made anew
-            attributes.pop(name)
-        return sealed(held, attributes=attributes)
+        return sealed(held, attributes=attributes_beside(self, "_core", "_decoder"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         remake(self, state, *HELD)

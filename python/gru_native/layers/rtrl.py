@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from ._arguments import memory_for, of_dtype, row_mask, size
-from ._pickling import attributes_of, remake, sealed, set_attributes
+from ._pickling import attributes_beside, attributes_of, remake, sealed, set_attributes
 from ._recurrent import State, StateLike
 from ._weights import Array, check_state_dict, missing
 from .gru import GRU
@@ -103,16 +103,14 @@ class RTRL:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = attributes_of(self)
-        for name in ("_core", "_layer", "_gradients"):
-            attributes.pop(name, None)
         held = {
             "layer": self._layer,
             "batch_size": self.batch_size,
             "carried": self._core.carried,
             "gradients": self._gradients,
         }
-        return sealed(held, attributes=attributes)
+        made_anew = ("_core", "_layer", "_gradients")
+        return sealed(held, attributes=attributes_beside(self, *made_anew))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         remake(self, state, *HELD)

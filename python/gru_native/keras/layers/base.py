@@ -13,7 +13,7 @@ from ..._core import numpy_array
 from ...layers import Block
 from ...layers._weights import Array
 from .._assignment import Assignment
-from .._cells import Slot
+from .._cells import Slot, numbered, snake_case
 
 Masked: TypeAlias = tuple[Any, Array | None]
 Shape: TypeAlias = tuple[int | None, ...]  # with the batch
@@ -115,6 +115,22 @@ class Layer(ABC):
     def num_parameters(self) -> int:
         """The number of weights, as ``count_params()`` of the Keras layer has it."""
         return sum(array.size for _, array in self._tensors())
+
+
+class Composite(Layer):
+    """A model, whose weights are those of its layers."""
+
+    layers: tuple[Layer, ...]
+
+    def _tensors(self) -> Iterator[tuple[str, Array]]:
+        groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
+        for group, layer in zip(groups, self.layers, strict=True):
+            for path, array in layer._tensors():
+                yield f"layers/{group}/{path}", array
+
+    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
+        for layer in self.layers:
+            layer._assign(arrays, into)
 
 
 def array_of(x: ArrayLike, dtype: str, rank: int, shape: str) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,15 @@ from numpy.typing import ArrayLike
 from ..._core import numpy_array
 from ...layers import Chain
 from ...layers._weights import Array
-from .._assignment import Assignment
-from .._cells import numbered, snake_case
 from .._graph import Call, Graph, Ref
-from .base import Layer, Masked, Shape
+from .base import Composite, Layer, Masked, Shape
 from .bidirectional import Bidirectional
 from .embedding import Embedding
 from .recurrent import Recurrent
 from .series import blocks_of
 
 
-class Functional(Layer):
+class Functional(Composite):
     """Layers that are called on each other's outputs, with Keras's masks from one to the next.
 
     Made by ``from_keras`` and ``load``. A layer may be called several times, and a recurrent one on
@@ -50,7 +48,6 @@ class Functional(Layer):
     ) -> None:
         self.name, self.graph, self.layers = name, graph, tuple(layers)
         self.input_shapes = dict(input_shapes)
-        self._groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
         named = [entry.name for entry in graph.entries if entry.keras_class != "InputLayer"]
         self._by_name = dict(zip(named, self.layers, strict=True))
 
@@ -122,15 +119,6 @@ class Functional(Layer):
             called twice, or branches that do not join again; the text names the layer.
         """
         return Chain(blocks_of(self.graph, self._by_name))
-
-    def _tensors(self) -> Iterator[tuple[str, Array]]:
-        for group, layer in zip(self._groups, self.layers, strict=True):
-            for path, array in layer._tensors():
-                yield f"layers/{group}/{path}", array
-
-    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
-        for layer in self.layers:
-            layer._assign(arrays, into)
 
     def _to_keras(self, keras: Any) -> Any:
         made = {name: layer._to_keras(keras) for name, layer in self._by_name.items()}

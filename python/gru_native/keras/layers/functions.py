@@ -89,7 +89,21 @@ def _activation(entry: Entry, source: Source, path: str) -> Activation:
     return Activation(entry.name, entry.activation("activation", "linear"), entry.dtype())
 
 
-class ActivationLayer(Layer):
+class _OfOptions(Layer):
+    """What Keras makes again from its class and a few numbers."""
+
+    def __init__(
+        self, name: str, keras_class: str, options: Mapping[str, float], dtype: str
+    ) -> None:
+        self.name, self.keras_class, self.dtype = name, keras_class, dtype
+        self.options = dict(options)
+
+    def _to_keras(self, keras: Any) -> Any:
+        kind = getattr(keras.layers, self.keras_class)
+        return kind(**self.options, name=self.name, dtype=self.dtype)
+
+
+class ActivationLayer(_OfOptions):
     """ReLU, LeakyReLU, ELU or Softmax.
 
     Made by ``from_keras`` and ``load``.
@@ -109,8 +123,7 @@ class ActivationLayer(Layer):
     def __init__(
         self, name: str, keras_class: str, options: Mapping[str, float], dtype: str
     ) -> None:
-        self.name, self.keras_class, self.dtype = name, keras_class, dtype
-        self.options = dict(options)
+        super().__init__(name, keras_class, options, dtype)
         self._function: Function | None = None  # of the core
         if keras_class != "Softmax":
             native = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}[keras_class]
@@ -148,10 +161,6 @@ class ActivationLayer(Layer):
     def _blocks(self, last: bool) -> list[Block]:
         return super()._blocks(last) if self._function is None else [self._native()]
 
-    def _to_keras(self, keras: Any) -> Any:
-        kind = getattr(keras.layers, self.keras_class)
-        return kind(**self.options, name=self.name, dtype=self.dtype)
-
 
 @builds("ReLU", "LeakyReLU", "ELU", "Softmax")
 def _activation_layer(entry: Entry, source: Source, path: str) -> ActivationLayer:
@@ -169,7 +178,7 @@ def _activation_layer(entry: Entry, source: Source, path: str) -> ActivationLaye
     return ActivationLayer(entry.name, entry.keras_class, options, entry.dtype())
 
 
-class Identity(Layer):
+class Identity(_OfOptions):
     """A layer that does nothing in inference: Dropout and its kin.
 
     Made by ``from_keras`` and ``load``.
@@ -185,12 +194,6 @@ class Identity(Layer):
     dtype : str
         "float32" or "float64".
     """
-
-    def __init__(
-        self, name: str, keras_class: str, options: Mapping[str, float], dtype: str
-    ) -> None:
-        self.name, self.keras_class, self.dtype = name, keras_class, dtype
-        self.options = dict(options)
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return x.
@@ -212,10 +215,6 @@ class Identity(Layer):
 
     def _blocks(self, last: bool) -> list[Block]:
         return []
-
-    def _to_keras(self, keras: Any) -> Any:
-        kind = getattr(keras.layers, self.keras_class)
-        return kind(**self.options, name=self.name, dtype=self.dtype)
 
 
 @builds(*_IDENTITIES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike
 from ..._core import numpy_array
 from ...layers import Block, Chain
 from ...layers._weights import Array
-from .._assignment import Assignment
 from .._cells import numbered, snake_case
 from .._config import Entry
 from .._graph import graph_of
 from .._source import Source
-from .base import Layer, Masked, Shape
+from .base import Composite, Layer, Masked, Shape
 from .bidirectional import Bidirectional
 from .embedding import Embedding
 from .functional import Functional
@@ -24,7 +23,7 @@ from .recurrent import Recurrent
 from .registry import build, builds
 
 
-class Sequential(Layer):
+class Sequential(Composite):
     """Layers one after the other, with Keras's masks from one to the next.
 
     Made by ``from_keras`` and ``load``, also of functional models in which each layer reads the one
@@ -46,7 +45,6 @@ class Sequential(Layer):
 
     def __init__(self, name: str, layers: Sequence[Layer], input_shape: Shape | None) -> None:
         self.name, self.layers, self.input_shape = name, tuple(layers), input_shape
-        self._groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
 
     def __call__(self, x: ArrayLike, *, mask: ArrayLike | None = None) -> Any:
         """Compute the output of the last layer.
@@ -105,15 +103,6 @@ class Sequential(Layer):
         for i, layer in enumerate(self.layers):
             blocks += layer._blocks(last=not recurrent or i >= recurrent[-1])
         return Chain(blocks)
-
-    def _tensors(self) -> Iterator[tuple[str, Array]]:
-        for group, layer in zip(self._groups, self.layers, strict=True):
-            for path, array in layer._tensors():
-                yield f"layers/{group}/{path}", array
-
-    def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
-        for layer in self.layers:
-            layer._assign(arrays, into)
 
     def _to_keras(self, keras: Any) -> Any:
         inner = [layer._to_keras(keras) for layer in self.layers]
