@@ -14,6 +14,7 @@ SYSTEMS = {
     "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
+    "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
 }
 
 
