@@ -64,7 +64,7 @@ def windows(
 
     def row() -> Iterator[tuple[speech.Floats, speech.Numbers, bool]]:
         while True:
-            x, labels = read(learnt[rng.integers(len(learnt))])
+            x, labels = read(learnt[int(rng.integers(len(learnt)))])
             rest = -len(x) % WINDOW
             x = np.pad(x, ((0, rest), (0, 0)))
             labels = np.pad(labels, (0, rest), constant_values=SILENT)
@@ -154,7 +154,7 @@ def run(options: common.Options) -> common.Result:
     if options.quick:
         some, others = some[:600], others[:60]
     seconds = 12.0 if options.quick else 60 * options.minutes
-    make = {"decibels": (5.0, 25.0), "seed": options.seed}
+    make: dict[str, Any] = {"decibels": (5.0, 25.0), "seed": options.seed}
     learnt, judged = speech.normalised(
         speech.utterances(options.out, some, speech.VOICES, **make),
         speech.utterances(options.out, others, speech.UNSEEN, **make),

@@ -150,7 +150,8 @@ def recordings(texts: Sequence[str], voices: Sequence[str], seed: int) -> Iterat
 @cache
 def _filters() -> Floats:
     """(bins of the spectrum, BANDS): triangles, equally far apart in mel from 80 Hz to 8 kHz."""
-    mel = np.linspace(*(2595 * np.log10(1 + np.array([80, 8000]) / 700)), BANDS + 2)
+    low, high = 2595 * np.log10(1 + np.array([80, 8000]) / 700)
+    mel = np.linspace(low, high, BANDS + 2)
     corner = 700 * (10 ** (mel / 2595) - 1)
     bins = np.arange(513)[:, None] * RATE / 1024
     up = (bins - corner[:-2]) / (corner[1:-1] - corner[:-2])
@@ -164,7 +165,7 @@ def log_mel(wave: NDArray[Any]) -> Floats:
     starts = np.round(np.arange(count) * STEP).astype(int)
     parts = np.lib.stride_tricks.sliding_window_view(wave, WIDTH)[starts]
     spectrum = np.abs(np.fft.rfft(parts * np.hamming(WIDTH).astype(np.float32), 1024)) ** 2
-    return np.log(spectrum.astype(np.float32) @ _filters() + np.float32(1e4))
+    return np.asarray(np.log(spectrum.astype(np.float32) @ _filters() + np.float32(1e4)))
 
 
 @cache
@@ -208,7 +209,7 @@ def utterances(
     return made
 
 
-def _packed(made: Sequence[Utterance]) -> dict[str, NDArray[Any]]:
+def _packed(made: Sequence[Utterance]) -> dict[str, Any]:
     return {
         "texts": np.array([u.text for u in made]),
         "frames": np.concatenate([u.frames for u in made]),
