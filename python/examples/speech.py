@@ -140,7 +140,7 @@ def recordings(texts: Sequence[str], voices: Sequence[str], seed: int) -> Iterat
     rng = np.random.default_rng(seed)
     for text in texts:
         speed, pitch, range_ = rng.integers((130, 25, 25), (230, 75, 75)).tolist()
-        voice = voices[rng.integers(len(voices))]
+        voice = voices[int(rng.integers(len(voices)))]
         yield say(text, voice, speed=speed, pitch=pitch, range_=range_)
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import numpy as np
 import pytest
@@ -135,3 +135,33 @@ def test_networks_of_the_acoustic_model_are_about_equal():
     for units in (acoustic.UNITS, acoustic.UNITS_QUICK):
         counts = [acoustic.network(kind, n, 50, 0).num_parameters for kind, n in units.items()]
         assert max(counts) < 1.1 * min(counts)
+
+
+@pytest.mark.parametrize("kind", ["CTC", "Transducer"])
+def test_recognisers_learn_what_they_find(kind):
+    """A few phrases by heart: each phoneme is a pattern of some steps."""
+    recognise = importlib.import_module("recognise")
+    rng = np.random.default_rng(6)
+    patterns = rng.standard_normal((4, recognise.READ)).astype(np.float32)
+    phrases = [rng.integers(1, 4, length) for length in rng.integers(1, 5, recognise.ROWS)]
+    x, lengths = recognise.speech.padded(
+        [patterns[np.repeat(np.insert(p, range(len(p)), 0), 2)] for p in phrases]
+    )
+    counts = np.array([*map(len, phrases)])
+    targets = np.zeros((len(phrases), 4), np.int64)
+    for target, phrase in zip(targets, phrases, strict=True):
+        target[: len(phrase)] = phrase
+    lesson = (x, lengths, targets, counts)
+    model = recognise.CTC.new(1, 12, 4, 0)
+    if kind == "Transducer":
+        model = recognise.Transducer.new(model.parts["network"].blocks[0], 12, 4, 0)
+    before, _ = model.learn(*lesson)
+
+    class Steps(list):
+        figures = ""
+
+    recognise.learn(model, repeat(lesson), Steps(np.linspace(0, 0.9, 150)), 0.02)
+    after, _ = model.learn(*lesson)
+    assert after < 0.1 * before
+    found = [tuple(best[0].ids) for best in model.find(x, lengths)]
+    assert found == [tuple(phrase) for phrase in phrases]

@@ -24,8 +24,15 @@ LEFT = {
     "classify": {"last.safetensors", "mean.safetensors"},
     "tag": {"tag.safetensors"},
     "acoustic": {f"{kind}.safetensors" for kind in ("dnn", "rnn", "lstm", "lstmp")},
+    "recognise": {
+        "CTC-1-layer-network.safetensors",
+        *(
+            f"transducer-after-CTC-{part}.safetensors"
+            for part in ("encoder", "prediction", "output")
+        ),
+    },
 }
-SPEAKING = {"acoustic"}  # they need espeak-ng
+SPEAKING = {"acoustic", "recognise"}  # they need espeak-ng
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
 

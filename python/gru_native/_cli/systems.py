@@ -15,6 +15,7 @@ SYSTEMS = {
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
     "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
+    "recognise": "what is being said: deep LSTMs with CTC, and a transducer; espeak-ng; 6 minutes",
 }
 
 
