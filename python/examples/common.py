@@ -7,8 +7,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -26,6 +26,7 @@ class Options:
     minutes: float
     quick: bool
     out: Path
+    own: dict[str, Any] = field(default_factory=dict)  # those that one program has alone
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,16 @@ class Result:
 
 
 def main(
-    run: Callable[[Options], Result], name: str, minutes: float, argv: list[str] | None = None
+    run: Callable[[Options], Result],
+    name: str,
+    minutes: float,
+    argv: list[str] | None = None,
+    own: Mapping[str, dict[str, Any]] | None = None,
 ) -> int:
-    """Parse the options, run the system, print its table and write ``result.json``."""
+    """Parse the options, run the system, print its table and write ``result.json``.
+
+    Of the program's own options ``own`` has the names, and what ``add_argument`` takes for each.
+    """
     parser = argparse.ArgumentParser(
         prog=f"gru-native demo {name}",
         description=sys.modules[run.__module__].__doc__,
@@ -59,16 +67,18 @@ def main(
     add(
         "--out", type=Path, default=Path(f"gru-native-{name}"), help="the folder for what it leaves"
     )
-    options = Options(**vars(parser.parse_args(argv)))
+    names = [add(flag, **how).dest for flag, how in (own or {}).items()]
+    values = vars(parser.parse_args(argv))
+    options = Options(own={name: values.pop(name) for name in names}, **values)
     if not options.minutes > 0:
         parser.error(f"--minutes {options.minutes:g}: expected more than 0")
     if options.threads is not None:
         gru_native.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     result = run(options)
-    text = json.dumps(
-        {**vars(result), "options": {**vars(options), "out": str(options.out)}}, indent=1
-    )
+    asked = {**vars(options), "out": str(options.out)}
+    asked |= asked.pop("own")
+    text = json.dumps({**vars(result), "options": asked}, indent=1)
     (options.out / "result.json").write_text(text + "\n", encoding="utf-8")
     print(*table(result.table), f"all of it is in {options.out}", sep="\n")
     return 0

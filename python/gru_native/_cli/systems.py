@@ -11,6 +11,7 @@ from .streams import say
 
 SYSTEMS = {
     "pronounce": "English words to phonemes, by an encoder-decoder with attention; 2 minutes",
+    "translate": "English into another language, by three encoders side by side; 6 minutes",
     "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
@@ -42,7 +43,8 @@ def run(name: str, arguments: list[str]) -> int:
     sys.path.insert(0, str(_folder()))
     common, system = importlib.import_module("common"), importlib.import_module(name)
     try:
-        code: int = common.main(system.run, system.NAME, system.MINUTES, arguments)
+        own = getattr(system, "OPTIONS", None)
+        code: int = common.main(system.run, system.NAME, system.MINUTES, arguments, own)
     except BrokenPipeError:
         raise NoReader from None
     return code
