@@ -31,15 +31,21 @@ class Pieces:
         if merges is None:
             found = {word for word, n in counts.items() if n > 1}
         else:
-            found = {part for word in counts for part in self._split(word)}
+            found = {part for word in counts for part in (*word, *self._split(word))}
         self.names = ["", " ?", *sorted(found)]
         self._number = {name: i for i, name in enumerate(self.names)}
 
     def numbers(self, text: str) -> list[int]:
-        return [self._number.get(part, UNKNOWN) for w in words(text) for part in self._split(w)]
+        parts = (part for word in words(text) for part in self._split(word))
+        return [i for part in parts for i in self._known(part)]
 
     def text(self, ids: Iterable[int]) -> str:
         return "".join(self.names[i] for i in ids)[1:]
+
+    def _known(self, part: str) -> list[int]:
+        if part in self._number or self._parts is None:
+            return [self._number.get(part, UNKNOWN)]
+        return [self._number.get(letter, UNKNOWN) for letter in part]  # never seen by itself
 
     def _split(self, word: str) -> list[str]:
         if self._parts is None:
