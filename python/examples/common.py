@@ -126,12 +126,13 @@ def read_again(chain: Chain, path: Path) -> Chain:
 class Course:
     """The steps of a training, until its time is used up or Ctrl-C is pressed.
 
-    ``for done in course`` gives the share of the time that has passed. A second Ctrl-C ends
-    the program.
+    ``for done in course`` gives the share of the time that has passed, or of so many steps, if they
+    are given. A second Ctrl-C ends the program.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, steps: int | None = None) -> None:
+        self.seconds, self.steps = seconds, steps
+        self.taken = 0  # steps
         self.figures = ""  # shown beside the bar
 
     def __iter__(self) -> Iterator[float]:
@@ -145,15 +146,17 @@ class Course:
         began = perf_counter()
         try:
             with _Bar() as show:
-                while (
-                    done := (perf_counter() - began) / self.seconds
-                ) < 1 and not pressed.is_set():
+                while (done := self._done(began)) < 1 and not pressed.is_set():
                     show(done, self.figures)
                     yield done
+                    self.taken += 1
         finally:
             signal.signal(signal.SIGINT, before)
         if pressed.is_set():
             print("training interrupted; going on with what has been learnt", file=sys.stderr)
+
+    def _done(self, began: float) -> float:
+        return self.taken / self.steps if self.steps else (perf_counter() - began) / self.seconds
 
 
 class _Bar:

@@ -26,6 +26,11 @@ LEFT = {
         for network in ("grconv", "gru", "gru-and-attention")
         for part in ("reader", "writer")
     },
+    "vocabulary": {
+        f"{softmax}-{part}.safetensors"
+        for softmax in ("all-words", "classes", "tree", "sampled", "noise-contrastive")
+        for part in ("gru", "softmax")
+    },
     "forecast": {
         f"{method}-{series}.safetensors"
         for method in ("tdnn", "narx", "rnn", "lstm", "gru")
@@ -237,3 +242,34 @@ def test_a_translator_learns_by_heart_and_is_the_same_out_of_its_files(kind, tmp
     new.save(tmp_path, "net")
     again = translate.Translator.load(tmp_path, "net")
     assert again.write([read for read, _ in rows]) == [written for _, written in rows]
+
+
+def test_words_by_frequency():
+    """Words are numbered by how often they come, and those held out count for nothing."""
+    vocabulary = example("vocabulary")
+    text = vocabulary.numbered("The cat, the DOG. " * 1000 + "It's rare " * 2, 3)
+    assert text.learnt[:6].tolist() == [1, 2, 3, 1, 4, 5]  # "the" first, the others as they came
+    assert len(text.held_out) == 500
+    assert len(text.learnt) + len(text.held_out) == 6004
+    np.testing.assert_array_equal(np.bincount(text.learnt), text.counts - 1)
+    assert set(text.learnt[-4:]) == {0}
+
+
+def test_perplexity_of_words_is_that_of_the_model(tmp_path):
+    """A model of files says what a chain with a softmax over all words says by hand."""
+    vocabulary = example("vocabulary")
+    rng = np.random.default_rng(3)
+    made = vocabulary.softmaxes(8, rng.integers(1, 9, 30), 4)
+    ids = rng.integers(0, 30, 20 * 31)
+    for name, make in made.items():
+        model = vocabulary.Model.new(30, 8, make(), 1).read_again(tmp_path, name)
+        streams = ids.reshape(20, 31).T
+        h, _ = model.chain(streams[:-1])
+        if name == "all words":
+            scores = model.softmax.dense(h).astype(float)
+            log_p = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+        else:
+            log_p = model.softmax.log_probability(h)
+        np.testing.assert_allclose(np.exp(log_p).sum(-1), 1, rtol=1e-5)
+        nats = -np.take_along_axis(log_p, streams[1:, :, None], -1).mean()
+        assert model.perplexity(ids) == pytest.approx(np.exp(nats), rel=1e-5), name

@@ -12,6 +12,7 @@ from .streams import say
 SYSTEMS = {
     "pronounce": "English words to phonemes, by an encoder-decoder with attention; 2 minutes",
     "translate": "English into another language, by three encoders side by side; 6 minutes",
+    "vocabulary": "the next of many thousand words, by five kinds of softmax; 6 minutes",
     "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
