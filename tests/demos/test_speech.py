@@ -165,3 +165,45 @@ def test_recognisers_learn_what_they_find(kind):
     assert after < 0.1 * before
     found = [tuple(best[0].ids) for best in model.find(x, lengths)]
     assert found == [tuple(phrase) for phrase in phrases]
+
+
+def test_mouths_show_phonemes():
+    """Open ones are dark in the middle, wide ones are wide, and phonemes alike look alike."""
+    mouths = importlib.import_module("mouths")
+
+    def picture(name):
+        said = np.array([mouths.mouth([name] * 60, np.random.default_rng(i)) for i in range(30)])
+        assert said.shape == (30, 15, mouths.HEIGHT, mouths.WIDTH)
+        return said.mean(axis=(0, 1))
+
+    closed, opened, spread, rounded = map(picture, ("m", "a", "i:", "w"))
+    assert (picture("b") == closed).all()
+    assert closed[3:5, 4:8].mean() > opened[3:5, 4:8].mean() + 0.5
+    assert spread[3:5, [3, 8]].mean() < rounded[3:5, [3, 8]].mean() - 0.2
+    moving = mouths.mouth(["m"] * 30 + ["a"] * 30, np.random.default_rng(0))
+    near = [np.abs(frame - opened).mean() for frame in moving]
+    assert np.mean(near[9:]) < np.mean(near[:6]) - 0.1
+
+
+def test_commands_and_the_usual_one():
+    lips = importlib.import_module("lips")
+    whole, parts = lips.commands(50, 1, whole=True), lips.commands(50, 1, whole=False)
+    assert {len(text.split()) for text in whole} == {6}
+    assert {len(text.split()) for text in parts} == {1, 2, 3, 4, 5, 6}
+    for text in whole:
+        assert all(w in words for w, words in zip(text.split(), lips.COMMAND, strict=True))
+    texts = ["bin blue at F one now", "set blue at F two now", "set red by F one soon", "blue"]
+    assert lips.usual(texts) == "set blue at f one now"
+
+
+def test_short_phrases_come_first():
+    lips = importlib.import_module("lips")
+    clips = [lips.Clip("", np.zeros((n, 1)), np.zeros((n, 1))) for n in range(100, 0, -1)]
+    course = np.linspace(0, 1, 50, endpoint=False)
+    chosen = [
+        (done, [len(clip.seen) for clip in part]) for done, part in lips.batches(clips, course, 0)
+    ]
+    assert [done for done, _ in chosen] == [*course]
+    assert all(len(part) == lips.ROWS for _, part in chosen)
+    assert max(chosen[0][1]) <= 20
+    assert max(max(part) for _, part in chosen[25:]) > 80

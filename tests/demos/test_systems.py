@@ -46,8 +46,9 @@ LEFT = {
             for part in ("encoder", "prediction", "output")
         ),
     },
+    "lips": {"eyes.safetensors", "ears.safetensors", "decoder.safetensors"},
 }
-SPEAKING = {"acoustic", "recognise"}  # they need espeak-ng
+SPEAKING = {"acoustic", "recognise", "lips"}  # they need espeak-ng
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
 

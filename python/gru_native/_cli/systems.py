@@ -18,6 +18,7 @@ SYSTEMS = {
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
     "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
     "recognise": "what is being said: deep LSTMs with CTC, and a transducer; espeak-ng; 6 minutes",
+    "lips": "what is being said, by looking and by listening in noise; espeak-ng; 6 minutes",
 }
 
 
