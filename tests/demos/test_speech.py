@@ -182,7 +182,7 @@ def test_mouths_show_phonemes():
     assert spread[3:5, [3, 8]].mean() < rounded[3:5, [3, 8]].mean() - 0.2
     moving = mouths.mouth(["m"] * 30 + ["a"] * 30, np.random.default_rng(0))
     near = [np.abs(frame - opened).mean() for frame in moving]
-    assert np.mean(near[9:]) < np.mean(near[:6]) - 0.1
+    assert max(near[9:]) < min(near[:6]) - 0.03
 
 
 def test_commands_and_the_usual_one():
