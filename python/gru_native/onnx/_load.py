@@ -20,6 +20,7 @@ from ._parts import part, recurrent_layers, set_on_every
 from ._plan import Planner
 from ._program import Program
 from ._stream import ModelStream
+from .cells import with_layers
 from .recognition import Recognition, recognise
 
 
@@ -239,7 +240,7 @@ def load(
     graph = _read(model, linear_before_reset)
     graph = part(graph, _names("inputs", inputs), _names("outputs", outputs))
     try:
-        return Model(Program(graph, fallback=other))
+        return Model(Program(with_layers(graph), fallback=other))
     except ValueError as error:
         if isinstance(model, onnx.ModelProto):
             raise
@@ -277,7 +278,7 @@ def layers(
     OSError
         For a file that cannot be read.
     """
-    return recurrent_layers(_read(model, linear_before_reset))
+    return recurrent_layers(with_layers(_read(model, linear_before_reset)))
 
 
 def _read(model: PathLike | onnx.ModelProto, linear_before_reset: bool | None) -> Graph:
