@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..operators.parts import slices, split_sizes
 from ..recognition.block_rules import function_of
 from . import steps
 from .shapes import Shapes
-from .terms import Algebra, Applied, Atom, Matrix, Monomial, NoAlgebra, Sum
+from .terms import Algebra, Atom, Matrix, Monomial, NoAlgebra, Sum
 
 _PRODUCTS = ("MatMul", "Gemm")
 
@@ -82,15 +82,17 @@ class Evaluation:
             if not name:
                 continue
             if isinstance(value, Sum):
-                self._see(name, value)
+                self._see(name, value, node.op == "Identity")
             else:
                 self._values[name] = value
 
-    def _see(self, name: str, value: Sum) -> None:
+    def _see(self, name: str, value: Sum, again: bool) -> None:
+        """again: it has another name already."""
         self.written[name] = value
         if name not in self._operands or _gated(value.single):
             self._values[name] = value
-        self._tensors.setdefault(self.algebra.key(value), name)
+        if not again:
+            self._tensors[self.algebra.key(value)] = name
         step = steps.lstm(name, value, self._tensors, self.algebra.key) or steps.gru(name, value)
         if step is not None:
             self.steps[name] = step

@@ -103,18 +103,19 @@ def _sequence(layer: Layer, rank: int, w: Writer, e: Evaluation) -> tuple[str, b
 def _one_by_one(names: list[str], rank: int, w: Writer, e: Evaluation) -> tuple[str, bool]:
     places = [_place(name, w, e) for name in names]
     first = places[0]
-    if len(names) == 1 or first is None or first.axis not in (0, 1) or None in places:
+    if first is None or first.axis not in (0, 1) or None in places:
         return _joined(names, rank, w), False
     known = [p for p in places if p is not None]
     same = {(p.source, p.axis, p.kept) for p in known} == {(first.source, first.axis, first.kept)}
     indices = [p.index for p in known]
     forwards = list(range(indices[0], indices[0] + len(indices)))
-    back = indices == list(range(indices[0], indices[0] - len(indices), -1))
+    back = len(indices) > 1 and indices == list(range(indices[0], indices[0] - len(indices), -1))
     shape = e.shapes.of(first.source)
     fits = (rank, first.kept, first.axis) == (3, True, 0) or (rank == 2 and not first.kept)
     if not same or not fits or shape is None or len(shape) != 3 or min(indices) < 0:
         return _joined(names, rank, w), False
-    if not back and indices != forwards:
+    whole_one = shape[first.axis] == 1 or len(names) > 1
+    if not whole_one or not (back or indices == forwards):
         return _joined(names, rank, w), False
     whole = first.source
     if shape[first.axis] != len(indices):

@@ -18,6 +18,8 @@ Shape: TypeAlias = tuple[int | None, ...]  # None: any size
 _LIKE_THE_FIRST = (
     *("Identity", "Cast", "Dropout", "Sigmoid", "Tanh", "Relu", "HardSigmoid", "Softsign", "Neg"),
     *("Softplus", "LeakyRelu", "Elu", "ThresholdedRelu", "Clip", "Softmax", "LayerNormalization"),
+    *("Abs", "Exp", "Log", "Sqrt", "Erf", "Gelu", "Selu", "PRelu", "Reciprocal", "LogSoftmax"),
+    *("Celu", "HardSwish", "Mish", "BatchNormalization", "CumSum"),
 )
 _BROADCAST = ("Add", "Sub", "Mul", "Div", "Sum", "Where", "Max", "Min")
 
@@ -174,6 +176,14 @@ def _concat(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
     return [(*x[:axis], whole, *x[axis + 1 :])]
 
 
+def _expand(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
+    sizes = s.of(node.inputs[1])
+    if not sizes or sizes[0] is None:
+        return []
+    rank = max(len(x), sizes[0])
+    return [(*(None,) * (rank - len(x)), *(None if n == 1 else n for n in x))]
+
+
 def _reshape(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
     shape = s.constant(node, 1)
     if shape is None:
@@ -197,6 +207,8 @@ _RULES: dict[str, Rule] = {
     "Split": _split,
     "Slice": _slice,
     "Concat": _concat,
+    "Expand": _expand,
     "Reshape": _reshape,
+    "Shape": lambda _, __, x: [(len(x),)],
     "Range": lambda *_: [(None,)],
 }
