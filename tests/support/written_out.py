@@ -39,7 +39,7 @@ class Body(Builder):
         return super().tensor(array, name or f"{self.prefix}const_{len(self.tensors)}")
 
     def node(self, op, *inputs, outputs=1, **attributes):
-        names = super().node(op, *inputs, outputs=outputs, **attributes)
+        super().node(op, *inputs, outputs=outputs, **attributes)
         made = self.nodes[-1]
         made.name = self.prefix + made.name
         made.output[:] = [self.prefix + name for name in made.output]

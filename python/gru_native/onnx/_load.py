@@ -265,8 +265,9 @@ def layers(
         A layer with copies of the weights for each RNN, LSTM and GRU node, also in the bodies of
         If, Loop and Scan, by the node's name, or by its first output if it has none. A node that
         runs in reverse only gives the layer that it runs in reverse; one whose directions have
-        different functions gives two, the second with ``" (reverse)"`` behind its name. A node
-        whose weights depend on inputs of the model gives none.
+        different functions gives two, the second with ``" (reverse)"`` behind its name. A layer
+        that is written out step by step has the name of the Loop or Scan that it is in, or of its
+        first node. A node whose weights depend on inputs of the model gives none.
 
     Raises
     ------

@@ -228,7 +228,7 @@ def test_two_layers_in_one_loop():
 def test_one_row_for_many(kind):
     """A state of one row is that of all rows, as where the nodes add it to others."""
     for make in (scan, loop, unrolled):
-        proto, weights = make(kind, "separate")
+        proto, _ = make(kind, "separate")
         for rows in ((3, 1), (1, 3), (1, 1)):
             feeds = feeds_for(kind, rows=3)
             feeds["x"] = feeds["x"][:, : rows[0]].copy()
@@ -284,6 +284,19 @@ def test_loops_over_cells_of_torch(cell, dynamo):
             if not given:
                 whole = loaded(feeds["x"])
                 np.testing.assert_array_equal([stream(row) for row in feeds["x"]], whole)
+
+
+def test_rnn_as_the_newer_exporter_writes_it():
+    """All inputs' products in front, steps taken out of these, and states with another axis."""
+    torch = pytest.importorskip("torch")
+    rnn = torch.nn.RNN(X, H, 2, batch_first=True).eval()
+    x = np.random.default_rng(0).standard_normal((N, T, X)).astype(np.float32)
+    loaded = check(from_torch(rnn, torch.from_numpy(x), dynamo=True), {"input": x})
+    assert repr(loaded.layer()) == repr(gru_native.RNN(X, H, 2, batch_first=True))
+    both = torch.nn.RNN(X, H, bidirectional=True).eval()
+    proto = from_torch(both, torch.from_numpy(x), dynamo=True)
+    check(proto, {"input": x})
+    assert len(gru_native.onnx.layers(proto)) == 2
 
 
 def test_what_is_nearly_a_cell_stays_as_it_is():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def chains_of(e: Evaluation, pairs: Mapping[str, str]) -> list[list[Step]]:
 
 def _settled(chain: list[Step], pairs: Mapping[str, str], shapes: Shapes) -> bool:
     """Says for each step which of its inputs is the state; False: it is no recurrent layer."""
-    for before, step in zip(chain, chain[1:], strict=False):
+    for before, step in pairwise(chain):
         step.h = before.out
     first = chain[0]
     if len(chain) > 1:
@@ -141,13 +142,14 @@ class Layer:
         return first.proto.name or first.outputs[0]
 
     def rank(self) -> int | None:
-        """Of each step's tensors: 2, or 3 with an axis of size 1 in front. None: not known."""
-        shapes = self._e.shapes
+        """Of the states: 2, or 3 with an axis of size 1 in front. None: not known, or others."""
+        of = self._e.shapes.of
         first = self.chain[0]
-        names = [n for own in self.inputs for n in own] + [n for n in (first.h, first.c) if n]
-        found = [shapes.of(name) for name in names]
-        ranks = {None if s is None else len(s) for s in found}
-        if ranks == {2}:
-            return 2
-        one = all(s is not None and s[0] == 1 for s in found)
-        return 3 if ranks == {3} and one else None
+        states = [of(n) for n in (first.h, first.c, *(step.out for step in self.chain)) if n]
+        xs = [of(name) for own in self.inputs for name in own]
+        ranks = {None if s is None else len(s) for s in states}
+        if len(ranks) > 1 or any(s is None or len(s) not in (2, *ranks) for s in xs):
+            return None
+        (rank,) = ranks
+        one = all(s is not None and (len(s) == 2 or s[0] == 1) for s in (*xs, *states))
+        return rank if rank in (2, 3) and one else None

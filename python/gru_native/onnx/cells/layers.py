@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
     source: str
     axis: int
-    index: int
+    number: int
     kept: bool
 
 
@@ -33,10 +33,10 @@ def write(layer: Layer, w: Writer, e: Evaluation, name: str = "") -> None:
             if not step.zero:
                 write(Layer([step], e), w, e, name)
         return
-    sequence, backwards = _sequence(layer, rank, w, e)
+    sequence, backwards = _sequence(layer, w, e)
     states = [n for n in (chain[0].h, chain[0].c) if n]
     shapes = [e.shapes.of(n) for n in (layer.inputs[0][0], *states)]
-    rows = [None if s is None else s[rank - 2] for s in shapes]
+    rows = [None if s is None else s[-2] for s in shapes]
     y, ends = as_node(layer, w, sequence, states, rows, rank, name or layer.label(w), backwards)
     for own, end in zip((outs[-1], chain[-1].c_out), ends, strict=False):
         end_at(own, end, rank, w)
@@ -84,15 +84,14 @@ def end_at(name: str, state: str, rank: int, w: Writer) -> None:
         w.node("Identity", [state], [name])
 
 
-def _sequence(layer: Layer, rank: int, w: Writer, e: Evaluation) -> tuple[str, bool]:
+def _sequence(layer: Layer, w: Writer, e: Evaluation) -> tuple[str, bool]:
     """All inputs as (seq, batch, input), and whether the steps go backwards through them."""
     parts = [
-        _one_by_one([own[i] for own in layer.inputs], rank, w, e)
-        for i in range(len(layer.inputs[-1]))
+        _one_by_one([own[i] for own in layer.inputs], w, e) for i in range(len(layer.inputs[-1]))
     ]
     if len({back for _, back in parts}) > 1 or (len(parts) > 1 and parts[0][1]):
         parts = [
-            (_joined([own[i] for own in layer.inputs], rank, w), False)
+            (_joined([own[i] for own in layer.inputs], w, e), False)
             for i in range(len(layer.inputs[-1]))
         ]
     if len(parts) == 1:
@@ -100,23 +99,23 @@ def _sequence(layer: Layer, rank: int, w: Writer, e: Evaluation) -> tuple[str, b
     return w.node("Concat", [name for name, _ in parts], "inputs", axis=2), parts[0][1]
 
 
-def _one_by_one(names: list[str], rank: int, w: Writer, e: Evaluation) -> tuple[str, bool]:
+def _one_by_one(names: list[str], w: Writer, e: Evaluation) -> tuple[str, bool]:
     places = [_place(name, w, e) for name in names]
     first = places[0]
     if first is None or first.axis not in (0, 1) or None in places:
-        return _joined(names, rank, w), False
+        return _joined(names, w, e), False
     known = [p for p in places if p is not None]
     same = {(p.source, p.axis, p.kept) for p in known} == {(first.source, first.axis, first.kept)}
-    indices = [p.index for p in known]
+    indices = [p.number for p in known]
     forwards = list(range(indices[0], indices[0] + len(indices)))
     back = len(indices) > 1 and indices == list(range(indices[0], indices[0] - len(indices), -1))
     shape = e.shapes.of(first.source)
-    fits = (rank, first.kept, first.axis) == (3, True, 0) or (rank == 2 and not first.kept)
+    fits = first.axis == 0 or not first.kept
     if not same or not fits or shape is None or len(shape) != 3 or min(indices) < 0:
-        return _joined(names, rank, w), False
+        return _joined(names, w, e), False
     whole_one = shape[first.axis] == 1 or len(names) > 1
     if not whole_one or not (back or indices == forwards):
-        return _joined(names, rank, w), False
+        return _joined(names, w, e), False
     whole = first.source
     if shape[first.axis] != len(indices):
         own = w.constant(np.array(sorted(indices)), "steps")
@@ -126,9 +125,11 @@ def _one_by_one(names: list[str], rank: int, w: Writer, e: Evaluation) -> tuple[
     return whole, back
 
 
-def _joined(names: list[str], rank: int, w: Writer) -> str:
-    if rank == 2:
-        names = [w.on_axes("Unsqueeze", name, [0], f"{name} as a step") for name in names]
+def _joined(names: list[str], w: Writer, e: Evaluation) -> str:
+    names = [
+        w.on_axes("Unsqueeze", name, [0], f"{name} as a step") if e.shapes.rank(name) == 2 else name
+        for name in names
+    ]
     return names[0] if len(names) == 1 else w.node("Concat", names, "steps", axis=0)
 
 

@@ -8,6 +8,7 @@ from ...layers._weights import Array
 from .._control import CONTROL
 from .._model import Graph, Node
 from .._parts import computed
+from .._program import NODE_ERRORS
 from .chains import Layer, chains_of
 from .evaluate import Evaluation
 from .layers import write
@@ -26,7 +27,7 @@ def with_layers(graph: Graph) -> Graph:
     """
     try:
         return _rewritten(graph, {}, {}, {}, "") if _may_have_some(graph) else graph
-    except ZeroDivisionError:  # who computes the graph says what is wrong with it
+    except NODE_ERRORS:  # who computes the graph says what is wrong with it
         return graph
 
 

@@ -1,7 +1,7 @@
 """Steps of recurrent layers, by what they compute.
 
 LSTM    h' = o * tanh(c'),  c' = f * c + i * g,  each gate a function of sums of products
-GRU     h' = (1 - z) * n + z * h,  n = tanh(W x + b + r * (R h + b_h))  or  tanh(W x + b + R (r * h))
+GRU     h' = (1 - z) * n + z * h,  n = tanh(W x + b + r * (R h + b_h)), or tanh(W x + b + R (r * h))
 RNN     h' = tanh(W x + R h + b)
 
 with any functions that the layers have, and an LSTM's peepholes. A first step whose state is 0 may
@@ -18,7 +18,7 @@ import numpy as np
 
 from ...layers._arguments import Function
 from ...layers._weights import Array
-from .terms import Applied, Atom, Mapped, Matrix, Monomial, Sum, Term, is_one
+from .terms import Applied, Atom, Mapped, Matrix, Monomial, Sum, Term, is_all
 
 
 @dataclass(eq=False)
@@ -155,7 +155,7 @@ def _lstm(out: str, c_out: str, o: Applied, u: Applied, size: int) -> Step:
     kept: list[Monomial] = []
     new: list[Monomial] = []
     for term in cell.terms.values():
-        if not is_one(term.map) or len(term.of) != 2:
+        if not is_all(term.map, 1) or len(term.of) != 2:
             raise _Other
         (kept if any(isinstance(f, Atom) for f in term.of) else new).append(term.of)
     if len(new) != 1 or len(kept) > 1:
@@ -248,16 +248,16 @@ def _gates_of_gru(value: Sum) -> list[tuple[Applied, Applied, str, bool]]:
     found = []
     terms = {k: t for k, t in value.terms.items() if not isinstance(t.map, Matrix)}
     for key, term in terms.items():
-        if len(term.of) != 1 or not is_one(term.map):
+        if len(term.of) != 1 or not is_all(term.map, 1):
             continue
         (alone,) = term.of
         others = [t for k, t in terms.items() if k != key]
-        minus = [t for t in others if (t.map == -1).all() and alone in t.of and len(t.of) == 2]
-        plus = [t for t in others if is_one(t.map) and len(t.of) == 2]
+        minus = [t for t in others if is_all(t.map, -1) and alone in t.of and len(t.of) == 2]
+        plus = [t for t in others if is_all(t.map, 1) and len(t.of) == 2]
         if len(minus) != 1 or len(minus) + len(plus) != len(others):
             continue
-        z = next(f for f in minus[0].of if f is not alone)
-        end = [f for f in plus[0].of if f is not z] if plus else []
+        z = next(f for f in minus[0].of if f != alone)
+        end = [f for f in plus[0].of if f != z] if plus else []
         if not isinstance(z, Applied) or (plus and (len(end) != 1 or z not in plus[0].of)):
             continue
         if isinstance(alone, Applied) and (not end or isinstance(end[0], Atom)):
@@ -280,7 +280,7 @@ def _gru(out: str, z: Applied, n: Applied, h: str, turned: bool, size: int) -> S
     for term in of_n.rest.values():
         gates = [f for f in term.of if isinstance(f, Applied)]
         others = [f for f in term.of if not isinstance(f, Applied)]
-        if len(gates) != 1 or len(others) > 1 or (r is not None and gates[0] is not r):
+        if len(gates) != 1 or len(others) > 1 or (r is not None and gates[0] != r):
             raise _Other
         r = gates[0]
         if isinstance(term.map, Matrix):  # R (r * h)
@@ -288,7 +288,7 @@ def _gru(out: str, z: Applied, n: Applied, h: str, turned: bool, size: int) -> S
             matrix = _matrix_of(term.map, others, h)
         elif not others:  # r * b
             after, hidden_bias = True, np.broadcast_to(term.map, size)
-        elif isinstance(others[0], Mapped) and is_one(term.map):  # r * R h
+        elif isinstance(others[0], Mapped) and is_all(term.map, 1):  # r * R h
             after = True
             matrix = _matrix_of(others[0].matrix, list(others[0].of), h)
         else:
@@ -302,14 +302,14 @@ def _gru(out: str, z: Applied, n: Applied, h: str, turned: bool, size: int) -> S
         if h in of_n.parts or matrix is None or matrix.shape != (size, size):
             raise _Other
         of_n.parts[h] = matrix
-    gates = [of_z, of_r, of_n]
-    parts = _joined(gates)
+    three = [of_z, of_r, of_n]
+    parts = _joined(three)
     if h and h not in states_of(parts, size):
         raise _Other
     return Step(
         *("GRU", size, out, "", h, ""),
         parts,
-        [g.bias for g in gates],
+        [g.bias for g in three],
         hidden_bias,
         functions=(z.function, n.function),
         reset_after=after,

@@ -42,15 +42,27 @@ class Matrix:
         return Matrix(self.array[where], (self.key, axis, start, stop))
 
 
+class Keyed:
+    """What is the same where its key is."""
+
+    key: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Keyed) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
 @dataclass(frozen=True, eq=False)
-class Atom:
+class Atom(Keyed):
     name: str
     key: int
     depth: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
+class Applied(Keyed):
     function: Function
     argument: Sum
     key: int
@@ -58,7 +70,7 @@ class Applied:
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class Mapped(Keyed):
     matrix: Matrix
     of: Monomial
     key: int
@@ -97,11 +109,11 @@ class Sum:
         if len(self.terms) != 1:
             return None
         (term,) = self.terms.values()
-        return term.of if is_one(term.map) else None
+        return term.of if is_all(term.map, 1) else None
 
 
-def is_one(number: Map) -> bool:
-    return not isinstance(number, Matrix) and bool((number == 1).all())
+def is_all(number: Map, value: float) -> bool:
+    return not isinstance(number, Matrix) and bool((number == value).all())
 
 
 class Algebra:
