@@ -13,6 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
+import numpy as np
+
 import gru_native
 from gru_native import Chain, clip_gradients, load, optim, save
 
@@ -121,6 +123,19 @@ def read_again(chain: Chain, path: Path) -> Chain:
     again = load(path)
     assert isinstance(again, Chain)
     return again
+
+
+def keep(parts: Mapping[str, Any], path: Path) -> None:
+    """The weights of layers that have no model files, such as those over trees, in one file."""
+    arrays = {f"{n}.{w}": a for n, part in parts.items() for w, a in part.state_dict().items()}
+    np.savez(path, **arrays)
+
+
+def take_up(parts: Mapping[str, Any], path: Path) -> None:
+    """Weights that were kept become those of these layers."""
+    with np.load(path) as arrays:
+        for name, part in parts.items():
+            part.load_state_dict({weight: arrays[f"{name}.{weight}"] for weight in part.weights})
 
 
 class Course:

@@ -1,31 +1,35 @@
-"""An LSTM learns an endless stream of embedded Reber strings, and when to forget.
+"""Reber's strings in an endless stream: an LSTM learns them, and when to forget.
 
-    python bench/examples/embedded_reber.py                    # needs rich
-    python bench/examples/embedded_reber.py --no-forget-gate   # the cell of 1997, which cannot
+Each string is a walk through Reber's graph between two T or two P: the first says what the last but
+one will be. One string follows the other, unmarked, and the state is never reset [1]_. A string has
+12 symbols on average, of which 7 are fair choices of two: no prediction is better than 7 ln2 / 12 =
+0.40434 nats a symbol, and none that has lost the outer T or P is better than 8 ln2 / 12 = 0.46210.
+Truncated back-propagation: each window begins with the state in which the last one ended, where its
+gradient stops. An LSTM with a forget gate stands beside the cell of 1997, which has none and loses
+the outer symbol. The simple method knows what follows the last three symbols how often.
 
-After Gers, Schmidhuber and Cummins (2000), "Learning to forget". Each string is a walk through
-Reber's graph between two T or two P: the first says what the last but one will be. One string
-follows the other, unmarked, and the state is never reset. A string has 12 symbols on average, of
-which 7 are fair choices of two: no prediction is better than 7 ln2 / 12 = 0.40434 nats a symbol,
-and none that has lost the outer T or P is better than 8 ln2 / 12 = 0.46210. Truncated
-back-propagation: each window begins with the state in which the last one ended, where its gradient
-stops.
+    python reber.py --minutes 1
+
+.. [1] F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget: Continual Prediction with
+   LSTM", Neural Computation 12, 2000.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import gru_native
+import common
+from gru_native import LSTM, Chain, Dense, clip_gradients, losses, optim
 
+NAME, MINUTES = "reber", 1.0
 Symbols = NDArray[np.int64]
-Show = Callable[[int, float], None]  # told the step and the running cross-entropy
 
 ALPHABET = "BEPSTVX"
 # state: what may follow, each as likely, and where it leads; 6 is the end.
@@ -38,7 +42,7 @@ GRAPH: dict[int, tuple[tuple[str, int], ...]] = {
     5: (("E", 6),),
 }
 BEST, FORGETFUL = 7 * np.log(2) / 12, 8 * np.log(2) / 12
-HIDDEN, STREAMS, WINDOW, STEPS, RATE, NORM = 24, 32, 40, 1200, 1e-2, 1.0
+HIDDEN, STREAMS, WINDOW, WINDOWS, RATE, NORM = 24, 32, 40, 1200, 1e-2, 1.0
 HELD_OUT = 120_000  # symbols
 
 
@@ -79,105 +83,109 @@ def one_hot(symbols: Symbols) -> NDArray[np.float32]:
     return np.eye(len(ALPHABET), dtype=np.float32)[symbols]
 
 
-def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    p: NDArray[np.float32] = np.exp(scores - scores.max(-1, keepdims=True))
-    p /= p.sum(-1, keepdims=True)
-    return p
-
-
-def of_target(p: NDArray[np.float32], target: Symbols) -> NDArray[np.float32]:
-    return np.take_along_axis(p, target[..., None], -1)[..., 0]
-
-
 class Model:
     """LSTM, then a score for each symbol that might be next."""
 
     def __init__(self, forget_gate: bool, seed: int) -> None:
-        lstm = gru_native.LSTM(len(ALPHABET), HIDDEN, forget_gate=forget_gate, seed=seed)
+        lstm = LSTM(len(ALPHABET), HIDDEN, forget_gate=forget_gate, seed=seed)
         if forget_gate:
             with lstm.editing() as weights:  # to remember, at first
                 weights["bias_ih_l0"][HIDDEN : 2 * HIDDEN] = 1
-        head = gru_native.Dense(HIDDEN, len(ALPHABET), seed=seed + 1)
-        self.chain = gru_native.Chain([lstm, head])
-        self.adam = gru_native.optim.Adam(self.chain, betas=(0.9, 0.99))
+        self.chain = Chain([lstm, Dense(HIDDEN, len(ALPHABET), seed=seed + 1)])
+        self.adam = optim.Adam(self.chain, betas=(0.9, 0.99))
 
-    def learn(self, symbols: Symbols, state: Any, rate: float) -> tuple[float, Any]:
+    def learn(self, symbols: Symbols, state: Any) -> tuple[float, Any]:
         """One window and the symbol after it: its cross-entropy before the step, its last state."""
         scores, state, tape = self.chain.forward(one_hot(symbols[:-1]), state)
-        p, target = softmax(scores), symbols[1:]
-        loss = -float(np.log(of_target(p, target)).mean())
-        dscores = (p - one_hot(target)) / target.size
+        loss, dscores = losses.cross_entropy(scores, symbols[1:])
         gradients = self.chain.backward(tape, dscores).weights
-        gru_native.clip_gradients(gradients, NORM)
-        self.adam.lr = rate
+        clip_gradients(gradients, NORM)
         self.adam.step(gradients)
-        return loss, state
+        return float(loss), state
+
+
+def train(model: Model, course: common.Course, rng: np.random.Generator) -> list[float]:
+    """The cross-entropy over the steps, as a running mean. Streams end after WINDOWS windows."""
+    running, at, state = float(np.log(len(ALPHABET))), 0, None
+    text = streams(WINDOWS * WINDOW + 1, STREAMS, rng)
+    curve = []
+    for done in course:
+        if at + WINDOW >= len(text.symbols):
+            text, at, state = streams(WINDOWS * WINDOW + 1, STREAMS, rng), 0, None
+        model.adam.lr = RATE * (1 - done)
+        nats, state = model.learn(text.symbols[at : at + WINDOW + 1], state)
+        at += WINDOW
+        running += 0.02 * (nats - running)
+        curve.append(running)
+        course.figures = f"{running:.4f} nats a symbol"
+    return curve
+
+
+def by_the_last_three(symbols: Symbols) -> Callable[[Any], tuple[Any, None]]:
+    """What has followed the last three symbols, as scores like those of a chain."""
+    seen = np.full((len(ALPHABET),) * 4, 0.01)
+    np.add.at(seen, tuple(symbols[k : len(symbols) - 3 + k] for k in range(4)), 1)
+    scores = np.log(seen / seen.sum(-1, keepdims=True))
+
+    def chain(x: Any) -> tuple[Any, None]:
+        ids = np.concatenate([np.zeros((2, x.shape[1]), int), x.argmax(-1)])
+        return scores[ids[:-2], ids[1:-1], ids[2:]], None
+
+    return chain
 
 
 @dataclass
-class Result:
+class Judged:
     """Of a fresh stream: nats a symbol, and how often the last T or P is told from the other."""
 
     cross_entropy: float
     outer_accuracy: float
 
 
-def judge(model: Model, text: Text) -> Result:
-    scores, _ = model.chain(one_hot(text.symbols[:-1]))
+def judge(chain: Callable[[Any], tuple[Any, Any]], text: Text) -> Judged:
+    scores, _ = chain(one_hot(text.symbols[:-1]))
     target, outer = text.symbols[1:], text.outer[1:]
     t, p = scores[outer][:, [ALPHABET.index("T"), ALPHABET.index("P")]].T
     right = (t > p) == (target[outer] == ALPHABET.index("T"))
-    scores = scores - scores.max(-1, keepdims=True)
-    nats = np.log(np.exp(scores).sum(-1)) - of_target(scores, target)
-    return Result(float(nats.mean(dtype=np.float64)), float(right.mean()))
+    nats, _ = losses.cross_entropy(np.asarray(scores, np.float64), target)
+    return Judged(float(nats), float(right.mean()))
 
 
-def run(
-    steps: int = STEPS,
-    seed: int = 0,
-    forget_gate: bool = True,
-    show: Show = lambda step, nats: None,
-) -> Result:
-    rng = np.random.default_rng(seed)
-    text = streams(steps * WINDOW + 1, STREAMS, rng)
-    model = Model(forget_gate, seed)
-    state, running = None, np.log(len(ALPHABET))
-    for step in range(steps):
-        window = text.symbols[step * WINDOW : (step + 1) * WINDOW + 1]
-        nats, state = model.learn(window, state, RATE * (1 - step / steps))
-        running += 0.02 * (nats - running)
-        show(step + 1, running)
-    return judge(model, streams(HELD_OUT, 1, rng))
+def run(options: common.Options) -> common.Result:
+    rng = np.random.default_rng(options.seed)
+    text = streams(HELD_OUT, 1, rng)
+    seconds = 5.0 if options.quick else 60 * options.minutes
+    print(f"{HELD_OUT:,} symbols to measure with; {seconds / 2:.0f} s of training for each network")
+    seen = streams(HELD_OUT, 1, rng).symbols[:, 0]
+    found = {"what followed the last three symbols": judge(by_the_last_three(seen), text)}
+    curves = {}
+    for name, forget_gate in (("without forget gate", False), ("with forget gate", True)):
+        print(name, file=sys.stderr)
+        model = Model(forget_gate, options.seed)
+        curves[name] = train(model, common.Course(seconds / 2), rng)
+        file = options.out / f"{name.replace(' ', '-')}.safetensors"
+        found[f"LSTM {name}"] = judge(common.read_again(model.chain, file), text)
+    rows = [
+        {
+            "method": method,
+            "nats a symbol": of.cross_entropy,
+            "above the least %": 100 * (of.cross_entropy / BEST - 1),
+            "last T or P right %": 100 * of.outer_accuracy,
+        }
+        for method, of in found.items()
+    ]
+    common.picture(options.out / "curve.png", partial(draw, curves))
+    return common.Result(rows[-1]["nats a symbol"], rows[0]["nats a symbol"], False, rows)
 
 
-def main() -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-forget-gate", action="store_true")
-    options = parser.parse_args()
-    with Progress(
-        TextColumn("training"),
-        BarColumn(),
-        TextColumn("{task.completed} of {task.total} steps, {task.fields[nats]:.4f} nats a symbol"),
-        TimeRemainingColumn(),
-    ) as bar:
-        task = bar.add_task("", total=options.steps, nats=np.log(len(ALPHABET)))
-        result = run(
-            options.steps,
-            options.seed,
-            not options.no_forget_gate,
-            lambda step, nats: bar.update(task, completed=step, nats=nats),
-        )
-    print(
-        f"a fresh stream of {HELD_OUT} symbols: {result.cross_entropy:.5f} nats a symbol, "
-        f"{result.cross_entropy / BEST - 1:+.2%} on the least possible"
-    )
-    print(f"({BEST:.5f}; {FORGETFUL:.5f} without the outer T or P)")
-    print(f"the last T or P is right {result.outer_accuracy:.2%} of the time")
+def draw(curves: dict[str, list[float]], axes: Any) -> None:
+    for name, curve in curves.items():
+        axes.plot(np.arange(1, len(curve) + 1), curve, label=name)
+    axes.axhline(BEST, color="k", lw=1, label="the least possible")
+    axes.axhline(FORGETFUL, color="k", lw=1, ls=":", label="without the outer T or P")
+    axes.set(xlabel="step", ylabel="nats a symbol", ylim=(0.38, 0.7))
+    axes.legend()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(common.main(run, NAME, MINUTES))

@@ -208,12 +208,12 @@ def train(
 def run(options: common.Options) -> common.Result:
     text = numbered(read(options), 1 if options.quick else 3)
     words = len(text.counts)
-    hidden, seconds = (64, 10.0) if options.quick else (256, 60 * options.minutes)
+    hidden, steps = (64, 300) if options.quick else (256, None)
     if options.quick and options.threads is None:
         gru_native.set_num_threads(1)  # so small a network gains nothing by more
     judged = text.held_out[: 10_000 if options.quick else 20_000]
     made = softmaxes(hidden, text.counts, options.seed + 2)
-    each, steps = seconds / len(made), options.own["steps"]
+    each, steps = 60 * options.minutes / len(made), options.own["steps"] or steps
     length = f"{steps:,} steps" if steps else f"{each:.0f} s"
     print(
         f"{len(text.learnt):,} words to learn from, {len(text.held_out):,} held out; "
