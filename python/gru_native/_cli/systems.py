@@ -16,7 +16,7 @@ SYSTEMS = {
     "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
-    "trees": "what Boolean expressions are worth and how related they are, by a Tree-LSTM; 1 minute",
+    "trees": "what Boolean expressions are worth, and how related, by a Tree-LSTM; 1 minute",
     "graphs": "whether a path leads from node to node, by a gated graph network; 1 minute",
     "reber": "strings in an endless stream, by LSTMs with and without forget gate; 1 minute",
     "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
