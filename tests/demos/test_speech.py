@@ -207,3 +207,27 @@ def test_short_phrases_come_first():
     assert all(len(part) == lips.ROWS for _, part in chosen)
     assert max(chosen[0][1]) <= 20
     assert max(max(part) for _, part in chosen[25:]) > 80
+
+
+def test_each_network_of_the_cldnn_hears_as_much():
+    """At each step the last frame that it has seen is five behind the one whose label is wanted."""
+    cldnn = importlib.import_module("cldnn")
+    rng = np.random.default_rng(7)
+    said = [utterance(rng, 12), utterance(rng, 20)]
+    numbers = speech.inventory(said)
+    chains = {name: make() for name, make in cldnn.networks(3, 12, 0).items()}
+    counts = [make().num_parameters for make in cldnn.networks(50, 12, 0).values()]
+    assert max(counts) < 1.1 * min(counts)
+    for name, chain in chains.items():
+        x, lengths, labels = cldnn.heard(said, numbers, chain)
+        y, _ = chain(x, lengths=lengths)
+        assert labels.shape == y.shape[:2]
+        for b, each in enumerate(said):
+            steps = np.flatnonzero(labels[:, b] != cldnn.SILENT)
+            assert (labels[steps, b] == speech.labels_of(each, numbers)).all()
+            changed = x.copy()
+            t = 7  # what comes from here on
+            changed[cldnn.CONTEXT + t :, b] += 1
+            other, _ = chain(changed, lengths=lengths)
+            first = np.flatnonzero((other != y).any(-1)[:, b])[0]
+            assert first == steps[0] + t - cldnn.DELAY, name

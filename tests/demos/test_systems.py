@@ -51,8 +51,9 @@ LEFT = {
         ),
     },
     "lips": {"eyes.safetensors", "ears.safetensors", "decoder.safetensors"},
+    "cldnn": {"dnn.safetensors", "lstm.safetensors", "cldnn.safetensors"},
 }
-SPEAKING = {"acoustic", "recognise", "lips"}  # they need espeak-ng
+SPEAKING = {"acoustic", "recognise", "lips", "cldnn"}  # they need espeak-ng
 sys.path.insert(0, str(ROOT / "python" / "examples"))
 
 

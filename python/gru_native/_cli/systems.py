@@ -22,6 +22,7 @@ SYSTEMS = {
     "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
     "recognise": "what is being said: deep LSTMs with CTC, and a transducer; espeak-ng; 6 minutes",
     "lips": "what is being said, by looking and by listening in noise; espeak-ng; 6 minutes",
+    "cldnn": "which phoneme is being said: convolutions, LSTM and dense layers in one; 6 minutes",
 }
 
 
