@@ -36,7 +36,7 @@ autodoc_typehints = "none"  # numpydoc's sections say it in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-missing = [name for name in ("torch", "onnx", "keras") if find_spec(name) is None]
+missing = [name for name in ("torch", "onnx", "keras", "ray") if find_spec(name) is None]
 if missing:
     print(f"{', '.join(missing)}: not installed, so the reference of the frameworks is left out")
     exclude_patterns.append("reference/frameworks.md")

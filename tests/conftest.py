@@ -13,14 +13,12 @@ def pytest_configure(config):
 
 @pytest.fixture
 def threads():
-    """gru_native.set_num_threads for the length of one test, in which the number does not adapt."""
+    """gru_native.set_num_threads for the length of one test."""
     import gru_native
 
-    before = gru_native.get_num_threads(), gru_native.get_adaptive_threads()
-    gru_native.set_adaptive_threads(False)
+    before = gru_native.get_num_threads()
     yield gru_native.set_num_threads
-    gru_native.set_num_threads(before[0])
-    gru_native.set_adaptive_threads(before[1])
+    gru_native.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -51,9 +51,9 @@ def test_names_of_tests_are_unique():
 def test_no_folder_of_tests_looks_like_a_package():
     """pytest puts a test's folder first on the path of imports.
 
-    A test beside the folders torch, onnx and keras would make them packages of these names where
-    the true ones are not installed.
+    A test beside the folders torch, onnx, keras and ray would make them packages of these names
+    where the true ones are not installed.
     """
-    packages = ("torch", "onnx", "keras")
+    packages = ("torch", "onnx", "keras", "ray")
     for folder in {path.parent for path in TESTS} | {ROOT / "tests", ROOT / "tests/support"}:
         assert not [name for name in packages if (folder / name).exists()], folder

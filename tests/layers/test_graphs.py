@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes, make_layer
-from random_graphs import (
+from graphs import (
     OPTIONS,
     adjacency_of,
     all_gradients,
@@ -16,6 +15,7 @@ from random_graphs import (
     random_graph,
     triples,
 )
+from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes, make_layer
 from reference import Spec, gated_graph, gru
 from reference.sigmoid import sigmoid
 

@@ -11,7 +11,7 @@ import pytest
 
 validate = pytest.importorskip("numpydoc.validate").validate
 
-PARTS = ("decoding", "losses", "complexity", "torch", "keras", "onnx")
+PARTS = ("decoding", "losses", "complexity", "torch", "keras", "onnx", "ray")
 PACKAGES = ("gru_native", *(f"gru_native.{part}" for part in PARTS))
 # Of numpydoc's checks those that hold here: not on which line a docstring begins, nor whether there
 # is an extended summary, a "See Also" or an example.

@@ -3,7 +3,7 @@
 import gru_native
 from helpers import run_python
 
-STRANGERS = ["torch", "onnx", "keras", "tensorflow", "rich", "hypothesis", "pytest", "scipy"]
+STRANGERS = ["torch", "onnx", "keras", "tensorflow", "rich", "hypothesis", "pytest", "scipy", "ray"]
 
 
 def test_import_brings_no_stranger():

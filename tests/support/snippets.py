@@ -6,7 +6,7 @@ import re
 import pytest
 
 _HEADING_OR_BLOCK = re.compile(r"^#+ ([^\n]*)|^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_OPTIONAL = ("torch", "onnx", "onnxruntime", "keras")
+_OPTIONAL = ("torch", "onnx", "onnxruntime", "keras", "ray")
 
 
 def blocks(path, language):

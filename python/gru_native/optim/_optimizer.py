@@ -22,22 +22,14 @@ class Optimizer:
 
     def __init__(self, layers: Weighted | Iterable[Weighted], **options: Any) -> None:
         self._single = isinstance(layers, Weighted)
-        self._layers = _layers_of(layers)
-        self._weights = self._named_weights()
+        self._layers = layers_of("layers", layers)
+        self._weights = named_weights(self._layers, self._single)
         dtype = self._layers[0].dtype
         core = of_dtype(dtype, _core.Optimizer32, _core.Optimizer64)
         shapes = [(name, list(w.shape)) for name, w in self._weights.items()]
         self._options = options
         with memory_for("the states", num_parameters=sum(w.size for w in self._weights.values())):
             self._core: _core._Optimizer[Any] = getattr(core, self._make)(shapes, **options)
-
-    def _named_weights(self) -> dict[str, Array]:
-        """All weights, each name behind its layer's number if there is a list of layers."""
-        return {
-            name if self._single else f"{i}.{name}": w
-            for i, layer in enumerate(self._layers)
-            for name, w in layer.weights.items()
-        }
 
     @property
     def lr(self) -> float:
@@ -70,40 +62,11 @@ class Optimizer:
         TypeError
             For what is no gradient, and for arrays of the other floating dtype. Likewise.
         """
-        given = self._gradients_of(grads)
+        given = gradients_of(grads, self._weights, None if self._single else len(self._layers))
         ordered = [given.get(name) for name in self._weights]
         names = [f"grads[{name!r}]" for name in self._weights]
         edits = [layer._core.edit() for layer in self._layers]
         self._core.step([place for edit in edits for place in edit.places()], ordered, names)
-
-    def _gradients_of(self, grads: Any) -> dict[str, Any]:
-        """By name, checked."""
-        if self._single:
-            groups = {"": _mapping_of("grads", grads)}
-        else:
-            if not isinstance(grads, (list, tuple)) or hasattr(grads, "weights"):
-                raise TypeError(
-                    f"grads is a {type(grads).__name__}; expected a list, an entry for each layer"
-                )
-            if len(grads) != len(self._layers):
-                raise ValueError(
-                    f"grads has {len(grads)} entries; expected {len(self._layers)}, one a layer"
-                )
-            groups = {f"{i}.": _mapping_of(f"grads[{i}]", g) for i, g in enumerate(grads)}
-        given: dict[str, Any] = {}
-        for prefix, group in groups.items():
-            for name, gradient in group.items():
-                full = f"{prefix}{name}"
-                if full not in self._weights:
-                    raise ValueError(
-                        f"grads has {full!r}, which is no weight; expected some of "
-                        f"{list(self._weights)}"
-                    )
-                if gradient is not None:
-                    given[full] = _checked_gradient(
-                        f"grads[{full!r}]", gradient, self._weights[full]
-                    )
-        return given
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all that the steps so far have left behind.
@@ -165,25 +128,64 @@ class Optimizer:
         return f"{type(self).__name__}({len(self._weights)} weights, {options})"
 
 
-def _layers_of(layers: Any) -> list[Weighted]:
+def layers_of(argument: str, layers: Any) -> list[Weighted]:
+    """The layers that an argument of this name has: one, or several of one dtype."""
     if isinstance(layers, Weighted):
         return [layers]
-    found = items("layers", layers, "a layer or a list of them")
+    found = items(argument, layers, "a layer or a list of them")
     if not found:
-        raise ValueError("layers is empty; expected at least one layer")
+        raise ValueError(f"{argument} is empty; expected at least one layer")
     seen: dict[int, str] = {}
     for i, layer in enumerate(found):
+        here = f"{argument}[{i}]"
         if not isinstance(layer, Weighted):
-            raise TypeError(f"layers[{i}] is a {type(layer).__name__}; expected a layer")
+            raise TypeError(f"{here} is a {type(layer).__name__}; expected a layer")
         if layer.dtype != found[0].dtype:
             raise ValueError(
-                f"layers[{i}] has dtype {layer.dtype}; expected {found[0].dtype}, that of the first"
+                f"{here} has dtype {layer.dtype}; expected {found[0].dtype}, that of the first"
             )
         for name, w in layer.weights.items():
-            here, first = f"layers[{i}]", seen.setdefault(w.ctypes.data, f"layers[{i}]")
+            first = seen.setdefault(w.ctypes.data, here)
             if first != here:
                 raise ValueError(f"{here} has the weight {name} of {first}; expected each once")
     return found
+
+
+def named_weights(layers: list[Weighted], single: bool) -> dict[str, Array]:
+    """All weights, each name behind its layer's number if there is a list of layers."""
+    return {
+        name if single else f"{i}.{name}": w
+        for i, layer in enumerate(layers)
+        for name, w in layer.weights.items()
+    }
+
+
+def gradients_of(grads: Any, weights: dict[str, Array], layers: int | None) -> dict[str, Any]:
+    """What backward returned, by the weights' names, checked; None: not of a list of layers.
+
+    A ``RowGradient`` becomes a tuple of its rows and values.
+    """
+    if layers is None:
+        groups = {"": _mapping_of("grads", grads)}
+    else:
+        if not isinstance(grads, (list, tuple)) or hasattr(grads, "weights"):
+            raise TypeError(
+                f"grads is a {type(grads).__name__}; expected a list, an entry for each layer"
+            )
+        if len(grads) != layers:
+            raise ValueError(f"grads has {len(grads)} entries; expected {layers}, one a layer")
+        groups = {f"{i}.": _mapping_of(f"grads[{i}]", g) for i, g in enumerate(grads)}
+    given: dict[str, Any] = {}
+    for prefix, group in groups.items():
+        for name, gradient in group.items():
+            full = f"{prefix}{name}"
+            if full not in weights:
+                raise ValueError(
+                    f"grads has {full!r}, which is no weight; expected some of {list(weights)}"
+                )
+            if gradient is not None:
+                given[full] = _checked_gradient(f"grads[{full!r}]", gradient, weights[full])
+    return given
 
 
 def _mapping_of(name: str, grads: Any) -> Mapping[str, Any]:

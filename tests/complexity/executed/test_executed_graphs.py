@@ -5,9 +5,9 @@ import pytest
 
 import gru_native
 from executed_work import check, numbers, pick
-from groves import random_parents
+from graphs import adjacency_of, random_graph
 from gru_native import complexity
-from random_graphs import adjacency_of, random_graph
+from trees import random_parents
 
 
 @pytest.mark.parametrize("seed", range(80))
