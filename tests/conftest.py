@@ -13,12 +13,14 @@ def pytest_configure(config):
 
 @pytest.fixture
 def threads():
-    """gru_native.set_num_threads for the length of one test."""
+    """gru_native.set_num_threads for the length of one test, in which the number does not adapt."""
     import gru_native
 
-    before = gru_native.get_num_threads()
+    before = gru_native.get_num_threads(), gru_native.get_adaptive_threads()
+    gru_native.set_adaptive_threads(False)
     yield gru_native.set_num_threads
-    gru_native.set_num_threads(before)
+    gru_native.set_num_threads(before[0])
+    gru_native.set_adaptive_threads(before[1])
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,9 @@ void register_runtime(pybind11::module_& m) {
       "Use at most n threads (1 to 256) in each call from now on, the calling thread included.\n\n"
       "Raises ValueError for n outside that range, TypeError for what is no whole number.");
   m.def("get_num_threads", &get_num_threads, "The most threads that one call uses.");
+  m.def("set_adaptive_threads", &set_adaptive_threads, py::arg("adaptive").noconvert(),
+        "Whether calls may use fewer threads where more have been slower of late.");
+  m.def("get_adaptive_threads", &get_adaptive_threads, "Whether the number of threads adapts.");
   m.def(
       "use_threads_here",
       [](int most, bool openmp) {

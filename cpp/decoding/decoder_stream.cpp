@@ -29,7 +29,7 @@ struct DecoderStream<T>::Impl {
   bool has_stepped = false;
 
   void step(const std::int64_t* tokens, T* logits) {
-    TeamLease team(at_work.members);
+    TeamLease team(at_work.members, {this, 1});
     at_work.steps.step(tokens, {logits, at_work.spec.vocab_size, nullptr}, team);
     has_stepped = true;
   }

@@ -20,7 +20,8 @@ void each_row(const std::vector<double>& costs, const F& f) {
   for (const double cost : costs) macs += cost;
   const std::vector<Index> order = costliest_first(costs);
   const Index rows = static_cast<Index>(costs.size());
-  TeamLease team(static_cast<int>(std::min<Index>(rows, useful_threads(macs))));
+  static const char kind = 0;
+  TeamLease team(static_cast<int>(std::min<Index>(rows, useful_threads(macs))), {&kind, static_cast<Index>(macs)});
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(team.size()));
   std::atomic<Index> next{team.size()};
   team.run([&](int rank) {

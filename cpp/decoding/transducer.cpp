@@ -149,7 +149,7 @@ class Search {
       }
       if (pairs_.empty()) break;
       networks_.each_logits(pairs_, [&](Index first, Index count, const T* logits) {
-        TeamLease team(outlooks_.threads(count));
+        TeamLease team(outlooks_.threads(count), {&outlooks_, count});
         outlooks_.look(first, count, logits, team);
       });
       go_on(t);

@@ -73,7 +73,9 @@ double cross_entropy(const CrossEntropyCall<T>& call) {
   const std::int64_t counted = std::count_if(call.targets, call.targets + call.rows, counts);
   std::vector<double> losses(static_cast<std::size_t>(call.rows));
   const Row<T> loss_of(call, std::max<std::int64_t>(counted, 1));
-  TeamLease team(useful_threads(softmax_macs * static_cast<double>(call.rows) * static_cast<double>(call.classes)));
+  static const char kind = 0;
+  TeamLease team(useful_threads(softmax_macs * static_cast<double>(call.rows) * static_cast<double>(call.classes)),
+                 {&kind, call.rows * call.classes});
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(call.rows, 1, rank, team.size());

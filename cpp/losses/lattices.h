@@ -39,7 +39,8 @@ void run_lattices(const Call& call) {
   std::vector<Index> bad_rows(costs.size(), -1);
   const std::vector<Index> order = costliest_first(costs);
 
-  TeamLease team(useful_threads(macs));
+  static const char kind = 0;
+  TeamLease team(useful_threads(macs), {&kind, static_cast<Index>(macs)});
   const int crews = static_cast<int>(std::min<Index>(team.size(), call.batch));
   std::vector<Crew> crew_of;
   std::vector<Block> blocks;

@@ -219,7 +219,7 @@ std::function<void()> prepared_step(Optimizer<T>& optimizer, const std::vector<W
     numbers += parts.back().numbers();
   }
   return [&impl, numbers, parts = std::move(parts), changed = std::move(changed)] {
-    TeamLease team(useful_threads_to_copy(numbers));
+    TeamLease team(useful_threads_to_copy(numbers), {&impl, numbers});
     team.run([&](int rank) {
       const FlushDenormals flush;
       const Share mine = share_of(numbers, granule, rank, team.size());

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -143,16 +144,20 @@ void give_way() {
 
 namespace {
 
-int initial_threads() {
-  if (const char* text = std::getenv("GRU_NATIVE_NUM_THREADS"); text && *text) {
-    char* end;
-    const long n = std::strtol(text, &end, 10);
-    if (*end != 0 || n < 1 || n > most_threads)
-      throw std::invalid_argument("GRU_NATIVE_NUM_THREADS is \"" + std::string(text) +
-                                  "\"; expected a whole number from 1 to " + std::to_string(most_threads));
-    return static_cast<int>(n);
-  }
-  return std::min(usable_cores(), most_threads);
+int from_environment(const char* name, int least, int most, int otherwise) {
+  const char* const text = std::getenv(name);
+  if (!text || !*text) return otherwise;
+  char* end;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != 0 || n < least || n > most)
+    throw std::invalid_argument(std::string(name) + " is \"" + text + "\"; expected a whole number from " +
+                                std::to_string(least) + " to " + std::to_string(most));
+  return static_cast<int>(n);
+}
+
+std::int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 FoundOnce<int> cores;
@@ -162,7 +167,10 @@ struct Registry {
   BriefLock lock;
   std::shared_ptr<Team> team;
   int team_size = 0;
-  std::atomic<int> num_threads{initial_threads()};
+  std::atomic<int> num_threads{
+      from_environment("GRU_NATIVE_NUM_THREADS", 1, most_threads, std::min(usable_cores(), most_threads))};
+  std::atomic<bool> adaptive{from_environment("GRU_NATIVE_ADAPTIVE_THREADS", 0, 1, 1) == 1};
+  Paces paces;
 
   static Registry& get() {
     return registry.get([] {
@@ -192,7 +200,10 @@ struct Registry {
   // The parent's threads do not exist in a child of fork(): its team is forgotten, not destroyed, which would wait for
   // them.
   static void forget_team() {
-    if (Registry* const r = registry.if_found()) new (&r->team) std::shared_ptr<Team>;
+    Registry* const r = registry.if_found();
+    if (!r) return;
+    new (&r->team) std::shared_ptr<Team>;
+    r->paces.release();
   }
   struct AtFork {
     AtFork() noexcept { pthread_atfork(nullptr, nullptr, forget_team); }
@@ -237,11 +248,27 @@ void run_on_new_threads(int members, void (*body)(void*, int), void* context) {
 
 }  // namespace
 
-TeamLease::TeamLease(int wanted) : size_(1) {
+TeamLease::TeamLease(int wanted, const Repeated& kind) : size_(1) {
   if (wanted < 2) return;  // streams on their own thread ask for no memory and take no lock
   const int limit = get_num_threads();
   wanted = std::min({wanted, limit, here.most});
   if (wanted < 2) return;
+  Registry& registry = Registry::get();
+  if (kind.of && registry.adaptive.load(std::memory_order_relaxed)) {
+    const std::uint64_t key = Paces::key(kind, wanted, here.other);
+    const int members = registry.paces.members(key, wanted, now());
+    if (members > 0) {
+      wanted = members;
+      kind_ = key;
+      units_ = std::max(kind.units, 1.0);
+    }
+  }
+  if (wanted > 1) acquire(wanted, limit);
+  if (size_ != wanted) kind_ = 0;  // how long it takes says nothing
+}
+
+// Makes size_ what it can be.
+void TeamLease::acquire(int wanted, int limit) {
   if (here.other && here.other->has(here.most)) {
     own_marks_.reset(new (std::nothrow) Mark[2 * static_cast<std::size_t>(wanted)]);
     if (!own_marks_ || other_busy.test_and_set(std::memory_order_acquire)) return;
@@ -267,9 +294,18 @@ TeamLease::TeamLease(int wanted) : size_(1) {
 TeamLease::~TeamLease() {
   if (team_) team_->release();
   if (other_) other_busy.clear(std::memory_order_release);
+  if (kind_ && spent_ > 0) Registry::get().paces.took(kind_, size_, spent_, units_, now());
 }
 
-void TeamLease::run(void (*body)(void*, int), void* context) {
+void TeamLease::run(void (*body)(void* context, int rank), void* context) {
+  if (!kind_) return run_all(body, context);
+  const std::int64_t before = spent_, begin = now();
+  spent_ = -1;
+  run_all(body, context);
+  if (before >= 0) spent_ = before + now() - begin;
+}
+
+void TeamLease::run_all(void (*body)(void*, int), void* context) {
   if (size_ < 2) return body(context, 0);
   struct Call {
     void (*body)(void*, int);
@@ -304,5 +340,9 @@ void set_num_threads(int n) {
 }
 
 int get_num_threads() { return Registry::get().num_threads.load(); }
+
+void set_adaptive_threads(bool adaptive) { Registry::get().adaptive.store(adaptive); }
+
+bool get_adaptive_threads() { return Registry::get().adaptive.load(); }
 
 }  // namespace gru_native

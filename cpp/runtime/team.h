@@ -10,6 +10,7 @@
 #endif
 
 #include "runtime/interruption.h"
+#include "runtime/pace.h"
 #include "spec/limits.h"
 
 namespace gru_native {
@@ -63,12 +64,12 @@ struct alignas(128) Mark {
   std::atomic<std::uint32_t> reached{0};
 };
 
-// The team for one call: up to `wanted` threads, the calling one included. Its size is 1 when the team is busy with
-// another call (many callers share the cores by not sharing the team), and when there is no memory for one. Safe from
-// any thread and after fork().
+// The team for one call: up to `wanted` threads, the calling one included; fewer if the call is of a kind that has been
+// slower with so many of late. Its size is 1 when the team is busy with another call (many callers share the cores by
+// not sharing the team), and when there is no memory for one. Safe from any thread and after fork().
 class TeamLease {
  public:
-  explicit TeamLease(int wanted);
+  explicit TeamLease(int wanted, const Repeated& kind = {});
   ~TeamLease();
   TeamLease(const TeamLease&) = delete;
   TeamLease& operator=(const TeamLease&) = delete;
@@ -94,7 +95,9 @@ class TeamLease {
 
  private:
   friend class Crew;
+  void acquire(int wanted, int limit);
   void run(void (*body)(void* context, int rank), void* context);
+  void run_all(void (*body)(void* context, int rank), void* context);
   std::shared_ptr<class Team> team_;
   int size_;
   Mark* marks_ = nullptr;                 // two for each member
@@ -102,6 +105,9 @@ class TeamLease {
   const OtherThreads* other_ = nullptr;   // if these are they
   int other_team_ = 0;
   std::atomic<bool> ended_{false};        // the call shall end, or a member has left
+  std::uint64_t kind_ = 0;                // in the table of paces; 0: not there
+  double units_ = 0;
+  std::int64_t spent_ = 0;                // nanoseconds; -1: not all was done
 };
 
 // The members of a team who work on one thing step by step, and wait for each other in between. Those that share a team

@@ -1,4 +1,4 @@
-"""Django's catalogues: the same messages in many languages (`pip install django`)."""
+"""Catalogues of Django and its applications: the same messages in many languages."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import ast
 import importlib.util
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}|<[^>]*>|&\w+;")
 
 
-def messages(language: str) -> dict[str, str]:
+def messages(language: str, packages: Sequence[str] = ("django",)) -> dict[str, str]:
     """What the English messages are in this language, the plain ones, without placeholders."""
-    package = importlib.util.find_spec("django")
-    if package is None or package.origin is None:
-        raise SystemExit("this needs the catalogues of Django: pip install django")
+    files: list[Path] = []
+    for name in packages:
+        package = importlib.util.find_spec(name)
+        if package is None or package.origin is None:
+            raise SystemExit(f"this needs the catalogues of {name}: pip install {name}")
+        folder = Path(package.origin).parent
+        files += sorted(folder.rglob(f"{language}/LC_MESSAGES/django*.po"))
     found: dict[str, str] = {}
-    for file in sorted(Path(package.origin).parent.rglob(f"{language}/LC_MESSAGES/django*.po")):
+    for file in files:
         for entry in file.read_text("utf-8").split("\n\n"):
             if "#, fuzzy" in entry or "msgid_plural" in entry:
                 continue

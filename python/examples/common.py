@@ -7,11 +7,13 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
+
+import numpy as np
 
 import gru_native
 from gru_native import Chain, clip_gradients, load, optim, save
@@ -26,6 +28,7 @@ class Options:
     minutes: float
     quick: bool
     out: Path
+    own: dict[str, Any] = field(default_factory=dict)  # those that one program has alone
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,16 @@ class Result:
 
 
 def main(
-    run: Callable[[Options], Result], name: str, minutes: float, argv: list[str] | None = None
+    run: Callable[[Options], Result],
+    name: str,
+    minutes: float,
+    argv: list[str] | None = None,
+    own: Mapping[str, dict[str, Any]] | None = None,
 ) -> int:
-    """Parse the options, run the system, print its table and write ``result.json``."""
+    """Parse the options, run the system, print its table and write ``result.json``.
+
+    Of the program's own options ``own`` has the names, and what ``add_argument`` takes for each.
+    """
     parser = argparse.ArgumentParser(
         prog=f"gru-native demo {name}",
         description=sys.modules[run.__module__].__doc__,
@@ -59,16 +69,18 @@ def main(
     add(
         "--out", type=Path, default=Path(f"gru-native-{name}"), help="the folder for what it leaves"
     )
-    options = Options(**vars(parser.parse_args(argv)))
+    names = [add(flag, **how).dest for flag, how in (own or {}).items()]
+    values = vars(parser.parse_args(argv))
+    options = Options(own={name: values.pop(name) for name in names}, **values)
     if not options.minutes > 0:
         parser.error(f"--minutes {options.minutes:g}: expected more than 0")
     if options.threads is not None:
         gru_native.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     result = run(options)
-    text = json.dumps(
-        {**vars(result), "options": {**vars(options), "out": str(options.out)}}, indent=1
-    )
+    asked = {**vars(options), "out": str(options.out)}
+    asked |= asked.pop("own")
+    text = json.dumps({**vars(result), "options": asked}, indent=1)
     (options.out / "result.json").write_text(text + "\n", encoding="utf-8")
     print(*table(result.table), f"all of it is in {options.out}", sep="\n")
     return 0
@@ -113,15 +125,29 @@ def read_again(chain: Chain, path: Path) -> Chain:
     return again
 
 
+def keep(parts: Mapping[str, Any], path: Path) -> None:
+    """The weights of layers that have no model files, such as those over trees, in one file."""
+    arrays = {f"{n}.{w}": a for n, part in parts.items() for w, a in part.state_dict().items()}
+    np.savez(path, **arrays)
+
+
+def take_up(parts: Mapping[str, Any], path: Path) -> None:
+    """Weights that were kept become those of these layers."""
+    with np.load(path) as arrays:
+        for name, part in parts.items():
+            part.load_state_dict({weight: arrays[f"{name}.{weight}"] for weight in part.weights})
+
+
 class Course:
     """The steps of a training, until its time is used up or Ctrl-C is pressed.
 
-    ``for done in course`` gives the share of the time that has passed. A second Ctrl-C ends
-    the program.
+    ``for done in course`` gives the share of the time that has passed, or of so many steps, if they
+    are given. A second Ctrl-C ends the program.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, steps: int | None = None) -> None:
+        self.seconds, self.steps = seconds, steps
+        self.taken = 0  # steps
         self.figures = ""  # shown beside the bar
 
     def __iter__(self) -> Iterator[float]:
@@ -135,15 +161,17 @@ class Course:
         began = perf_counter()
         try:
             with _Bar() as show:
-                while (
-                    done := (perf_counter() - began) / self.seconds
-                ) < 1 and not pressed.is_set():
+                while (done := self._done(began)) < 1 and not pressed.is_set():
                     show(done, self.figures)
                     yield done
+                    self.taken += 1
         finally:
             signal.signal(signal.SIGINT, before)
         if pressed.is_set():
             print("training interrupted; going on with what has been learnt", file=sys.stderr)
+
+    def _done(self, began: float) -> float:
+        return self.taken / self.steps if self.steps else (perf_counter() - began) / self.seconds
 
 
 class _Bar:

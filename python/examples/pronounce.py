@@ -24,25 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import common
-from gru_native import (
-    GRU,
-    AttentionDecoder,
-    Chain,
-    Embedding,
-    clip_gradients,
-    load,
-    losses,
-    optim,
-    save,
-)
+import encoder_decoder
+from encoder_decoder import END, START, padded
+from gru_native import GRU, AttentionDecoder, Chain, Embedding, clip_gradients, load, optim, save
 
 NAME, MINUTES = "pronounce", 2.0
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
-END = START = 0  # among phonemes; nobody writes START, so they may share a number
 SHOWN = ("phoneme", "recurrent", "attention", "encoder", "thorough", "gradient")
 
 Phonemes = tuple[str, ...]
-Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class Dictionary(NamedTuple):
@@ -71,14 +61,6 @@ def dictionary() -> Dictionary:
     return Dictionary(training, held_out, ["", *phonemes])
 
 
-def padded(rows: Sequence[Sequence[int]], extra: int = 0) -> NDArray[np.int64]:
-    """(longest + extra, rows), zeros past the ends."""
-    array = np.zeros((max(map(len, rows)) + extra, len(rows)), np.int64)
-    for b, row in enumerate(rows):
-        array[: len(row), b] = row
-    return array
-
-
 class Model:
     """An encoder of letters and a decoder of phonemes."""
 
@@ -104,34 +86,17 @@ class Model:
         """For ever: words of about one length, each with one of its pronunciations."""
         number = {p: i for i, p in enumerate(self.phonemes)}
         pairs = [(w, [number[p] for p in ps]) for w, listed in words.items() for ps in listed]
-        while True:
-            order = rng.permutation(len(pairs))
-            for start in range(0, len(order), 64 * size):  # a pool of 64 batches, by length
-                pool = sorted(
-                    (pairs[i] for i in order[start : start + 64 * size]), key=lambda p: len(p[0])
-                )
-                cuts = range(0, len(pool), size)
-                for cut in rng.permutation(len(cuts)):
-                    chosen = pool[cuts[cut] : cuts[cut] + size]
-                    yield [w for w, _ in chosen], [ps for _, ps in chosen]
+        return encoder_decoder.batches(pairs, size, rng)
 
     def learn(self, words: list[str], wanted: list[list[int]], adam: optim.Adam) -> float:
         """One step. Returns the mean loss of a phoneme, in nats."""
         ids, lengths = self.letters(words)
         memory, _, encoded = self.encoder.forward(ids, lengths=lengths)
-        targets = padded([[*row, END] for row in wanted])
-        steps = np.array([len(row) + 1 for row in wanted])
-        counted = np.arange(len(targets))[:, None] < steps
-        fed = np.concatenate([np.full((1, len(words)), START), targets[:-1]])
-        logits, _, decoded = self.decoder.forward(
-            fed, memory, memory_lengths=lengths, lengths=steps
-        )
-        loss, dlogits = losses.cross_entropy(logits, np.where(counted, targets, -1), ignore=-1)
-        of_decoder = self.decoder.backward(decoded, dlogits)
+        loss, of_decoder = encoder_decoder.teach(self.decoder, wanted, memory, lengths)
         of_encoder = self.encoder.backward(encoded, of_decoder.memory)
         clip_gradients([*of_decoder.weights.values(), *of_encoder.weights.values()], 1.0)
         adam.step([of_encoder, of_decoder])
-        return float(loss)
+        return loss
 
     def say(self, words: Sequence[str], beam_size: int = 1, **options: Any) -> list[Any]:
         """The likeliest pronunciation of each word: a hypothesis with ids."""

@@ -80,7 +80,14 @@ from .layers import (
     compare,
     draw_gates,
 )
-from .runtime import active_isa, available_isas, get_num_threads, set_num_threads
+from .runtime import (
+    active_isa,
+    available_isas,
+    get_adaptive_threads,
+    get_num_threads,
+    set_adaptive_threads,
+    set_num_threads,
+)
 from .training import clip_gradients, reset_rows
 
 __all__ = [  # noqa: RUF022  in groups
@@ -167,6 +174,8 @@ __all__ = [  # noqa: RUF022  in groups
     # threads and instruction sets
     "set_num_threads",
     "get_num_threads",
+    "set_adaptive_threads",
+    "get_adaptive_threads",
     "active_isa",
     "available_isas",
     # the C++ library that comes with the package

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from graphs import (
+from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes, make_layer
+from random_graphs import (
     OPTIONS,
     adjacency_of,
     all_gradients,
@@ -15,7 +16,6 @@ from graphs import (
     random_graph,
     triples,
 )
-from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes, make_layer
 from reference import Spec, gated_graph, gru
 from reference.sigmoid import sigmoid
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gru_native
-from graphs import make
+from random_graphs import make
 
 X = np.zeros((4, 3))
 EDGES = [[0, 1], [1, 2]]

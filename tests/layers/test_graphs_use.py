@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from graphs import adjacency_of, all_gradients, calls, graph_settings, make, random_graph
 from helpers import assert_same_bits
+from random_graphs import adjacency_of, all_gradients, calls, graph_settings, make, random_graph
 
 
 @given(case=calls())

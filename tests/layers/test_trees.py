@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gru_native
+from groves import assert_same_results, grove, random_grove, random_parents, results
 from helpers import assert_all_close, assert_close, assert_same_bits, assert_slopes
-from trees import assert_same_results, grove, random_grove, random_parents, results
 
 ARITIES = [None, 1, 2, 5]
 NODE_RESULTS = ("h", "c", "dx")

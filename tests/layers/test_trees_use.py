@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import gru_native
+from groves import assert_same_results, random_grove, results
 from helpers import assert_same_bits
-from trees import assert_same_results, random_grove, results
 
 
 @pytest.fixture(params=[None, 3], ids=["child-sum", "n-ary"])

@@ -302,7 +302,8 @@ void AttentionDecoder<T>::backward(const AttentionDecoderTape<T>& tape_, const D
   check_call(impl_->spec, call, tape.time.seq_len, tape.time.batch, memory_len, impl_->store.list().size());
   const auto arena = impl_->store.lease();
   tape.packed->transposed();  // by a team of its own
-  TeamLease team(useful_threads(impl_->spec, tape.time.rows, tape.time.seq_len, positions));
+  TeamLease team(useful_threads(impl_->spec, tape.time.rows, tape.time.seq_len, positions),
+                 {impl_.get(), tape.time.rows});
   tape.packed->layers->transposed(&team);
   DecoderBackward<T> back(*impl_, tape, call, team.size(), *arena);
   Crew crew(team);

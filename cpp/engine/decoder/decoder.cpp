@@ -89,7 +89,7 @@ DecoderValues<T> forward(const Run<T>& run, std::vector<EncodedMemory<T>>& memor
     memories.push_back(reserve_memory<T>(spec, memory, time.batch, arena));
     positions += memory.seq_len;
   }
-  TeamLease team(useful_threads(spec, time.rows, time.seq_len, positions));
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len, positions), {&run.decoder, time.rows});
   DecoderForward<T> forward(spec, run.decoder.layers, run.packed, memories, user_rows_of(time, arena), time,
                             time.seq_len, run.keep, run.dropout, team.size(), arena);
   forward.load(run.call.initial);

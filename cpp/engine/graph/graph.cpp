@@ -155,7 +155,7 @@ void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphT
   messages.start = {packed->message_start.data(), 0, nullptr};
   messages.acc = {m.base, m.stride, nullptr};
   messages.row_end = nodes;
-  TeamLease team(useful_threads(gru, time.rows, time.seq_len));
+  TeamLease team(useful_threads(gru, time.rows, time.seq_len), {this, time.rows});
   Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -229,7 +229,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
   const PackedMatrix<T>& edge_transposed = packed.edge_transposed();
   DirectionBackward<T> back(impl_->gru, *packed.gru, 0, time, false, tape.direction, arena);
 
-  TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len));
+  TeamLease team(useful_threads(impl_->gru, time.rows, time.seq_len), {impl_.get(), time.rows});
   Crew crew(team);
   std::vector<T*> scratch;
   const Index widest = std::max<Index>(spec.inputs(), hidden);

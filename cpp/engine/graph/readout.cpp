@@ -92,7 +92,7 @@ void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const Pac
   const Index hidden = spec.hidden_size, annotation = spec.annotation_size, outputs = spec.output_size;
   const auto& [z, a, y] = values;
   const Matrix<T> p = take_matrix<T>(scratch, call.nodes, packed.units);
-  TeamLease team(useful_threads(spec, call.nodes));
+  TeamLease team(useful_threads(spec, call.nodes), {this, call.nodes});
   Crew crew(team);
   team.run([&, &z = z, &a = a, &y = y](int rank) {
     const FlushDenormals flush;
@@ -173,7 +173,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
   const Matrix<T> dz = take_matrix<T>(arena, tape.nodes, r.columns());
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, r.columns()).base;
   const PackedMatrix<T>& transposed = packed.transposed();
-  TeamLease team(useful_threads(r.spec, tape.nodes));
+  TeamLease team(useful_threads(r.spec, tape.nodes), {&r, tape.nodes});
   Crew crew(team);
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)

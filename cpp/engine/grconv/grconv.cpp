@@ -139,7 +139,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvForwardCall<T>& call, cons
     std::fill_n(call.gates[level - 1], (levels.seq_len - level) * levels.batch * gate_count, T(0));
   std::fill_n(call.y, levels.batch * hidden, T(0));
 
-  TeamLease team(threads(levels));
+  TeamLease team(threads(levels), {this, levels.first.back()});
   Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -227,7 +227,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
         std::copy_n(call.dy + b * hidden, hidden, from_row(dh, levels.first[level] + row).base);
     });
 
-  TeamLease team(l.threads(levels));
+  TeamLease team(l.threads(levels), {&l, levels.first.back()});
   Crew crew(team);
   std::vector<T*> scratch;
   for (int i = 0; i < team.size(); ++i)

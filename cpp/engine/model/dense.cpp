@@ -106,7 +106,7 @@ void Dense<T>::forward(const DenseForwardCall<T>& call) const {
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
   const Matrix<T> y = take_zeroed_matrix<T>(*arena, time.rows, packed->columns());
-  TeamLease team(useful_threads(impl_->spec, time.rows));
+  TeamLease team(useful_threads(impl_->spec, time.rows), {impl_.get(), time.rows});
   dense_forward(*packed, user_rows(call.x, time, *arena), time.rows, y, team);
   scatter(read_only(y), impl_->spec.output_size, time, call.y);
 }
@@ -122,7 +122,7 @@ std::shared_ptr<const DenseTape<T>> Dense<T>::forward_with_tape(const DenseForwa
   tape->x = take_matrix<T>(*tape->arena, time.rows, spec.input_size);
   tape->y = take_zeroed_matrix<T>(*tape->arena, time.rows, tape->packed->columns());
   gather(call.x, spec.input_size, time, tape->x);
-  TeamLease team(useful_threads(spec, time.rows));
+  TeamLease team(useful_threads(spec, time.rows), {impl_.get(), time.rows});
   dense_forward(*tape->packed, rows_from(tape->x, 0), time.rows, tape->y, team);
   scatter(read_only(tape->y), spec.output_size, time, call.y);
   return make_handle<DenseTape<T>>(std::move(tape));
@@ -147,7 +147,7 @@ void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& c
   const Matrix<T> d = take_zeroed_matrix<T>(arena, time.rows, outputs);
   const Matrix<T> dx = take_zeroed_matrix<T>(arena, back ? time.rows : 0, inputs);
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, inputs).base;
-  TeamLease team(useful_threads(spec, time.rows));
+  TeamLease team(useful_threads(spec, time.rows), {impl_.get(), time.rows});
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
     scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));

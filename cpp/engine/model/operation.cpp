@@ -62,7 +62,7 @@ void Operation<T>::forward(const OperationForwardCall<T>& call) const {
   const auto arena = impl_->store.lease();
   const Matrix<T> y = take_zeroed_matrix<T>(*arena, out.rows, packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, in, *arena);
-  TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)));
+  TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {impl_.get(), in.rows});
   packed->forward({in, out, inputs, outputs, images, arena.get()}, x, y, team, nullptr);
   scatter(read_only(y), outputs, out, call.y);
 }
@@ -79,7 +79,8 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
   tape->packed->check(call.x, call.seq_len, call.batch, call.lengths);
   const Matrix<T> y = take_zeroed_matrix<T>(*tape->arena, tape->out.rows, tape->packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, tape->in, *tape->arena);
-  TeamLease team(useful_threads(tape->packed->macs_of_row(inputs) * static_cast<double>(tape->in.rows)));
+  TeamLease team(useful_threads(tape->packed->macs_of_row(inputs) * static_cast<double>(tape->in.rows)),
+                 {impl_.get(), tape->in.rows});
   OperationRows rows = tape->rows();
   rows.training = call.training;
   tape->packed->forward(rows, x, y, team, &tape->kept);
@@ -108,7 +109,8 @@ void Operation<T>::backward(const OperationTape<T>& tape_, const OperationBackwa
   Matrix<T> dx{};
   if (call.dx.data) dx = take_zeroed_matrix<T>(*arena, tape.in.rows, tape.inputs);
   gather(call.dy, tape.outputs, tape.out, d);
-  TeamLease team(useful_threads(2 * tape.packed->macs_of_row(tape.inputs) * static_cast<double>(tape.in.rows)));
+  TeamLease team(useful_threads(2 * tape.packed->macs_of_row(tape.inputs) * static_cast<double>(tape.in.rows)),
+                 {impl_.get(), tape.in.rows});
   tape.packed->backward(tape.rows(), tape.kept, d, dx, call.dweights, *arena, team);
   if (dx.base) scatter(read_only(dx), tape.inputs, tape.in, call.dx);
 }

@@ -44,7 +44,8 @@ void Worker<T>::step(const SessionCall<T>& call, const StateBlocks<T>& states, i
   };
   if (!std::is_sorted(rows.begin(), rows.end(), before)) std::sort(rows.begin(), rows.end(), before);
   const Index count = static_cast<Index>(rows.size());
-  TeamLease team(stages.back().threads(std::min(count, batches.back()), call.seq_len, threads));
+  TeamLease team(stages.back().threads(std::min(count, batches.back()), call.seq_len, threads),
+                 {this, count * call.seq_len});
   for (Index begin = 0, end; begin < count; begin = end) {
     const SessionRow* const group = rows.data() + begin;
     end = std::min(begin + batches.back(), count);

@@ -36,7 +36,7 @@ template <class T>
 Index Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
   const int wanted = stages.threads(batch, seq_len, threads);
   if (wanted == 1 && stages.plans_rows()) return run_row(x, y, seq_len);
-  TeamLease team(wanted);
+  TeamLease team(wanted, {this, seq_len * batch});
   // Rows of different steps that lie unevenly would need a table: then one step at a time.
   const bool even = batch == 1 || x.step_stride == batch * x.batch_stride;
   const Index at_once = even ? stages.window : 1;

@@ -121,7 +121,7 @@ void Layer<T>::forward(const ForwardCall<T>& call) const {
   StackForward<T> stack(spec, *packed, time, time.seq_len, nullptr, dropout_of(spec, call), draw_of(call), *arena);
   for (DirectionForward<T>& direction : stack.directions()) direction.widen_once(*arena);
   stack.load_state(call.initial);
-  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len), {impl_.get(), time.rows});
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
   stack.run(user_rows(call.x, time, *arena), user_steps(call.y, time, *arena), team);
   if (call.masked_output == MaskedOutput::hold) hold(call.y, spec.output_size(), spec.directions(), time);
@@ -151,7 +151,7 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward_with_tape(const ForwardCall<T>&
   StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, tape->draw,
                         *tape->arena);
   stack.load_state(call.initial);
-  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len), {impl_.get(), time.rows});
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
   stack.run(rows_from(x, 0), user_steps(call.y, time, *arena), team);
   if (tape->hold) hold(call.y, spec.output_size(), spec.directions(), time);
@@ -172,7 +172,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
   const Timeline& time = tape.time;
   check_call(spec, call, time.user_len, time.batch, impl_->store.list().size());
   const auto arena = impl_->store.lease();
-  TeamLease team(useful_threads(spec, time.rows, time.seq_len));
+  TeamLease team(useful_threads(spec, time.rows, time.seq_len), {impl_.get(), time.rows});
   tape.packed->transposed(&team);
   StackBackward<T> stack(spec, *tape.packed, time, tape.layers, tape.dropout, tape.draw, *arena);
 

@@ -166,7 +166,7 @@ void OutputRnn<T>::forward(const OutputRnnForwardCall<T>& call) const {
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
   const OutputRnnValues<T> values = impl_->values(time, *arena);
-  TeamLease team(impl_->threads(time, call.targets.data));
+  TeamLease team(impl_->threads(time, call.targets.data), {impl_.get(), time.rows});
   impl_->forward(call, time, *packed, values, team);
 }
 
@@ -177,7 +177,7 @@ std::shared_ptr<const OutputRnnTape<T>> OutputRnn<T>::forward_with_tape(const Ou
   auto tape = std::make_unique<ImplOf<OutputRnnTape<T>>>(
       impl_->store.begin_tape(), Timeline(call.seq_len, call.batch, call.lengths), call.targets.data != nullptr);
   tape->values = impl_->values(tape->time, *tape->arena);
-  TeamLease team(impl_->threads(tape->time, tape->forced));
+  TeamLease team(impl_->threads(tape->time, tape->forced), {impl_.get(), tape->time.rows});
   impl_->forward(call, tape->time, *tape->packed, tape->values, team);
   return make_handle<OutputRnnTape<T>>(std::move(tape));
 }
@@ -201,7 +201,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
   const OutputRnnValues<T> d = l.values(time, *arena);  // of y and h, later of their pre-activations
   const Index inputs = spec.input_size, hidden = spec.hidden_size, outputs = spec.output_size;
   const T* const zeros = take_zeroed_matrix<T>(*arena, 1, std::max({inputs, hidden, outputs})).base;
-  TeamLease team(l.threads(time, tape.forced));
+  TeamLease team(l.threads(time, tape.forced), {impl_.get(), time.rows});
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
     scratch.push_back(arena->template take<T>(

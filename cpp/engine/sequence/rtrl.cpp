@@ -80,7 +80,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
   const auto packed = impl_of(*layer).current();
   const Timeline once(1, 1, nullptr);
   const Index outputs = spec.output_size(), inputs = spec.input_size;
-  TeamLease team(useful_threads(double(batch) * double(rows) * double(recurrent) * double(stride)));
+  TeamLease team(useful_threads(double(batch) * double(rows) * double(recurrent) * double(stride)), {this, batch});
   arena.reset();
 
   std::deque<DirectionTape<T>> tapes(static_cast<std::size_t>(batch));
@@ -163,7 +163,7 @@ void Rtrl<T>::Impl::step(const T* x, T* y) {
 
 template <class T>
 void Rtrl<T>::Impl::gradient(const T* dy, const States<const T>& dstate, const std::vector<T*>& dweights) {
-  TeamLease team(useful_threads(double(batch) * double(rows) * double(stride)));
+  TeamLease team(useful_threads(double(batch) * double(rows) * double(stride)), {this, batch});
   arena.reset();
   const Matrix<T> d = take_zeroed_matrix<T>(arena, batch, rows);
   T* const sum = arena.take_zeroed<T>(stride);

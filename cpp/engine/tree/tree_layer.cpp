@@ -73,8 +73,8 @@ int threads_for(const TreeSpec& spec, const Forest& f) {
 }
 
 template <class T>
-void run(const ForestForward<T>& forward, const TreeForwardCall<T>& call, int threads) {
-  TeamLease team(threads);
+void run(const ForestForward<T>& forward, const TreeForwardCall<T>& call, int threads, const Repeated& kind) {
+  TeamLease team(threads, kind);
   Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
@@ -93,7 +93,7 @@ void TreeLayer<T>::forward(const TreeForwardCall<T>& call) const {
   Index* const x_at = arena->template take<Index>(forest.rows);
   for (Index row = 0; row < forest.rows; ++row) x_at[row] = forest.node[row] * spec.input_size;
   const ForestForward<T> forward(spec, *packed, forest, {call.x, 0, x_at}, *arena, *arena);
-  run(forward, call, threads_for(spec, forest));
+  run(forward, call, threads_for(spec, forest), {impl_.get(), forest.rows});
 }
 
 template <class T>
@@ -110,7 +110,7 @@ std::shared_ptr<const TreeTape<T>> TreeLayer<T>::forward_with_tape(const TreeFor
   for (Index row = 0; row < forest.rows; ++row)
     std::copy_n(call.x + forest.node[row] * spec.input_size, spec.input_size, x + row * stride);
   const ForestForward<T> forward(spec, *tape->packed, forest, {x, stride, nullptr}, *tape->arena, *scratch);
-  run(forward, call, threads_for(spec, forest));
+  run(forward, call, threads_for(spec, forest), {impl_.get(), forest.rows});
   tape->values = forward.values();
   return make_handle<TreeTape<T>>(std::move(tape));
 }
@@ -129,7 +129,7 @@ void TreeLayer<T>::backward(const TreeTape<T>& tape_, const TreeBackwardCall<T>&
   const TreeWeightIndex& at = impl_->index;
   const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
   const TreeGradients<T> gradients{gradient(at.ih), gradient(at.bias), gradient(at.hh), gradient(at.hh_f)};
-  TeamLease team(threads_for(impl_->spec, tape.forest));
+  TeamLease team(threads_for(impl_->spec, tape.forest), {impl_.get(), tape.forest.rows});
   const ForestBackward<T> backward(impl_->spec, *tape.packed, tape.forest, tape.values, *arena, team.size());
   Crew crew(team);
   team.run([&](int rank) {

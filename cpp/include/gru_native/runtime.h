@@ -18,6 +18,16 @@ GRU_NATIVE_API void set_num_threads(int n);
 /// \throws std::invalid_argument if GRU_NATIVE_NUM_THREADS is no number from 1 to 256.
 GRU_NATIVE_API int get_num_threads();
 
+/// Whether a call may use fewer threads than would be worth it if each had a core of its own: where calls of its kind
+/// have been slower with so many of late, because the processors are far apart or have other work. Then more are tried
+/// again from time to time. Results do not depend on it. At the start it is what the environment variable
+/// GRU_NATIVE_ADAPTIVE_THREADS says, 0 or 1, else true.
+GRU_NATIVE_API void set_adaptive_threads(bool adaptive);
+
+/// Whether the number of threads adapts.
+/// \throws std::invalid_argument if GRU_NATIVE_ADAPTIVE_THREADS is neither 0 nor 1.
+GRU_NATIVE_API bool get_adaptive_threads();
+
 /// The instruction sets that this CPU can run, slowest first: "baseline", "avx2", "avx512".
 GRU_NATIVE_API std::vector<std::string> available_isas();
 

@@ -87,7 +87,7 @@ void LargeSoftmax<T>::Impl::each_row(const T* x, Index rows, const F& f) const {
   const Matrix<T> class_scores = take_matrix<T>(arena, at_once, class_count);
   const Matrix<T> log_p = take_matrix<T>(arena, at_once, words);
   const double macs = static_cast<double>(at_once) * static_cast<double>(columns) * static_cast<double>(scored);
-  TeamLease team(useful_threads(macs));
+  TeamLease team(useful_threads(macs), {this, rows});
   const Matrix<T> room = take_matrix<T>(arena, team.size(), classes ? classes->largest() : tree ? scored : 0);
 
   const auto score = [&](const PackedMatrix<T>& panels, const Buffer<T>& start, Matrix<T> to, Index first, Index count,

@@ -195,7 +195,8 @@ void LargeSoftmax<T>::backward(const LargeSoftmaxTape<T>& tape_, const LargeSoft
   for (const Group<T>& group : tape.groups)
     scores += static_cast<double>(group.rows) * static_cast<double>(group.count);
   const auto lease = impl_->store.lease();
-  TeamLease team(useful_threads(2 * scores * static_cast<double>(impl_->spec.input_size)));
+  TeamLease team(useful_threads(2 * scores * static_cast<double>(impl_->spec.input_size)),
+                 {impl_.get(), static_cast<Index>(tape.counted.size())});
   Back<T>(*impl_, tape, call, *lease, team).run();
 }
 

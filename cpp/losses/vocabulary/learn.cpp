@@ -271,7 +271,8 @@ std::unique_ptr<ImplOf<LargeSoftmaxTape<T>>> LargeSoftmax<T>::Impl::learn(const 
     scores += static_cast<double>(group.rows) * static_cast<double>(group.count);
   if (tape->head) scores += static_cast<double>(rows) * static_cast<double>(tape->head->count);
   TeamLease team(
-      useful_threads((scores + macs_of_copy * static_cast<double>(plan.order.size())) * static_cast<double>(columns)));
+      useful_threads((scores + macs_of_copy * static_cast<double>(plan.order.size())) * static_cast<double>(columns)),
+      {this, rows});
   Learning<T> learning(*this, plan, *tape, team);
   learning.copy_words();
   learning.run();

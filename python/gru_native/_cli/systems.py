@@ -11,9 +11,18 @@ from .streams import say
 
 SYSTEMS = {
     "pronounce": "English words to phonemes, by an encoder-decoder with attention; 2 minutes",
+    "translate": "English into another language, by three encoders side by side; 6 minutes",
+    "vocabulary": "the next of many thousand words, by five kinds of softmax; 6 minutes",
     "forecast": "what comes next in two series, by seven methods side by side; 3 minutes",
     "classify": "which of 24 languages a line is in, by the last state and by the mean; 2 minutes",
     "tag": "capitals and punctuation for a text without, by a GRU in two directions; 2 minutes",
+    "trees": "what Boolean expressions are worth, and how related, by a Tree-LSTM; 1 minute",
+    "graphs": "whether a path leads from node to node, by a gated graph network; 1 minute",
+    "reber": "strings in an endless stream, by LSTMs with and without forget gate; 1 minute",
+    "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
+    "recognise": "what is being said: deep LSTMs with CTC, and a transducer; espeak-ng; 6 minutes",
+    "lips": "what is being said, by looking and by listening in noise; espeak-ng; 6 minutes",
+    "cldnn": "which phoneme is being said: convolutions, LSTM and dense layers in one; 6 minutes",
 }
 
 
@@ -40,7 +49,8 @@ def run(name: str, arguments: list[str]) -> int:
     sys.path.insert(0, str(_folder()))
     common, system = importlib.import_module("common"), importlib.import_module(name)
     try:
-        code: int = common.main(system.run, system.NAME, system.MINUTES, arguments)
+        own = getattr(system, "OPTIONS", None)
+        code: int = common.main(system.run, system.NAME, system.MINUTES, arguments, own)
     except BrokenPipeError:
         raise NoReader from None
     return code

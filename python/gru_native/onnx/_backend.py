@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from .._core import numpy_array
 from ..layers._weights import Array
 from ._load import Model, load
-from ._model import Graph, Input, _node
+from ._model import Graph, Input, read_node
 from ._program import Program
 
 
@@ -220,7 +220,7 @@ class Backend(onnx.backend.base.Backend):
             name: Input(numpy_array(name, arrays[name], "numbers").dtype, None) for name in arrays
         }
         outputs = [name for name in node.output if name]
-        graph = Graph(types, outputs, {}, [_node(node, opset, None)])
+        graph = Graph(types, outputs, {}, [read_node(node, opset)])
         return Prepared(Model(Program(graph))).run(arrays)
 
 

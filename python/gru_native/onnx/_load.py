@@ -20,6 +20,7 @@ from ._parts import part, recurrent_layers, set_on_every
 from ._plan import Planner
 from ._program import Program
 from ._stream import ModelStream
+from .cells import with_layers
 from .recognition import Recognition, recognise
 
 
@@ -239,7 +240,7 @@ def load(
     graph = _read(model, linear_before_reset)
     graph = part(graph, _names("inputs", inputs), _names("outputs", outputs))
     try:
-        return Model(Program(graph, fallback=other))
+        return Model(Program(with_layers(graph), fallback=other))
     except ValueError as error:
         if isinstance(model, onnx.ModelProto):
             raise
@@ -264,8 +265,9 @@ def layers(
         A layer with copies of the weights for each RNN, LSTM and GRU node, also in the bodies of
         If, Loop and Scan, by the node's name, or by its first output if it has none. A node that
         runs in reverse only gives the layer that it runs in reverse; one whose directions have
-        different functions gives two, the second with ``" (reverse)"`` behind its name. A node
-        whose weights depend on inputs of the model gives none.
+        different functions gives two, the second with ``" (reverse)"`` behind its name. A layer
+        that is written out step by step has the name of the Loop or Scan that it is in, or of its
+        first node. A node whose weights depend on inputs of the model gives none.
 
     Raises
     ------
@@ -277,7 +279,7 @@ def layers(
     OSError
         For a file that cannot be read.
     """
-    return recurrent_layers(_read(model, linear_before_reset))
+    return recurrent_layers(with_layers(_read(model, linear_before_reset)))
 
 
 def _read(model: PathLike | onnx.ModelProto, linear_before_reset: bool | None) -> Graph:

@@ -126,7 +126,7 @@ def _nodes_of(graph: onnx.GraphProto, opset: int, folder: Path | None) -> Graph:
         name = graph.sparse_initializer[0].values.name
         raise ValueError(f"tensor {shown(name)} is sparse; expected dense tensors")
     constants = {t.name: tensor(t, t.name, folder) for t in graph.initializer}
-    nodes = [_node(node, opset, folder) for node in graph.node]
+    nodes = [read_node(node, opset, folder) for node in graph.node]
     inputs = {v.name: _ANY for v in graph.input if v.name not in constants}
     known = {"", *constants, *inputs}
     captured: set[str] = set()
@@ -197,7 +197,7 @@ def _opset(model: onnx.ModelProto) -> int:
     return int(versions[0])
 
 
-def _node(proto: onnx.NodeProto, opset: int, folder: Path | None) -> Node:
+def read_node(proto: onnx.NodeProto, opset: int, folder: Path | None = None) -> Node:
     name = proto.name or next(iter(proto.output), "")
     foreign = proto.domain not in (*DOMAINS, RUNTIME)
     op = f"{proto.domain}.{proto.op_type}" if foreign else proto.op_type

@@ -87,13 +87,13 @@ def recurrent_layers(
                 for layer, end in zip(made.layers, ("", " (reverse)"), strict=False):
                     found[_free((node.proto.name or node.outputs[0]) + end, found)] = layer
         elif all(name in values for name in node.inputs if name):
-            arrays = _computed(node, values, space)
+            arrays = computed(node, values, space)
             space -= sum(a.nbytes for a in arrays.values())
             values.update(arrays)
     return found
 
 
-def _computed(node: Node, values: Mapping[str, Array], space: int) -> dict[str, Array]:
+def computed(node: Node, values: Mapping[str, Array], space: int) -> dict[str, Array]:
     """The outputs of a node whose inputs are constant; none if it cannot be computed."""
     if node.op in CONTROL or not operators.is_known(node):
         return {}

@@ -5,9 +5,9 @@ import pytest
 
 import gru_native
 from executed_work import check, numbers, pick
-from graphs import adjacency_of, random_graph
+from groves import random_parents
 from gru_native import complexity
-from trees import random_parents
+from random_graphs import adjacency_of, random_graph
 
 
 @pytest.mark.parametrize("seed", range(80))

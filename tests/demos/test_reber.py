@@ -1,29 +1,23 @@
-"""bench/examples/embedded_reber.py: its strings are of the grammar, and the cell must forget."""
+"""python/examples/reber.py: its strings are of the grammar, and the cell must forget."""
 
-import importlib.util
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[2] / "bench" / "examples" / "embedded_reber.py"
+from builds import ROOT
+
+sys.path.insert(0, str(ROOT / "python" / "examples"))
+
+import common
+import reber
 
 # The grammar as an expression, worked out of the graph by hand. TAIL is what may follow from the
 # state after P, or X X.
 TAIL = r"(?:T*VPX)*T*V(?:PSE|VE)"
 STRING = rf"B([TP])B(?:TS*X(?:SE|X{TAIL})|P{TAIL})\1E"
 LENGTH, CHOICES = 12, 7  # of a string, on average
-
-
-@pytest.fixture(scope="module")
-def reber():
-    spec = importlib.util.spec_from_file_location("embedded_reber", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["embedded_reber"] = module  # where its dataclasses look
-    spec.loader.exec_module(module)
-    return module
 
 
 def choices(word):
@@ -35,7 +29,7 @@ def choices(word):
     return 1 + len(word[3:-3])
 
 
-def test_strings_are_legal(reber):
+def test_strings_are_legal():
     rng = np.random.default_rng(1)
     words = [reber.string(rng) for _ in range(20_000)]
     for word in words:
@@ -51,7 +45,7 @@ def test_strings_are_legal(reber):
     assert abs(outer - 0.5) < 0.015
 
 
-def test_choices_are_fair(reber):
+def test_choices_are_fair():
     """The shortest strings have the probability of their four choices."""
     rng = np.random.default_rng(2)
     words = [reber.string(rng) for _ in range(40_000)]
@@ -61,7 +55,7 @@ def test_choices_are_fair(reber):
         assert share == pytest.approx(2**-4, abs=0.005)
 
 
-def test_expectations_are_those_of_the_graph(reber):
+def test_expectations_are_those_of_the_graph():
     """Steps until the end, and choices among them, solve linear equations."""
     states = range(6)
     leads = np.zeros((6, 6))
@@ -77,7 +71,7 @@ def test_expectations_are_those_of_the_graph(reber):
     assert pytest.approx(0.46210, abs=5e-6) == reber.FORGETFUL
 
 
-def test_streams_are_strings_without_end(reber):
+def test_streams_are_strings_without_end():
     text = reber.streams(500, 3, np.random.default_rng(3))
     assert text.symbols.shape == text.outer.shape == (500, 3)
     columns = ["".join(reber.ALPHABET[k] for k in column) for column in text.symbols.T]
@@ -93,33 +87,45 @@ def test_streams_are_strings_without_end(reber):
         assert len(ends) > 20
 
 
-def test_a_judge_of_known_scores(reber):
+def test_a_judge_of_known_scores():
     """Of a model that gives the same scores at every step."""
-
-    class Constant:
-        scores = np.log(np.array([1, 2, 3, 4, 5, 6, 7], np.float32))
-
-        def chain(self, x):
-            return np.broadcast_to(self.scores, x.shape), None
-
+    scores = np.log(np.array([1, 2, 3, 4, 5, 6, 7], np.float32))
     text = reber.streams(2000, 1, np.random.default_rng(4))
     target, outer = text.symbols[1:, 0], text.outer[1:, 0]
-    result = reber.judge(Constant(), text)
+    result = reber.judge(lambda x: (np.broadcast_to(scores, x.shape), None), text)
     expected = -np.mean(np.log(np.arange(1, 8) / 28)[target])
     assert result.cross_entropy == pytest.approx(expected, rel=1e-5)
     t = np.mean(target[outer] == reber.ALPHABET.index("T"))  # score of T above that of P
     assert result.outer_accuracy == pytest.approx(t)
 
 
+def test_what_followed_three_symbols():
+    ids = np.random.default_rng(5).integers(0, 7, 4000)
+    ids[3::4] = ids[:-3:4]  # each fourth is the one three before
+    chain = reber.by_the_last_three(ids)
+    scores, _ = chain(reber.one_hot(ids[:40, None]))
+    for t in range(2, 39):
+        same = [k for k in range(3, len(ids)) if (ids[k - 3 : k] == ids[t - 2 : t + 1]).all()]
+        share = np.mean(ids[same] == ids[t + 1])
+        assert np.exp(scores[t, 0, ids[t + 1]]) == pytest.approx(share, abs=0.02)
+
+
+def trained(forget_gate):
+    rng = np.random.default_rng(0)
+    model = reber.Model(forget_gate, 0)
+    reber.train(model, common.Course(0, 1200), rng)
+    return reber.judge(model.chain, reber.streams(reber.HELD_OUT, 1, rng))
+
+
 @pytest.mark.slow
-def test_the_forget_gate_keeps_the_stream_in_hand(reber):
-    result = reber.run()
+def test_the_forget_gate_keeps_the_stream_in_hand():
+    result = trained(True)
     assert result.cross_entropy < 1.02 * reber.BEST
     assert result.outer_accuracy > 0.99
 
 
 @pytest.mark.slow
-def test_without_forget_gate_the_outer_symbol_is_lost(reber):
-    result = reber.run(forget_gate=False)
+def test_without_forget_gate_the_outer_symbol_is_lost():
+    result = trained(False)
     assert result.cross_entropy > 1.02 * reber.BEST
     assert result.outer_accuracy < 0.9

@@ -1,0 +1,159 @@
+#include "runtime/pace.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gru_native {
+namespace {
+
+// More members are tried again after this time, which doubles while they fail, and after so many calls: those that
+// tries cost are fewer than one in a hundred.
+constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000;
+constexpr int calls_between_tries = 512;
+// Calls of fewer members that more may cost before they give way: after they have proved themselves, and in a try.
+constexpr float patience = 1.5f, patience_in_try = 0.5f;
+constexpr float most_debt_of_a_call = 1.2f;
+// A call that was held up, because somebody else had a member's core. The second within so many calls is no chance.
+constexpr float slow = 2.5f;
+constexpr std::int64_t held_up = 100'000;
+constexpr int calls_between_slow = 512;
+// Calls on one thread, to know what it takes: the first of them fetches the weights. Long calls are not made longer
+// without a reason, which is that they have become slow.
+constexpr int calls_of_look = 3, calls_between_looks = 1024;
+constexpr double longest_look = 100e6;
+constexpr float suspicious = 2;
+
+constexpr int never = 1 << 30;
+
+}  // namespace
+
+int Pace::at(int level) const { return std::min(wanted_, 1 << level); }
+
+int Pace::best_below() const {
+  int best = 0;
+  for (int level = 1; level < level_; ++level)
+    if (time_[level] > 0 && time_[level] < time_[best]) best = level;
+  return best;
+}
+
+void Pace::enter(int level) {
+  level_ = level;
+  calls_ = since_look_ = 0;
+  settled_ = false;
+  debt_ = 0;
+}
+
+int Pace::members(int wanted, std::int64_t now) {
+  if (wanted != wanted_) {
+    *this = Pace();
+    wanted_ = wanted;
+    while (at(top_) < wanted) ++top_;
+    enter(top_);
+    entered_ = now;
+    since_slow_ = never;
+    wait_ = shortest_wait;
+  }
+  if (looks_ > 0) return 1;
+  if (level_ < top_ && calls_ >= calls_between_tries && now - entered_ >= wait_) {
+    enter(level_ + 1);
+    entered_ = now;
+    debt_ = patience - patience_in_try;
+    since_slow_ = 0;
+  }
+  return at(level_);
+}
+
+void Pace::learn(int level, float time) {
+  float& usual = time_[level];
+  usual = usual > 0 ? usual + (std::min(time, 2 * usual) - usual) / 8 : time;
+}
+
+void Pace::fall(std::int64_t now) {
+  // Who falls soon after a try should not have tried.
+  wait_ = now - entered_ < 2 * wait_ ? std::min(2 * wait_, longest_wait) : shortest_wait;
+  enter(best_below());
+  entered_ = now;
+}
+
+void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
+  const float time = static_cast<float>(static_cast<double>(ns) / units);
+  if (looks_ > 0) {
+    if (members != 1) return;  // of a call that began before
+    --looks_;
+    if (looks_ == calls_of_look - 1) return;
+    looked_ = looked_ > 0 ? std::min(looked_, time) : time;
+    if (looks_ > 0) return;
+    learn(0, looked_);
+    looked_ = 0;
+    settled_ = false;
+    if (time_[level_] > slow * time_[best_below()]) fall(now);  // as it has been from the start
+    return;
+  }
+  if (members != at(level_)) return;
+  calls_ = std::min(calls_ + 1, never);
+  if (!settled_) {
+    settled_ = true;
+    return;
+  }
+  learn(level_, time);
+  if (level_ == 0) return;
+  least_ = least_ > 0 && least_ < time ? least_ : time;
+  const bool affordable = static_cast<double>(ns) * members < longest_look;
+  if (time_[0] == 0) {
+    if (affordable || time > suspicious * least_) looks_ = calls_of_look;
+    return;
+  }
+  if (++since_look_ >= calls_between_looks) {
+    since_look_ = 0;
+    looks_ = calls_of_look;
+  }
+
+  const float fewer = time_[best_below()], cost = time / fewer - 1;
+  const bool was_held_up =
+      cost > slow - 1 && static_cast<double>(ns) - static_cast<double>(fewer) * units > static_cast<double>(held_up);
+  const bool again = was_held_up && since_slow_ < calls_between_slow;
+  since_slow_ = was_held_up ? 0 : std::min(since_slow_ + 1, never);
+  debt_ = std::max(0.0f, debt_ + std::min(cost, most_debt_of_a_call));
+  if (again || debt_ > patience) fall(now);
+}
+
+std::uint64_t Paces::key(const Repeated& call, int wanted, const void* whose_threads) {
+  std::uint64_t key = 0;
+  for (const std::uint64_t part :
+       {static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(call.of)),
+        static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(whose_threads)),
+        static_cast<std::uint64_t>(call.place) << 24 | static_cast<std::uint64_t>(wanted) << 12 |
+            static_cast<std::uint64_t>(std::ilogb(std::max(call.units, 1.0)))}) {
+    key = (key ^ part) * 0x9e3779b97f4a7c15u;
+    key ^= key >> 29;
+  }
+  return key | 1;
+}
+
+Paces::Entry* Paces::find(std::uint64_t key) {
+  for (Entry& entry : entries_[key / 2 % sets])
+    if (entry.key == key) return &entry;
+  return nullptr;
+}
+
+int Paces::members(std::uint64_t key, int wanted, std::int64_t now) {
+  if (!try_acquire()) return -1;
+  Entry* entry = find(key);
+  if (!entry) {
+    const std::uint64_t set = key / 2 % sets;
+    entry = &entries_[set][oldest_[set]];
+    oldest_[set] = static_cast<std::uint8_t>((oldest_[set] + 1) % ways);
+    *entry = {key, {}};
+  }
+  const int members = entry->pace.members(wanted, now);
+  release();
+  return members;
+}
+
+void Paces::took(std::uint64_t key, int members, std::int64_t ns, double units, std::int64_t now) {
+  if (!try_acquire()) return;
+  if (Entry* const entry = find(key)) entry->pace.took(members, ns, units, now);
+  release();
+}
+
+}  // namespace gru_native

@@ -1,0 +1,77 @@
+// How many threads a call gets, from how long its like took before. Results do not depend on it, so it may change from
+// call to call: where two processors have just come to be far apart, or one core, or are somebody else's, calls go on
+// by fewer threads, and try again later.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "spec/limits.h"
+
+namespace gru_native {
+
+// Of one kind of call. All times are its caller's, in nanoseconds: it has no clock.
+class Pace {
+ public:
+  // Of the next call, which has work for `wanted` members: so many, or half, a quarter and so on, or one.
+  int members(int wanted, std::int64_t now);
+  // What it took with them, for so many units of work.
+  void took(int members, std::int64_t ns, double units, std::int64_t now);
+
+ private:
+  static constexpr int levels = 9;  // 1, 2, 4, .. most_threads members
+  static_assert(most_threads == 1 << (levels - 1));
+  int at(int level) const;
+  int best_below() const;
+  void enter(int level);
+  void fall(std::int64_t now);
+  void learn(int level, float time);
+
+  int wanted_ = 0, top_ = 0, level_ = 0;
+  float time_[levels] = {};  // of a unit of work; 0: not known
+  float least_ = 0;          // at the top level
+  float looked_ = 0;         // on one thread, for a look
+  float debt_ = 0;           // what more members have cost of late, in calls of fewer
+  int looks_ = 0;            // calls that are still to be made on one thread, to see what that takes
+  int calls_ = 0;            // since the level is what it is
+  int since_slow_ = 0, since_look_ = 0;  // calls
+  bool settled_ = false;     // a call has been made at this level: what it needs is where its members are
+  std::int64_t entered_ = 0, wait_ = 0;
+};
+
+// Of which kind a call is: whose, in how many units of work (kinds are told apart by its binary order), and from which
+// line of the source, for a layer does more than one thing.
+struct Repeated {
+  Repeated() = default;
+  Repeated(const void* what, std::int64_t amount, int line = __builtin_LINE())
+      : of(what), units(static_cast<double>(amount)), place(line) {}
+  const void* of = nullptr;  // null: it is of no kind, and gets the threads that it wants
+  double units = 0;
+  int place = 0;
+};
+
+// The kinds of calls that were made last. Whoever comes while another looks something up does without.
+class Paces {
+ public:
+  // Never 0.
+  static std::uint64_t key(const Repeated& call, int wanted, const void* whose_threads);
+  // -1: nothing is known, and nothing can be learned.
+  int members(std::uint64_t key, int wanted, std::int64_t now);
+  void took(std::uint64_t key, int members, std::int64_t ns, double units, std::int64_t now);
+  // In a child of fork(): who was at it is not there.
+  void release() { busy_.clear(std::memory_order_release); }
+
+ private:
+  static constexpr int sets = 128, ways = 4;
+  struct Entry {
+    std::uint64_t key = 0;
+    Pace pace;
+  };
+  Entry* find(std::uint64_t key);
+  bool try_acquire() { return !busy_.test_and_set(std::memory_order_acquire); }
+
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  Entry entries_[sets][ways];
+  std::uint8_t oldest_[sets] = {};
+};
+
+}  // namespace gru_native

@@ -1,0 +1,179 @@
+// How the number of threads adapts, with a clock and a machine of the test's own; and once by real teams.
+#include "runtime/pace.h"
+
+#include <chrono>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "gru_native/runtime.h"
+#include "runtime/team.h"
+#include "tests/support/check.h"
+
+using namespace gru_native;
+
+namespace {
+
+constexpr std::int64_t ms = 1'000'000;
+
+// Calls of one kind, one after the other, on a machine that says what they take.
+struct Calls {
+  using Machine = std::function<double(int members)>;
+  Pace pace;
+  std::int64_t now = 0;
+  int wanted = 2;
+  int made = 0, alone = 0, all = 0;  // calls since begin(): on one thread, on as many as wanted
+  double spent = 0, slowest = 0;     // nanoseconds
+
+  void begin() { made = alone = all = 0, spent = slowest = 0; }
+  int one(const Machine& machine) {
+    const int members = pace.members(wanted, now);
+    const double ns = machine(members);
+    now += static_cast<std::int64_t>(ns);
+    pace.took(members, static_cast<std::int64_t>(ns), 100, now);
+    ++made, alone += members == 1, all += members == wanted;
+    spent += ns, slowest = std::max(slowest, ns);
+    return members;
+  }
+  void many(int calls, const Machine& machine) {
+    begin();
+    for (int i = 0; i < calls; ++i) one(machine);
+  }
+  void during(std::int64_t time, const Machine& machine) {
+    begin();
+    for (const std::int64_t end = now + time; now < end;) one(machine);
+  }
+};
+
+// Work of 100 microseconds in 200 steps, whose members hand over at such a price.
+Calls::Machine with_handover(double ns) {
+  return [ns](int members) { return 100e3 / members + (members > 1 ? 200 * ns * members : 0); };
+}
+const Calls::Machine near = with_handover(50), far = with_handover(500);
+
+void stays_with_more_while_they_are_faster() {
+  Calls calls;
+  calls.during(1000 * ms, near);
+  CHECK(calls.alone <= calls.made / 100, "%d of %d calls on one thread", calls.alone, calls.made);
+}
+
+void falls_within_a_few_calls_and_comes_back() {
+  Calls calls;
+  calls.many(100, near);
+  calls.many(8, far);
+  CHECK(calls.one(far) == 1, "two threads after 8 slow calls");
+  calls.during(2000 * ms, far);
+  CHECK(calls.all <= calls.made / 100, "%d of %d slow calls", calls.all, calls.made);
+  CHECK(calls.all > 0, "it never tried again");
+  CHECK(calls.spent < 1.03 * 100e3 * calls.made, "%.3f of one thread", calls.spent / calls.made / 100e3);
+  calls.during(400 * ms, near);  // the longest that it waits
+  calls.many(1000, near);
+  CHECK(calls.alone <= 10, "%d of %d calls on one thread in the good phase", calls.alone, calls.made);
+}
+
+void begins_in_a_bad_phase() {
+  Calls calls;
+  calls.many(12, with_handover(50e3));  // members on one core: each waits for the other's turn
+  CHECK(calls.alone >= 6, "%d of 12", calls.alone);
+  CHECK(calls.one(far) == 1, "still two");
+}
+
+// What is as fast either way may go either way, but nothing costs 15 %.
+void costs_no_more_than_a_seventh() {
+  std::mt19937 random(7);
+  for (double handover = 0; handover < 2000; handover = 1.3 * handover + 20) {
+    Calls calls;
+    const Calls::Machine exact = with_handover(handover);
+    const Calls::Machine noisy = [&](int members) {
+      return exact(members) * std::uniform_real_distribution<double>(0.95, 1.1)(random);
+    };
+    calls.many(1000, noisy);
+    calls.during(3000 * ms, noisy);
+    const double ratio = calls.spent / calls.made / 100e3;
+    CHECK(ratio < 1.1, "%.3f of one thread with hand-overs of %.0f ns", ratio, handover);
+    if (handover < 100) CHECK(ratio < 0.5 * exact(2) / 50e3 * 1.1, "%.3f: the gain is lost", ratio);
+  }
+}
+
+// Somebody else takes one member's core for 3 of every 6 milliseconds: most calls are fast, and some wait.
+void calls_that_are_held_up_are_few() {
+  Calls calls;
+  int held_up = 0, counted = 0;
+  const Calls::Machine busy = [&](int members) {
+    const std::int64_t phase = calls.now % (6 * ms);
+    const bool waits = members > 1 && phase > 3 * ms;
+    ++counted, held_up += waits;
+    return near(members) + (waits ? static_cast<double>(6 * ms - phase) : 0);
+  };
+  calls.during(300 * ms, busy);
+  counted = held_up = 0;
+  calls.during(10000 * ms, busy);
+  CHECK(held_up * 100 < counted, "%d of %d calls were held up", held_up, counted);
+}
+
+void one_slow_call_is_forgiven() {
+  Calls calls;
+  calls.many(600, near);
+  calls.one([](int) { return 5e6; });
+  calls.many(10, near);
+  CHECK(calls.alone == 0, "%d calls on one thread", calls.alone);
+}
+
+// Of 16 members that is best which no promise names: it is found from below.
+void finds_the_best_of_many() {
+  Calls calls;
+  calls.wanted = 16;
+  calls.during(3000 * ms, far);
+  CHECK(calls.spent < 1.05 * 100e3 * calls.made, "%.3f of one thread", calls.spent / calls.made / 100e3);
+  calls.during(3000 * ms, with_handover(40));
+  calls.during(1000 * ms, with_handover(40));
+  const double best = with_handover(40)(4);
+  CHECK(calls.spent < 1.15 * best * calls.made, "%.3f of the best", calls.spent / calls.made / best);
+  calls.during(3000 * ms, with_handover(1));
+  CHECK(calls.all > calls.made / 2, "%d of %d calls on all threads", calls.all, calls.made);
+}
+
+// A long call is not made again on one thread to see what that takes, unless it became slow.
+void long_calls_are_left_alone() {
+  const auto long_call = [](double handover) {
+    return [handover](int members) { return 4000 * with_handover(handover)(members); };
+  };
+  Calls calls;
+  calls.many(50, long_call(50));
+  CHECK(calls.alone == 0, "%d calls on one thread", calls.alone);
+  calls.many(12, long_call(1500));
+  CHECK(calls.alone >= 6, "%d of 12 slow calls on one thread", calls.alone);
+}
+
+void real_teams() {
+  set_num_threads(2);
+  set_adaptive_threads(true);
+  const int what = 0;
+  const auto call = [&](const void* of, int ms_of_more) {
+    TeamLease team(2, {of, 10});
+    team.run([&](int) { std::this_thread::sleep_for(std::chrono::milliseconds(team.size() > 1 ? ms_of_more : 2)); });
+    return team.size();
+  };
+  int more = 0;
+  for (int i = 0; i < 20; ++i) more += call(&what, 8) > 1;
+  CHECK(more >= 1 && more <= 10, "%d of 20 calls on two threads", more);
+  set_adaptive_threads(false);
+  CHECK(call(&what, 2) == 2, "it adapts though it shall not");
+  CHECK(TeamLease(2).size() == 2, "what is of no kind does not adapt");
+  set_adaptive_threads(true);
+}
+
+}  // namespace
+
+int main() {
+  stays_with_more_while_they_are_faster();
+  falls_within_a_few_calls_and_comes_back();
+  begins_in_a_bad_phase();
+  costs_no_more_than_a_seventh();
+  calls_that_are_held_up_are_few();
+  one_slow_call_is_forgiven();
+  finds_the_best_of_many();
+  long_calls_are_left_alone();
+  real_teams();
+  return done("pace");
+}

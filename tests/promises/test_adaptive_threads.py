@@ -1,0 +1,97 @@
+"""The number of threads adapts, and no result does."""
+
+import os
+
+import numpy as np
+import pytest
+
+import gru_native
+from helpers import assert_same_bits, assert_same_gradients, run_python
+
+VARIABLE = "GRU_NATIVE_ADAPTIVE_THREADS"
+
+# Both threads on one processor: each waits for the other's turn at every step, so two threads take
+# many times as long as one. Prints how many times as long the calls took as those on one thread.
+ON_ONE_PROCESSOR = """
+import os, statistics, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np, gru_native
+layer = gru_native.GRU(40, 64, seed=1)
+x = np.random.default_rng(1).standard_normal((200, 1, 40)).astype(np.float32)
+def times(threads, adaptive, calls):
+    gru_native.set_num_threads(threads)
+    gru_native.set_adaptive_threads(adaptive)
+    found = []
+    for _ in range(calls):
+        begin = time.perf_counter()
+        y, _ = layer(x)
+        found.append(time.perf_counter() - begin)
+        assert y.tobytes() == expected
+    return statistics.median(found)
+expected = layer(x)[0].tobytes()
+one = times(1, True, 100)
+print(times(2, True, 300) / one, times(2, False, 10) / one)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_two_threads_on_one_processor_become_one():
+    done = run_python(ON_ONE_PROCESSOR)
+    assert done.returncode == 0, done.stderr
+    adaptive, fixed = map(float, done.stdout.split())
+    assert adaptive < 1.5
+    assert fixed > 2 * adaptive
+
+
+def test_same_bits_whatever_it_comes_to(threads):
+    """More calls than it takes to see what one thread takes, to give way and to try again."""
+    rng = np.random.default_rng(2)
+    layer = gru_native.LSTM(24, 48, num_layers=2, seed=3)
+    x = rng.standard_normal((30, 2, 24)).astype(np.float32)
+    dy = rng.standard_normal((30, 2, 48)).astype(np.float32)
+    lengths = np.array([30, 11])
+
+    def results():
+        y, state, tape = layer.forward(x, lengths=lengths)
+        return y, state[0], layer.backward(tape, dy), layer(x, lengths=lengths)[0]
+
+    threads(1)
+    expected = results()
+    threads(3)
+    gru_native.set_adaptive_threads(True)
+    for _ in range(700):
+        y, h, grads, inferred = results()
+        assert_same_bits(y, expected[0])
+        assert_same_bits(h, expected[1])
+        assert_same_gradients(grads, expected[2])
+        assert_same_bits(inferred, expected[3])
+
+
+def test_it_is_turned_off_and_on():
+    before = gru_native.get_adaptive_threads()
+    try:
+        for adaptive in (False, True):
+            gru_native.set_adaptive_threads(adaptive)
+            assert gru_native.get_adaptive_threads() is adaptive
+    finally:
+        gru_native.set_adaptive_threads(before)
+
+
+@pytest.mark.parametrize("value", [1, "yes", None, np.True_])
+def test_only_a_bool_says_so(value):
+    expected = rf"^adaptive is a {type(value).__name__}; expected a bool$"
+    with pytest.raises(TypeError, match=expected):
+        gru_native.set_adaptive_threads(value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("0", "False"), ("1", "True"), ("", "True")])
+def test_environment_says_what_holds_at_the_start(value, expected):
+    code = "import gru_native; print(gru_native.get_adaptive_threads())"
+    assert run_python(code, **{VARIABLE: value}).stdout.strip() == expected
+
+
+@pytest.mark.parametrize("value", ["2", "-1", "yes"])
+def test_environment_that_makes_no_sense_is_an_error(value):
+    done = run_python("import gru_native; gru_native.get_adaptive_threads()", **{VARIABLE: value})
+    assert done.returncode == 1
+    assert f"{VARIABLE} is {value!r}".replace("'", '"') in done.stderr
