@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..layers import Activation
 from ..layers import _functions as functions
 from ..layers._weights import Array
 from ._model import Node
@@ -30,6 +31,15 @@ _UFUNCS: dict[str, Call] = {
     "Sigmoid": functions.quiet_sigmoid,
 }
 _SHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
+WHOLE_VIEWS = (*_SHAPES, "Transpose")  # of all numbers of their input
+_SPREAD = 1 << 16  # bytes that a constant may take in the shape of what it is added to
+
+
+class Direct(NamedTuple):
+    """A call of other arguments than the node's inputs, of which an int is one of these."""
+
+    call: Call
+    arguments: tuple[Any, ...]
 
 
 def bind(
@@ -37,8 +47,8 @@ def bind(
     inputs: Sequence[Any],
     known: Sequence[bool],
     outputs: Sequence[Array],
-) -> Call | Literal["same"] | None:
-    """A call for the node that gives its one output; "same": that is its first input.
+) -> Call | Direct | Literal["same"] | None:
+    """A call for the node that gives its one output, new; "same": that is its first input.
 
     inputs, outputs: arrays of the shapes and dtypes that all have. None: there is nothing shorter
     than the operator itself.
@@ -51,10 +61,29 @@ def bind(
     if node.op in _SHAPES:
         shape = y.shape
         return lambda x, *_: x.reshape(shape)
+    if node.op == "Expand" and x.shape == y.shape:
+        return "same"
     if node.op in _UFUNCS and all(a.dtype == y.dtype for a in inputs) and y.dtype.kind == "f":
-        return _UFUNCS[node.op] if len(inputs) <= 2 and y.ndim else None
+        return _element_wise(node, inputs, known, y) if len(inputs) <= 2 and y.ndim else None
     make = _MAKERS.get(node.op)
     return None if make is None else make(node, inputs, known, y)
+
+
+def _element_wise(
+    node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
+) -> Call | Direct:
+    if node.op == "Sigmoid" and 2 <= y.ndim <= 3 and y.size and y.dtype != np.float16:
+        core: Any = Activation("sigmoid", dtype=y.dtype)._core
+        return Direct(core, (0, None, False))
+    call = _UFUNCS[node.op]
+    return Direct(call, tuple(_spread(i, a, known[i], y) for i, a in enumerate(inputs)))
+
+
+def _spread(place: int, value: Array, known: bool, y: Array) -> Any:
+    """A constant in the shape of the result, for NumPy adds arrays of one shape the fastest."""
+    if known and y.nbytes <= _SPREAD and value.shape != y.shape:
+        return np.broadcast_to(value, y.shape).copy()
+    return place
 
 
 def _transpose(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
@@ -86,9 +115,8 @@ def _power(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -
     return None
 
 
-def _relu(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
-    zero = y.dtype.type(0)
-    return lambda x: np.maximum(x, zero)
+def _relu(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct:
+    return Direct(np.maximum, (0, np.zeros(y.shape if y.nbytes <= _SPREAD else (), y.dtype)))
 
 
 def _mean(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
@@ -172,7 +200,7 @@ def _conv_integer(
     return whole
 
 
-_MAKERS: dict[str, Callable[..., Call | None]] = {
+_MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "Transpose": _transpose,
     "Slice": _slice,
     "Gather": _gather,

@@ -75,7 +75,8 @@ class Model:
         if len(arrays) == len(names) == len(inputs) + len(named):
             plan = self._planner.find(arrays)
             if plan is not None:
-                return self._outputs_of(plan.run(arrays))
+                own = plan.run(arrays)
+                return own[0] if len(own) == 1 else tuple(own)
         if len(inputs) > len(names):
             raise TypeError(f"got {len(inputs)} inputs; expected {', '.join(names) or 'none'}")
         given: dict[str, ArrayLike] = dict(zip(names, inputs, strict=False))

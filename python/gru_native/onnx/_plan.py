@@ -1,29 +1,33 @@
 """Calls of one kind, planned: for inputs of these shapes, and these small whole numbers.
 
 What follows from shapes and such numbers is the same in each of these calls: the plan has it
-computed once, with the branches of If chosen, and what is left of each node is bound to its shapes
-(``bindings``). A model whose shapes depend on other values than these has no plan.
+computed once, with the branches of If chosen, what is left of each node is bound to its shapes
+(``bindings``), and these calls become one function (``straight``). A model whose shapes depend on
+other values than these has no plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..layers._weights import Array
-from ._bindings import bind, bind_split
+from ._bindings import WHOLE_VIEWS, Direct, bind, bind_split
 from ._control import CONTROL
 from ._fallback import PIECE
 from ._fusion import DENSE
 from ._model import Node
 from ._program import NODE_ERRORS, Program, Step, of_node
+from ._straight import Bound, Straight
 from .operators.budget import at_most, of_a_run
+from .operators.recurrent import OPERATORS as RECURRENT
 
 _PLANS = 8  # that are kept
 _SEEN = 64  # kinds of calls of which it is known that they came once
 _SMALL = 16  # numbers of an input whose values belong to the kind of a call
+_STEPS = 1 << 14  # calls in one function
 _KEPT = 1 << 20  # bytes of a result that is computed once
 
 # Which inputs an output's shape is made of; of other operators the shapes of all inputs are enough.
@@ -40,17 +44,6 @@ class _NoPlan(Exception):
     """Some shape follows from values."""
 
 
-class _Bound(NamedTuple):
-    """A step on numbered values; ``single``: the call returns the one output itself."""
-
-    node: Node
-    call: Callable[..., Any]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    single: bool
-    done: tuple[int, ...]
-
-
 class Plan:
     """Made while the program computes one call. Raises _NoPlan."""
 
@@ -58,7 +51,9 @@ class Plan:
         self._limit = limit
         self._values: list[Any] = [None]  # by number; what is known stays
         self._known = [True]
-        self._steps: list[_Bound] = []
+        self._steps: list[Bound] = []
+        self._owners: dict[int, int] = {}  # the new array that a value is, or is a view of
+        self._checks = False  # whether some call asks how large a result may be
         self.inputs = []
         slots: dict[str, int] = {"": 0}
         for name, array in feeds.items():
@@ -67,6 +62,7 @@ class Plan:
         with at_most(limit), of_a_run(), np.errstate(all="ignore"):
             self._follow(program, slots)
         self.outputs = [slots[name] for name in program.outputs]
+        self._kinds = [(a.dtype, a.shape, _content(a)) for a in feeds.values()]
         self._finish()
 
     def _slot(self, value: Any, known: bool) -> int:
@@ -109,8 +105,18 @@ class Plan:
         call, single = self._bound(program, step, arrays, known, results)
         if call is None:  # the same as the first input
             slots[step.outputs[0]] = reads[0]
-        else:
-            self._steps.append(_Bound(node, call, reads, own, single, ()))
+            return
+        new = node.outputs in program.layers or node.op in (DENSE, "Concat")
+        if isinstance(call, Direct):
+            given = [reads[a] if type(a) is int else self._slot(a, True) for a in call.arguments]
+            call, reads, new = call.call, tuple(given), True
+        if new:
+            self._owners.update((slot, slot) for slot in own)
+        elif node.op in WHOLE_VIEWS and reads[0] in self._owners:
+            self._owners[own[0]] = self._owners[reads[0]]
+        self._steps.append(Bound(node, call, reads, own, single))
+        if len(self._steps) > _STEPS:
+            raise _NoPlan
 
     def _bound(
         self,
@@ -119,12 +125,13 @@ class Plan:
         arrays: Sequence[Any],
         known: Sequence[bool],
         results: Sequence[Array],
-    ) -> tuple[Callable[..., Any] | None, bool]:
+    ) -> tuple[Callable[..., Any] | Direct | None, bool]:
         """The step's call for such arrays, and whether it gives a single output itself."""
         node = step.node
         if node.outputs in program.layers:
             layer = program.layers[node.outputs]
-            return (layer.bound(*(a is not None for a in arrays[1:])) or step.call), False
+            bound = layer.bound(*(a is not None for a in arrays[1:]))
+            return bound or step.call, False
         if node.op == DENSE:
             return program.dense[node.outputs], True
         if node.op == "Split":
@@ -132,6 +139,7 @@ class Plan:
         call = bind(node, arrays, known, results)
         if call == "same":
             return None, True
+        self._checks = self._checks or call is None
         return (step.call, False) if call is None else (call, True)
 
     def _branch(
@@ -147,35 +155,46 @@ class Plan:
                 slots[name] = inside[inner]
 
     def _finish(self) -> None:
-        """Forgets the values of this call, and says where others are not needed any more."""
-        last = {slot: i for i, step in enumerate(self._steps) for slot in step.inputs}
-        kept = {0, *self.outputs, *(i for i, known in enumerate(self._known) if known)}
-        for i, step in enumerate(self._steps):
-            done = {s for s in (*step.inputs, *step.outputs) if last.get(s, i) == i} - kept
-            self._steps[i] = step._replace(done=tuple(done))
-        self._values = [
-            value if known else None for value, known in zip(self._values, self._known, strict=True)
+        """Forgets the values of this call, and makes one function of the calls."""
+        roots = [self._owners.get(slot) for slot in self.outputs]
+        own = [
+            root is not None and roots.count(root) == 1 and self._values[slot].ndim > 0
+            for slot, root in zip(self.outputs, roots, strict=True)
         ]
+        constants = {
+            slot: value
+            for slot, (value, known) in enumerate(zip(self._values, self._known, strict=True))
+            if known and slot not in self.inputs
+        }
+        self._values = []
+        self._straight = Straight(self._steps, self.inputs, self.outputs, own, constants)
+        only_layers = (DENSE, *RECURRENT, *WHOLE_VIEWS)
+        self._quiet = all(step.node.op in only_layers for step in self._steps)
+
+    def fits(self, arrays: Sequence[Any]) -> bool:
+        """Whether a call with these arrays is of this kind."""
+        for array, (dtype, shape, content) in zip(arrays, self._kinds, strict=True):
+            if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
+                return False
+            if content is not None and array.tobytes() != content:
+                return False
+        return True
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The outputs of a call of this kind. Raises ValueError, naming the node."""
-        values = self._values.copy()
-        for slot, array in zip(self.inputs, arrays, strict=True):
-            values[slot] = array
-        with at_most(self._limit), np.errstate(all="ignore"):
-            for node, call, reads, own, single, done in self._steps:
-                try:
-                    result = call(*[values[i] for i in reads])
-                except NODE_ERRORS as error:
-                    raise of_node(node, error) from error
-                if single:
-                    values[own[0]] = result
-                else:
-                    for slot, array in zip(own, result, strict=False):
-                        values[slot] = array
-                for slot in done:
-                    values[slot] = None
-        return [values[slot] for slot in self.outputs]
+        """The outputs of a call of this kind, the caller's own. Raises ValueError."""
+        try:
+            if self._quiet and not self._checks:
+                return self._straight.call(*arrays)
+            with np.errstate(all="ignore"):
+                if not self._checks:
+                    return self._straight.call(*arrays)
+                with at_most(self._limit):
+                    return self._straight.call(*arrays)
+        except NODE_ERRORS as error:
+            node = self._straight.node_of(error)
+            if node is None:
+                raise
+            raise of_node(node, error) from error
 
 
 class Planner:
@@ -184,16 +203,20 @@ class Planner:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._plans: dict[Any, Plan] = {}
+        self._last: Plan | None = None
         self._seen: dict[Any, bool] = {}  # False: has no plan
 
     def find(self, arrays: Sequence[Any]) -> Plan | None:
         """The plan of a call with these inputs, if it has one."""
-        if not self._plans:
-            return None
+        last = self._last
+        if last is None or last.fits(arrays):
+            return last
         for array in arrays:
             if type(array) is not np.ndarray:
                 return None
-        return self._plans.get(_kind(arrays))
+        found = self._plans.get(_kind(arrays))
+        self._last = found or last
+        return found
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name, as ``Program.run``; plans what comes for the second time."""
@@ -206,7 +229,7 @@ class Planner:
             else:
                 if len(self._plans) >= _PLANS:
                     self._plans = {}
-                self._plans[kind] = plan
+                self._plans[kind] = self._last = plan
                 return dict(zip(self._program.outputs, plan.run([*feeds.values()]), strict=True))
         results = self._program.run(feeds)
         if len(self._seen) >= _SEEN:
@@ -216,9 +239,9 @@ class Planner:
 
 
 def _kind(arrays: Sequence[Array]) -> tuple[Any, ...]:
-    return tuple(
-        (a.dtype, a.shape, a.tobytes())
-        if a.dtype.kind in "iub" and a.size <= _SMALL
-        else (a.dtype, a.shape)
-        for a in arrays
-    )
+    return tuple((a.dtype, a.shape, _content(a)) for a in arrays)
+
+
+def _content(a: Array) -> bytes | None:
+    """The values that are what kind of a call it is."""
+    return a.tobytes() if a.dtype.kind in "iub" and a.size <= _SMALL else None

@@ -1,6 +1,7 @@
 """Calls of one kind, which are planned from the second on: the same numbers as before."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -136,6 +137,59 @@ def test_outputs_are_the_callers():
             output += 1
     assert (x == 0).all()
     assert (loaded(x)[0] == 1).all()
+
+
+def test_outputs_share_no_memory():
+    """New arrays are handed out as they are, but never two views of one."""
+    rng, b = np.random.default_rng(0), Builder()
+    w, r = (b.tensor(rng.standard_normal((1, 12, n)).astype(np.float32)) for n in (3, 4))
+    y, h = b.node("GRU", "x", w, r, outputs=2, hidden_size=4)
+    flat = b.node("Squeeze", y, b.tensor([1]))
+    part = b.node("Slice", flat, b.tensor([1]), b.tensor([3]), b.tensor([0]))
+    turned = b.node("Transpose", flat, perm=[2, 1, 0])
+    last = b.node("Squeeze", b.node("ReduceMean", b.node("Tanh", h), axes=[0, 1, 2]))
+    total = b.node("Add", h, h)
+    names = [y, flat, part, turned, h, total, last, b.node("Relu", total), b.node("Sigmoid", flat)]
+    loaded = gru_native.onnx.load(b.model({"x": [None, None, 3]}, names))
+    x = rng.standard_normal((5, 2, 3)).astype(np.float32)
+    expected = [output.copy() for output in loaded(x)]
+    for _ in range(3):
+        outputs = loaded(x)
+        for i, (output, wanted) in enumerate(zip(outputs, expected, strict=True)):
+            np.testing.assert_allclose(output, wanted, 1e-6, 1e-7)
+            assert output.shape == wanted.shape
+            assert output.flags.c_contiguous
+            assert not any(np.shares_memory(output, other) for other in outputs[i + 1 :])
+        for output in outputs:
+            output[...] = np.nan
+
+
+def test_a_node_costs_little():
+    """A model of many small nodes, beside NumPy's own calls: most of a call is arithmetic."""
+    rng, b, y = np.random.default_rng(0), Builder(), "x"
+    constants = [rng.standard_normal((1, 64)).astype(np.float32) for _ in range(200)]
+    for constant in constants:
+        y = b.node("Add", y, b.tensor(constant[0]))
+    loaded = gru_native.onnx.load(b.model({"x": [1, 64]}, y, rank=2))
+    x = rng.standard_normal((1, 64)).astype(np.float32)
+
+    def by_hand():
+        value = x
+        for constant in constants:
+            value = np.add(value, constant)
+        return value
+
+    def best(call):
+        times = []
+        for _ in range(50):
+            begin = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    for _ in range(3):
+        np.testing.assert_array_equal(loaded(x), by_hand())
+    assert best(lambda: loaded(x)) < 2 * best(by_hand)
 
 
 def test_errors_name_the_node():

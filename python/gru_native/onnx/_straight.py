@@ -1,0 +1,73 @@
+"""Calls one after the other as one function, so that no loop goes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..layers._weights import Array
+from ._model import Node
+
+
+class Bound(NamedTuple):
+    """A call on numbered values; ``single``: it returns the one output itself. 0 is None."""
+
+    node: Node
+    call: Callable[..., Any]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    single: bool
+
+
+class Straight:
+    """``call`` takes the inputs and returns the outputs, as arrays of the caller's own.
+
+    own: whether an output is new, and no other is made of the same memory. The function has a line
+    for each step, which says where an error came from:
+
+        def call(v1):
+            v3 = f0(v1, v2)
+            v4, v5, *_ = f1(v3); del v3
+            return [contiguous(v4), copy(v5, order='C')]
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Bound],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        own: Sequence[bool],
+        constants: Mapping[int, Any],
+    ) -> None:
+        self._steps = steps
+        last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
+        kept = {0, *outputs, *constants}
+        names: dict[str, Any] = {f"v{slot}": value for slot, value in constants.items()}
+        names |= {"contiguous": np.ascontiguousarray, "copy": np.array}
+        lines = [f"def call({', '.join(f'v{slot}' for slot in inputs)}):"]
+        for i, (_, call, reads, made, single) in enumerate(steps):
+            names[f"f{i}"] = call
+            given = ", ".join(f"v{slot}" for slot in reads)
+            results = [f"v{slot}" if slot else "_" for slot in made]
+            targets = results[0] if single else f"{', '.join(results)}, *_"
+            gone = {slot for slot in (*reads, *made) if last.get(slot, i) == i} - kept
+            ends = f"; del {', '.join(f'v{slot}' for slot in sorted(gone))}" if gone else ""
+            lines.append(f"    {targets} = f{i}({given}){ends}")
+        results = [
+            f"contiguous(v{slot})" if new else f"copy(v{slot}, order='C')"
+            for slot, new in zip(outputs, own, strict=True)
+        ]
+        lines.append(f"    return [{', '.join(results)}]")
+        exec(compile("\n".join(lines), "<calls of a plan>", "exec"), names)
+        self.call: Callable[..., list[Array]] = names["call"]
+
+    def node_of(self, error: BaseException) -> Node | None:
+        """The node whose call raised this error; None: what is behind all of them did."""
+        at, trace = len(self._steps), error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code is self.call.__code__:
+                at = trace.tb_lineno - 2
+            trace = trace.tb_next
+        return self._steps[at].node if at < len(self._steps) else None
