@@ -41,6 +41,7 @@ LEFT = {
     "tag": {"tag.safetensors"},
     "trees": {"trees.npz"},
     "graphs": {"graphs.npz"},
+    "gates": {"gates.npz"},
     "reber": {"with-forget-gate.safetensors", "without-forget-gate.safetensors"},
     "acoustic": {f"{kind}.safetensors" for kind in ("dnn", "rnn", "lstm", "lstmp")},
     "recognise": {
@@ -281,3 +282,18 @@ def test_perplexity_of_words_is_that_of_the_model(tmp_path):
         np.testing.assert_allclose(np.exp(log_p).sum(-1), 1, rtol=1e-5)
         nats = -np.take_along_axis(log_p, streams[1:, :, None], -1).mean()
         assert model.perplexity(ids) == pytest.approx(np.exp(nats), rel=1e-5), name
+
+
+def test_expressions_in_brackets():
+    gates = example("gates")
+    python = {"no": "False", "false": "False", "yes": "True", "true": "True", "xor": "!="}
+    some = gates.expressions(300, 3, np.random.default_rng(1))
+    for words, value in zip(some.words, some.values, strict=True):
+        assert eval(" ".join(python.get(word, word) for word in words)) == value, words
+        assert not gates.is_held_out(words)
+    held_out = gates.expressions(50, 3, np.random.default_rng(2), held_out=True)
+    assert all(map(gates.is_held_out, held_out.words))
+    for text in ("( no and yes )", "( ( no or yes ) xor true )"):
+        assert gates.is_whole(text.split())
+    for text in ("no and yes", "( no", "( no or no ) xor ( no and no )", "no )", "( ( no or no )"):
+        assert not gates.is_whole(text.split())

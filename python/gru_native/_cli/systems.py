@@ -19,6 +19,7 @@ SYSTEMS = {
     "trees": "what Boolean expressions are worth, and how related, by a Tree-LSTM; 1 minute",
     "graphs": "whether a path leads from node to node, by a gated graph network; 1 minute",
     "reber": "strings in an endless stream, by LSTMs with and without forget gate; 1 minute",
+    "gates": "how a sequence is put together, by gated recursive convolution; 2 minutes",
     "acoustic": "which phoneme is being said: LSTMP, LSTM, RNN and DNN; needs espeak-ng; 4 minutes",
     "recognise": "what is being said: deep LSTMs with CTC, and a transducer; espeak-ng; 6 minutes",
     "lips": "what is being said, by looking and by listening in noise; espeak-ng; 6 minutes",
