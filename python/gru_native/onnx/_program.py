@@ -181,21 +181,24 @@ class Program:
     def compute_all(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         """The outputs by name, within the room that there is; for bodies in a run."""
         values: dict[str, Any] = {"": None, **self.constants, **feeds}
-        limit, taken = room_left(), 0
+        limit, taken, narrow = room_left(), 0, False
         sizes: dict[str, int] = {}  # by the results that are still needed
         for step in self.steps:
-            now_at_most(min(limit, _AT_ONCE * limit - taken))
+            node, call, reads, made, counts, done = step
+            if narrow or taken > (_AT_ONCE - 1) * limit:
+                narrow = taken > (_AT_ONCE - 1) * limit
+                now_at_most(min(limit, _AT_ONCE * limit - taken))
             try:
-                results = step.call(*[values[name] for name in step.inputs])
+                results = call(*[values[name] for name in reads])
                 self._take(step, results, values)
             except NODE_ERRORS as error:
-                raise of_node(step.node, error) from error
-            if step.counts:
-                for name in step.outputs:
+                raise of_node(node, error) from error
+            if counts:
+                for name in made:
                     if name:
                         sizes[name] = size = values[name].nbytes
                         taken += size
-            for name in step.done:
+            for name in done:
                 del values[name]
                 taken -= sizes.pop(name, 0)
         now_at_most(limit)

@@ -13,6 +13,7 @@ from .chains import Layer, chains_of
 from .evaluate import Evaluation
 from .layers import write
 from .loops import Walk, finish, root, take_out, walk_of
+from .norms import with_norms
 from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
 
@@ -34,6 +35,7 @@ def with_layers(graph: Graph) -> Graph:
 def _may_have_some(graph: Graph) -> bool:
     ops = {node.op for node in graph.nodes}
     own = bool(ops & _ACTIVATIONS) and bool(ops & {"MatMul", "Gemm"})
+    own = own or ops >= {"ReduceMean", "Sqrt", "Div"}
     return own or any(_may_have_some(b) for node in graph.nodes for b in node.bodies.values())
 
 
@@ -48,6 +50,7 @@ def _rewritten(
     constants = constants_of(graph, outer)
     shapes = Shapes(graph, constants, known)
     w = Writer(graph, {*outer, *known}, shapes)
+    with_norms(w, constants, shapes)
     e = Evaluation(graph, constants, shapes)
     for node in e.made.values():
         w.add(node)

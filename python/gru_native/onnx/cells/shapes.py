@@ -176,6 +176,21 @@ def _concat(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
     return [(*x[:axis], whole, *x[axis + 1 :])]
 
 
+def _conv(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
+    w = s.of(node.inputs[1])
+    return [] if w is None else [(x[0], w[0], *(None,) * (len(x) - 2))]
+
+
+def _reduce(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
+    axes = axes_of(node, s.constant(node, 1))
+    if not axes:
+        return []
+    gone = {axis % len(x) for axis in axes}
+    if node.attributes.get("keepdims", 1):
+        return [tuple(1 if i in gone else n for i, n in enumerate(x))]
+    return [tuple(n for i, n in enumerate(x) if i not in gone)]
+
+
 def _expand(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
     sizes = s.of(node.inputs[1])
     if not sizes or sizes[0] is None:
@@ -207,6 +222,8 @@ _RULES: dict[str, Rule] = {
     "Split": _split,
     "Slice": _slice,
     "Concat": _concat,
+    "Conv": _conv,
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),
     "Expand": _expand,
     "Reshape": _reshape,
     "Shape": lambda _, __, x: [(len(x),)],

@@ -77,4 +77,6 @@ def room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
 
 def room_for_all(*arrays: Array) -> None:
     """The same for what element-wise functions make of these arrays."""
+    if prod(a.nbytes for a in arrays) <= _LIMIT.get():  # what they make has no more
+        return
     room(np.broadcast_shapes(*(a.shape for a in arrays)), np.result_type(*arrays))
