@@ -1,11 +1,9 @@
-"""Layer normalisations that exporters wrote out: y = (x - mean) / sqrt(variance + epsilon) * w + b."""
+"""Layer normalisations written out: y = (x - mean) / sqrt(variance + epsilon) * w + b."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-
-import numpy as np
 
 from ...layers._weights import Array
 from .._model import Node

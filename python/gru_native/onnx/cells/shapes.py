@@ -21,7 +21,7 @@ _LIKE_THE_FIRST = (
     *("Abs", "Exp", "Log", "Sqrt", "Erf", "Gelu", "Selu", "PRelu", "Reciprocal", "LogSoftmax"),
     *("Celu", "HardSwish", "Mish", "BatchNormalization", "CumSum"),
 )
-_BROADCAST = ("Add", "Sub", "Mul", "Div", "Sum", "Where", "Max", "Min")
+_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Sum", "Where", "Max", "Min")
 
 
 class Shapes:
