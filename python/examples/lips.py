@@ -158,7 +158,7 @@ class Speller:
                 start=0,
                 end=0,
                 max_steps=50,
-                beam_size=4,
+                beam_size=2,
             )
             found += ["".join(LETTERS[i - 1] for i in best[0].ids if i) for best in hypotheses]
         return found
@@ -212,8 +212,8 @@ def run(options: common.Options) -> common.Result:
     levels = NOISE[::2] if options.quick else NOISE
     seed = options.seed
     some = commands(count, seed, whole=False)
-    others = commands(60 if options.quick else 200, seed + 1, whole=True)
-    spoken = [speech.utterances(options.out, some, speech.VOICES, decibels=(-15, 20), seed=seed)]
+    others = commands(60 if options.quick else 120, seed + 1, whole=True)
+    spoken = [speech.utterances(options.out, some, speech.VOICES, decibels=(-20, 20), seed=seed)]
     for noise in levels:
         level = (noise, noise)
         spoken.append(

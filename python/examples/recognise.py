@@ -35,6 +35,15 @@ NAME, MINUTES = "recognise", 6.0
 STACKED, ROWS = 2, 16  # frames that make a step, so that there are fewer; sequences at once
 READ = STACKED * speech.BANDS
 BEAM = 8
+# Shares of the time, with which all learn from about as many phrases.
+SHARES = {
+    "CTC 1 layer": 1,
+    "CTC 2 layers": 2.5,
+    "CTC 3 layers one way": 4,
+    "CTC 3 layers": 4,
+    "transducer 3 layers": 5.5,
+    "transducer after CTC": 5.5,
+}
 
 
 def steps(said: speech.Utterance) -> speech.Floats:
@@ -134,15 +143,14 @@ def learn(
     model: CTC | Transducer, source: Iterator[Any], course: common.Course, rate: float
 ) -> None:
     adam = optim.Adam([*model.parts.values()], lr=rate)
-    mean, seen = float("nan"), 0
+    mean = float("nan")
     for done in course:
         adam.lr = rate * (1 - done)
         loss, grads = model.learn(*next(source))
         clip_gradients([g for each in grads for g in each.weights.values()], 5.0)
         adam.step(grads)
-        seen += ROWS
         mean = loss if np.isnan(mean) else mean + 0.02 * (loss - mean)
-        course.figures = f"loss {mean:.2f}  {seen:,} phrases"
+        course.figures = f"loss {mean:.2f}  {ROWS * course.taken:,} phrases"
 
 
 def error_rate(
@@ -189,7 +197,7 @@ def run(options: common.Options) -> common.Result:
     )
     numbers = speech.inventory(learnt)
     classes, seed = len(numbers), options.seed
-    units, seconds = (64, 12.0) if options.quick else (96, 60 * options.minutes)
+    units, seconds = (64, 12.0) if options.quick else (80, 60 * options.minutes)
 
     def ctc(layers: int, units: int = units, both: bool = True) -> CTC:
         return CTC.new(layers, units, classes, seed, both=both)
@@ -211,25 +219,28 @@ def run(options: common.Options) -> common.Result:
             "CTC 1 layer": models["CTC 1 layer"],
             "transducer after CTC": lambda: transducer(trained["CTC 1 layer"]),
         }
-    each = seconds / len(models)
+    shares = {name: 1 if options.quick else SHARES[name] for name in models}
     print(
         f"{speech.minutes(learnt):.0f} minutes of speech to learn from, "
         f"{speech.minutes(judged):.1f} to judge by, {classes - 1} phonemes; "
-        f"{len(models)} networks, {each:.0f} s of training for each"
+        f"{len(models)} networks, {seconds:.0f} s of training for all of them"
     )
     simple = by_gaussians(learnt, judged, numbers)
+    weights, phrases = 2 * speech.BANDS * classes, len(learnt)
     rows: list[dict[str, Any]] = [
-        {"method": "Gaussians", "weights": 2 * speech.BANDS * classes, "PER %": simple}
+        {"method": "Gaussians", "weights": weights, "phrases": phrases, "PER %": simple}
     ]
     trained: dict[str, Any] = {}
     for name, make_model in models.items():
         print(name, file=sys.stderr)
         trained[name] = model = make_model()
-        learn(model, batches(learnt, numbers, seed), common.Course(each), 4e-3)
+        course = common.Course(seconds * shares[name] / sum(shares.values()))
+        learn(model, batches(learnt, numbers, seed), course, 4e-3)
         again = save_and_read(model, options.out, name)
         weights = sum(part.num_parameters for part in again.parts.values())
         rate = error_rate(again.find, judged, numbers)
-        rows.append({"method": name, "weights": weights, "PER %": rate})
+        phrases = ROWS * course.taken
+        rows.append({"method": name, "weights": weights, "phrases": phrases, "PER %": rate})
     common.picture(options.out / "errors.png", lambda axes: draw(axes, rows))
     return common.Result(min(row["PER %"] for row in rows[1:]), simple, False, rows)
 

@@ -158,7 +158,7 @@ def test_recognisers_learn_what_they_find(kind):
     before, _ = model.learn(*lesson)
 
     class Steps(list):
-        figures = ""
+        figures, taken = "", 0
 
     recognise.learn(model, repeat(lesson), Steps(np.linspace(0, 0.9, 150)), 0.02)
     after, _ = model.learn(*lesson)

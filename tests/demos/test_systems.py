@@ -100,7 +100,8 @@ def test_it_is_better_than_a_simple_method(name, tmp_path):
     assert better == result["higher_is_better"], result
     assert len(result["table"]) > 1
     left = [path for path in tmp_path.iterdir() if path.suffix in (".safetensors", ".npz")]
-    assert {path.name for path in left} == LEFT[name]
+    kept = {path.name for path in left if not path.name.startswith("speech-")}  # made again if lost
+    assert kept == LEFT[name]
     for file in left:
         if file.suffix == ".safetensors":
             assert gru_native.load(file).num_parameters > 0
