@@ -232,11 +232,11 @@ def run(options: common.Options) -> common.Result:
     to, units = options.own["to"], options.own["units"]
     learnt, held_out = pairs(to, options.own["catalogues"])
     english, right = [source for source, _ in held_out], [target for _, target in held_out]
-    merges = None if units == "words" else 2000 if options.quick else 4000
+    merges = None if units == "words" else 2000
     source, target = (Pieces([pair[i] for pair in learnt], merges) for i in (0, 1))
     rows = [(source.numbers(a), target.numbers(b)) for a, b in learnt]
     rows = [pair for pair in rows if max(map(len, pair)) <= LONGEST]
-    hidden, size, rate, seconds = 256, 32, 3e-3, 60 * options.minutes / len(NETWORKS)
+    hidden, size, rate, seconds = 128, 32, 4e-3, 60 * options.minutes / len(NETWORKS)
     steps: dict[str, int] = {}
     if options.quick:
         if options.threads is None:
