@@ -74,13 +74,20 @@ def main(
     options = Options(own={name: values.pop(name) for name in names}, **values)
     if not options.minutes > 0:
         parser.error(f"--minutes {options.minutes:g}: expected more than 0")
-    if options.threads is not None:
-        gru_native.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
+    if options.seed < 0:
+        parser.error(f"--seed {options.seed}: expected 0 or more")
+    try:
+        if options.threads is not None:
+            gru_native.set_num_threads(options.threads)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except ValueError:
+        parser.error(f"--threads {options.threads}: expected 1 to 256")
+    except OSError as error:
+        parser.error(f"--out {options.out}: {error.strerror}")
     result = run(options)
-    asked = {**vars(options), "out": str(options.out)}
+    asked = {**vars(options)}
     asked |= asked.pop("own")
-    text = json.dumps({**vars(result), "options": asked}, indent=1)
+    text = json.dumps({**vars(result), "options": asked}, indent=1, default=str)  # paths
     (options.out / "result.json").write_text(text + "\n", encoding="utf-8")
     print(*table(result.table), f"all of it is in {options.out}", sep="\n")
     return 0

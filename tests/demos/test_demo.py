@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native._cli import main
+from gru_native._cli import _parser, main
 from gru_native._cli.errors import UnusableArgument
 from gru_native._cli.model import CELLS, CharacterModel, new_chain
 from gru_native._cli.text import Corpus, built_in_text, windows
@@ -88,6 +88,21 @@ def test_a_seed_and_steps_give_one_network(run, tmp_path):
     for name, w in networks[0].items():
         np.testing.assert_array_equal(w, networks[1][name])
     assert any((w != networks[2][name]).any() for name, w in networks[0].items())
+
+
+def test_the_time_and_the_threads_of_the_other_demos(run):
+    for arguments, seconds in ((["--minutes", "0.5"], 30), (["--quick"], 10), ([], 60)):
+        assert _parser("demo").parse_args(["demo", *arguments]).seconds == seconds
+    with pytest.raises(SystemExit):
+        main(["demo", "--quick", "--minutes", "1"])
+    threads = gru_native.get_num_threads()
+    try:
+        code, output, _ = run("--threads", "1", steps=1)
+        assert gru_native.get_num_threads() == 1
+    finally:
+        gru_native.set_num_threads(threads)
+    assert code == 0
+    assert ", 1 thread\n" in output
 
 
 def test_the_default_file_is_in_the_current_folder(tmp_path, text, monkeypatch):

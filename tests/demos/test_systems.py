@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,34 @@ def test_errors(capsys, tmp_path):
         assert stop.value.code == 2
         assert "--minutes 0: expected more than 0" in capsys.readouterr().err
         assert not (tmp_path / name).exists()
+    file = tmp_path / "file"
+    file.touch()
+    for option, value, expected in (
+        ("--seed", "-1", "expected 0 or more"),
+        ("--threads", "0", "expected 1 to 256"),
+        ("--out", file, "File exists"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["demo", "trees", option, str(value)])
+        assert f"error: {option} {value}: {expected}\n" in capsys.readouterr().err
+
+
+def test_what_a_run_was_asked_for_is_in_its_result(tmp_path):
+    """A program's own options, too, and files by their names."""
+    common = importlib.import_module("common")
+    seen = []
+
+    def run(options):
+        seen.append(options)
+        return common.Result(1.0, 2.0, False, [{"method": "none", "error": 1.0}])
+
+    arguments = ["--quick", "--seed", "3", "--text", "a.txt", "--out", str(tmp_path)]
+    assert common.main(run, "none", 2.0, arguments, {"--text": {"type": Path}}) == 0
+    assert seen[0].own == {"text": Path("a.txt")}
+    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert (result["score"], result["baseline"], result["higher_is_better"]) == (1, 2, False)
+    asked = {"seed": 3, "threads": None, "minutes": 2, "quick": True, "text": "a.txt"}
+    assert result["options"] == {**asked, "out": str(tmp_path)}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
-from .. import Chain, active_isa, get_num_threads, load, save
+from .. import Chain, active_isa, get_num_threads, load, save, set_num_threads
 from .errors import Failure, UnusableArgument
 from .model import CELLS, CharacterModel, new_chain
 from .progress import progress
@@ -35,6 +35,7 @@ class Options:
     hidden: int
     seconds: float
     steps: int | None
+    threads: int | None
     text: Path | None
     seed: int
     precision: str | None
@@ -61,10 +62,26 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--seconds", type=_seconds, default=60.0, metavar="S", help="time to train (default: 60)"
     )
     length.add_argument(
+        "--minutes",
+        type=lambda text: _seconds(str(60 * float(text))),
+        dest="seconds",
+        metavar="M",
+        help="the same in minutes",
+    )
+    length.add_argument(
+        "--quick", action="store_const", const=10.0, dest="seconds", help="train for 10 seconds"
+    )
+    length.add_argument(
         "--steps",
         type=_whole(1, 10**9),
         metavar="N",
         help="train for N updates instead: on one machine, one --seed then gives one network",
+    )
+    add(
+        "--threads",
+        type=_whole(1, 256),
+        metavar="N",
+        help="threads to compute with (default: all cores)",
     )
     add(
         "--text",
@@ -111,6 +128,8 @@ def _seconds(text: str) -> float:
 def run(options: Options) -> int:
     """The command, and its exit code. Raises UnusableArgument and Failure."""
     began = perf_counter()
+    if options.threads is not None:
+        set_num_threads(options.threads)
     engine = _engine()
     _check_writable(options.out)
     corpus = Corpus.of(built_in_text() if options.text is None else read_text(options.text))
