@@ -148,15 +148,20 @@ def recordings(texts: Sequence[str], voices: Sequence[str], seed: int) -> Iterat
 
 
 @cache
-def _filters() -> Floats:
-    """(bins of the spectrum, BANDS): triangles, equally far apart in mel from 80 Hz to 8 kHz."""
+def _filters() -> list[tuple[int, Floats]]:
+    """Of each band the first bin of the spectrum, and weights from there on.
+
+    They are triangles, equally far apart in mel from 80 Hz to 8 kHz.
+    """
     low, high = 2595 * np.log10(1 + np.array([80, 8000]) / 700)
     mel = np.linspace(low, high, BANDS + 2)
     corner = 700 * (10 ** (mel / 2595) - 1)
     bins = np.arange(513)[:, None] * RATE / 1024
     up = (bins - corner[:-2]) / (corner[1:-1] - corner[:-2])
     down = (corner[2:] - bins) / (corner[2:] - corner[1:-1])
-    return np.asarray(np.maximum(0, np.minimum(up, down)), np.float32)
+    filters = np.maximum(0, np.minimum(up, down)).astype(np.float32)
+    ends = [(np.argmax(f > 0), len(f) - np.argmax(f[::-1] > 0)) for f in filters.T]
+    return [(int(a), f[a:b]) for f, (a, b) in zip(filters.T, ends, strict=True)]
 
 
 def log_mel(wave: NDArray[Any]) -> Floats:
@@ -165,7 +170,10 @@ def log_mel(wave: NDArray[Any]) -> Floats:
     starts = np.round(np.arange(count) * STEP).astype(int)
     parts = np.lib.stride_tricks.sliding_window_view(wave, WIDTH)[starts]
     spectrum = np.abs(np.fft.rfft(parts * np.hamming(WIDTH).astype(np.float32), 1024)) ** 2
-    return np.asarray(np.log(spectrum.astype(np.float32) @ _filters() + np.float32(1e4)))
+    bands = [
+        np.einsum("tf,f->t", spectrum[:, begin : begin + len(f)], f) for begin, f in _filters()
+    ]
+    return np.log(np.stack(bands, axis=1) + 1e4, dtype=np.float32)
 
 
 @cache
