@@ -107,7 +107,7 @@ class Model:
         loss, dlogits = losses.cross_entropy(logits, some.values)
         of_head = self.head.backward(scored, dlogits)
         of_pyramid = self.pyramid.backward(levels, of_head.x)
-        grads = [self.columns.backward(looked_up, of_pyramid.x), of_pyramid, of_head]
+        grads: list[Any] = [self.columns.backward(looked_up, of_pyramid.x), of_pyramid, of_head]
         clip_gradients([g for part in grads for g in part.weights.values()], 1.0)
         adam.step(grads)
         return float(loss)
@@ -174,9 +174,9 @@ def run(options: common.Options) -> common.Result:
     common.take_up(again.parts, options.out / "gates.npz")
     found = {"counts of words": by_counts(learnt, held_out), "grConv": again.right(held_out)}
     lengths = np.array(held_out.lengths)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for method, right in found.items():
-        row = {"method": method, "right %": 100 * float(right.mean())}
+        row: dict[str, Any] = {"method": method, "right %": 100 * float(right.mean())}
         for name, (least, most) in LENGTHS.items():
             own = (lengths >= least) & (lengths <= most)
             if own.any():

@@ -57,7 +57,7 @@ def graphs(count: int, rng: np.random.Generator) -> Graphs:
     for graph in range(count):
         while True:
             edges = rng.integers(0, NODES, (2, rng.integers(NODES - 1, 2 * NODES)))
-            source = rng.integers(NODES)
+            source = int(rng.integers(NODES))
             away = distances(edges, source)
             choices = np.flatnonzero((away < NODES) == answers[graph])
             choices = choices[choices != source]
@@ -97,7 +97,7 @@ class Model:
         of_readout = self.readout.backward(readout_tape, dlogits[:, None])
         dh = np.zeros_like(h)
         dh[some.targets] = of_readout.x
-        grads = [self.layer.backward(tape, dh), of_readout]
+        grads: list[Any] = [self.layer.backward(tape, dh), of_readout]
         clip_gradients([g for part in grads for g in part.weights.values()], 1.0)
         adam.step(grads)
         return float(np.mean(np.logaddexp(0, np.where(answers, -logits, logits))))

@@ -77,7 +77,7 @@ class Relatedness:
     def wanted(self, scores: ArrayLike) -> Floats:
         """p* of each pair, (pairs, scores)."""
         distances = np.abs(np.asarray(scores)[:, None] - self.scores)
-        return np.maximum(0, 1 - distances)
+        return np.asarray(np.maximum(0, 1 - distances))
 
     def learn(
         self, left: Floats, right: Floats, scores: ArrayLike

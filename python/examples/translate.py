@@ -140,9 +140,14 @@ class Translator:
         found: list[list[int]] = []
         for begin in range(0, len(rows), 64):
             memory, lengths, _ = self.read(rows[begin : begin + 64])
-            options = {"max_steps": 2 * LONGEST, "beam_size": beam_size, "length_penalty": 1.0}
             said = self.writer.generate(
-                memory, memory_lengths=lengths, start=START, end=END, **options
+                memory,
+                memory_lengths=lengths,
+                start=START,
+                end=END,
+                max_steps=2 * LONGEST,
+                beam_size=beam_size,
+                length_penalty=1.0,
             )
             found += [hypotheses[0].ids.tolist() for hypotheses in said]
         return found
@@ -196,7 +201,7 @@ def dictionary(learnt: Pairs) -> dict[str, str]:
 def bleu(said: Sequence[str], right: Sequence[str]) -> float:
     """Of the whole; where there are no four words in a row, of shorter parts."""
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError:
         raise SystemExit("this needs the judge of translations: pip install sacrebleu") from None
     score: float = BLEU(effective_order=True).corpus_score([*said], [[*right]]).score

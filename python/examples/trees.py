@@ -88,7 +88,7 @@ class Forest:
         half = len(self.roots) // 2
         values, tops = np.array(self.values), np.array(self.tops)
         same = [(a[:half] == a[half:]).astype(np.float32) for a in (values, tops)]
-        return 1 + 2 * same[0] + 2 * same[1]
+        return np.asarray(1 + 2 * same[0] + 2 * same[1])
 
 
 def random_forest(trees: int, depths: tuple[int, int], rng: np.random.Generator) -> Forest:

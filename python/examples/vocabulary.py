@@ -137,8 +137,9 @@ class Model:
 
     @classmethod
     def new(cls, words: int, hidden: int, softmax: Any, seed: int) -> Model:
-        blocks = [Embedding(words, hidden // 2, seed=seed), GRU(hidden // 2, hidden, seed=seed + 1)]
-        return cls(Chain(blocks), softmax)
+        columns = Embedding(words, hidden // 2, seed=seed)
+        gru = GRU(hidden // 2, hidden, seed=seed + 1)
+        return cls(Chain([columns, gru]), softmax)
 
     @property
     def last(self) -> Any:
