@@ -40,7 +40,7 @@ template <class Dot>
 struct Scratch {
   using A = typename Dot::Activation;
   static constexpr Index deepest = quantized_scratch_bytes / Index(sizeof(A));  // k of one row at most
-  static constexpr Index step = Dot::integer ? Lanes<float>::size : Dot::group;
+  static constexpr Index step = sizeof(A) < sizeof(float) ? Lanes<float>::size : Dot::group;
 
   static EIGEN_ALWAYS_INLINE Index groups(Index depth) { return (depth + Dot::group - 1) / Dot::group; }
   // From row to row. Whole vectors of what is converted, so that their last one may be written; 0 in the last lane.
@@ -66,15 +66,20 @@ EIGEN_ALWAYS_INLINE void each_vector(const float* a, Index n, const F& f) {
   if (k < n) f(load_some(a + k, n - k), k);
 }
 
+// The largest of some sizes.
+EIGEN_ALWAYS_INLINE float size_of(Ints largest) {
+  const std::int32_t bits = largest_of_lanes(largest);
+  float size;
+  std::memcpy(&size, &bits, sizeof(size));
+  return size;
+}
+
 // max |a|; infinity or NaN if one of them is.
 template <bool one>
 EIGEN_ALWAYS_INLINE float largest_size(const float* a, Index n) {
   Ints largest = sizes(Lanes<float>(0.0f));
   each_vector<one>(a, n, [&](Lanes<float> x, Index) { largest = larger(largest, sizes(x)); });
-  const std::int32_t bits = largest_of_lanes(largest);
-  float size;
-  std::memcpy(&size, &bits, sizeof(size));
-  return size;
+  return size_of(largest);
 }
 
 // 127 / size, and the scale that a row of this size gets.
@@ -92,6 +97,19 @@ template <bool one>
 EIGEN_ALWAYS_INLINE void quantize_row(const float* a, float inverse, Index n, int zero_point, std::int8_t* q) {
   const Lanes<float> by(inverse);
   each_vector<one>(a, n, [&](Lanes<float> x, Index k) { store_whole(x * by, zero_point, q + k); });
+}
+
+// One row by itself, in the form of its weights, 0 behind it up to a whole group. Returns its scale, if it has one.
+template <class Dot, bool one>
+EIGEN_ALWAYS_INLINE float convert_row(const float* a, Index n, typename Dot::Activation* to) {
+  if constexpr (Dot::integer) {
+    const RowScale s = scale_of(largest_size<one>(a, n));
+    quantize_row<one>(a, s.inverse, n, Dot::zero_point, to);
+    return s.scale;
+  } else {
+    each_vector<one>(a, n, [&](Lanes<float> x, Index k) { Dot::store_activations(x, to + k); });
+    return 0;
+  }
 }
 
 template <class Dot, bool one>
@@ -133,25 +151,44 @@ EIGEN_ALWAYS_INLINE void convert_rows(const Product<float>& p, Index k, Index de
     for (Index row = 0; row < rows; ++row) {
       const float* const a = row_at(p.a, p.row_begin + row) + k;
       auto* const converted = to + row * stride;
-      for (Index i = 0; i < depth; ++i) {
-        if constexpr (sizeof(*to) == 2) converted[i] = to_bf16(a[i]);
-        else converted[i] = a[i];
+      if constexpr (sizeof(*to) < sizeof(float)) {
+        convert_row<Dot, false>(a, depth, converted);
+      } else {
+        for (Index i = 0; i < depth; ++i) converted[i] = a[i];
+        for (Index i = depth; i < stride; ++i) converted[i] = 0;
       }
-      for (Index i = depth; i < stride; ++i) converted[i] = 0;
     }
   }
 }
+
+// How the sums of columns from `column` on begin, and what becomes of them; c counts from there. Of depths that are no
+// more than one stretch of k, or of one of these.
+template <class Dot>
+struct FewBitSums {
+  const std::int32_t* const offsets;
+  const float* const scales;
+  EIGEN_ALWAYS_INLINE FewBitSums(const QuantizedWeights& w, Index column, Index stretch = 0)
+      : offsets(w.offset + (Dot::integer ? stretch * w.columns + column : 0)),
+        scales(w.scale + (Dot::integer ? column : 0)) {}
+  EIGEN_ALWAYS_INLINE typename Dot::Sum begin(Lanes<float> start, Index c) const {
+    if constexpr (Dot::integer) return Ints::load(offsets + c);
+    else return start;
+  }
+  EIGEN_ALWAYS_INLINE Lanes<float> end(typename Dot::Sum sum, Lanes<float> start, Lanes<float> scale, Index c) const {
+    if constexpr (Dot::integer) return start + to_float(sum) * (scale * Lanes<float>::load(scales + c));
+    else return sum;
+  }
+};
 
 // What a tile takes (kernels/product.h). The rows of the product are those in the scratch.
 template <class Dot>
 struct Source {
   using S = Scratch<Dot>;
-  using Scale = std::conditional_t<Dot::integer, Lanes<float>, int>;
+  using Scale = Lanes<float>;
   const Product<float>& p;
   const Index stride, panel_stride, column;
   const std::int32_t* const weights;
-  const std::int32_t* const offsets;
-  const float* const scales;
+  const FewBitSums<Dot> sums;
 
   EIGEN_ALWAYS_INLINE Source(const Product<float>& p, Index panel, Index k, Index depth)
       : p(p),
@@ -160,23 +197,19 @@ struct Source {
         column(panel * p.width * Lanes<float>::size),
         weights(static_cast<const std::int32_t*>(p.quantized->panels) + panel * panel_stride +
                 k / Dot::group * p.width * Lanes<float>::size),
-        offsets(p.quantized->offset + (Dot::integer ? k / S::deepest * p.quantized->columns + column : 0)),
-        scales(p.quantized->scale + (Dot::integer ? column : 0)) {}
+        sums(*p.quantized, column, k / S::deepest) {}
   EIGEN_ALWAYS_INLINE const typename Dot::Activation* row(Index i) const {
     return S::activations(p.scratch) + (i - p.row_begin) * stride;
   }
   EIGEN_ALWAYS_INLINE Scale scale(Index i) const {
     if constexpr (Dot::integer) return Scale(S::scales(p.scratch)[i - p.row_begin]);
-    else return 0;
+    else return Scale();
   }
   EIGEN_ALWAYS_INLINE typename Dot::Sum begin(const float* start, Index c) const {
-    if constexpr (Dot::integer) return Ints::load(offsets + c);
-    else return Lanes<float>::load(start);
+    return sums.begin(Lanes<float>::load(start), c);
   }
   EIGEN_ALWAYS_INLINE Lanes<float> end(typename Dot::Sum sum, const float* start, Scale scale, Index c) const {
-    if constexpr (Dot::integer)
-      return Lanes<float>::load(start) + to_float(sum) * (scale * Lanes<float>::load(scales + c));
-    else return sum;
+    return sums.end(sum, Lanes<float>::load(start), scale, c);
   }
 };
 
@@ -300,7 +333,8 @@ constexpr QuantizedKernels quantized_kernels() {
           &quantized_product<Dot>,
           expanded_from<Dot>,
           widen_of<Dot>(),
-          Dot::float_depth};
+          Dot::float_depth,
+          {}};
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

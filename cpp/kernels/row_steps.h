@@ -1,14 +1,108 @@
 // Steps of one row by itself (kernels/table.h, RowSteps): sums stay in registers until they are the cell's activations.
+// What a weight is, is the business of its Form, as in a tile.
 #pragma once
 #include "cells/unit.h"
-#include "kernels/product.h"
+#include "kernels/quantized.h"
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-// Blocks [block, block + P) of one step. depth: of U h-.
-template <class Cell, int P, class T>
-EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const T* x, const T* h_prev, Index depth, T* h,
-                                    T* y) {
+// One product of a step: its panels, and the row that they are multiplied by.
+template <class Form>
+class RowProduct;
+
+template <class T>
+class RowProduct<Full<T>> {
+ public:
+  RowProduct(const T* panels, const QuantizedWeights*, Index depth) : panels_(panels), depth_(depth) {}
+  EIGEN_ALWAYS_INLINE void take(const T* row) { row_ = row; }
+  template <int P>
+  EIGEN_ALWAYS_INLINE void take(const T* row, const Lanes<T> (&)[P]) {
+    row_ = row;
+  }
+  // To the sums of blocks [block, block + P), from slot `first` of each on.
+  template <int P, int width, int slots>
+  EIGEN_ALWAYS_INLINE void add_to(Lanes<T> (&a)[P][slots], int first, Index block) const {
+    const Index panel_stride = depth_ * width * Lanes<T>::size;
+    Lanes<T> sum[1][P * width];
+#pragma GCC unroll 16
+    for (int i = 0; i < P * width; ++i) sum[0][i] = a[i / width][first + i % width];
+    tile<Full<T>, 1, P, width>(sum, {row_}, panels_ + block * panel_stride, panel_stride,
+                               PackedStrides<Full<T>, width>(), depth_);
+#pragma GCC unroll 16
+    for (int i = 0; i < P * width; ++i) a[i / width][first + i % width] = sum[0][i];
+  }
+
+ private:
+  const T* panels_;
+  Index depth_;
+  const T* row_;
+};
+
+// Of few bits, unless `weights` is null. Each row is made narrow when it is taken; one that still is in registers
+// there.
+template <class Dot>
+class RowProduct {
+ public:
+  RowProduct(const float* panels, const QuantizedWeights* weights, Index depth)
+      : floats_(panels, nullptr, depth), weights_(weights), depth_(depth) {
+    if constexpr (Dot::integer) wanted_ = lanes_below(depth - (depth - 1) / lanes * lanes);
+  }
+  EIGEN_ALWAYS_INLINE void take(const float* row) {
+    if (is_float()) return floats_.take(row);
+    if (depth_ <= lanes) scale_ = convert_row<Dot, true>(row, depth_, row_);
+    else scale_ = convert_row<Dot, false>(row, depth_, row_);
+  }
+  // `in_registers`: all of the row, and whatever else there is in its last vector.
+  template <int P>
+  EIGEN_ALWAYS_INLINE void take(const float* row, const Lanes<float> (&in_registers)[P]) {
+    if constexpr (Dot::integer) {
+      Ints largest = in_both(sizes(in_registers[P - 1]), wanted_);
+#pragma GCC unroll 8
+      for (int p = 0; p < P - 1; ++p) largest = larger(largest, sizes(in_registers[p]));
+      const RowScale s = scale_of(size_of(largest));
+      scale_ = s.scale;
+      const Lanes<float> by(s.inverse);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) store_whole(in_registers[p] * by, Dot::zero_point, row_ + p * lanes);
+    } else {
+      take(row);
+    }
+  }
+  template <int P, int width, int slots>
+  EIGEN_ALWAYS_INLINE void add_to(Lanes<float> (&a)[P][slots], int first, Index block) const {
+    if (is_float()) return floats_.template add_to<P, width>(a, first, block);
+    const Index groups = (depth_ + Dot::group - 1) / Dot::group, panel_stride = groups * width * lanes;
+    const FewBitSums<Dot> sums(*weights_, block * width * lanes);
+    typename Dot::Sum sum[1][P * width];
+#pragma GCC unroll 16
+    for (int i = 0; i < P * width; ++i) sum[0][i] = sums.begin(a[i / width][first + i % width], i * lanes);
+    tile<Dot, 1, P, width>(sum, {row_}, static_cast<const std::int32_t*>(weights_->panels) + block * panel_stride,
+                           panel_stride, PackedStrides<Dot, width>(), groups);
+    const Lanes<float> scale(scale_);
+#pragma GCC unroll 16
+    for (int i = 0; i < P * width; ++i) {
+      Lanes<float>& to = a[i / width][first + i % width];
+      to = sums.end(sum[0][i], to, scale, i * lanes);
+    }
+  }
+
+ private:
+  static constexpr Index lanes = Lanes<float>::size;
+  // All of int8 is, even the smallest matrix.
+  EIGEN_ALWAYS_INLINE bool is_float() const { return Dot::float_depth > 0 && !weights_; }
+
+  RowProduct<Full<float>> floats_;
+  const QuantizedWeights* weights_;
+  Index depth_;
+  Ints wanted_;  // lanes of the last vector
+  float scale_ = 0;
+  alignas(64) typename Dot::Activation row_[most_row_steps_depth + lanes];
+};
+
+// Blocks [block, block + P) of one step. next: their h once more.
+template <class Cell, int P, class T, class Input, class Recurrent>
+EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const Input& input, const Recurrent& recurrent,
+                                    bool zero_state, const T* h_prev, T* h, T* y, Lanes<T>* next) {
   using V = Lanes<T>;
   constexpr int width = Cell::input.count, slots = Cell::slots;
   static_assert(Cell::recurrent.count == width && (width == 3 || width == 4), "one block is one panel");
@@ -19,18 +113,8 @@ EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const T* 
 #pragma GCC unroll 8
     for (int s = 0; s < slots; ++s) a[p][s] = V::load(bias + (p * slots + s) * V::size);
 
-  const auto add = [&](Slots filled, const T* panels, const T* row, Index k) {
-    const Index panel_stride = k * width * V::size;
-    V sum[1][P * width];
-#pragma GCC unroll 16
-    for (int i = 0; i < P * width; ++i) sum[0][i] = a[i / width][filled.first + i % width];
-    tile<Full<T>, 1, P, width>(sum, {row}, panels + block * panel_stride, panel_stride, PackedStrides<Full<T>, width>(),
-                               k);
-#pragma GCC unroll 16
-    for (int i = 0; i < P * width; ++i) a[i / width][filled.first + i % width] = sum[0][i];
-  };
-  add(Cell::input, r.input, x, r.inputs);
-  if (depth > 0) add(Cell::recurrent, r.recurrent, h_prev, depth);
+  input.template add_to<P, width>(a, Cell::input.first, block);
+  if (!zero_state) recurrent.template add_to<P, width>(a, Cell::recurrent.first, block);
 
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
@@ -43,21 +127,22 @@ EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const T* 
     Cell::forward(unit, typename Cell::template OptionsOf<V>{});
     if constexpr (Cell::has_c) unit.c.store(r.c + lane);
     unit.h.store(h + lane);
+    if (next) next[p] = unit.h;
     if (y) unit.h.store_first(y + lane, r.hidden - lane);
   }
 }
 
-// f(x, h_prev, depth, h, y, turn) for each step.
+// f(x, h_prev, zero_state, h, y, turn) for each step.
 template <class T, class F>
 EIGEN_ALWAYS_INLINE void each_row_step(const RowSteps<T>& r, const F& f) {
   T *from = r.h[r.turn], *to = r.h[1 - r.turn], *y = r.y;
   const T* x = r.x;
   const Index y_step = y ? r.y_step : 0;
-  Index depth = r.zero_state ? 0 : r.hidden;
+  bool zero_state = r.zero_state;
   int turn = r.turn;
   for (Index left = r.steps; left > 0; --left) {
-    f(x, from, depth, to, y, turn);
-    depth = r.hidden;
+    f(x, from, zero_state, to, y, turn);
+    zero_state = false;
     x += r.x_step, y += y_step, turn = 1 - turn;
     T* const was = from;
     from = to, to = was;
@@ -65,24 +150,37 @@ EIGEN_ALWAYS_INLINE void each_row_step(const RowSteps<T>& r, const F& f) {
 }
 
 // Of so few blocks that all are at work at once, or of any number.
-template <class Cell, int P, class T>
+template <class Cell, class Form, int P, class T>
 void row_steps_at_once(const RowSteps<T>& r) {
-  each_row_step(r, [&](const T* x, const T* h_prev, Index depth, T* h, T* y, int) {
-    row_blocks<Cell, P>(r, 0, x, h_prev, depth, h, y);
+  RowProduct<Form> input(r.input, r.few_bits_of_input, r.inputs);
+  RowProduct<Form> recurrent(r.recurrent, r.few_bits_of_recurrent, r.hidden);
+  Lanes<T> now[P];
+#pragma GCC unroll 8
+  for (int p = 0; p < P; ++p) now[p] = Lanes<T>::load(r.h[r.turn] + p * Lanes<T>::size);
+  each_row_step(r, [&](const T* x, const T* h_prev, bool zero_state, T* h, T* y, int) {
+    input.take(x);
+    recurrent.take(h_prev, now);
+    row_blocks<Cell, P>(r, 0, input, recurrent, zero_state, h_prev, h, y, now);
   });
 }
-template <class Cell, class T>
+template <class Cell, class Form, class T>
 void row_steps(const RowSteps<T>& r) {
   static_assert(single_row_panels == 3);
-  if (r.blocks == 1) return row_steps_at_once<Cell, 1>(r);
-  if (r.blocks == 2) return row_steps_at_once<Cell, 2>(r);
-  if (r.blocks == 3) return row_steps_at_once<Cell, 3>(r);
+  if (r.blocks == 1) return row_steps_at_once<Cell, Form, 1>(r);
+  if (r.blocks == 2) return row_steps_at_once<Cell, Form, 2>(r);
+  if (r.blocks == 3) return row_steps_at_once<Cell, Form, 3>(r);
+  RowProduct<Form> input(r.input, r.few_bits_of_input, r.inputs);
+  RowProduct<Form> recurrent(r.recurrent, r.few_bits_of_recurrent, r.hidden);
   const Index groups = (r.blocks + single_row_panels - 1) / single_row_panels;
-  each_row_step(r, [&](const T* x, const T* h_prev, Index depth, T* h, T* y, int turn) {
+  each_row_step(r, [&](const T* x, const T* h_prev, bool zero_state, T* h, T* y, int turn) {
+    input.take(x);
+    recurrent.take(h_prev);
     for (Index i = 0; i < groups; ++i) {
       const Cut cut = cut_of(r.blocks, groups, turn ? groups - 1 - i : i);
-      if (cut.end - cut.begin == 2) row_blocks<Cell, 2>(r, cut.begin, x, h_prev, depth, h, y);
-      else row_blocks<Cell, 3>(r, cut.begin, x, h_prev, depth, h, y);
+      if (cut.end - cut.begin == 2)
+        row_blocks<Cell, 2>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, static_cast<Lanes<T>*>(nullptr));
+      else
+        row_blocks<Cell, 3>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, static_cast<Lanes<T>*>(nullptr));
     }
   });
 }

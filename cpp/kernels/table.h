@@ -57,20 +57,6 @@ struct Product {
   GRU_NATIVE_COUNTING(Needed needed;)
 };
 
-// One form of dot product, of int8 or bf16.
-struct QuantizedKernels {
-  Index group;                // k in a lane
-  Index deepest;              // k of a stretch; activations of one row that fit the scratch
-  int zero_point;             // what is added to an int8 activation; offsets are -zero_point * sum of w
-  Index (*rows_at_once)(Index depth);        // for which the scratch does; 0: not even for one
-  void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
-  void (*multiply)(const Product<float>&);   // the rows that `convert` left there
-  void (*product)(const Product<float>&);    // both, for any number of rows and any depth
-  Index wide_from;            // from so many rows on each product makes the weights floats anew; 0: none does
-  void (*widen)(const Product<float>&, float* to);  // once, for products to come, with the same bits; or null
-  Index float_depth;          // with so few k a small matrix is better packed as floats
-};
-
 // One step of a cell for a batch of rows and a range of unit blocks (a block is `lanes` hidden units).
 template <class T>
 struct Step {
@@ -109,7 +95,9 @@ struct RowSteps {
   T* y;                       // h(t) once more, for the user; not padded; or nullptr
   Index y_step;
   bool zero_state;            // h of the first step is 0, and so is its product
+  const QuantizedWeights *few_bits_of_input, *few_bits_of_recurrent;  // instead of the panels above; or null
 };
+inline constexpr Index most_row_steps_depth = 1024;  // inputs and units, where there are weights of few bits
 
 // Backward through the element-wise part of one step. The gradient of h(t) is dh (from step t+1) plus dy (from above).
 template <class T>
@@ -309,6 +297,22 @@ enum class CellKind {
 };
 inline constexpr int lstm_gate_sets = 11;
 inline constexpr int cell_kinds = static_cast<int>(CellKind::lstm_variant) + 2 * lstm_gate_sets;
+
+// One form of dot product, of int8 or bf16.
+struct QuantizedKernels {
+  Index group;                // k in a lane
+  Index deepest;              // k of a stretch; activations of one row that fit the scratch
+  int zero_point;             // what is added to an int8 activation; offsets are -zero_point * sum of w
+  Index (*rows_at_once)(Index depth);        // for which the scratch does; 0: not even for one
+  void (*convert)(const Product<float>&);    // rows of p.a, at most rows_at_once, into the scratch
+  void (*multiply)(const Product<float>&);   // the rows that `convert` left there
+  void (*product)(const Product<float>&);    // both, for any number of rows and any depth
+  Index wide_from;            // from so many rows on each product makes the weights floats anew; 0: none does
+  void (*widen)(const Product<float>&, float* to);  // once, for products to come, with the same bits; or null
+  Index float_depth;          // with so few k a small matrix is better packed as floats
+  void (*row_steps[cell_kinds])(
+      const RowSteps<float>&);  // as in CellKernels; null: of this cell or form there are none
+};
 
 template <class T>
 struct Kernels {

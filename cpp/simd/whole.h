@@ -35,6 +35,28 @@ EIGEN_ALWAYS_INLINE Ints sizes(Lanes<float> x) {
 #endif
 }
 
+// All bits of the first n lanes, none of the others.
+EIGEN_ALWAYS_INLINE Ints lanes_below(Index n) {
+  alignas(64) std::int32_t lanes[Lanes<float>::size];
+  for (int k = 0; k < Lanes<float>::size; ++k) lanes[k] = k < n ? -1 : 0;
+  return Ints::load(lanes);
+}
+
+EIGEN_ALWAYS_INLINE Ints in_both(Ints a, Ints b) {
+#if defined(__AVX512F__)
+  return {_mm512_and_si512(a.p, b.p)};
+#elif defined(__AVX2__)
+  return {_mm256_and_si256(a.p, b.p)};
+#elif defined(__SSE4_1__)
+  return {_mm_and_si128(a.p, b.p)};
+#elif defined(__aarch64__)
+  return {vandq_s32(a.p, b.p)};
+#else
+  for (int k = 0; k < Lanes<float>::size; ++k) a.p[k] &= b.p[k];
+  return a;
+#endif
+}
+
 EIGEN_ALWAYS_INLINE Ints larger(Ints a, Ints b) {
 #if defined(__AVX512F__)
   return {_mm512_max_epi32(a.p, b.p)};

@@ -94,6 +94,7 @@ class DirectionForward {
   Product<T> input_, second_{};  // as the steps use them, but for rows and shares
   Step<T> step_{};             // likewise
   RowSteps<T> row_{};          // likewise, of a row by itself; without weights if its steps take more than these
+  void (*row_steps_)(const RowSteps<T>&) = nullptr;
   std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's

@@ -11,12 +11,19 @@ constexpr Index few_inputs = 16;          // with more, products of many steps a
 
 template <class T>
 void DirectionForward<T>::plan_rows() {
-  if (!cell_.row_steps || tape_ || norm_ || projects_) return;
-  if (weights_.input.quantized.kernels || weights_.recurrent.quantized.kernels) return;  // one may be, or both
-  if (zoneout_.h.active() || zoneout_.c.active()) return;
-  const Index numbers =
-      weights_.input.columns() * weights_.input.depth + weights_.recurrent.columns() * weights_.recurrent.depth;
-  if (numbers * static_cast<Index>(sizeof(T)) > most_bytes) return;
+  if (tape_ || norm_ || projects_ || zoneout_.h.active() || zoneout_.c.active()) return;
+  row_steps_ = cell_.row_steps;
+  Index bytes = 0;
+  for (const PackedMatrix<T>* const m : {&weights_.input, &weights_.recurrent}) {
+    bytes += m->columns() * m->depth * static_cast<Index>(sizeof(T));
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (!m->quantized.kernels) continue;  // one may be of few bits, or both
+      row_steps_ = m->depth > most_row_steps_depth ? nullptr : m->quantized.kernels->row_steps[cell_index(spec_)];
+      if (!row_steps_) return;
+      (m == &weights_.input ? row_.few_bits_of_input : row_.few_bits_of_recurrent) = &m->quantized;
+    }
+  }
+  if (!row_steps_ || bytes > most_bytes) return;
   row_.inputs = weights_.input.depth;
   row_.hidden = spec_.hidden_size;
   row_.blocks = blocks_;
@@ -36,7 +43,7 @@ void DirectionForward<T>::run_row(Index step, const T* x, Index x_step, T* y, In
     row_.turn = static_cast<int>((phase_ + step + begin) % 2);
     row_.c = cell_.has_c ? row_at(states_.c, 0) : nullptr;
     row_.zero_state = step + begin == 0 && zero_state_ && weights_.finite;
-    cell_.row_steps(row_);
+    row_steps_(row_);
   });
 }
 
