@@ -66,20 +66,12 @@ EIGEN_ALWAYS_INLINE void each_vector(const float* a, Index n, const F& f) {
   if (k < n) f(load_some(a + k, n - k), k);
 }
 
-// The largest of some sizes.
-EIGEN_ALWAYS_INLINE float size_of(Ints largest) {
-  const std::int32_t bits = largest_of_lanes(largest);
-  float size;
-  std::memcpy(&size, &bits, sizeof(size));
-  return size;
-}
-
 // max |a|; infinity or NaN if one of them is.
 template <bool one>
 EIGEN_ALWAYS_INLINE float largest_size(const float* a, Index n) {
   Ints largest = sizes(Lanes<float>(0.0f));
   each_vector<one>(a, n, [&](Lanes<float> x, Index) { largest = larger(largest, sizes(x)); });
-  return size_of(largest);
+  return largest_of_lanes(largest);
 }
 
 // 127 / size, and the scale that a row of this size gets.

@@ -13,6 +13,7 @@ class RowProduct;
 template <class T>
 class RowProduct<Full<T>> {
  public:
+  static constexpr bool stays_in_registers = false;
   RowProduct(const T* panels, const QuantizedWeights*, Index depth) : panels_(panels), depth_(depth) {}
   EIGEN_ALWAYS_INLINE void take(const T* row) { row_ = row; }
   template <int P>
@@ -20,7 +21,7 @@ class RowProduct<Full<T>> {
     row_ = row;
   }
   // To the sums of blocks [block, block + P), from slot `first` of each on.
-  template <int P, int width, int slots>
+  template <int P, int width, bool, int slots>
   EIGEN_ALWAYS_INLINE void add_to(Lanes<T> (&a)[P][slots], int first, Index block) const {
     const Index panel_stride = depth_ * width * Lanes<T>::size;
     Lanes<T> sum[1][P * width];
@@ -43,9 +44,10 @@ class RowProduct<Full<T>> {
 template <class Dot>
 class RowProduct {
  public:
+  static constexpr bool stays_in_registers = Dot::integer && groups_in_registers;
   RowProduct(const float* panels, const QuantizedWeights* weights, Index depth)
       : floats_(panels, nullptr, depth), weights_(weights), depth_(depth) {
-    if constexpr (Dot::integer) wanted_ = lanes_below(depth - (depth - 1) / lanes * lanes);
+    if constexpr (Dot::integer) wanted_ = sizes_below(depth - (depth - 1) / lanes * lanes);
   }
   EIGEN_ALWAYS_INLINE void take(const float* row) {
     if (is_float()) return floats_.take(row);
@@ -55,29 +57,32 @@ class RowProduct {
   // `in_registers`: all of the row, and whatever else there is in its last vector.
   template <int P>
   EIGEN_ALWAYS_INLINE void take(const float* row, const Lanes<float> (&in_registers)[P]) {
-    if constexpr (Dot::integer) {
-      Ints largest = in_both(sizes(in_registers[P - 1]), wanted_);
+    if constexpr (stays_in_registers) {
+      Ints largest = sizes(in_registers[P - 1], wanted_);
 #pragma GCC unroll 8
       for (int p = 0; p < P - 1; ++p) largest = larger(largest, sizes(in_registers[p]));
-      const RowScale s = scale_of(size_of(largest));
+      const bool half = P == 1 && depth_ <= lanes / 2;
+      const RowScale s = scale_of(half ? largest_of_lanes<true>(largest) : largest_of_lanes(largest));
       scale_ = s.scale;
       const Lanes<float> by(s.inverse);
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) store_whole(in_registers[p] * by, Dot::zero_point, row_ + p * lanes);
+      for (int p = 0; p < P; ++p) groups_[p] = whole_groups(in_registers[p] * by, Dot::zero_point);
     } else {
       take(row);
     }
   }
-  template <int P, int width, int slots>
+  // in_registers: the row that was taken last is there.
+  template <int P, int width, bool in_registers, int slots>
   EIGEN_ALWAYS_INLINE void add_to(Lanes<float> (&a)[P][slots], int first, Index block) const {
-    if (is_float()) return floats_.template add_to<P, width>(a, first, block);
+    if (is_float()) return floats_.template add_to<P, width, false>(a, first, block);
     const Index groups = (depth_ + Dot::group - 1) / Dot::group, panel_stride = groups * width * lanes;
     const FewBitSums<Dot> sums(*weights_, block * width * lanes);
     typename Dot::Sum sum[1][P * width];
 #pragma GCC unroll 16
     for (int i = 0; i < P * width; ++i) sum[0][i] = sums.begin(a[i / width][first + i % width], i * lanes);
-    tile<Dot, 1, P, width>(sum, {row_}, static_cast<const std::int32_t*>(weights_->panels) + block * panel_stride,
-                           panel_stride, PackedStrides<Dot, width>(), groups);
+    const auto* const panels = static_cast<const std::int32_t*>(weights_->panels) + block * panel_stride;
+    if constexpr (in_registers) add_groups<P, width>(sum[0], panels, panel_stride, groups);
+    else tile<Dot, 1, P, width>(sum, {row_}, panels, panel_stride, PackedStrides<Dot, width>(), groups);
     const Lanes<float> scale(scale_);
 #pragma GCC unroll 16
     for (int i = 0; i < P * width; ++i) {
@@ -88,6 +93,27 @@ class RowProduct {
 
  private:
   static constexpr Index lanes = Lanes<float>::size;
+  // What a tile does. Whole numbers may be added in any order: one panel's sums are too few to hide how long each
+  // takes.
+  template <int P, int width>
+  EIGEN_ALWAYS_INLINE void add_groups(typename Dot::Sum (&sum)[P * width], const std::int32_t* panels,
+                                      Index panel_stride, Index groups) const {
+    constexpr int of_vector = static_cast<int>(lanes / Dot::group);
+    typename Dot::Sum odd[P * width] = {};
+#pragma GCC unroll 16
+    for (int g = 0; g < P * of_vector; ++g) {
+      if (g >= groups) break;
+      const typename Dot::Operand x = Dot::operand(everywhere(groups_[g / of_vector], g % of_vector));
+#pragma GCC unroll 16
+      for (int i = 0; i < P * width; ++i) {
+        typename Dot::Sum& to = P == 1 && g % 2 ? odd[i] : sum[i];
+        to = Dot::add(to, x, Dot::load(panels + i / width * panel_stride + (g * width + i % width) * lanes));
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; P == 1 && i < width; ++i) sum[i] = sum[i] + odd[i];
+  }
+
   // All of int8 is, even the smallest matrix.
   EIGEN_ALWAYS_INLINE bool is_float() const { return Dot::float_depth > 0 && !weights_; }
 
@@ -96,11 +122,12 @@ class RowProduct {
   Index depth_;
   Ints wanted_;  // lanes of the last vector
   float scale_ = 0;
+  Ints groups_[single_row_panels];
   alignas(64) typename Dot::Activation row_[most_row_steps_depth + lanes];
 };
 
-// Blocks [block, block + P) of one step. next: their h once more.
-template <class Cell, int P, class T, class Input, class Recurrent>
+// Blocks [block, block + P) of one step; at_once: these are all. next: their h once more, then.
+template <class Cell, int P, bool at_once, class T, class Input, class Recurrent>
 EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const Input& input, const Recurrent& recurrent,
                                     bool zero_state, const T* h_prev, T* h, T* y, Lanes<T>* next) {
   using V = Lanes<T>;
@@ -113,8 +140,9 @@ EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const Inp
 #pragma GCC unroll 8
     for (int s = 0; s < slots; ++s) a[p][s] = V::load(bias + (p * slots + s) * V::size);
 
-  input.template add_to<P, width>(a, Cell::input.first, block);
-  if (!zero_state) recurrent.template add_to<P, width>(a, Cell::recurrent.first, block);
+  input.template add_to<P, width, false>(a, Cell::input.first, block);
+  if (!zero_state)
+    recurrent.template add_to<P, width, at_once && Recurrent::stays_in_registers>(a, Cell::recurrent.first, block);
 
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
@@ -127,7 +155,7 @@ EIGEN_ALWAYS_INLINE void row_blocks(const RowSteps<T>& r, Index block, const Inp
     Cell::forward(unit, typename Cell::template OptionsOf<V>{});
     if constexpr (Cell::has_c) unit.c.store(r.c + lane);
     unit.h.store(h + lane);
-    if (next) next[p] = unit.h;
+    if constexpr (at_once) next[p] = unit.h;
     if (y) unit.h.store_first(y + lane, r.hidden - lane);
   }
 }
@@ -160,7 +188,7 @@ void row_steps_at_once(const RowSteps<T>& r) {
   each_row_step(r, [&](const T* x, const T* h_prev, bool zero_state, T* h, T* y, int) {
     input.take(x);
     recurrent.take(h_prev, now);
-    row_blocks<Cell, P>(r, 0, input, recurrent, zero_state, h_prev, h, y, now);
+    row_blocks<Cell, P, true>(r, 0, input, recurrent, zero_state, h_prev, h, y, now);
   });
 }
 template <class Cell, class Form, class T>
@@ -172,15 +200,15 @@ void row_steps(const RowSteps<T>& r) {
   RowProduct<Form> input(r.input, r.few_bits_of_input, r.inputs);
   RowProduct<Form> recurrent(r.recurrent, r.few_bits_of_recurrent, r.hidden);
   const Index groups = (r.blocks + single_row_panels - 1) / single_row_panels;
+  Lanes<T>* const no_lanes = nullptr;
   each_row_step(r, [&](const T* x, const T* h_prev, bool zero_state, T* h, T* y, int turn) {
     input.take(x);
     recurrent.take(h_prev);
     for (Index i = 0; i < groups; ++i) {
       const Cut cut = cut_of(r.blocks, groups, turn ? groups - 1 - i : i);
       if (cut.end - cut.begin == 2)
-        row_blocks<Cell, 2>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, static_cast<Lanes<T>*>(nullptr));
-      else
-        row_blocks<Cell, 3>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, static_cast<Lanes<T>*>(nullptr));
+        row_blocks<Cell, 2, false>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, no_lanes);
+      else row_blocks<Cell, 3, false>(r, cut.begin, input, recurrent, zero_state, h_prev, h, y, no_lanes);
     }
   });
 }
