@@ -122,6 +122,41 @@ def test_random_convolutions_and_pools(seed, tmp_path):
     assert np.abs(y.swapaxes(1, 2) - expected).max() < 1e-5
 
 
+class Pooled(nn.Module):
+    """One answer for a sequence: from the mean or the maximum of all steps."""
+
+    def __init__(self, pool, bidirectional):
+        super().__init__()
+        self.conv = nn.Conv1d(5, 6, 3, padding="same")
+        self.rnn = nn.GRU(6, 4, batch_first=True, bidirectional=bidirectional)
+        self.head = nn.Linear(6 if pool == "channels" else 8 if bidirectional else 4, 3)
+        self.average, self.pool = nn.AdaptiveAvgPool1d(1), pool
+
+    def forward(self, x):
+        h = torch.relu(self.conv(x))
+        if self.pool == "channels":
+            return self.head(self.average(h).flatten(1))
+        y, _ = self.rnn(h.transpose(1, 2))
+        y = y.mean(1, keepdim=True)[:, 0] if self.pool == "mean" else y.amax(1)
+        return torch.sigmoid(self.head(y))
+
+
+@pytest.mark.parametrize("pool", ["channels", "mean", "max"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pools_of_all_steps(pool, bidirectional, tmp_path):
+    x = np.random.default_rng(7).standard_normal((3, 5, 9)).astype(np.float32)
+    expected = exported(Pooled(pool, bidirectional), x, tmp_path / "m.onnx")
+    loaded = ours.load(tmp_path / "m.onnx")
+    assert np.abs(loaded(x) - expected).max() < 1e-5
+    own = [b for b in loaded.layer().blocks if isinstance(b, gru_native.Pool)]
+    assert [b.kind for b in own] == ["max" if pool == "max" else "mean"]
+    loaded.save(tmp_path / "m.safetensors")
+    y = gru_native.load(tmp_path / "m.safetensors")(np.ascontiguousarray(x.swapaxes(1, 2)))[0]
+    assert np.abs(y - expected).max() < 1e-5
+    with pytest.raises(ValueError, match=r"\((ReduceM|Global).*\)|bidirectional"):
+        loaded.stream()
+
+
 class Other(nn.Module):
     def __init__(self, forward, **modules):
         super().__init__()

@@ -17,7 +17,7 @@ from onnx_builder import Builder, gru_tensors  # noqa: E402
     [
         (lambda b, y: b.node("Mul", y, y), r"node 'Mul__\d' \(Mul\)"),
         (lambda b, y: b.node("Concat", y, y, axis=0), r"node 'Concat__\d' \(Concat\)"),
-        (lambda b, y: b.node("ReduceMean", y, axes=[0]), r"node 'ReduceMean__\d' \(ReduceMean\)"),
+        (lambda b, y: b.node("ReduceMean", y, axes=[1]), r"node 'ReduceMean__\d' \(ReduceMean\)"),
         (
             lambda b, y: b.node("Slice", y, b.tensor([0]), b.tensor([1]), b.tensor([0])),
             r"node 'Slice__\d' \(Slice\)",

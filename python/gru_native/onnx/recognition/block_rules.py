@@ -42,10 +42,10 @@ def activation(node: Node, x: Features) -> list[Any] | None:
         return None
     if not x.blocks or any(isinstance(block, Node) for block in x.blocks):
         return None
-    return [_behind(x, Activation(function, dtype=_dtype(x)), at, x.shape[at])]
+    return [behind(x, Activation(function, dtype=_dtype(x)), at, x.shape[at])]
 
 
-def _behind(x: Features, block: Any, axis: int, width: int, **changed: Any) -> Features:
+def behind(x: Features, block: Any, axis: int, width: int, **changed: Any) -> Features:
     """x behind one more block, which makes so many features of those along an axis."""
     sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: width}
     sizes |= changed.pop("sizes", {})
@@ -74,7 +74,7 @@ def _over_time(x: Features, block: Any, width: int) -> list[Any]:
     length = block._core.output_len(x.sizes[steps] - sum(x.padding))
     if length < 1:
         raise ValueError(f"it has windows longer than {x.sizes[steps]} steps")
-    made = _behind(x, block, 1, width, time=steps, sizes={steps: length}, padding=(0, 0))
+    made = behind(x, block, 1, width, time=steps, sizes={steps: length}, padding=(0, 0))
     return [made]
 
 
@@ -200,7 +200,7 @@ def _batch_norm(node: Node, x: Value, *numbers: Value) -> list[Any] | None:
     block = BatchNorm1d(width, node.attributes.get("epsilon", 1e-5), dtype=arrays[0].dtype)
     names = ("weight", "bias", "running_mean", "running_var")
     block.load_state_dict(dict(zip(names, arrays, strict=True)))
-    return [_behind(found, block, 1, width)]
+    return [behind(found, block, 1, width)]
 
 
 @rule("LayerNormalization")
@@ -219,7 +219,7 @@ def _layer_norm(node: Node, x: Value, scale: Value, bias: Value | None = None) -
     epsilon = node.attributes.get("epsilon", 1e-5)
     block = LayerNorm(width, epsilon, bias=bias is not None, dtype=scale.dtype)
     block.load_state_dict({"weight": scale} | ({} if bias is None else {"bias": bias}))
-    return [_behind(x, block, rank - 1, width)]
+    return [behind(x, block, rank - 1, width)]
 
 
 def join(kind: str, values: tuple[Any, ...], axis: int | None = None) -> list[Any] | None:
@@ -250,7 +250,7 @@ def join(kind: str, values: tuple[Any, ...], axis: int | None = None) -> list[An
     block = joined(paths, kind, False, known[0].dtype)
     width = sum(v.shape[at] for v in values) if kind == "concat" else first.shape[at]
     before = replace(first, blocks=first.blocks[:shared])
-    return [_behind(before, block, at, width, time=next(iter(times), None))]
+    return [behind(before, block, at, width, time=next(iter(times), None))]
 
 
 def _can_join(value: Any) -> bool:

@@ -11,7 +11,7 @@ from .._fusion import DENSE
 from .._model import Node
 from .._program import Program, named
 from ..operators.recurrent import OPERATORS as RECURRENT
-from . import block_rules, part_rules, shape_rules  # noqa: F401  (they register)
+from . import block_rules, part_rules, pool_rules, shape_rules  # noqa: F401  (they register)
 from .layer_rules import dense_layer, recurrent_layer
 from .rules import RULES
 from .values import BATCH_OR_TIME, INPUTS, Features, Given, Joined, State, Unknown

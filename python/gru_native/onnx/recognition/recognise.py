@@ -26,6 +26,7 @@ from ..operators import compute
 from ..operators.budget import USUAL
 from .block_rules import WINDOWS
 from .follow import follow
+from .pool_rules import POOLS
 from .values import BATCH_OR_TIME, INPUTS, Features, Unknown, Value
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
@@ -41,7 +42,7 @@ class Recognition:
     layer: Block | Chain
     tail: tuple[Node, ...]
     backward: str  # the label of a node that runs in both directions, "" if there is none
-    windows: str  # and that of the first one with windows over time
+    windows: str  # and that of the first one with windows over time, or of all steps
 
     def logits(self) -> Block | Chain:
         """The layer or chain without a softmax at its end."""
@@ -99,7 +100,8 @@ def _with_sizes(program: Program, sizes: tuple[int, ...], channels: bool) -> Rec
     batch_first = found.time is not None and values[x].axes[0] != (found.time,)
     layer = _chain(layers, batch_first)
     _verify(program, x, values[x], found, layer, tail)
-    windows = (node.label for node in program.nodes if node.op in WINDOWS)
+    named = POOLS if found.pooled else WINDOWS
+    windows = (node.label for node in program.nodes if node.op in named)
     return Recognition(layer, tail, _backward(program, layers), next(windows, ""))
 
 
@@ -197,7 +199,10 @@ def _verify(
     y = result[0] if isinstance(result, tuple) else result
     for node in tail:
         y = compute(node, [y.reshape(-1, y.shape[-1])])[0].reshape(y.shape)
-    y = y if given.axes[0] == (time,) else y.swapaxes(0, 1)
+    if found.pooled:
+        y = y[None]
+    elif given.axes[0] != (time,):
+        y = y.swapaxes(0, 1)
     actual = _arranged(y[-1:] if found.last else y, found, [time, batch])
     tolerance = 1e-4 if layer.dtype == np.float32 else 1e-10
     difference = np.abs(actual - expected).max(initial=0)

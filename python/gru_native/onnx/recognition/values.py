@@ -29,6 +29,7 @@ class Features:
     direction: int | None = None  # the one of two that is left
     last: bool = False  # the last step only is left
     padding: tuple[int, int] = (0, 0)  # zeros around the steps, for the convolution behind
+    pooled: bool = False  # all steps have become one
 
     @property
     def shape(self) -> tuple[int, ...]:
