@@ -104,6 +104,15 @@ BlockSpec infer_block(const std::string& prefix, const Group& group) {
     block.spec.emplace<OperationSpec>().kind = conv;
     return block;
   }
+  if (const auto found = group.find("weight"); found != group.end() && found->second.size() == 4) {
+    Conv2dSpec conv;
+    conv.out_channels = found->second[0];
+    conv.in_channels = found->second[1];
+    conv.kernel_size = {found->second[2], found->second[3]};
+    conv.bias = group.count("bias") > 0;
+    block.spec.emplace<OperationSpec>().kind = conv;
+    return block;
+  }
   if (group.count("weight") && !group.count("bias") && is_named_embedding(prefix)) {
     block.spec.emplace<OperationSpec>().kind = embedding_of(matrix(prefix, group, "weight"));
     return block;
@@ -184,6 +193,25 @@ bool is_number(const std::string& prefix) {
          std::all_of(prefix.begin(), prefix.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Beside convolutions of images, normalisations are of channels: nothing with weights leads out of images.
+void normalise_images(std::vector<BlockSpec>& blocks) {
+  const auto kind_of = [](BlockSpec& b) {
+    auto* operation = std::get_if<OperationSpec>(&b.spec);
+    return operation ? &operation->kind : nullptr;
+  };
+  if (std::none_of(blocks.begin(), blocks.end(), [&](BlockSpec& b) {
+        const auto* kind = kind_of(b);
+        return kind && std::holds_alternative<Conv2dSpec>(*kind);
+      }))
+    return;
+  for (BlockSpec& b : blocks) {
+    auto* kind = kind_of(b);
+    if (!kind || !std::holds_alternative<BatchNorm1dSpec>(*kind)) continue;
+    const BatchNorm1dSpec norm = std::get<BatchNorm1dSpec>(*kind);
+    static_cast<BatchNorm1dSpec&>(kind->emplace<BatchNorm2dSpec>()) = norm;
+  }
+}
+
 // A matrix without bias that only as a table of rows fits to what is behind it.
 void begin_with_embedding(std::vector<BlockSpec>& blocks) {
   const auto* dense = std::get_if<DenseSpec>(&blocks[0].spec);
@@ -218,6 +246,7 @@ std::vector<BlockSpec> infer_blocks(const std::vector<NamedTensor>& tensors) {
       std::visit([&](auto& s) { s.precision = found->second; }, blocks.back().spec);
   }
   if (blocks.size() == 1) return blocks;
+  normalise_images(blocks);
 
   if (std::all_of(blocks.begin(), blocks.end(), [](const BlockSpec& b) { return is_number(b.prefix); })) {
     std::stable_sort(blocks.begin(), blocks.end(), [](const BlockSpec& a, const BlockSpec& b) {

@@ -113,8 +113,9 @@ def load(
     The file is one that ``save`` or C++ wrote, or a state_dict. Of a state_dict from PyTorch the
     layers are inferred if names and shapes say enough: weight_ih_l0 and so on are an LSTM, a GRU or
     an RNN (tanh), "weight" and "bias" a dense layer without activation, or, if they are vectors, a
-    LayerNorm, with running_mean beside them a BatchNorm1d; a weight of three axes is a Conv1d with
-    PyTorch's usual options, and a matrix without bias an Embedding if its module's name says so
+    LayerNorm, with running_mean beside them a BatchNorm1d, or beside a Conv2d a BatchNorm2d; a
+    weight of three axes is a Conv1d and one of four a Conv2d, with PyTorch's usual options, and a
+    matrix without bias an Embedding if its module's name says so
     ("embedding.", "emb.") or, of numbered modules, if only then the sizes match. Blocks follow each
     other by number or by matching sizes. One with matrices of bfloat16 is a layer of that
     precision.

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 import gru_native
-from gru_native import BatchNorm1d, Chain, Conv1d, Dense, Embedding, LayerNorm, load
+from gru_native import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Chain,
+    Conv1d,
+    Conv2d,
+    Dense,
+    Embedding,
+    LayerNorm,
+    load,
+)
 from helpers import assert_same_bits
 
 save_file = pytest.importorskip("safetensors.numpy").save_file
@@ -103,6 +113,25 @@ def test_blocks_by_names_and_shapes(tmp_path):
     # A dense layer without bias stays one where that fits.
     save_file({"0.weight": np.ones((4, 3), "f"), "1.weight": np.ones((2, 4), "f")}, tmp_path / "d")
     assert [type(b) for b in load(tmp_path / "d").blocks] == [Dense, Dense]
+
+
+def test_convolutions_of_images_by_names_and_shapes(tmp_path):
+    """A state_dict of nn.Sequential(Conv2d, BatchNorm2d, Conv2d), whose numbers have gaps."""
+    blocks = [Conv2d(3, 4, (3, 2), seed=1), BatchNorm2d(4), Conv2d(4, 2, 1, bias=False, seed=2)]
+    with blocks[1].editing() as w:
+        w["running_mean"][...] = RNG.standard_normal(4)
+    tensors = {
+        f"{number}.{name}": np.asarray(w)
+        for number, block in zip((0, 1, 3), blocks, strict=True)
+        for name, w in block.weights.items()
+    }
+    save_file(tensors, tmp_path / "m.safetensors")
+    read = load(tmp_path / "m.safetensors")
+    assert [repr(b) for b in read.blocks] == [repr(b) for b in blocks]
+    x = RNG.standard_normal((2, 3, 7, 5)).astype(np.float32)
+    assert_same_bits(read(x)[0], Chain(blocks)(x)[0])
+    save_file({"weight": np.ones((4, 3, 3, 2), "f")}, tmp_path / "one")
+    assert repr(load(tmp_path / "one")) == repr(Conv2d(3, 4, (3, 2), bias=False))
 
 
 def test_a_pytorch_pickle_says_what_it_is(tmp_path):

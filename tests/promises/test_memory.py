@@ -62,6 +62,7 @@ def test_a_layer(little_memory):
 
 
 HUGE = 10**6
+PICTURES = np.ones((2, 3, 4, 4), np.float32)
 SMALL = gn.GRU(3, 5, seed=1)
 GRU, OWN = gn.GRU(4, 3), lambda e, g: None
 JOINT = decoding.TransducerJoint(GRU, gn.Dense(5, 4))
@@ -97,6 +98,8 @@ def load_sessions(capacity):
         (lambda: gn.Embedding(2**24, HUGE), "num_embeddings=16777216, embedding_dim="),
         (lambda: gn.LayerNorm(10**12), "normalized_shape=1000000000000"),
         (lambda: gn.Conv1d(3, 3, 10**11), "kernel_size=100000000000"),
+        (lambda: gn.Conv2d(3, 3, HUGE), "kernel_size=1000000"),
+        (lambda: gn.Conv2d(3, 3, 2, padding=10**6)(PICTURES), "a request for [0-9]+ MB of memory"),
         (lambda: gn.Chain([gn.Conv1d(3, 3, HUGE)]).stream(10**5), "batch_size=100000"),
         (lambda: losses.SampledSoftmax(HUGE, HUGE, 4), "input_size=1000000, vocab_size=1000000"),
         (lambda: losses.ClassSoftmax(1, 10**11), "vocab_size=100000000000"),

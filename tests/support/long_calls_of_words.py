@@ -72,7 +72,31 @@ WORDS = {
 }
 
 
+def images(backward=False):
+    """n pictures of text through convolutions and a pool."""
+    layers = [
+        gru_native.Image(),
+        gru_native.Conv2d(1, 16, 3, padding="same", seed=1),
+        gru_native.MaxPool2d(2),
+        gru_native.Conv2d(16, 32, 3, seed=2),
+        gru_native.BatchNorm2d(32),
+        gru_native.Columns(),
+    ]
+    chain = gru_native.Chain(layers)
+
+    def make(n):
+        x = numbers(64, n, 32)
+        if not backward:
+            return lambda: chain(x)[0]
+        y, _, tape = chain.forward(x)
+        dy = numbers(*y.shape)
+        return lambda: chain.backward(tape, dy).weights["3.weight"]
+
+    return make
+
+
 CASES = {
+    "images_backward": images(backward=True),
     "conv_backward": operation(gru_native.Conv1d(256, 256, 5, seed=1), backward=True),
     "transducer_beam": transducer_beam,
     "words_of_classes_backward": large_softmax(WORDS["class"], "backward"),
@@ -87,6 +111,7 @@ OTHERS = {
     "conv_in_groups_backward": operation(
         gru_native.Conv1d(256, 256, 5, groups=256, seed=1), backward=True
     ),
+    "images": images(),
     "embedding": operation(gru_native.Embedding(1000, 256, seed=1), ids=True),
     "embedding_backward": operation(
         gru_native.Embedding(1000, 256, seed=1), ids=True, backward=True
