@@ -150,8 +150,9 @@ class _Run:
                 break
             except Lost:
                 self.records.restarts += self._restore()
-        counts = [kept.steps for kept in self._kept]
-        done = [min(own) for own in zip(*counts, strict=True)]
+        # A step that is under way may be in some servers; one that was restored has fewer for ever.
+        everywhere = [min(own) for own in zip(*(kept.steps for kept in self._kept), strict=True)]
+        done = [max(own) for own in zip(self._steps, everywhere, strict=True)]
         self._job.keep(done, [kept.shard for kept in self._kept])
 
 
