@@ -16,7 +16,7 @@ def messages(language: str, packages: Sequence[str] = ("django",)) -> dict[str, 
     """What the English messages are in this language, the plain ones, without placeholders."""
     files: list[Path] = []
     for name in packages:
-        package = importlib.util.find_spec(name)
+        package = None if "." in name else importlib.util.find_spec(name)
         if package is None or package.origin is None:
             raise SystemExit(f"this needs the catalogues of {name}: pip install {name}")
         folder = Path(package.origin).parent

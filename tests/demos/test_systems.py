@@ -261,6 +261,15 @@ def test_pieces_of_words():
     assert whole.numbers("a rose it") == [2, 4, pieces.UNKNOWN]
 
 
+def test_a_language_or_a_package_that_is_not_there():
+    translate = example("translate")
+    with pytest.raises(SystemExit, match="--to xx: the catalogues of django have too little of it"):
+        translate.pairs("xx", ["django"])
+    for name in ("nothing", "nothing.at_all"):
+        with pytest.raises(SystemExit, match=f"needs the catalogues of {name}: pip install"):
+            translate.pairs("de", ["django", name])
+
+
 def test_a_dictionary_out_of_translations():
     translate = example("translate")
     learnt = [("the cat", "die Katze"), ("the dog", "der Hund"), ("a cat", "eine Katze")]
