@@ -14,12 +14,13 @@ AttentionBackward<T>::AttentionBackward(const AttentionDecoderSpec& spec, const 
     : spec_(spec), w_(w), transposed_(transposed), memory_(memory), memory_of_(memory_of), time_(time), lines_(lines) {
   const Index batch = time.batch, steps = time.seq_len, positions = memory.seq_len, keys = memory.key_size;
   const auto matrix = [&](Index rows, Index columns) { return take_zeroed_matrix<T>(arena, rows, columns); };
-  dcontext_ = {matrix(batch * steps, spec.memory_size), steps};
-  de_ = {matrix(batch * steps, positions), steps};
-  dquery_ = matrix(time.rows, keys);
+  const auto written = [&](Index rows, Index columns) { return take_padded_matrix<T>(arena, rows, columns); };
+  dcontext_ = {written(batch * steps, spec.memory_size), steps};
+  de_ = {written(batch * steps, positions), steps};
+  dquery_ = written(time.rows, keys);
   dweights_ = matrix(batch, 2 * lines.margin + positions + panel_columns<T>());
-  if (spec.attention != Attention::dot) dkeys_ = matrix(memory.positions, keys);
-  dh_ = matrix(memory.positions, spec.memory_size);
+  if (spec.attention != Attention::dot) dkeys_ = written(memory.positions, keys);
+  dh_ = written(memory.positions, spec.memory_size);
   h_across_ = take_across(memory, spec.memory_size, arena);
   if (!by_products()) dv_ = matrix(batch, keys);
   if (location()) {
@@ -45,7 +46,11 @@ AttentionBackward<T>::AttentionBackward(const AttentionDecoderSpec& spec, const 
 
 template <class T>
 void AttentionBackward<T>::prepare(int member, int members) {
-  lay_across(memory_, memory_.h, Index(spec_.memory_size), h_across_, share_of(memory_.batch, 1, member, members));
+  const Share mine = share_of(memory_.batch, 1, member, members);
+  lay_across(memory_, memory_.h, Index(spec_.memory_size), h_across_, mine);
+  if (by_products()) return;
+  for (Index b = mine.begin; b < mine.end; ++b)  // sums over the steps
+    std::fill_n(from_row(dkeys_, memory_.first[b]).base, memory_.length[b] * dkeys_.stride, T(0));
 }
 
 template <class T>
@@ -124,6 +129,7 @@ void AttentionBackward<T>::scores_back(Index row, Index t, int member) {
                                                                                    room.d, de, positions);
   Matrix<T> from = memory_.rows_of(memory_.keys, b);
   if (by_products()) return row_product(read_only(from), positions, keys, de, zeros_, dquery);
+  std::fill_n(dquery, keys, T(0));  // a sum over the positions
   if (location()) from = location_keys(w_, lines_.weights.at(row, t), from, positions, zeros_, room.f, room.keys);
   // Which is made again on the way back.
   GRU_NATIVE_EXECUTED(mac_forward, -positions * location() * spec_.location_channels * (spec_.location_width + keys));

@@ -20,7 +20,11 @@ DecoderBackward<T>::DecoderBackward(const ImplOf<AttentionDecoder<T>>& decoder,
       time_(tape.time),
       memory_of_(user_rows_of(time_, arena)) {
   const LayerSpec& layers = decoder.layers;
-  const auto matrix = [&](Index rows, Index columns) { return take_zeroed_matrix<T>(arena, rows, columns); };
+  // Without gradients of the logits nothing writes those of the readout.
+  const auto matrix = [&](Index rows, Index columns) {
+    return call.dlogits.data ? take_padded_matrix<T>(arena, rows, columns)
+                             : take_zeroed_matrix<T>(arena, rows, columns);
+  };
   const Index z_columns = w_.readout.depth;
   if (call.dlogits.data) dlogits_ = user_rows(call.dlogits, time_, arena);
   if (dlogits_.offset) gathered_ = matrix(time_.rows, spec().vocab_size);
@@ -41,7 +45,7 @@ DecoderBackward<T>::DecoderBackward(const ImplOf<AttentionDecoder<T>>& decoder,
   }
   for (std::size_t m = 0; m < tape.memories.size(); ++m) {
     if (!attends()) {
-      dvectors_.push_back(matrix(time_.batch, spec().memory_size));
+      dvectors_.push_back(take_zeroed_matrix<T>(arena, time_.batch, spec().memory_size));
       continue;
     }
     attentions_.emplace_back(spec(), w_.attentions[m], transposed_.attentions[m], tape.memories[m], memory_of_, time_,
@@ -50,7 +54,7 @@ DecoderBackward<T>::DecoderBackward(const ImplOf<AttentionDecoder<T>>& decoder,
     macs_of_step_row_ += attentions_.back().macs_of_row();
   }
   for (int i = 0; i < members; ++i) scratch_.push_back(arena.take<T>(scratch));
-  zeros_ = matrix(1, widest).base;
+  zeros_ = take_zeroed_matrix<T>(arena, 1, widest).base;
   load();
 }
 

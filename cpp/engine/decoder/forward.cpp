@@ -18,7 +18,7 @@ DecoderForward<T>::DecoderForward(const AttentionDecoderSpec& spec, const LayerS
       memory_of_(memory_of),
       time_(time),
       dropout_(dropout) {
-  const auto matrix = [&](Index columns) { return take_zeroed_matrix<T>(arena, time.rows, columns); };
+  const auto matrix = [&](Index columns) { return take_padded_matrix<T>(arena, time.rows, columns); };
   const bool maxout = spec.readout == ReadoutFunction::maxout;
   v_.layers.resize(static_cast<std::size_t>(layers.num_layers));
   for (Index l = 0; l < layers.num_layers; ++l) {
@@ -223,23 +223,11 @@ void DecoderForward<T>::read_out(Rows<T> logits, int member, Crew& crew) {
   make_logits(logits, {0, time_.rows}, share_of(panels, 1, member, crew.size()));
 }
 
-// They go straight to the user's rows, but for the panel that these do not fill.
 template <class T>
 void DecoderForward<T>::make_logits(Rows<T> logits, Share rows, Share panels) {
-  const Index words = spec_.vocab_size, width = panel_columns<T>(), whole = words / width;
   if (rows.begin >= rows.end || panels.begin >= panels.end) return;
-  Product<T> p = product_of_rows(w_.output, rows_from(v_.r, 0), {w_.bias_output.data(), 0, nullptr}, {}, rows);
-  p.acc = logits;
-  p.panel_begin = panels.begin;
-  p.panel_end = std::min(panels.end, whole);
-  if (p.panel_begin < p.panel_end) multiply(p);
-  if (panels.end <= whole) return;
-  p.acc = {last_logits_.base - whole * p.acc_panel_step, last_logits_.stride, nullptr};
-  p.panel_begin = whole;
-  p.panel_end = whole + 1;
-  multiply(p);
-  for (Index row = rows.begin; row < rows.end; ++row)
-    std::copy_n(from_row(last_logits_, row).base, words % width, row_at(logits, row) + whole * width);
+  multiply_to(product_of_rows(w_.output, rows_from(v_.r, 0), {w_.bias_output.data(), 0, nullptr}, {}, rows), panels,
+              Index(spec_.vocab_size), logits, last_logits_);
 }
 
 template <class T>

@@ -65,7 +65,7 @@ void pack(PackedDecoder<T>& p, const AttentionDecoderSpec& spec, const LayerSpec
   const Index lanes = kernels_for<T>().lanes;
   const auto weight = [&](int place) -> const Weight<const T>& { return weights[static_cast<std::size_t>(place)]; };
   const auto vector = [&](Buffer<T>& to, int place) {
-    if (place >= 0) std::copy_n(weight(place).data, weight(place).size(), to.data());
+    if (place >= 0) copy_shared(weight(place).data, weight(place).size(), to.data());
   };
   const auto matrix = [&](PackedMatrix<T>& m, int place) {
     fill_panels(m, weight(place).shape[0], lanes, [&](int, Index row) { return weight(place).data + row * m.depth; });

@@ -52,6 +52,14 @@ template <class T>
 Matrix<T> take_matrix(Arena& arena, Index rows, Index columns) {
   return {arena.take<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
 }
+// The caller writes its numbers, and only these: what pads the rows is 0.
+template <class T>
+Matrix<T> take_padded_matrix(Arena& arena, Index rows, Index columns) {
+  const Matrix<T> m = take_matrix<T>(arena, rows, columns);
+  for (Index row = 0; row < rows; ++row)
+    std::fill(m.base + row * m.stride + columns, m.base + (row + 1) * m.stride, T(0));
+  return m;
+}
 template <class T>
 Matrix<T> take_zeroed_matrix(Arena& arena, Index rows, Index columns) {
   return {arena.take_zeroed<T>(rows * panel_stride<T>(columns)), panel_stride<T>(columns)};
@@ -71,6 +79,7 @@ void activate(Function f, Matrix<T> m, Index columns, Share rows) {
 }
 template <class T, class Function>
 void activate_backward(Function f, Matrix<T> y, Matrix<T> d, Index columns, Share rows) {
+  if (f == Function::identity) return;
   const Kernels<T>& kernels = kernels_for<T>();
   Progress progress;
   for (Index row = rows.begin; row < rows.end; ++row) {
@@ -94,6 +103,24 @@ Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const
 template <class T>
 void multiply(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
   multiply(product_of_rows(w, a, start, acc, rows));
+}
+
+// A product, for some panels, whose `columns` go straight to the user's rows: nothing may be written beyond these. The
+// panel that they do not fill goes by way of `last`, rows of one panel.
+template <class T>
+void multiply_to(Product<T> p, Share panels, Index columns, const Rows<T>& to, Matrix<T> last) {
+  const Index width = panel_columns<T>(), whole = columns / width;
+  p.acc = to;
+  p.panel_begin = panels.begin;
+  p.panel_end = std::min(panels.end, whole);
+  if (p.panel_begin < p.panel_end) multiply(p);
+  if (panels.end <= whole) return;
+  p.acc = {last.base - whole * p.acc_panel_step, last.stride, nullptr};
+  p.panel_begin = whole;
+  p.panel_end = whole + 1;
+  multiply(p);
+  for (Index row = p.row_begin; row < p.row_end; ++row)
+    std::copy_n(last.base + row * last.stride, columns % width, row_at(to, row) + whole * width);
 }
 
 // A product whose panels are `depth` rows of a matrix as they lie there, `columns` wide. They are read in whole panels.

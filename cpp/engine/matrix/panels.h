@@ -78,6 +78,15 @@ void each_panel(Index panels, Index numbers, const F& f) {
   });
 }
 
+// The same of numbers that lie as they did.
+template <class T>
+void copy_shared(const T* from, Index numbers, T* to) {
+  constexpr Index at_once = 16 * 1024;
+  each_panel(divide_up(numbers, at_once), numbers, [&](Index i) {
+    std::copy_n(from + i * at_once, std::min(at_once, numbers - i * at_once), to + i * at_once);
+  });
+}
+
 // A range of k.
 struct Depths {
   Index first, count;

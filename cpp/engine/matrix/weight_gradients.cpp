@@ -42,12 +42,14 @@ Index weight_gradients_scratch(Index outputs, Index columns, int members) {
 }
 
 template <class T>
-WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch) : g_(g), share_(share) {
+WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch, bool in_place)
+    : g_(g), share_(share), in_place_(in_place && g.dw && g.columns % panel_columns<T>() == 0) {
   const Index width = panel_columns<T>(), wide = round_up(g.columns, width);
   zeros_ = scratch;
   sums_.stride = padded_stride(wide, sizeof(T));
   sums_.base = zeros_ + sums_.stride;
   x_panels_ = sums_.base + (share.end - share.begin) * sums_.stride;
+  if (in_place_) sums_ = {g.dw + share.begin * g.columns, g.columns};
   d_slice_ = x_panels_ + depth_at_once * wide;
   d_sums_ = d_slice_ + depth_at_once * outputs_at_once;
   std::fill_n(zeros_, sums_.stride, T(0));
@@ -98,7 +100,7 @@ void WeightGradientSums<T>::add(Index begin, Index end) {
 template <class T>
 T* WeightGradientSums<T>::dw(Index column) const {
   const Index at = column - share_.begin;
-  return sums_.base + (blocks() == 1 ? at % outputs_at_once : at) * sums_.stride;
+  return sums_.base + (blocks() == 1 && !in_place_ ? at % outputs_at_once : at) * sums_.stride;
 }
 
 template <class T>

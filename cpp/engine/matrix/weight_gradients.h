@@ -32,12 +32,14 @@ inline constexpr Index outputs_at_once = 48;  // of d, a slice: whole tiles of a
 template <class T>
 class WeightGradientSums {
  public:
-  WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch);
+  // in_place: row r of dw is that of d's column r, so the sums may be made where they end.
+  WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch, bool in_place);
   Index blocks() const;
   void load(Index block);  // packs its rows of x
   void add(Index begin, Index end);  // adds them for columns [begin, end) of d, one slice
   T* dw(Index column) const;  // row `column` of d^T x
   T* db(Index column) const;
+  bool in_place() const { return in_place_; }
 #if defined(GRU_NATIVE_COUNT)
   template <class RowOf>
   void needs(Index begin, Index end, const RowOf& row_of) {
@@ -48,6 +50,7 @@ class WeightGradientSums {
  private:
   const WeightGradients<T>& g_;
   const Share share_;
+  const bool in_place_;
   Product<T> product_{};
   Matrix<T> sums_;
   T *zeros_, *x_panels_, *d_slice_, *d_sums_;
@@ -60,10 +63,11 @@ class WeightGradientSums {
 // .., never in parts that are added up, so no bit depends on the number of threads. row_of: d's column -> row of dw, or
 // -1 (padding).
 template <class T, class RowOf>
-void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members, const RowOf& row_of) {
+void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members, const RowOf& row_of,
+                          bool in_place = false) {
   const Share share = share_of(g.outputs, outputs_at_once, member, members);
   if (share.begin >= share.end) return;
-  WeightGradientSums<T> sums(g, share, scratch);
+  WeightGradientSums<T> sums(g, share, scratch, in_place);
   for (Index block = 0; block < sums.blocks(); ++block) {
     sums.load(block);
     for (Index begin = share.begin; begin < share.end; begin += outputs_at_once) {
@@ -74,7 +78,7 @@ void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, i
       for (Index column = begin; column < end; ++column) {
         const Index to = row_of(column);
         if (to < 0) continue;
-        if (g.dw) std::copy_n(sums.dw(column), g.columns, g.dw + to * g.columns);
+        if (g.dw && !sums.in_place()) std::copy_n(sums.dw(column), g.columns, g.dw + to * g.columns);
         if (g.db) g.db[to] = *sums.db(column);
       }
     }
@@ -82,7 +86,7 @@ void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, i
 }
 template <class T>
 void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members) {
-  sum_weight_gradients(g, scratch, member, members, [](Index column) { return column; });
+  sum_weight_gradients(g, scratch, member, members, [](Index column) { return column; }, true);
 }
 
 }  // namespace gru_native

@@ -99,16 +99,42 @@ void Dense<T>::Impl::fill(PackedDense<T>& packed) const {
   if (spec.bias) std::copy_n(store.data(1), spec.output_size, packed.bias.data());
 }
 
+namespace {
+
+// Outputs go straight to the user's rows, unless there is more to do to them: then by way of what is returned.
+template <class T>
+Matrix<T> forward_to(const PackedDense<T>& w, Rows<const T> x, const Timeline& time, const Sequences<T>& to,
+                     Arena& arena, TeamLease& team) {
+  const Index outputs = w.spec.output_size;
+  if (w.spec.activation != DenseActivation::identity) {
+    const Matrix<T> y = take_matrix<T>(arena, time.rows, w.columns());
+    dense_forward(w, x, time.rows, y, team);
+    scatter(read_only(y), outputs, time, to, &team);
+    return y;
+  }
+  clear_absent(to, outputs, time);
+  const Rows<T> rows = user_rows(to, time, arena);
+  const Matrix<T> last = take_matrix<T>(arena, time.rows, 1);
+  team.run([&](int rank) {
+    const FlushDenormals flush;
+    const Share mine = share_of(time.rows, whole_tiles, rank, team.size());
+    if (mine.begin == mine.end) return;
+    multiply_to(product_of_rows(w.weight, x, {w.bias.data(), 0, nullptr}, {}, mine), {0, w.weight.panels}, outputs,
+                rows, last);
+  });
+  return {};
+}
+
+}  // namespace
+
 template <class T>
 void Dense<T>::forward(const DenseForwardCall<T>& call) const {
   check_call(impl_->spec, call);
   const Timeline time(call.seq_len, call.batch, call.lengths);
   const auto packed = impl_->store.packed();
   const auto arena = impl_->store.lease();
-  const Matrix<T> y = take_zeroed_matrix<T>(*arena, time.rows, packed->columns());
   TeamLease team(useful_threads(impl_->spec, time.rows), {impl_.get(), time.rows});
-  dense_forward(*packed, user_rows(call.x, time, *arena), time.rows, y, team);
-  scatter(read_only(y), impl_->spec.output_size, time, call.y);
+  forward_to(*packed, user_rows(call.x, time, *arena), time, call.y, *arena, team);
 }
 
 template <class T>
@@ -120,11 +146,9 @@ std::shared_ptr<const DenseTape<T>> Dense<T>::forward_with_tape(const DenseForwa
                                                      Timeline(call.seq_len, call.batch, call.lengths));
   const Timeline& time = tape->time;
   tape->x = take_matrix<T>(*tape->arena, time.rows, spec.input_size);
-  tape->y = take_zeroed_matrix<T>(*tape->arena, time.rows, tape->packed->columns());
-  gather(call.x, spec.input_size, time, tape->x);
   TeamLease team(useful_threads(spec, time.rows), {impl_.get(), time.rows});
-  dense_forward(*tape->packed, rows_from(tape->x, 0), time.rows, tape->y, team);
-  scatter(read_only(tape->y), spec.output_size, time, call.y);
+  gather(call.x, spec.input_size, time, tape->x, &team);
+  tape->y = forward_to(*tape->packed, rows_from(tape->x, 0), time, call.y, *tape->arena, team);
   return make_handle<DenseTape<T>>(std::move(tape));
 }
 
@@ -144,25 +168,41 @@ void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& c
   Arena& arena = *lease;
   const Index inputs = spec.input_size, outputs = spec.output_size;
   const PackedMatrix<T>* const back = call.dx.data ? &tape.packed->transposed() : nullptr;
-  const Matrix<T> d = take_zeroed_matrix<T>(arena, time.rows, outputs);
-  const Matrix<T> dx = take_zeroed_matrix<T>(arena, back ? time.rows : 0, inputs);
   const T* const zeros = take_zeroed_matrix<T>(arena, 1, inputs).base;
   TeamLease team(useful_threads(spec, time.rows), {impl_.get(), time.rows});
   std::vector<T*> scratch;
   for (int m = 0; m < team.size(); ++m)
     scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, inputs, team.size())));
-  gather(call.dy, outputs, time, d);
+  // The gradient of W x + b: that of y where it lies, or a copy.
+  Matrix<T> copied{};
+  Rows<const T> d = user_rows(call.dy, time, arena);
+  if (spec.activation != DenseActivation::identity || d.offset) {
+    copied = take_padded_matrix<T>(arena, time.rows, outputs);
+    gather(call.dy, outputs, time, copied, &team);
+    d = rows_from(copied, 0);
+  }
+  Rows<T> dx{};
+  Matrix<T> last{};
+  if (back) {
+    clear_absent(call.dx, inputs, time);
+    dx = user_rows(call.dx, time, arena);
+    last = take_matrix<T>(arena, time.rows, 1);
+  }
 
   Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share rows = share_of(time.rows, whole_tiles, rank, team.size());
-    activate_backward(spec.activation, tape.y, d, outputs, rows);  // of W x + b; its padding is 0
-    if (back && rows.begin < rows.end) multiply(*back, rows_from(d, 0), {zeros, 0, nullptr}, dx, rows);
+    activate_backward(spec.activation, tape.y, copied, outputs, rows);
+    if (back && rows.begin < rows.end) {
+      Product<T> p = product_of_rows(*back, d, {zeros, 0, nullptr}, {}, rows);
+      p.depth = outputs;
+      multiply_to(p, {0, back->panels}, inputs, dx, last);
+    }
     if (call.dweights.empty()) return;
     all.barrier(rank);  // the sums below run over all rows
     const WeightGradients<T> sums{time.rows,
-                                  read_only(d),
+                                  {d.base, d.stride},
                                   outputs,
                                   rows_from(tape.x, 0),
                                   inputs,
@@ -170,7 +210,6 @@ void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& c
                                   gradient_of(call.dweights, spec.bias ? 1 : -1)};
     sum_weight_gradients(sums, scratch[static_cast<std::size_t>(rank)], rank, team.size());
   });
-  if (back) scatter(read_only(dx), inputs, time, call.dx);
 }
 
 template <class T>

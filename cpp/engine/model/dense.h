@@ -51,7 +51,7 @@ struct DenseTape<T>::Impl : TapeOf<PackedDense<T>> {
   Impl(TapeOf<PackedDense<T>> base, Timeline time) : TapeOf<PackedDense<T>>(std::move(base)), time(std::move(time)) {}
 
   Timeline time;
-  Matrix<T> x{}, y{};  // [compact row]; y has packed->columns()
+  Matrix<T> x{}, y{};  // [compact row]; y has packed->columns(), and is not kept if it is W x + b
 };
 
 }  // namespace gru_native

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string>
 
+#include "engine/matrix/panels.h"
 #include "engine/model/operation.h"
 #include "spec/checks.h"
 
@@ -18,7 +19,7 @@ class PackedEmbedding final : public PackedOperation<T> {
       : PackedOperation<T>(spec), own_(own), table_(own.num_embeddings * own.embedding_dim) {}
 
   void fill(const std::vector<Weight<const T>>& weights) override {
-    std::copy_n(weights[0].data, weights[0].size(), table_.data());
+    copy_shared(weights[0].data, weights[0].size(), table_.data());
   }
   void unpack(const std::vector<Weight<T>>& weights) const override {
     std::copy_n(table_.data(), weights[0].size(), weights[0].data);

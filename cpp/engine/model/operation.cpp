@@ -64,7 +64,7 @@ void Operation<T>::forward(const OperationForwardCall<T>& call) const {
   const Rows<const T> x = user_rows(call.x, in, *arena);
   TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {impl_.get(), in.rows});
   packed->forward({in, out, inputs, outputs, images, arena.get()}, x, y, team, nullptr);
-  scatter(read_only(y), outputs, out, call.y);
+  scatter(read_only(y), outputs, out, call.y, &team);
 }
 
 template <class T>
@@ -84,7 +84,7 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
   OperationRows rows = tape->rows();
   rows.training = call.training;
   tape->packed->forward(rows, x, y, team, &tape->kept);
-  scatter(read_only(y), outputs, tape->out, call.y);
+  scatter(read_only(y), outputs, tape->out, call.y, &team);
   return make_handle<OperationTape<T>>(std::move(tape));
 }
 
@@ -108,11 +108,11 @@ void Operation<T>::backward(const OperationTape<T>& tape_, const OperationBackwa
   const Matrix<T> d = take_zeroed_matrix<T>(*arena, tape.out.rows, tape.outputs);
   Matrix<T> dx{};
   if (call.dx.data) dx = take_zeroed_matrix<T>(*arena, tape.in.rows, tape.inputs);
-  gather(call.dy, tape.outputs, tape.out, d);
   TeamLease team(useful_threads(2 * tape.packed->macs_of_row(tape.inputs) * static_cast<double>(tape.in.rows)),
                  {impl_.get(), tape.in.rows});
+  gather(call.dy, tape.outputs, tape.out, d, &team);
   tape.packed->backward(tape.rows(), tape.kept, d, dx, call.dweights, *arena, team);
-  if (dx.base) scatter(read_only(dx), tape.inputs, tape.in, call.dx);
+  if (dx.base) scatter(read_only(dx), tape.inputs, tape.in, call.dx, &team);
 }
 
 template <class T>

@@ -80,13 +80,20 @@ template <class T>
 void Worker<T>::window(const SessionCall<T>& call, const StateBlocks<T>& states, const SessionRow* group, Index count,
                        Index done, TeamLease& team) {
   Stages<T>& s = stages_for(count);
+  const T* const from = call.x.data + done * call.x.step_stride;
+  const Sequences<T> to{call.y.data + done * call.y.step_stride, call.y.step_stride, 0};
+  if (count == 1 && team.size() == 1 && s.plans_rows()) {
+    use_states(s, states, group, count, done);
+    return s.run_row(from + group->user * call.x.batch_stride, call.x.step_stride,
+                     to.data + group->user * call.y.batch_stride, to.step_stride,
+                     std::min(group->length - done, s.window));
+  }
   for (Index r = 0; r < count; ++r) {
     lengths[r] = std::min(group[r].length - done, s.window);
     y[r] = group[r].user * call.y.batch_stride;
   }
   s.time.restart(lengths.data(), count);
   use_states(s, states, group, count, done);
-  const T* const from = call.x.data + done * call.x.step_stride;
   Rows<const T> inputs{from + group->user * call.x.batch_stride, call.x.step_stride, nullptr};  // of one session
   if (count > 1) {
     Index at = 0;
@@ -95,9 +102,7 @@ void Worker<T>::window(const SessionCall<T>& call, const StateBlocks<T>& states,
         x[at++] = t * call.x.step_stride + group[r].user * call.x.batch_stride;
     inputs = {from, 0, x.data()};
   }
-  s.run(inputs,
-        StepRows<T>::as_user_has_them({call.y.data + done * call.y.step_stride, call.y.step_stride, 0}, y.data()),
-        team);
+  s.run(inputs, StepRows<T>::as_user_has_them(to, y.data()), team);
 }
 
 template <class T>

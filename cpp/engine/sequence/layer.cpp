@@ -146,12 +146,11 @@ std::shared_ptr<const Tape<T>> Layer<T>::forward_with_tape(const ForwardCall<T>&
   // The input is copied: a tape stays right whatever becomes of the caller's arrays.
   const Index stride = padded_stride(spec.input_size, sizeof(T));
   Matrix<T>& x = tape->layers[0].x = {tape->arena->template take<T>(time.rows * stride), stride};
-  gather(call.x, spec.input_size, time, x);
-
   StackForward<T> stack(spec, *tape->packed, time, time.seq_len, &tape->layers, tape->dropout, tape->draw,
                         *tape->arena);
   stack.load_state(call.initial);
   TeamLease team(useful_threads(spec, time.rows, time.seq_len), {impl_.get(), time.rows});
+  gather(call.x, spec.input_size, time, x, &team);
   clear_absent(call.y, spec.directions() * spec.output_size(), time);
   stack.run(rows_from(x, 0), user_steps(call.y, time, *arena), team);
   if (tape->hold) hold(call.y, spec.output_size(), spec.directions(), time);
@@ -194,7 +193,7 @@ void Layer<T>::backward(const Tape<T>& tape_, const BackwardCall<T>& call) const
     wanted.weights.push_back(impl_->gradients_of(i, call.dweights));
   stack.run(dy, call.dfinal, wanted, team);
   if (learns && spec.learn_initial_state) impl_->sum_initial_gradients(tape_, dinitial, call.dweights);
-  if (call.dx.data) scatter(stack.dx(), spec.input_size, time, call.dx);
+  if (call.dx.data) scatter(stack.dx(), spec.input_size, time, call.dx, &team);
 }
 
 // All rows of the batch begin with the same numbers. A state that was given is none of theirs.

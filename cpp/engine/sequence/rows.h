@@ -4,8 +4,10 @@
 
 #include "engine/sequence/step_rows.h"
 #include "engine/sequence/timeline.h"
+#include "engine/threads.h"
 #include "runtime/interruption.h"
 #include "runtime/memory.h"
+#include "runtime/team.h"
 
 namespace gru_native {
 
@@ -16,16 +18,31 @@ Rows<T> user_rows(const Sequences<T>& s, const Timeline& time, Arena& arena);
 template <class T>
 StepRows<T> user_steps(const Sequences<T>& s, const Timeline& time, Arena& arena);
 
-template <class T>
-void gather(const Sequences<const T>& from, Index columns, const Timeline& time, Matrix<T> to) {
-  Index row = 0;
+// f(compact row, its time, its place in the batch) for some rows of `columns` numbers that are copied.
+template <class F>
+void each_row(const Timeline& time, Index columns, Share rows, const F& f) {
   Progress progress;
-  for (Index t = 0; t < time.seq_len; ++t) {
-    progress.add(macs_of_copy * static_cast<double>(columns * time.alive(t)));
-    for (Index b = 0; b < time.alive(t); ++b, ++row)
-      std::copy_n(from.data + time.user_step(t, b) * from.step_stride + time.user_row(b) * from.batch_stride, columns,
-                  to.base + row * to.stride);
+  Index t = 0;
+  for (Index row = rows.begin; row < rows.end; ++row) {
+    while (time.first(t + 1) <= row) ++t;
+    progress.add(macs_of_copy * static_cast<double>(columns));
+    f(row, t, row - time.first(t));
   }
+}
+// All of them, by a team if that is worth it; or by this thread.
+template <class F>
+void each_row(const Timeline& time, Index columns, TeamLease* team, const F& f) {
+  if (!team || useful_threads_to_copy(time.rows * columns) == 1) return each_row(time, columns, {0, time.rows}, f);
+  team->run_shares([&](int rank, int members) { each_row(time, columns, share_of(time.rows, 1, rank, members), f); });
+}
+
+template <class T>
+void gather(const Sequences<const T>& from, Index columns, const Timeline& time, Matrix<T> to,
+            TeamLease* team = nullptr) {
+  each_row(time, columns, team, [&](Index row, Index t, Index b) {
+    std::copy_n(from.data + time.user_step(t, b) * from.step_stride + time.user_row(b) * from.batch_stride, columns,
+                to.base + row * to.stride);
+  });
 }
 
 // Outputs of steps that are masked or past the end of a sequence.
@@ -90,16 +107,13 @@ void gather_held(const Sequences<const T>& dy, Index columns, Index directions, 
 }
 
 template <class T>
-void scatter(Matrix<const T> from, Index columns, const Timeline& time, const Sequences<T>& to) {
+void scatter(Matrix<const T> from, Index columns, const Timeline& time, const Sequences<T>& to,
+             TeamLease* team = nullptr) {
   clear_absent(to, columns, time);
-  Index row = 0;
-  Progress progress;
-  for (Index t = 0; t < time.seq_len; ++t) {
-    progress.add(macs_of_copy * static_cast<double>(columns * time.alive(t)));
-    for (Index b = 0; b < time.alive(t); ++b, ++row)
-      std::copy_n(from.base + row * from.stride, columns,
-                  to.data + time.user_step(t, b) * to.step_stride + time.user_row(b) * to.batch_stride);
-  }
+  each_row(time, columns, team, [&](Index row, Index t, Index b) {
+    std::copy_n(from.base + row * from.stride, columns,
+                to.data + time.user_step(t, b) * to.step_stride + time.user_row(b) * to.batch_stride);
+  });
 }
 
 }  // namespace gru_native

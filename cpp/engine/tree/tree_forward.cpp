@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/matrix/multiply.h"
+#include "engine/matrix/matrices.h"
 #include "engine/tree/tree.h"
 #include "runtime/dispatch.h"
 
@@ -14,16 +14,6 @@ Product<T> share_of_units(const PackedMatrix<T>& w, Index lanes, const Region& r
   p.panel_begin = w.panel_begin(r.blocks.begin);
   p.panel_end = w.panel_end(r.blocks.end);
   return p;
-}
-
-template <class T>
-Rows<T> rows_from(Matrix<T> m, Index row) {
-  return {m.base + row * m.stride, m.stride, nullptr};
-}
-
-template <class T>
-Rows<const T> read_only(Rows<T> r) {
-  return {r.base, r.stride, r.offset};
 }
 
 }  // namespace
@@ -73,7 +63,7 @@ void ForestForward<T>::inputs(int member, int members) const {
     p.a = v_.x.offset ? Rows<const T>{v_.x.base, 0, v_.x.offset + first}
                       : Rows<const T>{v_.x.base + first * v_.x.stride, v_.x.stride, nullptr};
     p.start = {bias.data(), 0, nullptr};
-    p.acc = rows_from(to, r.begin);
+    p.acc = rows_of(from_row(to, r.begin));
     multiply(p);
   };
   product(weights_.w.input, weights_.bias, 0, forest_.rows, v_.gates);
@@ -109,8 +99,8 @@ template <class T>
 void ForestForward<T>::products(const Region& r) const {
   Product<T> p = share_of_units(weights_.w.recurrent, weights_.lanes, r);
   p.row_end = r.end - r.begin;
-  p.a = read_only(rows_from(v_.s, r.begin - forest_.leaves));
-  p.acc = rows_from(v_.gates, r.begin);
+  p.a = rows_from(v_.s, r.begin - forest_.leaves);
+  p.acc = rows_of(from_row(v_.gates, r.begin));
   p.start = read_only(p.acc);
   multiply(p);
 

@@ -42,14 +42,15 @@ struct DenseForwardCall {
   std::int64_t batch = 0;                 ///< Sequences, at least 1.
   Sequences<const T> x;                   ///< input_size columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
-  Sequences<T> y;                         ///< output_size columns, written; 0 past the end of a sequence.
+  Sequences<T> y;                         ///< output_size columns, written; 0 past the end of a sequence. Must not
+                                          ///< overlap x.
 };
 
 /// The gradients of a loss. Null: on the way out not wanted. Shapes are those of the forward call.
 template <class T>
 struct DenseBackwardCall {
   Sequences<const T> dy;     ///< Of y; must be there.
-  Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence.
+  Sequences<T> dx;           ///< Of x, written; 0 past the end of a sequence. Must not overlap dy.
   std::vector<T*> dweights;  ///< Of each of weights(), written (not added to). Empty: of none.
 };
 
