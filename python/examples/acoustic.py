@@ -153,7 +153,7 @@ def run(options: common.Options) -> common.Result:
     some, others = speech.phrases()
     if options.quick:
         some, others = some[:600], others[:60]
-    seconds = 12.0 if options.quick else 60 * options.minutes
+    seconds = 10.0 if options.quick else 60 * options.minutes
     make: dict[str, Any] = {"decibels": (5.0, 25.0), "seed": options.seed}
     learnt, judged = speech.normalised(
         speech.utterances(options.out, some, speech.VOICES, **make),

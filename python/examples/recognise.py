@@ -197,7 +197,7 @@ def run(options: common.Options) -> common.Result:
     )
     numbers = speech.inventory(learnt)
     classes, seed = len(numbers), options.seed
-    units, seconds = (64, 12.0) if options.quick else (80, 60 * options.minutes)
+    units, seconds = (64, 9.0) if options.quick else (80, 60 * options.minutes)
 
     def ctc(layers: int, units: int = units, both: bool = True) -> CTC:
         return CTC.new(layers, units, classes, seed, both=both)
