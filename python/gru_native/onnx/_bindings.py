@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..layers import Activation
+from ..layers import Activation, LayerNorm
 from ..layers import _functions as functions
 from ..layers._weights import Array
 from ._model import Node
@@ -72,11 +72,37 @@ def bind(
 def _element_wise(
     node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
 ) -> Call | Direct:
-    if node.op == "Sigmoid" and 2 <= y.ndim <= 3 and y.size and y.dtype != np.float16:
-        core: Any = Activation("sigmoid", dtype=y.dtype)._core
-        return Direct(core, (0, None, False))
+    if node.op == "Sigmoid" and y.ndim >= 2 and y.size and y.dtype != np.float16:
+        return _of_rows(Activation("sigmoid", dtype=y.dtype), y)
     call = _UFUNCS[node.op]
     return Direct(call, tuple(_spread(i, a, known[i], y) for i, a in enumerate(inputs)))
+
+
+def _of_rows(block: Any, y: Array) -> Call | Direct:
+    """A block of the core that has no state, on all rows of an array."""
+    core = block._core
+    if y.ndim <= 3:
+        return Direct(core, (0, None, False))
+    shape, rows = y.shape, (-1, y.shape[-1])
+    return lambda x, *_: core(x.reshape(rows), None, False).reshape(shape)
+
+
+def _layer_norm(
+    node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
+) -> Call | Direct | None:
+    scale, *bias = numbers = [a for a in inputs[1:] if a is not None]
+    own = node.attributes
+    last = own.get("axis", -1) in (-1, y.ndim - 1)
+    floats = y.dtype in (np.float32, np.float64) and all(
+        a.dtype == y.dtype for a in (inputs[0], *numbers)
+    )
+    if not last or not floats or not all(known[1:]) or y.ndim < 2 or not y.size:
+        return None
+    if any(a.shape != y.shape[-1:] for a in numbers):
+        return None
+    block = LayerNorm(y.shape[-1], own.get("epsilon", 1e-5), bias=bool(bias), dtype=y.dtype)
+    block.load_state_dict({"weight": scale} | ({"bias": bias[0]} if bias else {}))
+    return _of_rows(block, y)
 
 
 def _spread(place: int, value: Array, known: bool, y: Array) -> Any:
@@ -210,5 +236,6 @@ _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "Pow": _power,
     "Relu": _relu,
     "ReduceMean": _mean,
+    "LayerNormalization": _layer_norm,
     "Pad": _pad,
 }

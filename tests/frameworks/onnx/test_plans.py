@@ -227,3 +227,25 @@ def test_from_many_threads():
     for t in threads:
         t.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 5), (2, 2, 3, 5), (5,), (0, 5)])
+def test_rows_by_blocks_of_the_core(shape, dtype):
+    """A normalisation and a sigmoid of the plan, beside those of the first call."""
+    rng, b = np.random.default_rng(0), Builder(17)
+    w, v = (b.tensor(a) for a in rng.standard_normal((2, 5)).astype(dtype))
+    outputs = [
+        b.node("LayerNormalization", "x", w, v, epsilon=1e-3),
+        b.node("LayerNormalization", "x", w, "", axis=len(shape) - 1),
+        b.node("Sigmoid", b.node("Mul", "x", w)),
+    ]
+    loaded = gru_native.onnx.load(b.model({"x": shape}, outputs, dtype, len(shape)))
+    x = rng.standard_normal(shape).astype(dtype)
+    first = loaded(x)
+    for _ in range(2):
+        for actual, wanted in zip(loaded(x), first, strict=True):
+            assert actual.shape == shape
+            assert actual.dtype == dtype
+            tolerance = 1e-5 if dtype is np.float32 else 1e-12
+            np.testing.assert_allclose(actual, wanted, tolerance, tolerance)
