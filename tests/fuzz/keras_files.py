@@ -38,6 +38,7 @@ CLASSES = (
     *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "Dense", "TimeDistributed", "Embedding"),
     *("Masking", "Activation", "Dropout", "InputLayer", "Sequential", "Functional", "Conv1D", ""),
     *("BatchNormalization", "MaxPooling1D", "Add", "Concatenate", "RepeatVector", "CuDNNLSTM"),
+    "ZeroPadding1D",
 )
 VALUES = (
     *(None, True, False, 0, 1, -1, 3, 2**40, 10**30, 0.5, -2.5, 1e308, "", "tanh", "float64"),

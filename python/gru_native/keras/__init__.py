@@ -34,6 +34,7 @@ from .layers import (
     Recurrent,
     RepeatVector,
     Sequential,
+    ZeroPadding1D,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Recurrent",
     "RepeatVector",
     "Sequential",
+    "ZeroPadding1D",
     "from_keras",
     "load",
     "load_weights",

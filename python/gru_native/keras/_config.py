@@ -68,6 +68,14 @@ class Entry:
             self._refuse(option, "a whole number from 1")
         return int(value)
 
+    def two_sides(self, option: str, default: int) -> tuple[int, int]:
+        """How much before and behind; one number is both."""
+        value = self._options.get(option, default)
+        sides = list(value) if isinstance(value, (list, tuple)) else [value, value]
+        if len(sides) != 2 or any(type(n) is not int or not 0 <= n < 2**40 for n in sides):
+            self._refuse(option, "a whole number from 0, or two")
+        return sides[0], sides[1]
+
     def number(self, option: str, default: float = 0.0) -> float:
         value = self._options.get(option, default)
         if isinstance(value, Mapping) and value.get("type") == "ndarray":

@@ -26,8 +26,8 @@ def from_keras(layer: Any) -> Layer:
     layer : keras.layers.Layer
         A built SimpleRNN, LSTM, GRU, RNN over one or more of their cells, Bidirectional, Dense,
         TimeDistributed(Dense), Embedding, Masking, Conv1D, BatchNormalization, LayerNormalization,
-        pools over time, RepeatVector, an activation, Dropout or its kin; or a Sequential of these,
-        or a functional model, in which Add, Concatenate and their kin join.
+        pools over time, ZeroPadding1D, RepeatVector, an activation, Dropout or its kin; or a
+        Sequential of these, or a functional model, in which Add, Concatenate and their kin join.
 
     Returns
     -------

@@ -72,6 +72,20 @@ def test_layers_over_time(seed, tmp_path):
     compare(model, rng.standard_normal((3, 19, 4)), tmp_path if seed < 4 else None)
 
 
+@pytest.mark.parametrize("padding", [2, (3, 0), (0, 1)])
+def test_zeros_around_steps(padding, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((7, 4)), L.ZeroPadding1D(padding), L.Conv1D(3, 2), L.GRU(5)]
+    )
+    ours = compare(drawn(model, 5), np.random.default_rng(6).standard_normal((2, 7, 4)), tmp_path)
+    before, behind = (padding, padding) if isinstance(padding, int) else padding
+    assert ours.layers[0](np.ones((1, 7, 4))).shape == (1, 7 + before + behind, 4)
+    with pytest.raises(ValueError, match=r"x has shape \(7, 4\)"):
+        ours.layers[0](np.ones((7, 4)))
+    with pytest.raises(ValueError, match=r"\(ZeroPadding1D\) cannot be part of a Chain"):
+        ours.chain()
+
+
 def residual_model():
     x = keras.Input((None, 5))
     h = L.Conv1D(5, 3, padding="causal", activation="tanh")(x)

@@ -13,6 +13,7 @@ from .functions import Activation, ActivationLayer, Identity
 from .masking import Masking
 from .merging import Merge, RepeatVector
 from .normalization import Normalization
+from .padding import ZeroPadding1D
 from .pooling import GlobalPooling1D, Pooling1D
 from .recurrent import Recurrent
 from .registry import build
@@ -36,5 +37,6 @@ __all__ = [
     "Recurrent",
     "RepeatVector",
     "Sequential",
+    "ZeroPadding1D",
     "build",
 ]
