@@ -1,5 +1,7 @@
 """Cells written out step by step: they are the layers that they are, with the same numbers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
-from onnx_builder import from_torch  # noqa: E402
+from gru_native.onnx import _model  # noqa: E402
+from gru_native.onnx.cells import with_layers  # noqa: E402
+from onnx_builder import Builder, from_torch  # noqa: E402
 from onnx_graphs import info  # noqa: E402
 from written_out import Body, Weights  # noqa: E402
 
@@ -333,6 +337,29 @@ def test_steps_that_depend_on_the_state_before():
     loaded = check(proto, feeds_for("GRU"), 1e-4)
     assert [n.op for n in loaded._program.nodes].count("GRU") == 3
     assert not operators(loaded) & {"Sigmoid", "Tanh"}
+
+
+def test_what_would_take_long_or_much_memory_stays_as_it_is():
+    """Many products one beside the other, over and over, and products of many pieces."""
+    b, rng = Builder(17), np.random.default_rng(0)
+    y = b.node("MatMul", "x", b.tensor(rng.standard_normal((512, 512), np.float32)))
+    many = [
+        b.node("Tanh", b.node("Concat", *[b.node("Mul", y, b.tensor(np.float32(i)))] * 16, axis=-1))
+        for i in range(1, 60)
+    ]
+    ones = b.node("Concat", *["x"] * 900, axis=-1)
+    matrix = b.tensor(rng.standard_normal((900 * 512, 1), np.float32))
+    many += [b.node("Sigmoid", b.node("MatMul", ones, matrix)) for _ in range(300)]
+    proto = b.model({"x": [1, 512]}, many, rank=2)
+    tracemalloc.start()
+    try:
+        graph = _model.read(proto)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        assert with_layers(graph) is not None
+        assert tracemalloc.get_traced_memory()[1] - before < 1 << 28
+    finally:
+        tracemalloc.stop()
 
 
 def test_functions_of_other_names():

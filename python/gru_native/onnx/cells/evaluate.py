@@ -18,6 +18,7 @@ from .shapes import Shapes
 from .terms import Algebra, Atom, Matrix, Monomial, NoAlgebra, Sum
 
 _PRODUCTS = ("MatMul", "Gemm")
+_MOST_PIECES = 16  # that are one beside the other
 
 
 class Pieces(NamedTuple):
@@ -237,7 +238,7 @@ def _concat(e: Evaluation, node: Node) -> list[Value]:
     axis = node.attributes["axis"]
     if axis != -1 and (rank is None or axis != rank - 1):
         raise NoAlgebra
-    if any(name in e.constants for name in node.inputs):
+    if len(node.inputs) > _MOST_PIECES or any(name in e.constants for name in node.inputs):
         raise NoAlgebra
     values = [e.value(name) for name in node.inputs]
     sums = [v for v in values if isinstance(v, Sum)]

@@ -18,6 +18,7 @@ from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
 
 _ACTIVATIONS = {"Sigmoid", "Tanh", "Relu", "HardSigmoid", "Clip", "Softsign", "Softplus", "Elu"}
+_MOST_TAKEN = 16  # layers that are taken out of one loop
 _COMPUTED = 1 << 26  # bytes of constants that nodes make
 
 
@@ -83,10 +84,12 @@ def _in_bodies(node: Node, w: Writer, constants: Mapping[str, Array], shapes: Sh
         return
     name = node.proto.name or node.outputs[0]
     walk = walk_of(node, w, constants)
-    changed = False
-    while walk is not None and _take_one_out(walk, w, constants, shapes, name):
-        changed = True
-    if changed and walk is not None:
+    count = 0
+    while (
+        walk is not None and count < _MOST_TAKEN and _take_one_out(walk, w, constants, shapes, name)
+    ):
+        count += 1
+    if count and walk is not None:
         inner = _rewritten(walk.body, constants, walk.known(shapes), walk.pairs(), name)
         walk.body = with_captured(inner)
         finish(walk, w)

@@ -14,7 +14,7 @@ small numbers that ``Algebra`` gives, equal for what is written alike.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from ...layers._arguments import Function
 from ...layers._weights import Array
 
 _MOST_TERMS, _MOST_FACTORS, _DEEPEST = 12, 4, 6
+_MADE = 1 << 27  # bytes of matrices that are made of others
 
 
 class NoAlgebra(Exception):
@@ -122,6 +123,8 @@ class Algebra:
     def __init__(self) -> None:
         self._keys: dict[Hashable, int] = {}
         self._digests: dict[int, tuple[Array, bytes]] = {}
+        self._made: dict[Hashable, Matrix] = {}
+        self._space = _MADE
 
     def _key(self, *of: Hashable) -> int:
         return self._keys.setdefault(of, len(self._keys))
@@ -137,6 +140,15 @@ class Algebra:
             content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).digest()
             kept = self._digests[id(array)] = (array, content)  # kept, so that ids stay its own
         return Matrix(array, (kept[1], array.shape, array.dtype.str))
+
+    def _new(self, key: Hashable, size: int, make: Callable[[], Array]) -> Matrix:
+        """A matrix of so many bytes that is made of others."""
+        if key not in self._made:
+            if size > self._space:
+                raise NoAlgebra
+            self._space -= size
+            self._made[key] = Matrix(make(), key)
+        return self._made[key]
 
     def atom(self, name: str, width: int | None) -> Sum:
         return self.joined([Term((Atom(name, self._key("atom", name)),), ONE)], width)
@@ -169,7 +181,8 @@ class Algebra:
         if isinstance(one, Matrix) and isinstance(other, Matrix):
             if one.array.shape != other.array.shape:
                 raise NoAlgebra
-            return self.matrix(one.array + other.array)
+            key = "sum", one.key, other.key
+            return self._new(key, one.array.nbytes, lambda: one.array + other.array)
         if isinstance(one, Matrix) or isinstance(other, Matrix):
             raise NoAlgebra
         return one + other
@@ -208,8 +221,13 @@ class Algebra:
     def _scaled(self, term: Term, by: Map) -> Term:
         if isinstance(by, Matrix):
             raise NoAlgebra
-        if isinstance(term.map, Matrix):
-            return Term(term.of, self.matrix((term.map.array * by).astype(term.map.array.dtype)))
+        own = term.map
+        if isinstance(own, Matrix):
+            key = "scaled", own.key, _map_key(by)
+            scaled = self._new(
+                key, own.array.nbytes, lambda: (own.array * by).astype(own.array.dtype)
+            )
+            return Term(term.of, scaled)
         return Term(term.of, term.map * by)
 
     def _plain(self, term: Term) -> Any:
@@ -274,14 +292,29 @@ class Algebra:
                 ]
                 terms.append(Term(of, np.concatenate(numbers)))
                 continue
-            arrays = [t.map.array for t in found if t is not None and isinstance(t.map, Matrix)]
-            rows, dtype = len(arrays[0]), arrays[0].dtype
-            whole = [
-                np.zeros((rows, w), dtype) if t is None else t.map.array  # type: ignore
-                for t, w in zip(found, widths, strict=True)
-            ]
-            terms.append(Term(of, self.matrix(np.concatenate(whole, 1))))
+            parts = [t.map if t is not None and isinstance(t.map, Matrix) else None for t in found]
+            terms.append(Term(of, self._side_by_side(parts, widths)))
         return self.joined(terms, sum(w for w in widths if w is not None))
+
+    def _side_by_side(self, parts: Sequence[Matrix | None], widths: Sequence[Any]) -> Matrix:
+        """None: zeros."""
+        first = next(p.array for p in parts if p is not None)
+        rows, dtype = len(first), first.dtype
+        if any(p is not None and len(p.array) != rows for p in parts):
+            raise NoAlgebra
+        key = (
+            "beside",
+            *((w, None if p is None else p.key) for p, w in zip(parts, widths, strict=True)),
+        )
+
+        def make() -> Array:
+            arrays = [
+                np.zeros((rows, w), dtype) if p is None else p.array
+                for p, w in zip(parts, widths, strict=True)
+            ]
+            return np.concatenate(arrays, 1)
+
+        return self._new(key, rows * sum(widths) * dtype.itemsize, make)
 
 
 def _map_key(own: Map) -> Hashable:
