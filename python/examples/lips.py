@@ -225,7 +225,7 @@ def run(options: common.Options) -> common.Result:
         f"by at {len(levels)} levels of noise; {seconds:.0f} s of training"
     )
     model = Speller.new(units, seed)
-    learn(model, learnt, common.Course(seconds), seed)
+    learn(model, learnt, common.Course(seconds, 1200 if options.quick else None), seed)
     again = model.save_and_read(options.out)
 
     always = error_rate([usual(some)] * len(others), judged[0])

@@ -5,9 +5,10 @@ sound, and learn from the phonemes alone, without times: by connectionist tempor
 (CTC), or as the encoder of a transducer, whose second network knows the phonemes so far. Beam
 searches find what was said. Beside CTC with 1, 2 and 3 layers stands one of 3 layers and about as
 many weights that reads in one direction. The transducer begins at random, or with the layers that
-have learnt by CTC. An error rate of phonemes (PER) counts substitutions, deletions and insertions.
-espeak-ng says parts of Python's manual (see speech.py); voices and phrases of the test are unseen.
-The simple method is a Gaussian for each phoneme, which knew the times when it learnt.
+have learnt by CTC. All learn from as many phrases. An error rate of phonemes (PER) counts
+substitutions, deletions and insertions. espeak-ng says parts of Python's manual (see speech.py);
+voices and phrases of the test are unseen. The simple method is a Gaussian for each phoneme, which
+knew the times when it learnt.
 
     python recognise.py --minutes 8
 
@@ -35,15 +36,7 @@ NAME, MINUTES = "recognise", 6.0
 STACKED, ROWS = 2, 16  # frames that make a step, so that there are fewer; sequences at once
 READ = STACKED * speech.BANDS
 BEAM = 8
-# Shares of the time, with which all learn from about as many phrases.
-SHARES = {
-    "CTC 1 layer": 1,
-    "CTC 2 layers": 2.5,
-    "CTC 3 layers one way": 4,
-    "CTC 3 layers": 4,
-    "transducer 3 layers": 5.5,
-    "transducer after CTC": 5.5,
-}
+STEPS_QUICK = 400
 
 
 def steps(said: speech.Utterance) -> speech.Floats:
@@ -197,7 +190,7 @@ def run(options: common.Options) -> common.Result:
     )
     numbers = speech.inventory(learnt)
     classes, seed = len(numbers), options.seed
-    units, seconds = (64, 9.0) if options.quick else (80, 60 * options.minutes)
+    units, seconds = (64, 15.0) if options.quick else (80, 60 * options.minutes)
 
     def ctc(layers: int, units: int = units, both: bool = True) -> CTC:
         return CTC.new(layers, units, classes, seed, both=both)
@@ -207,11 +200,11 @@ def run(options: common.Options) -> common.Result:
         return Transducer.new(reader, units, classes, seed)
 
     models: dict[str, Callable[[], CTC | Transducer]] = {
+        "transducer 3 layers": lambda: transducer(ctc(3)),
         "CTC 1 layer": lambda: ctc(1),
         "CTC 2 layers": lambda: ctc(2),
         "CTC 3 layers one way": lambda: ctc(3, 17 * units // 10, False),
         "CTC 3 layers": lambda: ctc(3),
-        "transducer 3 layers": lambda: transducer(ctc(3)),
         "transducer after CTC": lambda: transducer(trained["CTC 3 layers"]),
     }
     if options.quick:
@@ -219,11 +212,10 @@ def run(options: common.Options) -> common.Result:
             "CTC 1 layer": models["CTC 1 layer"],
             "transducer after CTC": lambda: transducer(trained["CTC 1 layer"]),
         }
-    shares = {name: 1 if options.quick else SHARES[name] for name in models}
     print(
         f"{speech.minutes(learnt):.0f} minutes of speech to learn from, "
         f"{speech.minutes(judged):.1f} to judge by, {classes - 1} phonemes; "
-        f"{len(models)} networks, {seconds:.0f} s of training for all of them"
+        f"{len(models)} networks, about {seconds:.0f} s of training for all of them"
     )
     simple = by_gaussians(learnt, judged, numbers)
     weights, phrases = 2 * speech.BANDS * classes, len(learnt)
@@ -231,11 +223,13 @@ def run(options: common.Options) -> common.Result:
         {"method": "Gaussians", "weights": weights, "phrases": phrases, "PER %": simple}
     ]
     trained: dict[str, Any] = {}
+    steps = STEPS_QUICK if options.quick else None
     for name, make_model in models.items():
         print(name, file=sys.stderr)
         trained[name] = model = make_model()
-        course = common.Course(seconds * shares[name] / sum(shares.values()))
+        course = common.Course(seconds / 4, steps)  # the first takes a quarter of all
         learn(model, batches(learnt, numbers, seed), course, 4e-3)
+        steps = steps or course.taken
         again = save_and_read(model, options.out, name)
         weights = sum(part.num_parameters for part in again.parts.values())
         rate = error_rate(again.find, judged, numbers)
