@@ -17,14 +17,17 @@
 namespace gru_native {
 namespace {
 
-double softplus(double a) {
-  GRU_NATIVE_EXECUTED(softplus, 1);
-  return std::max(a, 0.0) + std::log1p(std::exp(-std::fabs(a)));
-}
-double sigmoid(double a) {
-  GRU_NATIVE_EXECUTED(sigmoid, 1);
-  return a >= 0 ? 1 / (1 + std::exp(-a)) : std::exp(a) / (1 + std::exp(a));
-}
+// Of one exponential, which both have.
+struct Logistic {
+  explicit Logistic(double a) {
+    const double e = std::exp(-std::fabs(a));
+    softplus = std::max(a, 0.0) + std::log1p(e);
+    sigmoid = a >= 0 ? 1 / (1 + e) : e / (1 + e);
+    GRU_NATIVE_EXECUTED(softplus, 1);
+    GRU_NATIVE_EXECUTED(sigmoid, 1);
+  }
+  double softplus, sigmoid;
+};
 
 template <class T>
 class Learning {
@@ -151,13 +154,15 @@ class Learning {
     return result;
   }
   double contrastive_row(T* scores, Index count, T& a) const {
-    double result = softplus(-static_cast<double>(a));
+    const Logistic own(-static_cast<double>(a));
+    double result = own.softplus;
     for (Index i = 0; i < count; ++i) {
-      const double score = static_cast<double>(scores[i]), times = of(plan_.times, i);
-      result += times * softplus(score);
-      scores[i] = static_cast<T>(tape_.scale * times * sigmoid(score));
+      const Logistic of_noise(static_cast<double>(scores[i]));
+      const double times = of(plan_.times, i);
+      result += times * of_noise.softplus;
+      scores[i] = static_cast<T>(tape_.scale * times * of_noise.sigmoid);
     }
-    a = static_cast<T>(-tape_.scale * sigmoid(-static_cast<double>(a)));
+    a = static_cast<T>(-tape_.scale * own.sigmoid);
     GRU_NATIVE_EXECUTED(add, count);
     GRU_NATIVE_EXECUTED(multiply, 3 * count + 1);
     return result;
@@ -214,8 +219,9 @@ class Learning {
       const Index node = of(pairs.word, i);
       const double sign = of(pairs.sign, i);
       const double a = sign * static_cast<double>(dot(x(r), tape_.words.row(node), columns_, start_[node]));
-      result += softplus(-a);
-      pairs.d[static_cast<std::size_t>(i)] = static_cast<T>(-tape_.scale * sign * sigmoid(-a));
+      const Logistic way(-a);
+      result += way.softplus;
+      pairs.d[static_cast<std::size_t>(i)] = static_cast<T>(-tape_.scale * sign * way.sigmoid);
       GRU_NATIVE_EXECUTED(add, 1);
       GRU_NATIVE_EXECUTED(multiply, 3);
     }
