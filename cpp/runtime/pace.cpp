@@ -13,10 +13,12 @@ constexpr int calls_between_tries = 512;
 // Calls of fewer members that more may cost before they give way: after they have proved themselves, and in a try.
 constexpr float patience = 1.5f, patience_in_try = 0.5f;
 constexpr float most_debt_of_a_call = 1.2f;
-// A call that was held up, because somebody else had a member's core. The second within so many calls is no chance.
+// A call that took so many times as long, and that much longer, was held up: somebody else had a member's core. The
+// second within so many calls is no chance. But where one thread by itself is held up so often that the 99th percentile
+// has it, more members may be, too, as long as they are not held up several times as often.
 constexpr float slow = 2.5f;
-constexpr std::int64_t held_up = 100'000;
-constexpr int calls_between_slow = 512;
+constexpr double time_slice = 100e3;
+constexpr int calls_between_held_up = 512, often = 100;
 // Calls on one thread, to know what it takes: the first of them fetches the weights. Long calls are not made longer
 // without a reason, which is that they have become slow.
 constexpr int calls_of_look = 3, calls_between_looks = 1024;
@@ -50,7 +52,8 @@ int Pace::members(int wanted, std::int64_t now) {
     while (at(top_) < wanted) ++top_;
     enter(top_);
     entered_ = now;
-    since_slow_ = never;
+    since_held_up_ = gap_before_ = never / 2;
+    between_alone_ = calls_between_held_up;
     wait_ = shortest_wait;
   }
   if (looks_ > 0) return 1;
@@ -58,7 +61,7 @@ int Pace::members(int wanted, std::int64_t now) {
     enter(level_ + 1);
     entered_ = now;
     debt_ = patience - patience_in_try;
-    since_slow_ = 0;
+    since_held_up_ = 0;
   }
   return at(level_);
 }
@@ -68,9 +71,14 @@ void Pace::learn(int level, float time) {
   usual = usual > 0 ? usual + (std::min(time, 2 * usual) - usual) / 8 : time;
 }
 
+bool Pace::held_up(int level, std::int64_t ns, double units) const {
+  const double usual = static_cast<double>(time_[level]) * units, took = static_cast<double>(ns);
+  return usual > 0 && took > static_cast<double>(slow) * usual && took > usual + time_slice;
+}
+
 void Pace::fall(std::int64_t now) {
   // Who falls soon after a try should not have tried.
-  wait_ = now - entered_ < 2 * wait_ ? std::min(2 * wait_, longest_wait) : shortest_wait;
+  wait_ = now - entered_ < wait_ ? std::min(2 * wait_, longest_wait) : shortest_wait;
   enter(best_below());
   entered_ = now;
 }
@@ -95,6 +103,14 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
     settled_ = true;
     return;
   }
+  const int against = level_ > 0 ? best_below() : 0;
+  const bool waited = held_up(against, ns, units);
+  const bool soon = waited && (between_alone_ > often ? since_held_up_ < calls_between_held_up
+                                                      : since_held_up_ + gap_before_ < between_alone_ / 6);
+  if (level_ == 0 && waited) between_alone_ += (std::min(since_held_up_, calls_between_held_up) - between_alone_) / 8;
+  if (level_ == 0 && since_held_up_ == calls_between_held_up) between_alone_ = calls_between_held_up;
+  if (waited) gap_before_ = since_held_up_;
+  since_held_up_ = waited ? 0 : std::min(since_held_up_ + 1, never / 2);
   learn(level_, time);
   if (level_ == 0) return;
   least_ = least_ > 0 && least_ < time ? least_ : time;
@@ -108,13 +124,8 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
     looks_ = calls_of_look;
   }
 
-  const float fewer = time_[best_below()], cost = time / fewer - 1;
-  const bool was_held_up =
-      cost > slow - 1 && static_cast<double>(ns) - static_cast<double>(fewer) * units > static_cast<double>(held_up);
-  const bool again = was_held_up && since_slow_ < calls_between_slow;
-  since_slow_ = was_held_up ? 0 : std::min(since_slow_ + 1, never);
-  debt_ = std::max(0.0f, debt_ + std::min(cost, most_debt_of_a_call));
-  if (again || debt_ > patience) fall(now);
+  if (!waited) debt_ = std::max(0.0f, debt_ + std::min(time / time_[against] - 1, most_debt_of_a_call));
+  if (soon || debt_ > patience) fall(now);
 }
 
 std::uint64_t Paces::key(const Repeated& call, int wanted, const void* whose_threads) {

@@ -25,6 +25,7 @@ class Pace {
   void enter(int level);
   void fall(std::int64_t now);
   void learn(int level, float time);
+  bool held_up(int level, std::int64_t ns, double units) const;
 
   int wanted_ = 0, top_ = 0, level_ = 0;
   float time_[levels] = {};  // of a unit of work; 0: not known
@@ -33,7 +34,9 @@ class Pace {
   float debt_ = 0;           // what more members have cost of late, in calls of fewer
   int looks_ = 0;            // calls that are still to be made on one thread, to see what that takes
   int calls_ = 0;            // since the level is what it is
-  int since_slow_ = 0, since_look_ = 0;  // calls
+  int since_held_up_ = 0, since_look_ = 0;  // calls
+  int gap_before_ = 0;       // calls between the last two that were held up
+  int between_alone_ = 0;    // the same on one thread, as a mean
   bool settled_ = false;     // a call has been made at this level: what it needs is where its members are
   std::int64_t entered_ = 0, wait_ = 0;
 };

@@ -111,6 +111,16 @@ void calls_that_are_held_up_are_few() {
   CHECK(held_up * 100 < counted, "%d of %d calls were held up", held_up, counted);
 }
 
+// Where one thread is held up as often, fewer of them do not help.
+void all_are_held_up_alike() {
+  Calls calls;
+  std::mt19937 random(3);
+  const Calls::Machine busy = [&](int members) { return near(members) + (random() % 60 == 0 ? 4e6 : 0); };
+  calls.during(2000 * ms, busy);
+  calls.during(10000 * ms, busy);
+  CHECK(calls.all * 2 > calls.made, "%d of %d calls on two threads", calls.all, calls.made);
+}
+
 void one_slow_call_is_forgiven() {
   Calls calls;
   calls.many(600, near);
@@ -171,6 +181,7 @@ int main() {
   begins_in_a_bad_phase();
   costs_no_more_than_a_seventh();
   calls_that_are_held_up_are_few();
+  all_are_held_up_alike();
   one_slow_call_is_forgiven();
   finds_the_best_of_many();
   long_calls_are_left_alone();
