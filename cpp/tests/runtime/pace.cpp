@@ -30,7 +30,7 @@ struct Calls {
     const int members = pace.members(wanted, now);
     const double ns = machine(members);
     now += static_cast<std::int64_t>(ns);
-    pace.took(members, static_cast<std::int64_t>(ns), 100, now);
+    pace.took(members, static_cast<std::int64_t>(ns), 100.0, now);
     ++made, alone += members == 1, all += members == wanted;
     spent += ns, slowest = std::max(slowest, ns);
     return members;
@@ -49,7 +49,8 @@ struct Calls {
 Calls::Machine with_handover(double ns) {
   return [ns](int members) { return 100e3 / members + (members > 1 ? 200 * ns * members : 0); };
 }
-const Calls::Machine near = with_handover(50), far = with_handover(500);
+double near(int members) { return with_handover(50)(members); }
+double far(int members) { return with_handover(500)(members); }
 
 void stays_with_more_while_they_are_faster() {
   Calls calls;
