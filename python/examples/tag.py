@@ -118,7 +118,7 @@ def run(options: common.Options) -> common.Result:
     letters, labels = labelled(manual())
     cut = 9 * len(letters) // 10
     ids, held_out, right = numbers(letters), letters[cut:], labels[cut:]
-    hidden, seconds = (64, 12.0) if options.quick else (192, 60 * options.minutes)
+    hidden, seconds = (64, 18.0) if options.quick else (192, 60 * options.minutes)
     print(f"{cut:,} letters to learn from, {len(held_out):,} held out; {seconds:.0f} s of training")
     chain = Chain(
         [

@@ -1,9 +1,11 @@
 """`gru-native demo NAME`: each system learns something in a few seconds, and leaves its result."""
 
-import importlib
+import importlib.util
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,21 +116,50 @@ def test_what_a_run_was_asked_for_is_in_its_result(tmp_path):
     assert result["options"] == {**asked, "out": str(tmp_path)}
 
 
+def missing(name):
+    """What a system needs and this machine has not, or None."""
+    for package in NEEDS.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            return package
+    if name in SPEAKING and example("speech").library() is None:
+        return "espeak-ng"
+    return None
+
+
+def run_quickly(name, folder):
+    command = [sys.executable, "-m", "gru_native", "demo", name, "--quick", "--threads", "1"]
+    command += ["--out", folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def quick_runs(request, tmp_path_factory):
+    """Folder and process of each that this session asks for.
+
+    They train for a time, not for a number of steps: so as many run at once as there are cores.
+    """
+    items = [item for item in request.session.items if "quick_runs" in item.fixturenames]
+    names = [item.callspec.params["name"] for item in items]
+    folders = {name: tmp_path_factory.mktemp(name) for name in names if not missing(name)}
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield {name: (at, pool.submit(run_quickly, name, at)) for name, at in folders.items()}
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_it_is_better_than_a_simple_method(name, tmp_path):
-    example(name)
-    if name in SPEAKING and example("speech").library() is None:
-        pytest.skip("espeak-ng is not installed")
-    command = [sys.executable, "-m", "gru_native", "demo", name, "--quick", "--out", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+def test_it_is_better_than_a_simple_method(name, quick_runs):
+    if name not in quick_runs:
+        pytest.skip(f"{missing(name)} is not installed")
+    folder, run = quick_runs[name]
+    done = run.result()
     assert done.returncode == 0, done.stderr
-    assert str(tmp_path) in done.stdout
-    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert str(folder) in done.stdout
+    result = json.loads((folder / "result.json").read_text("utf-8"))
     better = result["score"] > result["baseline"]
     assert better == result["higher_is_better"], result
     assert len(result["table"]) > 1
-    left = [path for path in tmp_path.iterdir() if path.suffix in (".safetensors", ".npz")]
+    left = [path for path in folder.iterdir() if path.suffix in (".safetensors", ".npz")]
     kept = {path.name for path in left if not path.name.startswith("speech-")}  # made again if lost
     assert kept == LEFT[name]
     for file in left:
