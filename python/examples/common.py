@@ -221,3 +221,14 @@ def picture(path: Path, draw: Callable[[Any], None], *, size: tuple[float, float
     figure = Figure(figsize=size, layout="constrained")
     draw(figure.add_subplot())
     figure.savefig(path, dpi=120)
+
+
+def bars(rows: list[dict[str, Any]], xlabel: str, axes: Any) -> None:
+    """What is right of each kind, in percent: the columns behind the first two, a bar for a row."""
+    for i, row in enumerate(rows):
+        names = [*row][2:]
+        places = [place + 0.4 * i for place in range(len(names))]
+        axes.bar(places, [row[name] for name in names], 0.4, label=row["method"])
+    axes.set_xticks([place + 0.2 for place in range(len(names))], names)
+    axes.set(xlabel=xlabel, ylabel="right, %", ylim=(0, 105))
+    axes.legend()

@@ -187,21 +187,12 @@ def run(options: common.Options) -> common.Result:
     shown = Expressions([SHOWN.split()], [1])
     gates = again.gates(shown)
     print(draw_gates(gates, shown.words[0]))
-    common.picture(options.out / "lengths.png", partial(draw, rows))
+    common.picture(options.out / "lengths.png", partial(common.bars, rows, "length"))
     try:
         draw_gates(gates, shown.words[0], path=options.out / "gates.png")
     except ImportError:
         print("gates.png is not drawn: matplotlib is not installed", file=sys.stderr)
     return common.Result(rows[1]["right %"], rows[0]["right %"], True, rows)
-
-
-def draw(rows: list[dict[str, Any]], axes: Any) -> None:
-    for i, row in enumerate(rows):
-        names = [*row][2:]
-        axes.bar(np.arange(len(names)) + 0.4 * i, [row[n] for n in names], 0.4, label=row["method"])
-    axes.set_xticks(np.arange(len(names)) + 0.2, names)
-    axes.set(xlabel="length", ylabel="right, %", ylim=(0, 105))
-    axes.legend()
 
 
 if __name__ == "__main__":

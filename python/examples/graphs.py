@@ -135,17 +135,10 @@ def run(options: common.Options) -> common.Result:
         row["more"] = 100 * float(right[longer].mean())
         row["no path"] = 100 * float(right[~held_out.answers].mean())
         rows.append(row)
-    common.picture(options.out / "lengths.png", partial(draw, rows))
+    common.picture(
+        options.out / "lengths.png", partial(common.bars, rows, "from the source to the target")
+    )
     return common.Result(rows[1]["right %"], rows[0]["right %"], True, rows)
-
-
-def draw(rows: list[dict[str, Any]], axes: Any) -> None:
-    for i, row in enumerate(rows):
-        names = [*row][2:]
-        axes.bar(np.arange(len(names)) + 0.4 * i, [row[n] for n in names], 0.4, label=row["method"])
-    axes.set_xticks(np.arange(len(names)) + 0.2, names)
-    axes.set(xlabel="from the source to the target", ylabel="right, %", ylim=(0, 105))
-    axes.legend()
 
 
 if __name__ == "__main__":
