@@ -75,6 +75,7 @@ class Clip(NamedTuple):
     text: str
     seen: speech.Floats  # (steps, HEIGHT * WIDTH)
     heard: speech.Floats  # (steps, SLOWER * BANDS)
+    names: Sequence[str]  # the phoneme of each frame of the sound
 
 
 def clips(utterances: Sequence[speech.Utterance], seed: int) -> list[Clip]:
@@ -83,8 +84,21 @@ def clips(utterances: Sequence[speech.Utterance], seed: int) -> list[Clip]:
     for said in utterances:
         seen = mouth(said.names, rng)
         heard = said.frames[: SLOWER * len(seen)].reshape(len(seen), -1)
-        made.append(Clip(said.text.lower(), seen.reshape(len(seen), -1), heard))
+        made.append(Clip(said.text.lower(), seen.reshape(len(seen), -1), heard, said.names))
     return made
+
+
+def anew(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Said by another face, and as from a longer or shorter throat: it stretches the bands."""
+    places = np.minimum(np.arange(speech.BANDS) * rng.uniform(0.88, 1.12), speech.BANDS - 1)
+    below = np.minimum(places.astype(int), speech.BANDS - 2)
+    share = (places - below).astype(np.float32)
+    heard = clip.heard.reshape(-1, speech.BANDS)
+    heard = heard[:, below] * (1 - share) + heard[:, below + 1] * share
+    heard += rng.normal(0, 0.2, speech.BANDS).astype(np.float32)
+    return clip._replace(
+        seen=mouth(clip.names, rng).reshape(clip.seen.shape), heard=heard.reshape(clip.heard.shape)
+    )
 
 
 def batches(
@@ -95,7 +109,7 @@ def batches(
     by_length = sorted(learnt, key=lambda clip: len(clip.seen))
     for done in course:
         known = int(min(1.0, 0.2 + 2 * done) * len(by_length))
-        begin = int(rng.integers(known - ROWS + 1))
+        begin = int(np.sqrt(rng.random()) * (known - ROWS + 1))  # longer ones more often
         yield done, by_length[begin : begin + ROWS]
 
 
@@ -189,7 +203,8 @@ def learn(model: Speller, learnt: Sequence[Clip], course: common.Course, seed: i
         kept = np.ones((2, len(chosen)), bool)
         missing = rng.integers(4, size=len(chosen))  # of every second phrase one of the two
         kept[0], kept[1] = missing != 0, missing != 1
-        mean += 0.02 * (model.learn(chosen, kept, adam) - mean)
+        spoken = [anew(clip, rng) for clip in chosen]
+        mean += 0.02 * (model.learn(spoken, kept, adam) - mean)
         phrases += len(chosen)
         course.figures = f"loss {mean:.3f}  {phrases:,} phrases"
 

@@ -198,7 +198,7 @@ def test_commands_and_the_usual_one():
 
 def test_short_phrases_come_first():
     lips = importlib.import_module("lips")
-    clips = [lips.Clip("", np.zeros((n, 1)), np.zeros((n, 1))) for n in range(100, 0, -1)]
+    clips = [lips.Clip("", np.zeros((n, 1)), np.zeros((n, 1)), []) for n in range(100, 0, -1)]
     course = np.linspace(0, 1, 50, endpoint=False)
     chosen = [
         (done, [len(clip.seen) for clip in part]) for done, part in lips.batches(clips, course, 0)
