@@ -5,10 +5,11 @@ decoder looks at both with an attention for each, and spells the words letter by
 the sound or the picture of some phrases is missing, so that the same network can do with either.
 The phrases are commands as those of the GRID corpus [2]_, such as "place blue at F two now", short
 parts of them first; espeak-ng says them (see speech.py). The mouths are drawn: small moving
-pictures of 12 by 8 dots, whose opening and width follow from the phonemes, so that many phonemes
-look alike; each face is larger or smaller, moves a little, and the pictures are noisy. Voices of
-the test are unseen. An error rate counts wrong, missing and needless letters, at several levels of
-noise. The simple method always says what is most often said at each place.
+pictures of 12 by 8 dots, whose opening and width follow from the phonemes, of which many look
+alike (see mouths.py). Whenever a phrase is learnt from, it has another face, which is larger or
+smaller and moves a little, and another voice. Voices of the test are unseen. An error rate counts
+wrong, missing and needless letters, at several levels of noise. The simple method always says what
+is most often said at each place.
 
     python lips.py --minutes 8
 

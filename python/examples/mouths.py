@@ -27,7 +27,7 @@ SHAPES = {
 }
 SHAPE = {phoneme: shape for alike, shape in SHAPES.items() for phoneme in alike.split()}
 NEUTRAL, CLOSED = (0.3, 0.5), (0.0, 0.5)  # of the others, such as k, g and h; of silence
-CARELESS = 0.13  # how far the shape of a phoneme is off, each time that it is said
+CARELESS = 0.1  # how far the shape of a phoneme is off, each time that it is said
 REACH = 17  # frames over which the lips move from one to the next
 NOISE = 0.3  # of each dot
 
