@@ -84,9 +84,10 @@ void Worker<T>::window(const SessionCall<T>& call, const StateBlocks<T>& states,
   const Sequences<T> to{call.y.data + done * call.y.step_stride, call.y.step_stride, 0};
   if (count == 1 && team.size() == 1 && s.plans_rows()) {
     use_states(s, states, group, count, done);
-    return s.run_row(from + group->user * call.x.batch_stride, call.x.step_stride,
-                     to.data + group->user * call.y.batch_stride, to.step_stride,
-                     std::min(group->length - done, s.window));
+    return team.run([&](int) {
+      s.run_row(from + group->user * call.x.batch_stride, call.x.step_stride,
+                to.data + group->user * call.y.batch_stride, to.step_stride, std::min(group->length - done, s.window));
+    });
   }
   for (Index r = 0; r < count; ++r) {
     lengths[r] = std::min(group[r].length - done, s.window);

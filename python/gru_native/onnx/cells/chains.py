@@ -76,7 +76,7 @@ class Layer:
     """A chain as a node: ``write`` puts it in the place of what it was written with."""
 
     def __init__(self, chain: list[Step], e: Evaluation) -> None:
-        self.chain, self._e = chain, e
+        self.chain, self._e, self.shapes = chain, e, e.shapes
         last = chain[-1]
         self.size, self.kind = last.size, last.kind
         self.inputs = [
@@ -143,7 +143,7 @@ class Layer:
 
     def rank(self) -> int | None:
         """Of the states: 2, or 3 with an axis of size 1 in front. None: not known, or others."""
-        of = self._e.shapes.of
+        of = self.shapes.of
         first = self.chain[0]
         states = [of(n) for n in (first.h, first.c, *(step.out for step in self.chain)) if n]
         xs = [of(name) for own in self.inputs for name in own]

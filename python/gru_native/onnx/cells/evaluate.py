@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -286,15 +286,16 @@ def _slice(e: Evaluation, node: Node) -> list[Value]:
         return [e.algebra.part(value, start, stop)]
     if last.indices(value.width) != (0, value.width, 1):
         raise NoAlgebra
-    return [_taken(e, node, value, 0)]
+    axes = [axis for axis, own in enumerate(outer) if own != slice(None)]
+    return [_taken(e, node, value, 0, axes)]
 
 
 @_rule("Gather")
 def _gather(e: Evaluation, node: Node) -> list[Value]:
     rank = e.shapes.rank(node.inputs[0])
-    if rank is None or node.attributes.get("axis", 0) % rank == rank - 1:
+    if rank is None or (axis := node.attributes.get("axis", 0) % rank) == rank - 1:
         raise NoAlgebra
-    return [_taken(e, node, e.sum(node.inputs[0]), 0)]
+    return [_taken(e, node, e.sum(node.inputs[0]), 0, [axis])]
 
 
 @_rule("Squeeze")
@@ -321,8 +322,11 @@ def _transpose(e: Evaluation, node: Node) -> list[Value]:
     return [_taken(e, node, e.sum(node.inputs[0]), 0)]
 
 
-def _taken(e: Evaluation, node: Node, value: Sum, which: int) -> Sum:
-    """What a node takes of a sum of products, along other axes: the products of what it takes."""
+def _taken(e: Evaluation, node: Node, value: Sum, which: int, axes: Sequence[int] = ()) -> Sum:
+    """What a node takes of a sum of products, along other axes: the products of what it takes.
+
+    axes: along which it takes some of the numbers. All that is added has to have as many there.
+    """
     if not value.linear or not any(value.terms):
         raise NoAlgebra
     terms = []
@@ -340,6 +344,12 @@ def _taken(e: Evaluation, node: Node, value: Sum, which: int) -> Sum:
         source = term.of[0].name
         if rank is None or e.shapes.rank(source) != rank:
             raise NoAlgebra
+        part, whole = e.shapes.of(source), e.shapes.of(node.inputs[0])
+        if len(value.terms) > 1 and axes:
+            if part is None or whole is None:
+                raise NoAlgebra
+            if any(whole[axis] is None or part[axis] != whole[axis] for axis in axes):
+                raise NoAlgebra
         names = [f"{name} of {source}" if name else "" for name in node.outputs]
         if names[which] not in e.made:
             own = node._replace(inputs=(source, *node.inputs[1:]), outputs=tuple(names))

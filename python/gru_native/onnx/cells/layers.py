@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from ...layers._weights import Array
 from ..operators.arguments import axes_of, integers
 from .chains import Layer
 from .evaluate import Evaluation
+from .shapes import Shapes
 from .writer import Writer
 
 
@@ -33,10 +35,13 @@ def write(layer: Layer, w: Writer, e: Evaluation, name: str = "") -> None:
             if not step.zero:
                 write(Layer([step], e), w, e, name)
         return
-    sequence, backwards = _sequence(layer, w, e)
     states = [n for n in (chain[0].h, chain[0].c) if n]
-    shapes = [e.shapes.of(n) for n in (layer.inputs[0][0], *states)]
-    rows = [None if s is None else s[-2] for s in shapes]
+    every = [rows_of(own, e.shapes) for own in zip(*layer.inputs, strict=True)]
+    rows = [*every, *(rows_of([n], e.shapes) for n in states)]
+    if UNEQUAL in rows or not made_of(outs, rows, e.shapes):
+        return
+    sequence, backwards = _sequence(layer, every, w, e)
+    rows = [every[0] if len({*every}) == 1 else None, *rows[len(every) :]]
     y, ends = as_node(layer, w, sequence, states, rows, rank, name or layer.label(w), backwards)
     for own, end in zip((outs[-1], chain[-1].c_out), ends, strict=False):
         end_at(own, end, rank, w)
@@ -46,6 +51,20 @@ def write(layer: Layer, w: Writer, e: Evaluation, name: str = "") -> None:
         w.node("Gather", [y, index], [out], axis=0)
     if len(chain) > 1:
         _stacks(y, outs[::-1] if backwards else outs, rank, w, e)
+
+
+UNEQUAL = -1  # rows of tensors that have not all as many
+
+
+def rows_of(names: Iterable[str], shapes: Shapes) -> int | None:
+    """How many rows they have; None: that is not known."""
+    found = {None if (own := shapes.of(n)) is None else own[-2] for n in names}
+    return found.pop() if len(found) == 1 else None if len(found - {None}) < 2 else UNEQUAL
+
+
+def made_of(outs: Sequence[str], rows: Sequence[int | None], shapes: Shapes) -> bool:
+    """Whether outputs may have the rows of inputs and states, and not those of a constant."""
+    return all(own in (None, *rows) for own in (rows_of([n], shapes) for n in outs))
 
 
 def as_node(
@@ -84,7 +103,7 @@ def end_at(name: str, state: str, rank: int, w: Writer) -> None:
         w.node("Identity", [state], [name])
 
 
-def _sequence(layer: Layer, w: Writer, e: Evaluation) -> tuple[str, bool]:
+def _sequence(layer: Layer, rows: list[int | None], w: Writer, e: Evaluation) -> tuple[str, bool]:
     """All inputs as (seq, batch, input), and whether the steps go backwards through them."""
     parts = [
         _one_by_one([own[i] for own in layer.inputs], w, e) for i in range(len(layer.inputs[-1]))
@@ -96,7 +115,20 @@ def _sequence(layer: Layer, w: Writer, e: Evaluation) -> tuple[str, bool]:
         ]
     if len(parts) == 1:
         return parts[0]
-    return w.node("Concat", [name for name, _ in parts], "inputs", axis=2), parts[0][1]
+    return side_by_side([name for name, _ in parts], rows, w), parts[0][1]
+
+
+def side_by_side(sequences: list[str], rows: Sequence[int | None], w: Writer) -> str:
+    """Several (seq, batch, input) as one. Those of one row go with all rows of the others."""
+    if len(sequences) == 1:
+        return sequences[0]
+    if len({*rows}) > 1 or None in rows:
+        first, *others = sequences
+        for name in others:
+            first = w.node("Expand", [first, _rows(name, 1, 3, w)], "inputs as high")
+        high = _rows(first, 1, 3, w)
+        sequences = [first, *(w.node("Expand", [n, high], "inputs as high") for n in others)]
+    return w.node("Concat", sequences, "inputs", axis=2)
 
 
 def _one_by_one(names: list[str], w: Writer, e: Evaluation) -> tuple[str, bool]:
@@ -135,17 +167,17 @@ def _joined(names: list[str], w: Writer, e: Evaluation) -> str:
 
 def _as_high(x: str, states: list[str], rank: int, w: Writer) -> tuple[str, list[str]]:
     """x and the states with as many rows each: adding them would have given them these."""
-
-    def size(name: str, axis: int, rank: int) -> str:
-        """The shape of so many axes, 1 but for the rows, which are a tensor's."""
-        shape = w.node("Shape", [name], f"shape of {name}")
-        own = w.node("Gather", [shape, w.constant(np.array([axis]), "axis")], "rows", axis=0)
-        one = w.constant(np.array([1]), "one")
-        return w.node("Concat", [*[one] * (rank - 2), own, one], "rows", axis=0)
-
     for name in states:
-        x = w.node("Expand", [x, size(name, rank - 2, 3)], "inputs as high")
-    return x, [w.node("Expand", [n, size(x, 1, rank)], f"{n} as high") for n in states]
+        x = w.node("Expand", [x, _rows(name, rank - 2, 3, w)], "inputs as high")
+    return x, [w.node("Expand", [n, _rows(x, 1, rank, w)], f"{n} as high") for n in states]
+
+
+def _rows(name: str, axis: int, rank: int, w: Writer) -> str:
+    """The shape of so many axes, 1 but for the rows, which are a tensor's."""
+    shape = w.node("Shape", [name], f"shape of {name}")
+    own = w.node("Gather", [shape, w.constant(np.array([axis]), "axis")], "rows", axis=0)
+    one = w.constant(np.array([1]), "one")
+    return w.node("Concat", [*[one] * (rank - 2), own, one], "rows", axis=0)
 
 
 def _place(name: str, w: Writer, e: Evaluation) -> Place | None:

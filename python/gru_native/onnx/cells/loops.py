@@ -16,7 +16,7 @@ import onnx
 from ...layers._weights import Array
 from .._model import Graph, Node, read_node
 from .chains import Layer
-from .layers import as_node, end_at
+from .layers import as_node, end_at, made_of, rows_of, side_by_side
 from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
 
@@ -185,6 +185,9 @@ def take_out(walk: Walk, layer: Layer, w: Writer, shapes: Shapes, name: str) -> 
         if shape is None or len(shape) != 3 or source.axis % 3 not in (0, 1):
             return False
         rows.append(shape[1 - source.axis % 3])
+    states_rows = [rows_of([state.outer], shapes) for state in mine]
+    if not made_of([step.out], [*rows, *states_rows], layer.shapes):
+        return False
     _settle(walk, w, shapes)
     for inner in layer.inputs[0]:
         source = next(s for s in walk.sources if s.inner == inner)
@@ -194,9 +197,9 @@ def take_out(walk: Walk, layer: Layer, w: Writer, shapes: Shapes, name: str) -> 
             if turned
             else source.outer
         )
-    x = sequences[0] if len(sequences) == 1 else w.node("Concat", sequences, "inputs", axis=2)
+    x = side_by_side(sequences, rows, w)
     before = [state.outer for state in mine]
-    rows += [None if (s := shapes.of(n)) is None else s[0] for n in before]
+    rows = [rows[0] if len({*rows}) == 1 else None, *states_rows]
     back = found[0].backwards
     y, ends = as_node(layer, w, x, before, rows, 2, name, back)
     for state, end in zip(mine, ends, strict=True):

@@ -57,7 +57,10 @@ class Step:
             return False
         own, theirs = dict(self.parts), dict(before.parts)
         recurrent = own.pop(h)
-        if not before.zero:
+        if before.zero:  # o sees c', which is not 0
+            if not _same(self.peepholes[1:2], before.peepholes[1:2]):
+                return False
+        else:
             same = [n for n, p in theirs.items() if before.h in (None, n) and _same(p, recurrent)]
             if not same or self.reset_after != before.reset_after:
                 return False
@@ -72,7 +75,7 @@ class Step:
                 for a, b in zip(own.values(), theirs.values(), strict=True)
             )
             and _same(self.bias, before.bias, before.unknown)
-            and (before.unknown is not None or _same(*hidden))
+            and _same(*hidden)
         )
 
     def settle(self, recurrent: Sequence[Array | None]) -> None:
