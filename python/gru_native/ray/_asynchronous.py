@@ -183,6 +183,8 @@ def train_async(
 
     A worker that dies is replaced and does its step again, which servers count once. A server that
     dies is replaced and has the weights that were kept last; the others go on from where they are.
+    With several servers, a run that is resumed does once more the steps that some of them had and
+    others not when its state was kept.
 
     Parameters
     ----------

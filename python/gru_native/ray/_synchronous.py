@@ -45,8 +45,8 @@ class Member:
         return is_new, [] if self._shard is None else self._shard.weights()
 
     def gradients(self, step: int, *tables: list[Array]) -> tuple[Any, ...]:
-        """The loss, and for each owner what it has to know; of a new process nothing."""
-        if self._replica is None:
+        """The loss, and for each owner what it has to know; nothing where a process is new."""
+        if self._replica is None or not all(tables):
             return (None,) * (1 + len(tables))
         loss, shards = self._replica.gradients(step, tables)
         return loss, *shards
