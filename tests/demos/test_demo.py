@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -111,6 +112,24 @@ def test_the_default_file_is_in_the_current_folder(tmp_path, text, monkeypatch):
     assert (tmp_path / "gru-native-demo.safetensors").is_file()
 
 
+def test_a_folder_gets_the_network_and_the_result(tmp_path, text, capsys):
+    arguments = ["--text", str(text), "--hidden", "24", "--steps", "40", "--out", str(tmp_path)]
+    assert main(["demo", *arguments]) == 0
+    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert f"{result['score']:.3f}" == f"{held_out_bits(capsys.readouterr().out):.3f}"
+    assert result["baseline"] == result["table"][0]["bits per character"]
+    assert result["higher_is_better"] is False
+    assert result["options"]["steps"] == 40
+    assert gru_native.load(tmp_path / "characters.safetensors").num_parameters > 0
+
+
+def test_bits_of_pairs():
+    corpus = Corpus("abc", np.array([0, 1, 0, 1, 0, 2]), np.array([0, 1, 1, 2]))
+    # after a: b twice, c once; after b: a twice; each pair counts once more
+    expected = -np.log2([3 / 6, 1 / 5, 1 / 5]).mean()
+    assert corpus.bits_of_pairs() == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_built_in_text_is_english_without_repetition():
     text = built_in_text()
     assert len(text) > 200_000
@@ -184,6 +203,7 @@ def test_a_folder_is_no_text(tmp_path, capsys):
 
 @pytest.mark.parametrize("out", ["", "missing/demo.safetensors"])
 def test_an_unusable_out_is_said_before_the_training(tmp_path, text, capsys, out):
+    (tmp_path / "characters.safetensors").mkdir()
     assert main(["demo", "--text", str(text), "--out", str(tmp_path / out)]) == 2
     output, errors = capsys.readouterr()
     assert output == ""

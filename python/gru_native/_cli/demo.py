@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
 from time import perf_counter
@@ -106,7 +107,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=Path,
         metavar="FILE",
         default=Path("gru-native-demo.safetensors"),
-        help="where to save the network (default: gru-native-demo.safetensors)",
+        help="where to save the network (default: gru-native-demo.safetensors); in a folder that "
+        "there is, it is characters.safetensors, with result.json beside it",
     )
 
 
@@ -131,6 +133,9 @@ def run(options: Options) -> int:
     if options.threads is not None:
         set_num_threads(options.threads)
     engine = _engine()
+    folder = options.out if options.out.is_dir() else None
+    if folder:
+        options = replace(options, out=folder / "characters.safetensors")
     _check_writable(options.out)
     corpus = Corpus.of(built_in_text() if options.text is None else read_text(options.text))
     chain = new_chain(options.cell, options.hidden, len(corpus.alphabet), options.seed)
@@ -174,6 +179,9 @@ def run(options: Options) -> int:
             f"{options.out}: the network that was loaded gives {again:.6f} bits per character, "
             f"the one that was saved {bits:.6f}"
         )
+    if folder:
+        with _named(folder / "result.json"):
+            _keep_result(folder / "result.json", bits, corpus, options)
     say(
         f"held-out text  {bits:.3f} bits per character, and again after saving and loading",
         f"training       {trained.characters / trained.seconds:,.0f} characters per second, "
@@ -184,6 +192,22 @@ def run(options: Options) -> int:
         f"file           {options.out} ({size / 1e6:.1f} MB)",
     )
     return 0
+
+
+def _keep_result(path: Path, bits: float, corpus: Corpus, options: Options) -> None:
+    """As the other demos leave it (python/examples/common.py)."""
+    baseline, name = corpus.bits_of_pairs(), "bits per character"
+    result = {
+        "score": bits,
+        "baseline": baseline,
+        "higher_is_better": False,
+        "table": [
+            {"method": "pairs of characters", name: baseline},
+            {"method": options.cell, name: bits},
+        ],
+        "options": vars(options),
+    }
+    path.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def _quantized(model: CharacterModel, options: Options) -> CharacterModel:
@@ -218,7 +242,7 @@ def _engine() -> str:
 def _check_writable(path: Path) -> None:
     """UnusableArgument if the file could not be written, before long work is done for it."""
     if path.is_dir():
-        raise UnusableArgument(f"--out {path}: is a folder; expected a file's name")
+        raise UnusableArgument(f"--out {path.parent}: {path.name} in it is a folder")
     if not path.parent.is_dir():
         raise UnusableArgument(f"--out {path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):
