@@ -1,5 +1,6 @@
 """`gru-native demo NAME`: each system learns something in a few seconds, and leaves its result."""
 
+import ctypes
 import importlib.util
 import json
 import os
@@ -165,6 +166,46 @@ def test_it_is_better_than_a_simple_method(name, quick_runs):
     for file in left:
         if file.suffix == ".safetensors":
             assert gru_native.load(file).num_parameters > 0
+
+
+def in_c(library, file, x, outputs):
+    """The file's model frame by frame, through the C interface."""
+    model, stream = ctypes.c_void_p(), ctypes.c_void_p()
+    y = np.empty((len(x), outputs), np.float32)
+    assert library.gru_native_model_load(str(file).encode(), None, ctypes.byref(model)) == 0
+    assert library.gru_native_stream_create(model, ctypes.c_int64(1), 1, ctypes.byref(stream)) == 0
+    for row, out in zip(x, y, strict=True):
+        pointers = (ctypes.c_void_p(array.ctypes.data) for array in (row, out))
+        assert library.gru_native_stream_process(stream, *pointers, ctypes.c_int64(1)) == 0
+    library.gru_native_stream_free(stream)
+    library.gru_native_model_free(model)
+    return y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "streams"), [("acoustic", 3), ("forecast", 6), ("reber", 2)])
+def test_its_networks_stream_outside_of_python(name, streams, quick_runs):
+    if name not in quick_runs:
+        pytest.skip(f"{missing(name)} is not installed")
+    core = Path(gru_native._core.__file__).resolve().parent  # installed; in a build's folder
+    found = [path for path in (core / "lib", core) if (path / "libgru_native.so").is_file()]
+    if not found:
+        pytest.skip("the library is not installed")
+    library = ctypes.CDLL(str(found[0] / "libgru_native.so"))
+    folder, run = quick_runs[name]
+    assert run.result().returncode == 0
+    rng, done = np.random.default_rng(1), 0
+    for file in sorted(folder.glob("*.safetensors")):
+        model = gru_native.load(file)
+        try:
+            stream = model.stream()
+        except ValueError:  # it looks ahead
+            continue
+        x = rng.standard_normal((40, model.input_size), np.float32)
+        expected = np.stack([stream(row) for row in x])
+        np.testing.assert_array_equal(in_c(library, file, x, expected.shape[1]), expected)
+        done += 1
+    assert done >= streams
 
 
 def test_error_rates_of_pronunciations():
