@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "engine/matrix/shares.h"
 #include "engine/sequence/step_rows.h"
 #include "engine/sequence/timeline.h"
 #include "engine/threads.h"
