@@ -150,16 +150,11 @@ def real_time(chain: Chain, x: speech.Floats) -> float:
 
 
 def run(options: common.Options) -> common.Result:
-    some, others = speech.phrases()
-    if options.quick:
-        some, others = some[:600], others[:60]
     seconds = 10.0 if options.quick else 60 * options.minutes
-    make: dict[str, Any] = {"decibels": (5.0, 25.0), "seed": options.seed}
-    learnt, judged = speech.normalised(
-        speech.utterances(options.out, some, speech.VOICES, **make),
-        speech.utterances(options.out, others, speech.UNSEEN, **make),
+    few = 600 if options.quick else None
+    learnt, judged, numbers = speech.learnt_and_judged(
+        options.out, 5, (5.0, 25.0), options.seed, few
     )
-    numbers = speech.inventory(learnt)
     each = seconds / len(UNITS)
     print(
         f"{speech.minutes(learnt):.0f} minutes of speech to learn from, "

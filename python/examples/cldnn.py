@@ -131,15 +131,10 @@ def accuracy(chain: Chain, judged: Sequence[speech.Utterance], numbers: dict[str
 
 
 def run(options: common.Options) -> common.Result:
-    some, others = speech.phrases(3)
-    if options.quick:
-        some, others = some[:1000], others[:100]
-    make: dict[str, Any] = {"decibels": (0.0, 20.0), "seed": options.seed}
-    learnt, judged = speech.normalised(
-        speech.utterances(options.out, some, speech.VOICES, **make),
-        speech.utterances(options.out, others, speech.UNSEEN, **make),
+    few = 1000 if options.quick else None
+    learnt, judged, numbers = speech.learnt_and_judged(
+        options.out, 3, (0.0, 20.0), options.seed, few
     )
-    numbers = speech.inventory(learnt)
     chains = networks(len(numbers), 4 if options.quick else 12, options.seed)
     if options.quick:
         chains = {name: chains[name] for name in ("DNN", "LSTM", "CLDNN")}

@@ -180,15 +180,10 @@ def save_and_read(model: CTC | Transducer, folder: Path, name: str) -> CTC | Tra
 
 
 def run(options: common.Options) -> common.Result:
-    some, others = speech.phrases(3)
-    if options.quick:
-        some, others = some[:1200], others[:120]
-    make: dict[str, Any] = {"decibels": (0.0, 20.0), "seed": options.seed}
-    learnt, judged = speech.normalised(
-        speech.utterances(options.out, some, speech.VOICES, **make),
-        speech.utterances(options.out, others, speech.UNSEEN, **make),
+    few = 1200 if options.quick else None
+    learnt, judged, numbers = speech.learnt_and_judged(
+        options.out, 3, (0.0, 20.0), options.seed, few
     )
-    numbers = speech.inventory(learnt)
     classes, seed = len(numbers), options.seed
     units, seconds = (64, 15.0) if options.quick else (80, 60 * options.minutes)
 

@@ -252,6 +252,23 @@ def normalised(learnt: Sequence[Utterance], *others: Sequence[Utterance]) -> lis
     ]
 
 
+def learnt_and_judged(
+    folder: Path, words: int, decibels: tuple[float, float], seed: int, few: int | None = None
+) -> tuple[list[Utterance], list[Utterance], dict[str, int]]:
+    """Phrases of so many words to learn from, others in other voices, and the phonemes' numbers.
+
+    few: how many of the first, and a tenth as many of the others; None: all.
+    """
+    some, others = phrases(words)
+    if few:
+        some, others = some[:few], others[: few // 10]
+    learnt, judged = normalised(
+        utterances(folder, some, VOICES, decibels=decibels, seed=seed),
+        utterances(folder, others, UNSEEN, decibels=decibels, seed=seed),
+    )
+    return learnt, judged, inventory(learnt)
+
+
 def minutes(said: Sequence[Utterance]) -> float:
     """How long they are."""
     return sum(len(u.frames) for u in said) / 6000

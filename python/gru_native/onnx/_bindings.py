@@ -91,8 +91,7 @@ def _layer_norm(
     node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
 ) -> Call | Direct | None:
     scale, *bias = numbers = [a for a in inputs[1:] if a is not None]
-    own = node.attributes
-    last = own.get("axis", -1) in (-1, y.ndim - 1)
+    last = node.attributes.get("axis", -1) in (-1, y.ndim - 1)
     floats = y.dtype in (np.float32, np.float64) and all(
         a.dtype == y.dtype for a in (inputs[0], *numbers)
     )
@@ -100,9 +99,15 @@ def _layer_norm(
         return None
     if any(a.shape != y.shape[-1:] for a in numbers):
         return None
-    block = LayerNorm(y.shape[-1], own.get("epsilon", 1e-5), bias=bool(bias), dtype=y.dtype)
-    block.load_state_dict({"weight": scale} | ({"bias": bias[0]} if bias else {}))
-    return _of_rows(block, y)
+    return _of_rows(layer_norm(node, scale, *bias), y)
+
+
+def layer_norm(node: Node, scale: Array, bias: Array | None = None) -> LayerNorm:
+    """The block that a LayerNormalization over the last axis is."""
+    epsilon = node.attributes.get("epsilon", 1e-5)
+    block = LayerNorm(len(scale), epsilon, bias=bias is not None, dtype=scale.dtype)
+    block.load_state_dict({"weight": scale} | ({} if bias is None else {"bias": bias}))
+    return block
 
 
 def _spread(place: int, value: Array, known: bool, y: Array) -> Any:

@@ -41,7 +41,6 @@ def write(layer: Layer, w: Writer, e: Evaluation, name: str = "") -> None:
     if UNEQUAL in rows or not made_of(outs, rows, e.shapes):
         return
     sequence, backwards = _sequence(layer, every, w, e)
-    rows = [every[0] if len({*every}) == 1 else None, *rows[len(every) :]]
     y, ends = as_node(layer, w, sequence, states, rows, rank, name or layer.label(w), backwards)
     for own, end in zip((outs[-1], chain[-1].c_out), ends, strict=False):
         end_at(own, end, rank, w)
@@ -79,7 +78,7 @@ def as_node(
 ) -> tuple[str, list[str]]:
     """The node; returns all steps (seq, batch, size) and the final states (1, batch, size).
 
-    states: before, of this rank. rows: of the sequence and of these.
+    states: before, of this rank. rows: of all that the sequence is made of, and of these.
     """
     if len({*rows}) > 1 or None in rows:
         sequence, states = _as_high(sequence, states, rank, w)
@@ -123,11 +122,8 @@ def side_by_side(sequences: list[str], rows: Sequence[int | None], w: Writer) ->
     if len(sequences) == 1:
         return sequences[0]
     if len({*rows}) > 1 or None in rows:
-        first, *others = sequences
-        for name in others:
-            first = w.node("Expand", [first, _rows(name, 1, 3, w)], "inputs as high")
-        high = _rows(first, 1, 3, w)
-        sequences = [first, *(w.node("Expand", [n, high], "inputs as high") for n in others)]
+        first, others = _as_high(sequences[0], sequences[1:], 3, w)
+        sequences = [first, *others]
     return w.node("Concat", sequences, "inputs", axis=2)
 
 
@@ -165,11 +161,11 @@ def _joined(names: list[str], w: Writer, e: Evaluation) -> str:
     return names[0] if len(names) == 1 else w.node("Concat", names, "steps", axis=0)
 
 
-def _as_high(x: str, states: list[str], rank: int, w: Writer) -> tuple[str, list[str]]:
-    """x and the states with as many rows each: adding them would have given them these."""
-    for name in states:
+def _as_high(x: str, others: list[str], rank: int, w: Writer) -> tuple[str, list[str]]:
+    """x and others of this rank with as many rows each: those that a sum of them would have."""
+    for name in others:
         x = w.node("Expand", [x, _rows(name, rank - 2, 3, w)], "inputs as high")
-    return x, [w.node("Expand", [n, _rows(x, 1, rank, w)], f"{n} as high") for n in states]
+    return x, [w.node("Expand", [n, _rows(x, 1, rank, w)], f"{n} as high") for n in others]
 
 
 def _rows(name: str, axis: int, rank: int, w: Writer) -> str:

@@ -199,7 +199,7 @@ def take_out(walk: Walk, layer: Layer, w: Writer, shapes: Shapes, name: str) -> 
         )
     x = side_by_side(sequences, rows, w)
     before = [state.outer for state in mine]
-    rows = [rows[0] if len({*rows}) == 1 else None, *states_rows]
+    rows += states_rows
     back = found[0].backwards
     y, ends = as_node(layer, w, x, before, rows, 2, name, back)
     for state, end in zip(mine, ends, strict=True):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Activation, AvgPool1d, BatchNorm1d, Conv1d, LayerNorm, MaxPool1d
+from ...layers import Activation, AvgPool1d, BatchNorm1d, Conv1d, MaxPool1d
 from ...layers._arguments import Function
 from ...layers._series import joined
+from .._bindings import layer_norm
 from .._model import Node
 from .rules import rule
 from .values import BATCH_OR_TIME, UNITS, Features, Value
@@ -216,10 +217,7 @@ def _layer_norm(node: Node, x: Value, scale: Value, bias: Value | None = None) -
         return None
     if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != (width,)):
         return None
-    epsilon = node.attributes.get("epsilon", 1e-5)
-    block = LayerNorm(width, epsilon, bias=bias is not None, dtype=scale.dtype)
-    block.load_state_dict({"weight": scale} | ({} if bias is None else {"bias": bias}))
-    return [behind(x, block, rank - 1, width)]
+    return [behind(x, layer_norm(node, scale, bias), rank - 1, width)]
 
 
 def join(kind: str, values: tuple[Any, ...], axis: int | None = None) -> list[Any] | None:
