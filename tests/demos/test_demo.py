@@ -217,6 +217,9 @@ def test_an_unusable_out_is_said_before_the_training(tmp_path, text, capsys, out
         ["--hidden", "0"],
         ["--seconds", "-1"],
         ["--seconds", "nan"],
+        ["--seconds", "soon"],
+        ["--minutes", "soon"],
+        ["--minutes", "0"],
         ["--steps", "0"],
         ["--steps", "5", "--seconds", "5"],
         ["--seed", "x"],
@@ -227,7 +230,9 @@ def test_unusable_numbers(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(["demo", *arguments])
     assert stop.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert f"argument {arguments[0]}: " in errors
+    assert "lambda" not in errors
 
 
 def test_an_isa_that_this_machine_lacks(tmp_path):

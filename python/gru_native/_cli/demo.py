@@ -64,7 +64,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     length.add_argument(
         "--minutes",
-        type=lambda text: _seconds(str(60 * float(text))),
+        type=_minutes,
         dest="seconds",
         metavar="M",
         help="the same in minutes",
@@ -121,10 +121,18 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return whole_number
 
 
-def _seconds(text: str) -> float:
-    if not 0 < float(text) < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1e6")
-    return float(text)
+def _seconds(text: str, of_one: float = 1) -> float:
+    try:
+        seconds = of_one * float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {1e6 / of_one:.6g}")
+    return seconds
+
+
+def _minutes(text: str) -> float:
+    return _seconds(text, 60)
 
 
 def run(options: Options) -> int:
