@@ -107,8 +107,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=Path,
         metavar="FILE",
         default=Path("gru-native-demo.safetensors"),
-        help="where to save the network (default: gru-native-demo.safetensors); in a folder that "
-        "there is, it is characters.safetensors, with result.json beside it",
+        help="where to save the network (default: gru-native-demo.safetensors); a folder that "
+        "exists gets characters.safetensors and result.json",
     )
 
 
