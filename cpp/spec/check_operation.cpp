@@ -186,7 +186,8 @@ std::int64_t OperationSpec::input_size() const { return extent_of(*this).input; 
 std::int64_t OperationSpec::output_size(std::int64_t input_size, std::int64_t channels) const {
   if (const std::optional<Windows> down = down_of(*this)) {
     const std::int64_t own = gru_native::input_channels(*this), read = own ? own : channels;
-    return read > 0 ? output_channels(read) * gru_native::output_len(*down, input_size / read) : 0;
+    if (read <= 0 || input_size <= 0) return 0;  // of images whose height is not known
+    return output_channels(read) * gru_native::output_len(*down, input_size / read);
   }
   const std::int64_t own = extent_of(*this).output;
   return own ? own : input_size;

@@ -9,11 +9,12 @@ import numpy as np
 
 from ...layers import Activation, AvgPool1d, BatchNorm1d, Conv1d, MaxPool1d
 from ...layers._arguments import Function
-from ...layers._series import joined
 from .._bindings import layer_norm
 from .._model import Node
+from . import images
+from .joins import join
 from .rules import rule
-from .values import BATCH_OR_TIME, UNITS, Features, Value
+from .values import BATCH_OR_TIME, Features, Value, behind
 
 WINDOWS = ("Conv", "MaxPool", "AveragePool")
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -39,35 +40,33 @@ def activation(node: Node, x: Features) -> list[Any] | None:
     """A block for a function behind others; None: no block has it."""
     function = function_of(node)
     at = next((i for i, own in enumerate(x.axes) if own == x.whole), None)
-    if function is None or at is None or x.direction is not None or x.padding != (0, 0):
+    if function is None or x.direction is not None or x.padding != (0, 0):
         return None
     if not x.blocks or any(isinstance(block, Node) for block in x.blocks):
+        return None
+    if x.images and x.whole_features:
+        return [replace(x, blocks=(*x.blocks, Activation(function, dtype=_dtype(x))))]
+    if at is None:
         return None
     return [behind(x, Activation(function, dtype=_dtype(x)), at, x.shape[at])]
 
 
-def behind(x: Features, block: Any, axis: int, width: int, **changed: Any) -> Features:
-    """x behind one more block, which makes so many features of those along an axis."""
-    sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: width}
-    sizes |= changed.pop("sizes", {})
-    axes = (*x.axes[:axis], (UNITS,), *x.axes[axis + 1 :])
-    return replace(x, blocks=(*x.blocks, block), axes=axes, sizes=sizes, **changed)
-
-
 def _channels(x: Value, steps: bool = True) -> Features | None:
     """x if its axes are batch, features and, where it has them, steps."""
-    if not isinstance(x, Features) or x.direction is not None or x.last:
+    found, turned = images.as_rows(x)
+    if found is None or found.direction is not None or found.last or turned:
         return None
-    if any(isinstance(block, Node) for block in x.blocks) or len(x.axes) not in (2, 3):
+    axes = found.axes
+    if any(isinstance(block, Node) for block in found.blocks) or len(axes) not in (2, 3):
         return None
-    if x.axes[1] != x.whole or (steps and len(x.axes) != 3):
+    if axes[1] != found.whole or (steps and len(axes) != 3):
         return None
-    outer = (x.axes[0], *x.axes[2:])
+    outer = (axes[0], *axes[2:])
     if any(len(axis) != 1 or axis[0] not in BATCH_OR_TIME for axis in outer):
         return None
-    if len(x.axes) == 3 and x.time is not None and x.axes[2] != (x.time,):
+    if len(axes) == 3 and found.time is not None and axes[2] != (found.time,):
         return None
-    return x
+    return found
 
 
 def _over_time(x: Features, block: Any, width: int) -> list[Any]:
@@ -98,14 +97,18 @@ def _window(node: Node, x: Features, size: int) -> tuple[int, int, tuple[int, in
 
 @rule("Conv")
 def _conv(node: Node, x: Value, weight: Value, bias: Value | None = None) -> list[Any] | None:
-    found = _channels(x)
-    if found is None or not isinstance(weight, np.ndarray) or weight.ndim != 3:
+    if not isinstance(weight, np.ndarray) or weight.dtype not in _FLOATS or 0 in weight.shape:
         return None
     if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != weight.shape[:1]):
         return None
+    if images.is_image(x) and weight.ndim == 4:
+        return images.conv(node, x, weight, bias)
+    found = _channels(x)
+    if found is None or weight.ndim != 3:
+        return None
     groups, size = node.attributes.get("group", 1), weight.shape[2]
     window = _window(node, found, size)
-    if window is None or weight.dtype not in _FLOATS or 0 in weight.shape or groups < 1:
+    if window is None or groups < 1:
         return None
     stride, dilation, pads = window
     reach = dilation * (size - 1)
@@ -159,6 +162,8 @@ def _pad(node: Node, x: Value, pads: Any = None, value: Any = None, axes: Any = 
 
 @rule(*WINDOWS[1:])
 def _pool(node: Node, x: Value) -> list[Any] | None:
+    if isinstance(x, Features) and images.is_image(x):
+        return images.pool(node, x)
     found = _channels(x)
     shape = node.attributes.get("kernel_shape", [])
     if found is None or len(shape) != 1 or found.padding != (0, 0) or not found.blocks:
@@ -189,16 +194,21 @@ def _dtype(x: Features) -> Any:
 
 @rule("BatchNormalization")
 def _batch_norm(node: Node, x: Value, *numbers: Value) -> list[Any] | None:
-    found = _channels(x, steps=False)
     arrays = [n for n in numbers if isinstance(n, np.ndarray)]
-    if found is None or found.padding != (0, 0) or len(arrays) != 4:
-        return None
-    width = found.shape[1]
-    if node.attributes.get("training_mode", 0) or any(a.shape != (width,) for a in arrays):
+    if len(arrays) != 4 or node.attributes.get("training_mode", 0):
         return None
     if arrays[0].dtype not in _FLOATS or len({a.dtype for a in arrays}) > 1:
         return None
-    block = BatchNorm1d(width, node.attributes.get("epsilon", 1e-5), dtype=arrays[0].dtype)
+    eps = node.attributes.get("epsilon", 1e-5)
+    if isinstance(x, Features) and images.is_image(x):
+        return images.batch_norm(x, arrays, eps)
+    found = _channels(x, steps=False)
+    if found is None or found.padding != (0, 0):
+        return None
+    width = found.shape[1]
+    if any(a.shape != (width,) for a in arrays):
+        return None
+    block = BatchNorm1d(width, eps, dtype=arrays[0].dtype)
     names = ("weight", "bias", "running_mean", "running_var")
     block.load_state_dict(dict(zip(names, arrays, strict=True)))
     return [behind(found, block, 1, width)]
@@ -206,59 +216,19 @@ def _batch_norm(node: Node, x: Value, *numbers: Value) -> list[Any] | None:
 
 @rule("LayerNormalization")
 def _layer_norm(node: Node, x: Value, scale: Value, bias: Value | None = None) -> list[Any] | None:
-    if not isinstance(x, Features) or not x.complete or x.last:
+    found, turned = images.as_rows(x)
+    if found is None or not found.complete or found.last or turned:
         return None
-    width, rank = x.shape[-1], len(x.axes)
+    width, rank = found.shape[-1], len(found.axes)
     if node.attributes.get("axis", -1) not in (-1, rank - 1):
         return None
-    if any(isinstance(block, Node) for block in x.blocks) or not isinstance(scale, np.ndarray):
+    if any(isinstance(b, Node) for b in found.blocks) or not isinstance(scale, np.ndarray):
         return None
     if scale.shape != (width,) or scale.dtype not in _FLOATS:
         return None
     if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != (width,)):
         return None
-    return [behind(x, layer_norm(node, scale, bias), rank - 1, width)]
-
-
-def join(kind: str, values: tuple[Any, ...], axis: int | None = None) -> list[Any] | None:
-    """Values that come from one, by ways of their own: "add", "multiply" or "concat"."""
-    if len(values) < 2 or not all(_can_join(value) for value in values):
-        return None
-    first: Features = values[0]
-    at = next((i for i, own in enumerate(first.axes) if own == first.whole), None)
-    if at is None or (axis is not None and axis != at):
-        return None
-    for value in values:
-        outer = (*value.axes[:at], *value.axes[at + 1 :])
-        if (
-            value.axes[at : at + 1] != (value.whole,)
-            or outer != (*first.axes[:at], *first.axes[at + 1 :])
-            or any(value.sizes[a] != first.sizes[a] for a in BATCH_OR_TIME)
-            or (kind != "concat" and value.shape != first.shape)
-        ):
-            return None
-    times = {value.time for value in values} - {None}
-    shared = 0
-    while all(len(v.blocks) > shared and v.blocks[shared] is first.blocks[shared] for v in values):
-        shared += 1
-    paths = [list(value.blocks[shared:]) for value in values]
-    known = [block for path in paths for block in path]
-    if len(times) > 1 or not known or len({block.dtype for block in known}) > 1:
-        return None
-    block = joined(paths, kind, False, known[0].dtype)
-    width = sum(v.shape[at] for v in values) if kind == "concat" else first.shape[at]
-    before = replace(first, blocks=first.blocks[:shared])
-    return [behind(before, block, at, width, time=next(iter(times), None))]
-
-
-def _can_join(value: Any) -> bool:
-    return (
-        isinstance(value, Features)
-        and value.direction is None
-        and not value.last
-        and value.padding == (0, 0)
-        and not any(isinstance(block, Node) for block in value.blocks)
-    )
+    return [behind(found, layer_norm(node, scale, bias), rank - 1, width)]
 
 
 @rule("Mul")

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ... import files
 from ...layers import LSTM, Dense
 from .._fusion import ACTIVATIONS, ROW_WISE, is_on_rows, with_activation, with_bias
 from .._model import Node
 from .._program import Program
 from ..operators.recurrent import tensors_of
-from .block_rules import activation, join
+from .block_rules import activation
+from .images import as_rows, turned
+from .images import with_bias as with_bias_of_channels
+from .joins import join
 from .rules import rule
 from .values import (
     BATCH_OR_TIME,
@@ -34,7 +38,7 @@ _ENDS = (  # what may end a chain, of one number or of a row
 
 def recurrent_layer(program: Program, node: Node, values: dict[str, Value]) -> list[Any]:
     names = tensors_of(node)
-    x = values[names["X"]]
+    x, sides = as_rows(values[names["X"]])
     recurrent = program.layers.get(node.outputs)
     reason = ""
     if recurrent is None:
@@ -45,7 +49,7 @@ def recurrent_layer(program: Program, node: Node, values: dict[str, Value]) -> l
         reason = "has other functions in each direction"
     elif recurrent.dtype != recurrent.layers[0].dtype:
         reason = f"computes in {recurrent.dtype}"
-    elif not isinstance(x, Features) or not x.complete or x.last or len(x.axes) != 3:
+    elif x is None or not x.complete or x.last or len(x.axes) != 3:
         reason = "does not take the steps of a sequence"
     elif _ends(x):
         reason = "comes after a function that is no layer"
@@ -56,7 +60,7 @@ def recurrent_layer(program: Program, node: Node, values: dict[str, Value]) -> l
     if reason:
         return [Unknown(f"{node.label} {reason}")] * len(node.outputs)
     assert recurrent is not None
-    assert isinstance(x, Features)
+    assert x is not None
     steps, batch = (x.axes[1], x.axes[0]) if recurrent.layout else (x.axes[0], x.axes[1])
     if len(steps) != 1 or len(batch) > 1 or (x.time is not None and steps != (x.time,)):
         return [Unknown(f"{node.label} runs along another axis")] * len(node.outputs)
@@ -64,7 +68,7 @@ def recurrent_layer(program: Program, node: Node, values: dict[str, Value]) -> l
     if isinstance(lengths, np.ndarray) and (lengths != x.sizes[steps[0]]).any():
         return [Unknown(f"{node.label} has lengths of its own")] * len(node.outputs)
 
-    layer = recurrent.layers[0]
+    layer = _turned(recurrent.layers[0], sides)
     sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: layer.hidden_size}
     directions: Axis = ()
     if layer.bidirectional:
@@ -76,6 +80,22 @@ def recurrent_layer(program: Program, node: Node, values: dict[str, Value]) -> l
     state = State(final.shape)
     h = state if layer.bidirectional else final  # in reverse, the end is the first step
     return [y, h, state][: 3 if isinstance(layer, LSTM) else 2]
+
+
+def _turned(layer: Any, sides: tuple[int, int] | None) -> Any:
+    """A layer for what Columns makes, of one whose inputs are (height, channels)."""
+    if sides is None:
+        return layer
+    options = files.describe(layer)
+    if options["precision"] != "full":
+        raise ValueError("has weights of few bits for columns of images in another order")
+    weights = {
+        name: turned(array, sides) if name == "weight" or "weight_ih" in name else array
+        for name, array in layer.state_dict().items()
+    }
+    other = files.build(options, layer.dtype)
+    other.load_state_dict(weights)
+    return other
 
 
 def _state_reason(names: dict[str, str], values: dict[str, Value]) -> str:
@@ -97,14 +117,16 @@ def _ends(x: Features) -> bool:
 
 
 def dense_layer(program: Program, node: Node, x: Value) -> list[Any]:
-    dense = program.dense[node.outputs]
-    if not isinstance(x, Features) or not x.complete or _ends(x):
+    dense: Any = program.dense[node.outputs]
+    found, sides = as_rows(x)
+    if found is None or not found.complete or _ends(found):
         return [Unknown(f"{node.label} does not belong to one")]
-    if x.shape[-1] != dense.input_size:
-        raise ValueError(f"has {dense.input_size} inputs and gets {x.shape[-1]}")
-    sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: dense.output_size}
-    axes = (*x.axes[:-1], (UNITS,))
-    return [replace(x, blocks=(*x.blocks, dense), axes=axes, sizes=sizes)]
+    if found.shape[-1] != dense.input_size:
+        raise ValueError(f"has {dense.input_size} inputs and gets {found.shape[-1]}")
+    dense = _turned(dense, sides)
+    sizes = {atom: found.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: dense.output_size}
+    axes = (*found.axes[:-1], (UNITS,))
+    return [replace(found, blocks=(*found.blocks, dense), axes=axes, sizes=sizes)]
 
 
 @rule("Add")
@@ -113,6 +135,9 @@ def _add(node: Node, x: Value, bias: Value) -> list[Any] | None:
     if isinstance(x, Features) and isinstance(bias, Features):
         return join("add", (x, bias))
     x, bias = (bias, x) if isinstance(x, np.ndarray) else (x, bias)
+    if isinstance(x, Features) and x.images and isinstance(bias, np.ndarray):
+        found = with_bias_of_channels(x, bias)
+        return None if found is None else [found]
     last = _open_dense(x)
     if last is None or last.bias or not isinstance(bias, np.ndarray):
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from .._model import Node
 from ..operators.arguments import integers
 from ..operators.parts import slices, split_sizes
-from .block_rules import join
+from .joins import join
 from .rules import rule
 from .shape_rules import without
 from .values import DIRECTIONS, UNITS, Features, Joined, State, Unknown, Value, is_array

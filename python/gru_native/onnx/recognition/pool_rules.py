@@ -8,9 +8,9 @@ from typing import Any
 from ...layers import Pool
 from .._model import Node
 from ..operators.arguments import axes_of
-from .block_rules import behind
+from .images import as_rows, is_image, over_heights
 from .rules import rule
-from .values import Features, Value, is_array
+from .values import Features, Value, behind, is_array
 
 POOLS = {
     "ReduceMean": "mean",
@@ -22,10 +22,17 @@ POOLS = {
 
 @rule(*POOLS)
 def _pool(node: Node, x: Value, axes: Any = None) -> list[Any] | None:
-    if not isinstance(x, Features) or not is_array(axes) or not _has_steps(x):
+    if not isinstance(x, Features) or not is_array(axes):
         return None
     rank = len(x.axes)
     reduced = [axis % rank for axis in axes_of(node, axes) or ()]
+    if x.images and is_image(x) and len(reduced) == 1 and not node.op.startswith("Global"):
+        kept = bool(node.attributes.get("keepdims", 1))
+        return over_heights(x, POOLS[node.op], reduced[0], kept)
+    found, turned = as_rows(x)
+    if found is None or turned or not _has_steps(found):
+        return None
+    x = found
     if node.op.startswith("Global"):  # over all but batch and channels
         reduced = [2] if rank == 3 and x.axes[1] == x.whole else []
     if len(reduced) != 1 or x.axes[reduced[0]] != (x.time,):

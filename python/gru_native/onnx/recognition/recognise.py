@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ... import files
-from ...layers import Activation, Block, Chain, Dense, Parallel, Residual
+from ...layers import Activation, Block, Chain, Dense, Image, Parallel, Residual
 from ...layers._blocks import RECURRENT
 from ...layers._operation import Operation
 from ...layers._weights import Array
@@ -25,12 +25,21 @@ from .._program import Program
 from ..operators import compute
 from ..operators.budget import USUAL
 from .block_rules import WINDOWS
-from .follow import follow
+from .follow import CHANNELS_FIRST, IMAGES, ROWS, Layout, follow
 from .pool_rules import POOLS
-from .values import BATCH_OR_TIME, INPUTS, Features, Unknown, Value
+from .values import (
+    BATCH_OR_TIME,
+    CHANNELS,
+    HEIGHT,
+    INPUTS,
+    Features,
+    Unknown,
+    Value,
+)
 
 _PROBES: tuple[tuple[int, ...], ...] = ((5, 7), ())  # sizes of the two axes; () as declared
 _LONG_PROBES = ((5, 7), (47, 53), ())  # where windows may be longer than 5 steps
+_IMAGE_PROBES = ((2, 53), (3, 211), ())
 _MOST_NUMBERS = 1 << 22  # of an input, and of what a layer makes of it, when layers are tried
 _MOST_MACS = 1 << 35
 
@@ -74,18 +83,23 @@ def recognise(program: Program) -> Recognition:
     reason = "the model has no output"
     reasons: list[str] = []
     convolves = any(node.op in ("Conv", "BatchNormalization") for node in program.nodes)
-    for channels in (False, True) if convolves else (False,):
-        for sizes in (_LONG_PROBES if convolves else _PROBES) if program.outputs else ():
+    layouts: tuple[Layout, ...] = (ROWS, CHANNELS_FIRST) if convolves else (ROWS,)
+    probes = _LONG_PROBES if convolves else _PROBES
+    if any(given.shape is not None and len(given.shape) == 4 for given in program.inputs.values()):
+        layouts, probes = IMAGES, _IMAGE_PROBES
+    for layout in layouts:
+        for sizes in probes if program.outputs else ():
             try:
-                return _with_sizes(program, sizes, channels)
+                return _with_sizes(program, sizes, layout)
             except ValueError as error:  # perhaps the graph was not made for these sizes
                 reason = str(error)
         reasons.append(reason)
-    raise ValueError(f"the model is no chain of recurrent and dense layers: {reasons[-1]}")
+    reason = reasons[0 if layouts is IMAGES else -1]
+    raise ValueError(f"the model is no chain of recurrent and dense layers: {reason}")
 
 
-def _with_sizes(program: Program, sizes: tuple[int, ...], channels: bool) -> Recognition:
-    values, x = follow(program, sizes, channels)
+def _with_sizes(program: Program, sizes: tuple[int, ...], layout: Layout) -> Recognition:
+    values, x = follow(program, sizes, layout)
     found = values[program.outputs[0]]
     if isinstance(found, Unknown):
         raise ValueError(found.reason)
@@ -192,15 +206,14 @@ def _verify(
             value = 0 if other.dtype.kind == "f" else given.sizes[time]
             feeds[name] = np.full(shape, value, other.dtype)
     expected = program.run(feeds, limit=USUAL)[program.outputs[0]]
-    batched = array if array.ndim == 3 else array[:, None]
-    if given.axes[1:2] == ((INPUTS,),) and array.ndim == 3:
-        batched = np.ascontiguousarray(array.swapaxes(1, 2))
-    result: Any = layer(batched)
+    result: Any = layer(_as_the_layer_reads(array, given, time, batch))
     y = result[0] if isinstance(result, tuple) else result
     for node in tail:
         y = compute(node, [y.reshape(-1, y.shape[-1])])[0].reshape(y.shape)
     if found.pooled:
         y = y[None]
+    elif found.images:  # (batch, channels, height, time)
+        y = y.transpose(3, 0, 1, 2).reshape(y.shape[3], y.shape[0], -1)
     elif given.axes[0] != (time,):
         y = y.swapaxes(0, 1)
     actual = _arranged(y[-1:] if found.last else y, found, [time, batch])
@@ -212,11 +225,28 @@ def _verify(
         )
 
 
+def _as_the_layer_reads(array: Array, given: Features, time: str, batch: str) -> Array:
+    """Sequences with their features last, or images whose width is time."""
+    outer = [atom for axis in given.axes for atom in axis if atom in (time, batch)]
+    order = [batch, CHANNELS, HEIGHT, time] if given.images else [*outer, INPUTS]
+    atoms = [atom for axis in given.axes for atom in axis]
+    missing = [atom for atom in order if atom not in atoms]  # of size 1
+    y = array.reshape([1] * len(missing) + [given.sizes[atom] for atom in atoms])
+    y = y.transpose([(missing + atoms).index(atom) for atom in order])
+    if len(order) == 2:
+        y = y[:, None]
+    return np.ascontiguousarray(y)
+
+
 def _check_work(x: str, given: Features, layer: Block | Chain) -> None:
     """ValueError where it would take seconds to try the layers: sizes are what a stranger says."""
     blocks = layer.blocks if isinstance(layer, Chain) else (layer,)
-    rows = prod(given.shape[:-1])
-    widest = max(given.shape[-1], *(w.shape[0] for b in blocks for w in b.weights.values()))
+    rows = prod(given.shape) // given.sizes.get(INPUTS, 1)  # of images, their places
+    if any(isinstance(block, Image) for block in blocks):
+        rows *= given.sizes.get(INPUTS, 1)
+    widest = max(
+        given.sizes.get(INPUTS, 1), *(w.shape[0] for b in blocks for w in b.weights.values())
+    )
     _check_numbers(x, given.shape, rows * widest)
     if rows * layer.num_parameters > _MOST_MACS:
         raise ValueError(f"input {shown(x)} has declared sizes that take too long to try")

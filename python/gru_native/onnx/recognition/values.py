@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from .._model import Node
 Axis: TypeAlias = tuple[str, ...]
 BATCH_OR_TIME = ("first", "second")  # of the input: a recurrent layer says which is which
 INPUTS, DIRECTIONS, UNITS = "inputs", "directions", "units"
+CHANNELS, HEIGHT = "channels", "height"  # of images, whose width is time
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,37 @@ class Features:
     @property
     def whole(self) -> Axis:
         """What an axis of all features is made of."""
+        if self.images:
+            return tuple(atom for atom in (CHANNELS, HEIGHT) if self.sizes[atom] != 1)
         if DIRECTIONS in self.sizes:
             return (DIRECTIONS, UNITS)
         return (UNITS,) if self.blocks else (INPUTS,)
 
     @property
+    def images(self) -> bool:
+        """Whether there are images; then atoms of size 1 are left out of the axes."""
+        return CHANNELS in self.sizes
+
+    @property
     def whole_features(self) -> bool:
         """All features are there, along whichever axis."""
+        if self.images:
+            return {atom for axis in self.axes for atom in axis}.issuperset(self.whole)
         return self.direction is None and self.padding == (0, 0) and self.whole in self.axes
 
     @property
     def complete(self) -> bool:
         """Nothing but steps is missing."""
-        own = self.direction is None and self.padding == (0, 0)
+        own = self.direction is None and self.padding == (0, 0) and not self.images
         return own and self.axes[-1:] == (self.whole,)
+
+
+def behind(x: Features, block: Any, axis: int, width: int, **changed: Any) -> Features:
+    """x behind one more block, which makes so many features of those along an axis."""
+    sizes = {atom: x.sizes[atom] for atom in BATCH_OR_TIME} | {UNITS: width}
+    sizes |= changed.pop("sizes", {})
+    axes = (*x.axes[:axis], (UNITS,), *x.axes[axis + 1 :])
+    return replace(x, blocks=(*x.blocks, block), axes=axes, sizes=sizes, **changed)
 
 
 @dataclass(frozen=True)
