@@ -129,6 +129,8 @@ class Plan:
         """The step's call for such arrays, and whether it gives a single output itself."""
         node = step.node
         if node.outputs in program.layers:
+            if 0 in arrays[0].shape[:2]:  # no step, or no sequence: a layer has no such call
+                return step.call, False
             layer = program.layers[node.outputs]
             bound = layer.bound(*(a is not None for a in arrays[1:]))
             return bound or step.call, False
