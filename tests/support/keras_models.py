@@ -5,6 +5,8 @@ import os
 import numpy as np
 import pytest
 
+from gru_native.keras import from_keras, load, load_weights, to_keras
+
 os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
@@ -121,3 +123,42 @@ def assert_same_weights(ours, theirs):
         assert mine.dtype == wanted.dtype
         assert mine.shape == wanted.shape
         assert mine.tobytes() == wanted.tobytes()
+
+
+def _leaves(layer):
+    inner = getattr(layer, "layers", None) or [getattr(layer, "layer", None)]
+    for own in inner:
+        if own is not None:
+            yield from _leaves(own)
+    yield layer
+
+
+def drawn(model, seed):
+    """Random weights; what a variance is stays above 0."""
+    rng = np.random.default_rng(seed)
+    draw_weights(model, rng)
+    for layer in _leaves(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_variance.assign(rng.uniform(0.3, 2, layer.moving_variance.shape))
+    return model
+
+
+def compare(model, x, tmp_path=None):
+    """What from_keras and the files make of a model, with its outputs and weights, and back."""
+    ours = from_keras(model)
+    expected = model(x)
+    assert_same_output(ours(x), expected, "float64")
+    assert_same_weights(ours.get_weights(), model.get_weights())
+    back = to_keras(ours)
+    assert_same_weights(back.get_weights(), model.get_weights())
+    assert_same_output(ours(x), back(x), "float64")
+    if tmp_path is not None:
+        for name in ("m.keras", "m.h5"):
+            model.save(tmp_path / name)
+            read = load(tmp_path / name)
+            assert_same_weights(read.get_weights(), model.get_weights())
+            assert_same_output(read(x), expected, "float64")
+            read.set_weights([2 * array for array in model.get_weights()])
+            load_weights(read, tmp_path / name)
+            assert_same_weights(read.get_weights(), model.get_weights())
+    return ours

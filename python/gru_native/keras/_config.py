@@ -68,6 +68,14 @@ class Entry:
             self._refuse(option, "a whole number from 1")
         return int(value)
 
+    def sizes(self, option: str, count: int, default: int | None = None) -> tuple[int, ...]:
+        """A size for each of so many axes; one number is all."""
+        value = self._options.get(option, default)
+        sizes = list(value) if isinstance(value, (list, tuple)) else [value] * count
+        if len(sizes) != count or any(type(n) is not int or not 1 <= n < 2**40 for n in sizes):
+            self._refuse(option, f"a whole number from 1, or {count}")
+        return tuple(sizes)
+
     def two_sides(self, option: str, default: int) -> tuple[int, int]:
         """How much before and behind; one number is both."""
         value = self._options.get(option, default)
@@ -102,6 +110,15 @@ class Entry:
         if isinstance(value, bool) or value not in (-1, 1, 2):
             self._refuse("axis", "-1, the features")
         return None if value == -1 else int(value) + 1
+
+    def axis(self) -> int:
+        """One axis of x, which is not that of the batch; -1 is the last."""
+        value = self._options.get("axis", -1)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if type(value) is not int or value not in (-1, 1, 2, 3):
+            self._refuse("axis", "one of -1, 1, 2, 3")
+        return int(value)
 
     def dtype(self) -> str:
         value = self._options.get("dtype")

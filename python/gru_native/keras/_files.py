@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeAlias
 from .. import _core
 from ._config import Entry
 from ._hdf5 import BROKEN, H5Source
-from ._legacy import ANY, Legacy
+from ._legacy import Legacy
 from ._source import take
 from .layers import Layer, build
 
@@ -111,7 +111,8 @@ def load_weights(model: Layer, path: PathLike) -> None:
         )
     with _named(path), _opened(path) as (source, _, _):
         arrays = [
-            take(source, name, ANY, own.shape, str(own.dtype)) for name, own in model._tensors()
+            take(source, where, name, own.shape, str(own.dtype))
+            for where, name, own in model._named()
         ]
         source.close()
     model._set(arrays)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ._config import Entry
 
 _RECURRENT = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "CuDNNLSTM", "CuDNNGRU")
+MODELS = ("Sequential", "Functional", "Model")
 # What Keras makes masks with, as operations among the layers of a model.
 _OF_MASKS = ("NotEqual", "Any", "All", "LogicalOr", "LogicalAnd", "ExpandDims", "ZerosLike")
 
@@ -85,6 +86,7 @@ def graph_of(model: Entry, entries: Sequence[Entry]) -> Graph:
                     f"{named[call.layer].where} reads {ref.layer!r}, which is no layer"
                 )
     inputs, outputs = (_ends(model, option) for option in ("input_layers", "output_layers"))
+    calls, outputs = _from_zero(own, calls, outputs)
     ordered = _in_order(model, calls, inputs)
     given = {(ref.layer, ref.call) for ref in inputs} | {(c.layer, c.index) for c in calls}
     for ref in outputs:
@@ -100,6 +102,34 @@ def _is_mask(entry: Entry, calls: Sequence[Call], masks: Mapping[str, Any]) -> b
         return True
     read = [ref.layer for call in calls for ref in call.inputs]
     return entry.keras_class == "Concatenate" and bool(read) and all(n in masks for n in read)
+
+
+def _from_zero(
+    entries: Sequence[Entry], calls: Sequence[Call], outputs: Sequence[Ref]
+) -> tuple[list[Call], tuple[Ref, ...]]:
+    """Calls of models counted from 0.
+
+    Keras 2 has them from 1 where the model itself is the call 0 of it.
+    """
+    models = {e.name for e in entries if e.keras_2 and e.keras_class in MODELS}
+    counts: dict[str, int] = {}
+    for call in calls:
+        counts[call.layer] = counts.get(call.layer, 0) + 1
+    read = [ref for call in calls for ref in (*call.inputs, *call.state)]
+    late = {
+        ref.layer
+        for ref in (*read, *outputs)
+        if ref.layer in models and ref.call == counts.get(ref.layer)
+    }
+
+    def moved(refs: Sequence[Ref]) -> tuple[Ref, ...]:
+        return tuple(
+            ref._replace(call=ref.call - 1) if ref.layer in late and ref.call else ref
+            for ref in refs
+        )
+
+    own = [replace(c, inputs=moved(c.inputs), state=moved(c.state)) for c in calls]
+    return own, moved(outputs)
 
 
 def _call(entry: Entry, index: int, node: Any) -> Call:

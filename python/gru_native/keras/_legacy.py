@@ -3,7 +3,8 @@
 A group has an attribute "weight_names", and the file "layer_names" with the order of the groups.
 Names end in the tensor's own, such as "lstm_1/lstm_cell/kernel:0"; those before it differ with the
 version and the back end, so tensors are taken by their order, as Keras does, and their own names
-are compared.
+are compared. A layer's group has what is trained first, so that of a model as a layer has the
+statistics of all its normalisations last.
 
 CuDNNLSTM and CuDNNGRU have the shapes of LSTM and GRU, but for a bias that is as long again:
 (8 units,) and (6 units,), that of the input before the recurrent one. The kernel of a gate is
@@ -20,8 +21,7 @@ import numpy as np
 
 from ..layers._weights import Array
 from ._hdf5 import H5Source
-
-ANY = "weights"  # a name that stands for any
+from ._source import UNNAMED
 
 
 class _Tensor(NamedTuple):
@@ -35,44 +35,59 @@ class Legacy:
     """Tensors of a file of Keras 2, one after the other."""
 
     def __init__(self, file: H5Source, root: str) -> None:
-        self._left = list(_tensors(file, root))[::-1]
+        # Of each group what is trained, and then the statistics, both in the layers' order.
+        self._groups = [group for group in map(_parted, _groups(file, root)) if any(group)]
 
     def called(self, path: str, name: str) -> str:
-        here = self._next(path, name).path if self._left else path
+        here = self._next(path, name).path if self._groups else path
         return f"{here} ({name})"
 
     def shape(self, path: str, name: str) -> tuple[int, ...]:
         return self._next(path, name).shape
 
     def read(self, path: str, name: str) -> Array:
-        self._next(path, name)
-        return self._left.pop().read()
+        tensor = self._next(path, name)
+        for part in self._groups[0]:
+            if part and part[0] is tensor:
+                part.pop(0)
+        if not any(self._groups[0]):
+            self._groups.pop(0)
+        return tensor.read()
 
     def close_vars(self, path: str, count: int) -> None:
         """The end of the list is checked instead."""
 
     def close(self) -> None:
-        if self._left:
-            raise ValueError(
-                f"tensor {self._left[-1].path} is one of {len(self._left)} more than the model has"
-            )
+        left = [tensor for group in self._groups for part in group for tensor in part]
+        if left:
+            raise ValueError(f"tensor {left[0].path} is one of {len(left)} more than the model has")
 
     def _next(self, path: str, name: str) -> _Tensor:
-        if not self._left:
+        if not self._groups:
             raise ValueError(f"the tensors end before {path} ({name})")
-        tensor = self._left[-1]
-        if name != ANY and not re.fullmatch(rf"{name}(_\d+)?", tensor.own_name):
+        trained, statistics = self._groups[0]
+        own = name.startswith("moving_")
+        tensor = (statistics if own and statistics else trained or statistics)[0]
+        if name != UNNAMED and not re.fullmatch(rf"{name}(_\d+)?", tensor.own_name):
             raise ValueError(f"tensor {tensor.path} stands where {name} of {path} is expected")
         return tensor
 
 
-def _tensors(file: H5Source, root: str) -> Iterator[_Tensor]:
+def _parted(tensors: list[_Tensor]) -> tuple[list[_Tensor], list[_Tensor]]:
+    trained: list[_Tensor] = []
+    statistics: list[_Tensor] = []
+    for tensor in tensors:
+        (statistics if tensor.own_name.startswith("moving_") else trained).append(tensor)
+    return trained, statistics
+
+
+def _groups(file: H5Source, root: str) -> Iterator[list[_Tensor]]:
     for layer in file.texts(root, "layer_names"):
         path = f"{root}/{layer}" if root else layer
         tensors = [_tensor(file, f"{path}/{name}") for name in file.texts(path, "weight_names")]
         for i in range(len(tensors)):
             tensors[i : i + 3] = _without_cudnn(tensors[i : i + 3])
-        yield from tensors
+        yield tensors
 
 
 def _tensor(file: H5Source, path: str) -> _Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 from ..layers._weights import Array
 from ._cells import Cell
 
+UNNAMED = "weights"  # a name that stands for any
+
 
 class Source(Protocol):
     """Tensors by their paths in a Keras file, such as "layers/lstm/cell/vars/0"."""

@@ -30,7 +30,7 @@ class Own(L.LSTM):
             lambda: L.SimpleRNN(3, dtype="mixed_float16", name="a"),
             "layer 'a': dtype is 'mixed_float16'",
         ),
-        (lambda: L.SeparableConv1D(3, 1, name="a"), "layer 'a' is a SeparableConv1D; expected"),
+        (lambda: L.Conv1DTranspose(3, 1, name="a"), "layer 'a' is a Conv1DTranspose; expected"),
         (lambda: L.Conv1D(3, 1, activation="mish", name="a"), "layer 'a': activation is 'mish'"),
         (lambda: L.LayerNormalization(rms_scaling=True, name="a"), "'a': rms_scaling is True"),
         (lambda: L.ReLU(max_value=2.0, name="a"), r"layer 'a': max_value is 2\.0; expected none"),

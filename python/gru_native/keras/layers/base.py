@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,9 +15,12 @@ from ...layers import Block
 from ...layers._weights import Array
 from .._assignment import Assignment
 from .._cells import Slot, numbered, snake_case
+from .._places import Place, in_order
+from .._source import UNNAMED
 
 Masked: TypeAlias = tuple[Any, Array | None]
 Shape: TypeAlias = tuple[int | None, ...]  # with the batch
+ANY = 0  # numbers a step that are not known before a call
 
 
 class Layer(ABC):
@@ -35,6 +39,9 @@ class Layer(ABC):
 
     name: str
     keras_class: str
+    _keeps_steps = True  # gives as many as it reads
+    _reads_masks = False
+    _of_numbers = False  # computes each number by itself, so that it takes images as well
 
     @abstractmethod
     def _to_keras(self, keras: Any) -> Any:
@@ -57,6 +64,11 @@ class Layer(ABC):
         for slot in self._slots():
             yield from slot.tensors()
 
+    def _named(self) -> Iterator[tuple[str, str, Array]]:
+        """The same with what each is called in its layer, where that is known."""
+        for path, array in self._tensors():
+            yield path, UNNAMED, array
+
     def _set(self, arrays: Iterable[Array]) -> None:
         """Set the weights, which have been checked, to arrays in Keras's order."""
         new = Assignment()
@@ -69,11 +81,37 @@ class Layer(ABC):
             slot.assign(arrays, into)
 
     def _sizes(self) -> tuple[int | None, int | None]:
-        """Numbers a step that it reads and gives; None: any, and as many as it reads."""
+        """Numbers a step that it reads and gives; None: any, and as many as it reads.
+
+        What it gives may be ANY.
+        """
         return None, None
 
     def _blocks(self, last: bool) -> list[Block]:
         raise ValueError(f"layer {self.name!r} ({self.keras_class}) cannot be part of a Chain")
+
+    def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
+        """The blocks of a chain that are this layer behind a tensor, and what they give.
+
+        ValueError, naming the layer, for what a chain cannot express.
+        """
+        if place.axes is not None:
+            if place.zeros is not None or not self._of_numbers:
+                what = "images with zeros around them" if place.zeros else "images"
+                raise ValueError(
+                    f"layer {self.name!r} ({self.keras_class}) reads {what}; "
+                    "a Chain has no such path"
+                )
+            return self._blocks(last), place
+        blocks = self._blocks(last)
+        if place.order is not None:
+            blocks, order = in_order(self.name, blocks, place.order)
+            place = replace(place, order=order)
+        return blocks, self._behind(place)
+
+    def _behind(self, place: Place) -> Place:
+        """What this layer makes of sequences."""
+        return place.with_features(self._sizes()[1], self._keeps_steps)
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, as ``get_weights()`` of the Keras layer has them.
@@ -121,12 +159,28 @@ class Composite(Layer):
     """A model, whose weights are those of its layers."""
 
     layers: tuple[Layer, ...]
+    _reads_masks = True
+
+    @property
+    def _num_inputs(self) -> int:
+        return 1
+
+    @property
+    def _num_outputs(self) -> int:
+        return 1
+
+    def _sizes(self) -> tuple[int | None, int | None]:
+        return None, ANY  # its layers say so
 
     def _tensors(self) -> Iterator[tuple[str, Array]]:
+        for path, _, array in self._named():
+            yield path, array
+
+    def _named(self) -> Iterator[tuple[str, str, Array]]:
         groups = numbered(snake_case(layer.keras_class) for layer in self.layers)
         for group, layer in zip(groups, self.layers, strict=True):
-            for path, array in layer._tensors():
-                yield f"layers/{group}/{path}", array
+            for path, name, array in layer._named():
+                yield f"layers/{group}/{path}", name, array
 
     def _assign(self, arrays: Iterator[Array], into: Assignment) -> None:
         for layer in self.layers:

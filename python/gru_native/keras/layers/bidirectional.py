@@ -59,6 +59,8 @@ class Bidirectional(Layer):
 
     keras_class = "Bidirectional"
 
+    _reads_masks = True
+
     def __init__(
         self,
         name: str,

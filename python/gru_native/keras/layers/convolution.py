@@ -13,6 +13,7 @@ from ...layers._weights import Array
 from .._activations import OUTPUT, RECURRENT, check_keras_3
 from .._config import Entry
 from .._source import Source, take
+from .._windows import around, filled
 from .base import Shape
 from .operation import Operation
 from .registry import builds
@@ -20,8 +21,48 @@ from .registry import builds
 PADDINGS = ("valid", "same", "causal")
 
 
+def native_kernel(keras_class: str, kernel: Array) -> Array:
+    """(sides..., in / groups, out) as (out, in / groups, sides...).
+
+    The kernel of a depthwise one is (sides..., in, multiplier), and makes in * multiplier of one.
+    """
+    moved = np.moveaxis(kernel, (-1, -2), (0, 1))
+    if not keras_class.startswith("Depthwise"):
+        return np.ascontiguousarray(moved)
+    return moved.swapaxes(0, 1).reshape(-1, 1, *moved.shape[2:])
+
+
+def kernel_of(keras_class: str, weight: Array, in_channels: int) -> Array:
+    """The way back."""
+    if keras_class.startswith("Depthwise"):
+        weight = weight.reshape(in_channels, -1, *weight.shape[2:]).swapaxes(0, 1)
+    return np.ascontiguousarray(np.moveaxis(weight, (0, 1), (-1, -2)))
+
+
+def depthwise_name(entry: Entry) -> str:
+    """What a depthwise kernel is called in files."""
+    return "depthwise_kernel" if entry.keras_2 else "kernel"
+
+
+def check_output(name: str, activation: str) -> None:
+    """ValueError for a function that no layer has."""
+    if activation not in OUTPUT:
+        raise ValueError(
+            f"layer {name!r}: activation is {activation!r}; expected one of {', '.join(OUTPUT)}"
+        )
+
+
+def in_chains(name: str, activation: str) -> None:
+    """ValueError for a function that blocks of a Chain do not have."""
+    if activation not in RECURRENT:
+        raise ValueError(
+            f"layer {name!r} has activation {activation!r}, which a Chain cannot have; "
+            f"expected one of {', '.join(RECURRENT)}"
+        )
+
+
 class Conv1D(Operation):
-    """A convolution over time.
+    """A convolution over time, also one of each feature by itself (DepthwiseConv1D).
 
     Made by ``from_keras`` and ``load``.
 
@@ -38,30 +79,33 @@ class Conv1D(Operation):
         with strides, which depends on the length.
     """
 
-    keras_class = "Conv1D"
+    _keeps_steps = False
 
     def __init__(
-        self, name: str, options: Mapping[str, Any], in_channels: int, arrays: Mapping[str, Array]
+        self,
+        name: str,
+        keras_class: str,
+        options: Mapping[str, Any],
+        in_channels: int,
+        arrays: Mapping[str, Array],
     ) -> None:
-        self.name, self.options = name, dict(options)
+        self.name, self.keras_class, self.options = name, keras_class, dict(options)
         activation, padding = options["activation"], options["padding"]
-        if activation not in OUTPUT:
-            raise ValueError(
-                f"layer {name!r}: activation is {activation!r}; expected one of {', '.join(OUTPUT)}"
-            )
+        check_output(name, activation)
         self._pads_by_length = padding == "same" and options["strides"] > 1
+        kernel = native_kernel(keras_class, arrays["kernel"])
         self.layer = NativeConv1d(
             in_channels,
-            options["filters"],
+            len(kernel),
             options["kernel_size"],
             stride=options["strides"],
             dilation=options["dilation_rate"],
-            groups=options["groups"],
+            groups=in_channels // kernel.shape[1],
             padding=self._native_padding(),
             bias="bias" in arrays,
             activation=RECURRENT.get(activation, "identity"),
             batch_first=True,
-            dtype=arrays["kernel"].dtype,
+            dtype=kernel.dtype,
             seed=0,
         )
         self._set(arrays.values())
@@ -75,18 +119,20 @@ class Conv1D(Operation):
 
     def _compute(self, x: Any) -> Array:
         if self._pads_by_length:
-            x = np.pad(x, same_padding(x, self.options, "kernel_size"))
+            own = around(x.shape[1], self.options["kernel_size"], self.options["strides"])
+            x = filled(x, (1,), (own,), 0.0)
         y = super()._compute(x)
         activation = self.options["activation"]
         return y if activation in RECURRENT else OUTPUT[activation](y)
 
     def _native_arrays(self) -> Iterator[tuple[str, Array]]:
-        yield "weight", np.ascontiguousarray(self.layer.weights["weight"].T)
+        weight = self.layer.weights["weight"]
+        yield "weight", kernel_of(self.keras_class, weight, self.layer.in_channels)
         if self.layer.bias:
             yield "bias", self.layer.weights["bias"]
 
     def _to_native(self, name: str, array: Array) -> Array:
-        return array.T  # (kernel, in, out) in Keras, (out, in, kernel) here
+        return native_kernel(self.keras_class, array) if name == "weight" else array
 
     def _blocks(self, last: bool) -> list[Block]:
         activation = self.options["activation"]
@@ -94,11 +140,7 @@ class Conv1D(Operation):
             raise ValueError(
                 f"layer {self.name!r} has padding='same' with strides, which a Chain cannot have"
             )
-        if activation not in RECURRENT:
-            raise ValueError(
-                f"layer {self.name!r} has activation {activation!r}, which a Chain cannot have; "
-                f"expected one of {', '.join(RECURRENT)}"
-            )
+        in_chains(self.name, activation)
         return [self.layer]
 
     def _input_shape(self) -> Shape:
@@ -109,32 +151,46 @@ class Conv1D(Operation):
         return super()._to_keras(keras)
 
 
-def same_padding(x: Array, options: Mapping[str, Any], window: str) -> list[tuple[int, int]]:
-    """What "same" adds to each axis: as much as makes ceil(steps / strides) windows."""
-    steps, stride = x.shape[1], options["strides"]
-    reach = options.get("dilation_rate", 1) * (options[window] - 1) + 1
-    missing = max(0, (-(-steps // stride) - 1) * stride + reach - steps)
-    return [(0, 0), (missing // 2, missing - missing // 2), (0, 0)]
+def options_of(entry: Entry, paddings: tuple[str, ...]) -> dict[str, Any]:
+    """What all convolutions over time have."""
+    entry.absent("lora_rank")
+    entry.choice("data_format", ("channels_last",), "channels_last")
+    return {
+        "kernel_size": entry.size("kernel_size"),
+        "strides": entry.size("strides", 1),
+        "dilation_rate": entry.size("dilation_rate", 1),
+        "padding": entry.choice("padding", paddings, "valid"),
+        "activation": entry.activation("activation", "linear"),
+        "use_bias": entry.flag("use_bias", True),
+    }
 
 
 @builds("Conv1D")
 def _conv(entry: Entry, source: Source, path: str) -> Conv1D:
-    entry.absent("lora_rank")
-    entry.choice("data_format", ("channels_last",), "channels_last")
-    options = {name: entry.size(name) for name in ("filters", "kernel_size")}
-    options |= {name: entry.size(name, 1) for name in ("strides", "dilation_rate", "groups")}
-    filters, groups = options["filters"], options["groups"]
+    options = {**options_of(entry, PADDINGS), "filters": entry.size("filters")}
+    filters, groups = options["filters"], entry.size("groups", 1)
     if filters % groups:
         raise ValueError(f"{entry.where}: groups is {groups}, which does not divide {filters}")
-    named: dict[str, Any] = {
-        **options,
-        "padding": entry.choice("padding", PADDINGS, "valid"),
-        "activation": entry.activation("activation", "linear"),
-        "use_bias": entry.flag("use_bias", True),
-    }
+    options["groups"] = groups
     kernel = (options["kernel_size"], None, filters)
     arrays = {"kernel": take(source, f"{path}vars/0", "kernel", kernel, entry.dtype())}
-    if named["use_bias"]:
+    if options["use_bias"]:
         arrays["bias"] = take(source, f"{path}vars/1", "bias", (filters,), entry.dtype())
     source.close_vars(f"{path}vars", len(arrays))
-    return Conv1D(entry.name, named, groups * arrays["kernel"].shape[1], arrays)
+    in_channels = groups * arrays["kernel"].shape[1]
+    return Conv1D(entry.name, entry.keras_class, options, in_channels, arrays)
+
+
+@builds("DepthwiseConv1D")
+def _depthwise(entry: Entry, source: Source, path: str) -> Conv1D:
+    options = options_of(entry, PADDINGS[:2])
+    options["depth_multiplier"] = entry.size("depth_multiplier", 1)
+    shape = (options["kernel_size"], None, options["depth_multiplier"])
+    name = depthwise_name(entry)
+    arrays = {"kernel": take(source, f"{path}vars/0", name, shape, entry.dtype())}
+    in_channels = arrays["kernel"].shape[1]
+    if options["use_bias"]:
+        bias = (in_channels * options["depth_multiplier"],)
+        arrays["bias"] = take(source, f"{path}vars/1", "bias", bias, entry.dtype())
+    source.close_vars(f"{path}vars", len(arrays))
+    return Conv1D(entry.name, entry.keras_class, options, in_channels, arrays)

@@ -135,8 +135,10 @@ class Dense(Layer):
         return f"Dense({self.name!r}, {self.layer}, activation={self.activation!r})"
 
 
-@builds("Dense")
-def _dense(entry: Entry, source: Source, path: str, time_distributed: str | None = None) -> Dense:
+def distributed_dense(
+    entry: Entry, source: Source, path: str, time_distributed: str | None
+) -> Dense:
+    """One at each step; None: without a TimeDistributed around it."""
     entry.absent("lora_rank")
     units, dtype = entry.size("units"), entry.dtype()
     arrays = {"kernel": take(source, f"{path}vars/0", "kernel", (None, units), dtype)}
@@ -146,9 +148,6 @@ def _dense(entry: Entry, source: Source, path: str, time_distributed: str | None
     return Dense(entry.name, entry.activation("activation", "linear"), arrays, time_distributed)
 
 
-@builds("TimeDistributed")
-def _time_distributed(entry: Entry, source: Source, path: str) -> Dense:
-    inner = entry.entry("layer")
-    if inner.keras_class != "Dense":
-        raise ValueError(f"{entry.where}: layer is a {inner.keras_class}; expected a Dense in here")
-    return _dense(inner, source, f"{path}layer/", entry.name)
+@builds("Dense")
+def _dense(entry: Entry, source: Source, path: str) -> Dense:
+    return distributed_dense(entry, source, path, None)

@@ -14,6 +14,7 @@ from ...layers import Embedding as NativeEmbedding
 from ...layers._weights import Array
 from .._assignment import Assignment
 from .._config import Entry
+from .._places import Place
 from .._source import Source, take
 from .base import Layer, Masked, Shape
 from .registry import builds
@@ -93,6 +94,10 @@ class Embedding(Layer):
         if self.mask_zero:
             raise ValueError(f"layer {self.name!r} has mask_zero, which a Chain cannot have")
         return [self.layer]
+
+    def _behind(self, place: Place) -> Place:
+        steps = (None,) if place.shape is None else place.shape
+        return Place((*steps, int(self.table.shape[1])))
 
     def _input_shape(self) -> Shape:
         return (None, None)

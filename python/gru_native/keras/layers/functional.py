@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._core import numpy_array
-from ...layers import Chain
+from ...layers import Block, Chain
 from ...layers._weights import Array
 from .._graph import Call, Graph, Ref
+from .._places import Place, check_end, ended, first_that_goes
 from .base import Composite, Layer, Masked, Shape
 from .bidirectional import Bidirectional
 from .embedding import Embedding
@@ -105,7 +106,8 @@ class Functional(Composite):
 
         It shares the layers. Branches that begin at one tensor and join again become ``Parallel``
         and ``Residual`` blocks, and where a recurrent layer has ``return_sequences=False`` a
-        ``Pool`` takes its last step.
+        ``Pool`` takes its last step. A chain that begins with images reads (batch, channels,
+        height, width), where the width is what the steps come from.
 
         Returns
         -------
@@ -118,7 +120,26 @@ class Functional(Composite):
             For what a chain cannot express, such as several inputs or outputs, a layer that is
             called twice, or branches that do not join again; the text names the layer.
         """
-        return Chain(blocks_of(self.graph, self._by_name))
+        shape = self.input_shapes[self.graph.inputs[0].layer]
+
+        def build(place: Place) -> list[Block]:
+            blocks, after = blocks_of(self.graph, self._by_name, place)
+            with ended(len(self.graph.calls)):
+                check_end(self.name, after)
+            return blocks
+
+        return Chain(first_that_goes(shape, build))
+
+    def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
+        return blocks_of(self.graph, self._by_name, place)
+
+    @property
+    def _num_inputs(self) -> int:
+        return len(self.graph.inputs)
+
+    @property
+    def _num_outputs(self) -> int:
+        return len(self.graph.outputs)
 
     def _to_keras(self, keras: Any) -> Any:
         made = {name: layer._to_keras(keras) for name, layer in self._by_name.items()}

@@ -15,6 +15,7 @@ from ...layers._arguments import Function
 from ...layers._weights import Array
 from .._activations import OUTPUT, RECURRENT, check_keras_3
 from .._config import Entry
+from .._places import Place
 from .._source import Source
 from .base import Layer, Masked
 from .registry import builds
@@ -23,6 +24,8 @@ from .registry import builds
 _IDENTITIES = {
     "Dropout": ("rate",),
     "SpatialDropout1D": ("rate",),
+    "SpatialDropout2D": ("rate",),
+    "AlphaDropout": ("rate",),
     "GaussianDropout": ("rate",),
     "GaussianNoise": ("stddev",),
     "ActivityRegularization": ("l1", "l2"),
@@ -47,6 +50,7 @@ class Activation(Layer):
     """
 
     keras_class = "Activation"
+    _of_numbers = True
 
     def __init__(self, name: str, activation: str, dtype: str) -> None:
         if activation not in OUTPUT:
@@ -124,6 +128,7 @@ class ActivationLayer(_OfOptions):
         self, name: str, keras_class: str, options: Mapping[str, float], dtype: str
     ) -> None:
         super().__init__(name, keras_class, options, dtype)
+        self._of_numbers = keras_class != "Softmax"
         self._function: Function | None = None  # of the core
         if keras_class != "Softmax":
             native = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}[keras_class]
@@ -212,6 +217,9 @@ class Identity(_OfOptions):
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return x, mask
+
+    def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
+        return [], place
 
     def _blocks(self, last: bool) -> list[Block]:
         return []

@@ -23,12 +23,11 @@ _MERGES: dict[str, Callable[[Sequence[Array]], Array]] = {
     "Average": lambda xs: reduce(np.add, xs) / len(xs),
     "Maximum": lambda xs: reduce(np.maximum, xs),
     "Minimum": lambda xs: reduce(np.minimum, xs),
-    "Concatenate": lambda xs: np.concatenate(xs, -1),
 }
 
 
 class Merge(Layer):
-    """Add, Subtract, Multiply, Average, Maximum, Minimum, or Concatenate of features.
+    """Add, Subtract, Multiply, Average, Maximum, Minimum or Concatenate.
 
     Made by ``from_keras`` and ``load``, within a ``Functional``.
 
@@ -38,13 +37,14 @@ class Merge(Layer):
         Keras's name of the layer.
     keras_class : str
         The layer's class in Keras.
+    axis : int
+        Along which axis Concatenate joins; -1 is the last.
     dtype : str
         "float32" or "float64".
     """
 
-    def __init__(self, name: str, keras_class: str, dtype: str, rank: int | None) -> None:
-        self.name, self.keras_class, self.dtype = name, keras_class, dtype
-        self._rank = rank
+    def __init__(self, name: str, keras_class: str, dtype: str, axis: int) -> None:
+        self.name, self.keras_class, self.dtype, self.axis = name, keras_class, dtype, axis
 
     def __call__(self, x: Sequence[ArrayLike]) -> Array:
         """Compute what the Keras layer computes.
@@ -52,7 +52,7 @@ class Merge(Layer):
         Parameters
         ----------
         x : sequence of array_like
-            The inputs, of the same shape, for Concatenate but for the last axis.
+            The inputs, of the same shape, for Concatenate but for its axis.
 
         Returns
         -------
@@ -70,15 +70,22 @@ class Merge(Layer):
             raise ValueError(
                 f"x has {len(arrays)} arrays; expected {'two' if two else 'at least two'}"
             )
-        if self._rank not in (None, arrays[0].ndim):
-            raise ValueError(f"x has shape {arrays[0].shape}; expected {self._rank} axes")
-        return _MERGES[self.keras_class](arrays)
+        if self.keras_class != "Concatenate":
+            return _MERGES[self.keras_class](arrays)
+        if self.axis >= arrays[0].ndim:
+            raise ValueError(f"x has shape {arrays[0].shape}; expected an axis {self.axis}")
+        return np.concatenate(arrays, self.axis)
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
-        return self(x), mask
+        y = self(x)
+        if mask is not None and self.axis not in (-1, y.ndim - 1):
+            raise ValueError(f"joins masked inputs along axis {self.axis}; expected the last one")
+        return y, mask
 
     def _to_keras(self, keras: Any) -> Any:
-        return getattr(keras.layers, self.keras_class)(name=self.name, dtype=self.dtype)
+        options = {"axis": self.axis} if self.keras_class == "Concatenate" else {}
+        kind = getattr(keras.layers, self.keras_class)
+        return kind(**options, name=self.name, dtype=self.dtype)
 
 
 class RepeatVector(Layer):
@@ -130,10 +137,10 @@ class RepeatVector(Layer):
         return keras.layers.RepeatVector(self.n, name=self.name, dtype=self.dtype)
 
 
-@builds(*_MERGES)
+@builds(*_MERGES, "Concatenate")
 def _merge(entry: Entry, source: Source, path: str) -> Merge:
-    rank = entry.last_axis() if entry.keras_class == "Concatenate" else None
-    return Merge(entry.name, entry.keras_class, entry.dtype(), rank)
+    axis = entry.axis() if entry.keras_class == "Concatenate" else -1
+    return Merge(entry.name, entry.keras_class, entry.dtype(), axis)
 
 
 @builds("RepeatVector")

@@ -1,15 +1,20 @@
-"""Normalisations of features."""
+"""Normalisations of features and channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from ...layers import BatchNorm1d, LayerNorm
+import numpy as np
+
+from ..._core import numpy_array
+from ...layers import BatchNorm1d, BatchNorm2d, Block, LayerNorm
 from ...layers._weights import Array
 from .._config import Entry
+from .._places import Place
 from .._source import Source, take
-from .base import Shape
+from .base import ANY, Shape
 from .operation import Operation
 from .registry import builds
 
@@ -22,7 +27,7 @@ _NATIVE = {
 
 
 class Normalization(Operation):
-    """BatchNormalization or LayerNormalization over the features.
+    """BatchNormalization or LayerNormalization over one axis, mostly the features.
 
     Made by ``from_keras`` and ``load``.
 
@@ -39,6 +44,7 @@ class Normalization(Operation):
     """
 
     _hands_masks_on = True
+    _rank = None
 
     def __init__(
         self,
@@ -46,9 +52,7 @@ class Normalization(Operation):
         keras_class: str,
         options: Mapping[str, Any],
         arrays: Mapping[str, Array],
-        rank: int | None,
     ) -> None:
-        self._rank = rank
         self.name, self.keras_class, self.options = name, keras_class, dict(options)
         first = next(iter(arrays.values()))
         kind: Any = LayerNorm if keras_class == "LayerNormalization" else BatchNorm1d
@@ -56,12 +60,57 @@ class Normalization(Operation):
         self._names = tuple(arrays)
         self._set(arrays.values())
 
+    def _compute(self, x: Any) -> Array:
+        axis = self.options["axis"]
+        if axis == -1:
+            return super()._compute(x)
+        array = numpy_array("x", x, "numbers")
+        if array.ndim <= axis:
+            raise ValueError(f"x has shape {array.shape}; expected an axis {axis}")
+        return np.moveaxis(super()._compute(np.moveaxis(array, axis, -1)), -1, axis)
+
+    def _sizes(self) -> tuple[int | None, int | None]:
+        return super()._sizes() if self.options["axis"] == -1 else (None, ANY)
+
+    def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
+        axis, shape = self.options["axis"], place.shape
+        if shape is not None and axis > 0:
+            axis = -1 if axis == len(shape) else axis - 1
+        if place.axes is None:
+            if axis != -1:
+                raise ValueError(
+                    f"layer {self.name!r} has axis={self.options['axis']}; a Chain has the "
+                    "features there"
+                )
+            blocks, after = super()._chained(place, last)
+            return blocks, replace(after, shape=shape)
+        if (
+            self.keras_class != "BatchNormalization"
+            or place.zeros is not None
+            or axis % 3 != place.axes.channels
+        ):
+            return super()._chained(place, last)
+        options: Any = {"batch_first": True, "dtype": self.layer.dtype}
+        block = BatchNorm2d(self.layer.num_features, self.options["epsilon"], **options)
+        with block.editing() as w:
+            for name, array in self.layer.weights.items():
+                w[name] = array
+        return [block], place
+
     def _native_arrays(self) -> Iterator[tuple[str, Array]]:
         for name in self._names:
             yield _NATIVE[name], self.layer.weights[_NATIVE[name]]
 
+    def _named(self) -> Iterator[tuple[str, str, Array]]:
+        for (path, array), name in zip(self._tensors(), self._names, strict=True):
+            yield path, name, array
+
     def _input_shape(self) -> Shape:
-        return (None, None, self.layer.input_size)
+        size = self.layer.input_size
+        axis = self.options["axis"]
+        if axis == -1:
+            return (None, None, size)
+        return (*((None,) * axis), size, *((None,) * (3 - axis)))
 
 
 def _take(entry: Entry, source: Source, path: str, names: list[str]) -> dict[str, Array]:
@@ -80,7 +129,7 @@ def _options(entry: Entry, options: Mapping[str, Any]) -> tuple[dict[str, Any], 
     epsilon = entry.number("epsilon", 1e-3)
     if epsilon < 0:
         raise ValueError(f"{entry.where}: epsilon is {epsilon}; expected at least 0")
-    return {**flags, "epsilon": epsilon, **options}, names
+    return {**flags, "epsilon": epsilon, "axis": entry.axis(), **options}, names
 
 
 @builds("BatchNormalization")
@@ -88,7 +137,7 @@ def _batch_norm(entry: Entry, source: Source, path: str) -> Normalization:
     entry.absent("renorm")
     options, names = _options(entry, {"momentum": entry.number("momentum", 0.99)})
     arrays = _take(entry, source, path, [*names, "moving_mean", "moving_variance"])
-    return Normalization(entry.name, entry.keras_class, options, arrays, entry.last_axis())
+    return Normalization(entry.name, entry.keras_class, options, arrays)
 
 
 @builds("LayerNormalization")
@@ -98,4 +147,4 @@ def _layer_norm(entry: Entry, source: Source, path: str) -> Normalization:
     if not names:
         raise ValueError(f"{entry.where}: scale and center are false; expected one of them")
     arrays = _take(entry, source, path, names)
-    return Normalization(entry.name, entry.keras_class, options, arrays, entry.last_axis())
+    return Normalization(entry.name, entry.keras_class, options, arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike
 from ...layers import AvgPool1d, Block, MaxPool1d, Pool
 from ...layers._weights import Array
 from .._config import Entry
+from .._places import Place
 from .._source import Source
+from .._windows import around, filled
 from .base import Masked, array_of
-from .convolution import same_padding
 from .operation import Operation
 from .registry import builds
 
@@ -35,6 +37,8 @@ class Pooling1D(Operation):
         The core's layer, with ``batch_first``, without Keras's padding.
     """
 
+    _keeps_steps = False
+
     def __init__(
         self, name: str, keras_class: str, options: Mapping[str, Any], dtype: DTypeLike
     ) -> None:
@@ -45,13 +49,13 @@ class Pooling1D(Operation):
     def _compute(self, x: Any) -> Array:
         if self.options["padding"] == "valid":
             return super()._compute(x)
-        padding = same_padding(x, self.options, "pool_size")
+        pads = [around(x.shape[1], self.options["pool_size"], self.options["strides"])]
         largest = self.keras_class == "MaxPooling1D"
-        y = super()._compute(np.pad(x, padding, constant_values=-np.inf if largest else 0))
+        y = super()._compute(filled(x, (1,), pads, -np.inf if largest else 0.0))
         if largest:
             return y
         # The mean of a window is that of the steps in it.
-        steps = np.pad(np.ones_like(x[:1, :, :1]), padding)
+        steps = filled(np.ones_like(x[:1, :, :1]), (1,), pads, 0.0)
         mean: Array = y / super()._compute(steps)
         return mean
 
@@ -77,6 +81,8 @@ class GlobalPooling1D(Operation):
     layer : Pool
         The core's layer, with ``batch_first``.
     """
+
+    _reads_masks = True
 
     def __init__(self, name: str, keras_class: str, keepdims: bool, dtype: DTypeLike) -> None:
         self.name, self.keras_class, self.options = name, keras_class, {"keepdims": keepdims}
@@ -120,6 +126,9 @@ class GlobalPooling1D(Operation):
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return self(x, mask=mask), None
+
+    def _behind(self, place: Place) -> Place:
+        return replace(place, shape=None if place.shape is None else place.shape[-1:])
 
     def _blocks(self, last: bool) -> list[Block]:
         if self.options["keepdims"]:

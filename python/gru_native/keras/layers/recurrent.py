@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...layers._weights import Array
 from .._assignment import Assignment
 from .._cells import Cell, Native, Slot, make_native
 from .._config import Entry
+from .._places import Place
 from .._recurrence import CUDNN, KINDS, Recurrence, recurrence_of, take_cells, to_keras_layer
 from .._source import Source
 from .base import Layer, Masked, Shape, array_of
@@ -39,6 +41,8 @@ class Recurrent(Layer):
         The core's layer of each cell, with ``batch_first``. They may be used, edited, streamed and
         saved by themselves.
     """
+
+    _reads_masks = True
 
     def __init__(self, spec: Recurrence, arrays: Sequence[Mapping[str, Array]]) -> None:
         self.spec, self.name, self.keras_class = spec, spec.name, spec.keras_class
@@ -168,6 +172,10 @@ class Recurrent(Layer):
                 "a Chain has outputs at all steps"
             )
         return list(self.layers)
+
+    def _behind(self, place: Place) -> Place:
+        after = super()._behind(place)
+        return after if self.spec.return_sequences else replace(after, shape=after.shape[-1:])  # type: ignore[index]
 
     def _input_shape(self) -> Shape:
         return (None, None, self.input_size)

@@ -11,6 +11,7 @@ from .base import Layer
 
 Builder: TypeAlias = Callable[[Entry, Source, str], Layer]
 B = TypeVar("B", bound=Builder)
+_DEEPEST = 100  # parts of a path: two for each model within a model
 _BUILDERS: dict[str, Builder] = {}
 
 
@@ -30,6 +31,8 @@ def builds(*keras_classes: str) -> Callable[[B], B]:
 
 def build(entry: Entry, source: Source, path: str = "") -> Layer:
     """The layer or model of this configuration. path is what its tensors' paths begin with."""
+    if path.count("/") > _DEEPEST:
+        raise ValueError(f"{entry.where} is nested too deeply; expected at most {_DEEPEST // 2}")
     if entry.keras_class not in _BUILDERS:
         known = [name for name in _BUILDERS if name not in ("Sequential", "Functional")]
         raise ValueError(

@@ -12,7 +12,8 @@ from ...layers import Block, Chain
 from ...layers._weights import Array
 from .._cells import numbered, snake_case
 from .._config import Entry
-from .._graph import graph_of
+from .._graph import MODELS, graph_of
+from .._places import Place, check_end, ended, first_that_goes
 from .._source import Source
 from .base import Composite, Layer, Masked, Shape
 from .bidirectional import Bidirectional
@@ -21,6 +22,7 @@ from .functional import Functional
 from .merging import Merge
 from .recurrent import Recurrent
 from .registry import build, builds
+from .series import chained
 
 
 class Sequential(Composite):
@@ -84,7 +86,9 @@ class Sequential(Composite):
 
         It shares the layers and has outputs at every step: if the last recurrent layer of this
         model has ``return_sequences=False``, the model's output is the chain's at the last step.
-        Dropout is left out.
+        Dropout is left out. A chain that begins with images reads (batch, channels, height, width),
+        where the width is what the steps come from: ``x.transpose(0, 3, 1, 2)``, or where that
+        is Keras's first side ``x.transpose(0, 3, 2, 1)``, of what has ``channels_last``.
 
         Returns
         -------
@@ -96,13 +100,39 @@ class Sequential(Composite):
         ValueError
             For what a chain cannot express; the text names the layer.
         """
-        recurrent = [
-            i for i, o in enumerate(self.layers) if isinstance(o, (Recurrent, Bidirectional))
-        ]
+        return Chain(first_that_goes(self.input_shape, self._all_steps))
+
+    def _all_steps(self, place: Place) -> list[Block]:
+        """The blocks of a chain behind a start, with outputs at every step."""
+        leaves = self._leaves()
+        recurrent = [i for i, o in enumerate(leaves) if isinstance(o, (Recurrent, Bidirectional))]
         blocks: list[Block] = []
-        for i, layer in enumerate(self.layers):
-            blocks += layer._blocks(last=not recurrent or i >= recurrent[-1])
-        return Chain(blocks)
+        for i, layer in enumerate(leaves):
+            with ended(i):
+                made, place = layer._chained(place, not recurrent or i >= recurrent[-1])
+            blocks += made
+        with ended(len(leaves)):
+            check_end(self.name, place)
+        return blocks
+
+    def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
+        blocks: list[Block] = []
+        for layer in self._leaves():
+            made, place = chained(layer, place)
+            blocks += made
+        return blocks, place
+
+    def _leaves(self) -> list[Layer]:
+        """The layers, and in place of a Sequential those of it."""
+        return [
+            leaf
+            for layer in self.layers
+            for leaf in (layer._leaves() if isinstance(layer, Sequential) else [layer])
+        ]
+
+    @property
+    def _num_outputs(self) -> int:
+        return _outputs(self.layers[-1]) if self.layers else 1
 
     def _to_keras(self, keras: Any) -> Any:
         inner = [layer._to_keras(keras) for layer in self.layers]
@@ -116,9 +146,6 @@ class Sequential(Composite):
 
     def __repr__(self) -> str:
         return f"Sequential({self.name!r}, {list(self.layers)})"
-
-
-MODELS = ("Sequential", "Functional", "Model")
 
 
 @builds(*MODELS)
@@ -144,10 +171,12 @@ def _model(entry: Entry, source: Source, path: str) -> Layer:
     for layer in layers:
         if isinstance(layer, Merge):
             raise ValueError(f"layer {layer.name!r} reads several; expected a functional model")
+        if isinstance(layer, Composite) and layer._num_inputs > 1:
+            raise ValueError(f"layer {layer.name!r} has several inputs; expected one")
     for layer in layers[:-1]:
         if isinstance(layer, Recurrent) and layer.spec.return_state:
             raise ValueError(f"layer {layer.name!r} has return_state, but layers follow")
-        if isinstance(layer, Bidirectional) and (layer.return_state or layer.merge_mode is None):
+        if _outputs(layer) > 1:
             raise ValueError(f"layer {layer.name!r} has several outputs, but layers follow")
     _check_sizes(layers, shape)
     return Sequential(entry.name, layers, shape)
@@ -155,15 +184,21 @@ def _model(entry: Entry, source: Source, path: str) -> Layer:
 
 def _build_all(entries: Sequence[Entry], source: Source, path: str) -> list[Layer]:
     for inner in entries:
-        if inner.keras_class in (*MODELS, "InputLayer"):
-            raise ValueError(
-                f"{inner.where}: a {inner.keras_class} inside a model is not supported"
-            )
+        if inner.keras_class == "InputLayer":
+            raise ValueError(f"{inner.where}: an InputLayer inside a model is not supported")
     groups = numbered(snake_case(inner.keras_class) for inner in entries)
     return [
         build(inner, source, f"{path}layers/{group}/")
         for inner, group in zip(entries, groups, strict=True)
     ]
+
+
+def _outputs(layer: Layer) -> int:
+    if isinstance(layer, Composite):
+        return layer._num_outputs
+    if isinstance(layer, Bidirectional):
+        return 2 if layer.return_state or layer.merge_mode is None else 1
+    return 2 if isinstance(layer, Recurrent) and layer.spec.return_state else 1
 
 
 def _check_sizes(layers: list[Layer], shape: Shape | None) -> None:
@@ -176,7 +211,7 @@ def _check_sizes(layers: list[Layer], shape: Shape | None) -> None:
                 f"layer {layer.name!r} has weights for inputs of size {reads}; expected {width}, "
                 "the size of what it reads"
             )
-        width = gives or width
+        width = width if gives is None else gives or None
 
 
 def _shape_of(entry: Entry) -> Shape:
