@@ -25,9 +25,10 @@ def from_keras(layer: Any) -> Layer:
     ----------
     layer : keras.layers.Layer
         A built SimpleRNN, LSTM, GRU, RNN over one or more of their cells, Bidirectional, Dense,
-        TimeDistributed(Dense), Embedding, Masking, Conv1D, BatchNormalization, LayerNormalization,
-        pools over time, ZeroPadding1D, RepeatVector, an activation, Dropout or its kin; or a
-        Sequential of these, or a functional model, in which Add, Concatenate and their kin join.
+        Embedding, Masking, a convolution or pool over time or of images, BatchNormalization,
+        LayerNormalization, ZeroPadding1D or 2D, Reshape, Permute, Flatten, RepeatVector, an
+        activation, Dropout or its kin, or a TimeDistributed of one; or a Sequential of these, or a
+        functional model, in which Add, Concatenate and their kin join; also models within models.
 
     Returns
     -------

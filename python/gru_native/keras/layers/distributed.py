@@ -106,7 +106,10 @@ class TimeDistributed(Layer):
         if place.axes is not None:
             raise refused
         features = Place(None if shape is None else shape[-1:], order=place.order)
-        blocks, after = inner._chained(features, True)
+        try:
+            blocks, after = inner._chained(features, True)
+        except ValueError as error:
+            raise ValueError(f"layer {self.name!r} (TimeDistributed): {error}") from error
         if not all(map(_sees_one_step, blocks)):
             raise refused
         if after.shape is None or shape is None:
