@@ -18,7 +18,7 @@ from .._source import Source
 from .base import Composite, Layer, Masked
 from .dense import distributed_dense
 from .registry import build, builds
-from .reshaping import Reshape
+from .reshaping import Reshape, columns_of
 
 _EACH_STEP = (Activation, BatchNorm1d, Dense, LayerNorm)
 
@@ -102,7 +102,7 @@ class TimeDistributed(Layer):
         if isinstance(inner, Reshape) and inner.keras_class != "Permute" and shape is not None:
             target = (-1,) if inner.keras_class == "Flatten" else inner.options["target_shape"]
             if place.axes is not None and len(target) == 1 and place.zeros is None:
-                return inner.columns(place, (None, *target), refused)
+                return columns_of(place, (None, *target), inner.dtype, refused)
         if place.axes is not None:
             raise refused
         features = Place(None if shape is None else shape[-1:], order=place.order)

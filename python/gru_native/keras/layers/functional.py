@@ -166,6 +166,10 @@ class Functional(Composite):
                 None,
             )
         outputs = [_value(values, ref) for ref in self.graph.outputs]
+        for name, layer in self._by_name.items():  # Keras has an order of layers of its own
+            weights = layer.get_weights()
+            if weights:
+                made[name].set_weights(weights)
         return keras.Model(
             inputs[0] if len(inputs) == 1 else inputs,
             outputs[0] if len(outputs) == 1 else outputs,

@@ -68,15 +68,18 @@ class Pooling2D(OfImages):
 
     def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
         turned, (*sides, channels) = place.image(self.name, self.options["data_format"])
-        if place.zeros is not None:
+        zeros = place.zeros or ((0, 0), (0, 0))
+        uneven = any(before != behind for before, behind in zeros)
+        padding = self.options["padding"]
+        mean = self.keras_class == "AveragePooling2D"
+        if place.zeros is not None and (uneven or padding == "same" or not mean):
             raise ValueError(
                 f"layer {self.name!r} ({self.keras_class}) reads zeros around images, which a "
-                "Chain has only before a convolution"
+                "Chain has before a convolution, or as many on both sides before a mean"
             )
         window, stride = (both(self.options[name], turned) for name in ("pool_size", "strides"))
-        padding = self.options["padding"]
         height, steps = (
-            count(n, window[i], stride[i], 1, padding, (0, 0)) for i, n in enumerate(sides)
+            count(n, window[i], stride[i], 1, padding, zeros[i]) for i, n in enumerate(sides)
         )
         after = place.sized(height, steps, channels)
         options: dict[str, Any] = {}
@@ -92,8 +95,10 @@ class Pooling2D(OfImages):
                 "padding": (known[0][0], known[1][0]),
                 "ceil_mode": known[0][1] or known[1][1],
             }
-            if self.keras_class == "AveragePooling2D":
+            if mean:
                 options["count_include_pad"] = False
+        elif place.zeros is not None:
+            options = {"padding": (zeros[0][0], zeros[1][0])}
         elif not turned:
             return [self.layer], after
         block = self._kind(window, stride, **options, batch_first=True, dtype=self.layer.dtype)

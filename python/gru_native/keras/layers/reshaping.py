@@ -103,7 +103,7 @@ class Reshape(Layer):
             return [], place
         target = self.options["target_shape"]
         if place.axes is not None and len(target) == 2:
-            return self.columns(place, target, refused)
+            return columns_of(place, target, self.dtype, refused)
         if place.axes is None and place.order is None and len(target) == 3:
             return self._image(place, target, refused)
         raise refused
@@ -121,32 +121,35 @@ class Reshape(Layer):
         sizes = Place(shape, axes).sized(features, steps, 1)
         return [block], sizes
 
-    def columns(
-        self, place: Place, target: Sizes, refused: ValueError
-    ) -> tuple[list[Block], Place]:
-        """Images as sequences of their columns."""
-        shape, axes = place.shape, place.axes
-        assert shape is not None
-        assert axes is not None
-        height, channels = shape[axes.height], shape[axes.channels]
-        if axes.steps or height is None or channels is None:
-            raise refused
-        features = height * channels
-        steps = _matching(shape[0], target[0], refused)
-        if target[1] not in (-1, features) or (target[0] == -1 and target[1] == -1):
-            raise refused
-        order: Array | None = None
-        if axes.height < axes.channels and min(height, channels) > 1:
-            order = np.arange(features).reshape(channels, height).T.ravel()
-        block = Columns(batch_first=True, dtype=np.dtype(self.dtype))
-        return [block], Place((steps, features), order=order)
-
     def _to_keras(self, keras: Any) -> Any:
         kind = getattr(keras.layers, self.keras_class)
         return kind(**self.options, name=self.name, dtype=self.dtype)
 
     def __repr__(self) -> str:
         return f"Reshape({self.name!r}, {self.keras_class}, {self.options})"
+
+
+def columns_of(
+    place: Place, target: Sizes, dtype: str, refused: ValueError
+) -> tuple[list[Block], Place]:
+    """Images as sequences of their columns."""
+    shape, axes = place.shape, place.axes
+    assert shape is not None
+    assert axes is not None
+    height, channels, wanted = shape[axes.height], shape[axes.channels], target[1]
+    if height is None and channels and wanted and wanted > 0 and not wanted % channels:
+        height = wanted // channels
+    if axes.steps or height is None or channels is None:
+        raise refused
+    features = height * channels
+    steps = _matching(shape[0], target[0], refused)
+    if wanted not in (-1, features) or target[0] == wanted == -1:
+        raise refused
+    order: Array | None = None
+    if axes.height < axes.channels and min(height, channels) > 1:
+        order = np.arange(features).reshape(channels, height).T.ravel()
+    block = Columns(batch_first=True, dtype=np.dtype(dtype))
+    return [block], Place((steps, features), order=order)
 
 
 def _matching(size: int | None, target: int | None, refused: ValueError) -> int | None:
