@@ -187,6 +187,14 @@ EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
   return product_of_width<T, 4, RuntimeStrides>(p);
 }
 
+// The same for narrow panels, too, which no step of a cell has: inlined nowhere.
+template <class T>
+void product_of_any_width(const Product<T>& p) {
+  if (p.width == 1) return product_of_width<T, 1, PackedStrides<Full<T>, 1>>(p);
+  if (p.width == 2) return product_of_width<T, 2, PackedStrides<Full<T>, 2>>(p);
+  product(p);
+}
+
 template <class T>
 void column_sums(const T* a, Index stride, Index rows, Index columns, T* sums) {
   using V = Lanes<T>;

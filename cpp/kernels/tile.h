@@ -9,10 +9,16 @@ namespace gru_native::GRU_NATIVE_ISA {
 // Rows and panels that fill the registers with sums, leaving room for the operands.
 #if defined(__AVX512F__) || defined(__aarch64__)
 template <int width>
-inline constexpr int tile_rows = width == 4 ? 6 : 8;
+inline constexpr int tile_rows = 12;
+template <>
+inline constexpr int tile_rows<3> = 8;
+template <>
+inline constexpr int tile_rows<4> = 6;
 #else
 template <int width>
-inline constexpr int tile_rows = width == 4 ? 3 : 4;
+inline constexpr int tile_rows = 12 / width;
+template <>
+inline constexpr int tile_rows<1> = 8;
 #endif
 // One row alone takes several panels at once: independent sums hide the latency of the multiply-add.
 inline constexpr int single_row_panels = 3;

@@ -89,10 +89,10 @@ void activate_backward(Function f, Matrix<T> y, Matrix<T> d, Index columns, Shar
   }
 }
 
-// acc = start + a W for some rows.
+// acc = start + a W for some rows, side by side.
 template <class T>
 Product<T> product_of_rows(const PackedMatrix<T>& w, Rows<const T> a, Rows<const T> start, Matrix<T> acc, Share rows) {
-  Product<T> p = product_of(w, kernels_for<T>().lanes, 1, 0);
+  Product<T> p = product_of(w, kernels_for<T>().lanes, w.gates, 0);
   p.a = a;
   p.start = start;
   p.acc = {acc.base, acc.stride, nullptr};

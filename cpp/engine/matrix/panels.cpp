@@ -66,6 +66,21 @@ PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
 }
 
 template <class T>
+PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes) {
+  const Index vectors = divide_up(columns, lanes);
+  const bool three = round_up(vectors, 3) < round_up(vectors, 4);
+  PackedMatrix<T> m;
+  m.width = m.gates = vectors <= 2 ? static_cast<int>(vectors) : three ? 3 : 4;
+  m.columns_in_panel = m.width * lanes;
+  m.depth = depth;
+  m.panels = divide_up(vectors, m.width);
+  GRU_NATIVE_COUNTING(m.needed_columns.assign(m.columns(), 0));
+  GRU_NATIVE_COUNTING(m.needed_k.assign(depth, 1));
+  m.data = Buffer<T>(m.columns() * depth);
+  return m;
+}
+
+template <class T>
 PackedMatrix<T> empty_transposed(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   PackedMatrix<T> t;
   if (m.panels == 0) return t;
@@ -120,6 +135,8 @@ template void turn(const double* const*, Index, double*, Index);
 template PackedMatrix<float> empty_shape(Index, int, Index, Index);
 template PackedMatrix<float> empty_panels(Index, int, Index, Index);
 template PackedMatrix<double> empty_panels(Index, int, Index, Index);
+template PackedMatrix<float> empty_columns(Index, Index, Index);
+template PackedMatrix<double> empty_columns(Index, Index, Index);
 template PackedMatrix<float> empty_transposed(const PackedMatrix<float>&, Index, Index);
 template PackedMatrix<double> empty_transposed(const PackedMatrix<double>&, Index, Index);
 template void fill_transposed(const PackedMatrix<float>&, const PackedMatrix<float>&, Index);

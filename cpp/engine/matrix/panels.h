@@ -13,7 +13,8 @@
 namespace gru_native {
 
 // The columns of a product are units in blocks of `lanes`, each block with `gates` vectors; a panel holds 3 or 4
-// vectors, so one block of 3 or 4 gates, two of 2, four of 1.
+// vectors, so one block of 3 or 4 gates, two of 2, four of 1. Of columns that are no cell's it is as narrow as they
+// are: see empty_columns.
 template <class T>
 struct PackedMatrix {
   Buffer<T> data;
@@ -58,6 +59,11 @@ template <class T>
 PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes);
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
+
+// Columns that are no gates, in the panels with the least padding. Each panel is one block, whose vectors count as its
+// gates: where columns are few, most of a panel of four vectors would be padding.
+template <class T>
+PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes);
 
 // The kernels' turn() (kernels/turn.h).
 template <class T>
@@ -134,6 +140,15 @@ void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row,
 template <class T, class RowOf>
 void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row) {
   fill_panels(m, units, lanes, row, {0, m.depth});
+}
+
+// row(column): where the row of that column begins.
+template <class T, class RowOf>
+void fill_columns(PackedMatrix<T>& m, Index columns, Index lanes, const RowOf& row) {
+  fill_panels(m, m.panels * lanes, lanes, [&](int vector, Index unit) {
+    const Index column = (unit / lanes * m.width + vector) * lanes + unit % lanes;
+    return column < columns ? row(column) : nullptr;
+  });
 }
 
 // The other way round: row(gate, unit) is where that row goes.

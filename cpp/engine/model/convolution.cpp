@@ -32,19 +32,19 @@ PackedConvolution<T>::PackedConvolution(const OperationSpec& spec, const Convolu
       taps_(own.across.taps * own.down.taps),
       depth_(in_ * taps_),
       lanes_(kernels_for<T>().lanes),
-      line_(own.down.taps == 1 ? runs_at(1) : std::vector<Run>()),
+      line_(own.down.taps == 1 ? runs_at(own.in_channels) : std::vector<Run>()),
       rows_(own.out_channels * depth_) {
-  for (Index g = 0; g < own.groups; ++g) weight_.push_back(empty_panels<T>(out_, 1, depth_, lanes_));
+  for (Index g = 0; g < own.groups; ++g) weight_.push_back(empty_columns<T>(out_, depth_, lanes_));
   bias_ = Buffer<T>(own.out_channels - out_ + weight_.back().columns());
 }
 
-// Of images that are so high with their zeros.
+// Of images whose columns of dots are so many numbers apart.
 template <class T>
-std::vector<Run> PackedConvolution<T>::runs_at(Index height) const {
+std::vector<Run> PackedConvolution<T>::runs_at(Index step) const {
   std::vector<Run> runs;
   for (Index across = 0; across < own_.across.taps; ++across)
     for (Index down = 0; down < own_.down.taps; ++down) {
-      const Index from = (across * own_.across.dilation * height + down * own_.down.dilation) * own_.in_channels;
+      const Index from = across * own_.across.dilation * step + down * own_.down.dilation * own_.in_channels;
       add_tap(runs, {from, (across * own_.down.taps + down) * in_, in_}, own_.groups == 1);
     }
   return runs;
@@ -57,8 +57,8 @@ void PackedConvolution<T>::fill(const std::vector<Weight<const T>>& weights) {
       for (Index c = 0; c < in_; ++c)
         rows_.data()[row * depth_ + tap * in_ + c] = weights[0].data[row * depth_ + torch_place(own_, tap, c)];
   for (Index g = 0; g < own_.groups; ++g)
-    fill_panels(weight_[static_cast<std::size_t>(g)], out_, lanes_,
-                [&](int, Index unit) { return rows_.data() + (g * out_ + unit) * depth_; });
+    fill_columns(weight_[static_cast<std::size_t>(g)], out_, lanes_,
+                 [&](Index column) { return rows_.data() + (g * out_ + column) * depth_; });
   if (own_.bias) std::copy_n(weights[1].data, own_.out_channels, bias_.data());
 }
 
@@ -95,43 +95,51 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
                                    Kept<T>* kept) const {
   const Index channels = own_.in_channels, high = call.outputs / own_.out_channels, rows = call.out.rows * high;
   const Padded padded(own_.across, own_.down, channels, call.inputs / channels, call.in);
-  const std::vector<Run> runs = runs_at(padded.height);
-  T* const image = call.arena->template take_zeroed<T>(padded.numbers());
+  // Without zeros x itself is the image, where its columns of dots lie evenly. A tape has a copy of its own.
+  const bool even = own_.across.taps == 1 || (!x.offset && !call.in.ragged());
+  const bool copies = kept || padded.pads() || !even;
+  const std::vector<Run> runs = runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
+  T* const copy = copies ? call.arena->template take<T>(padded.numbers()) : nullptr;
+  const T* const image = copies ? copy : x.base;
   Index* const offset = call.arena->template take<Index>(rows);
   for (Index t = 0; t < call.out.seq_len; ++t)
-    for (Index row = 0; row < call.out.alive(t); ++row)
-      for (Index h = 0; h < high; ++h)
-        offset[(call.out.first(t) + row) * high + h] = padded.at(row, t * own_.across.stride, h * own_.down.stride);
+    for (Index row = 0; row < call.out.alive(t); ++row) {
+      const Index step = t * own_.across.stride, i = (call.out.first(t) + row) * high;
+      const Index begin = copies ? padded.at(row, step, 0) : row_at(x, call.in.first(step) + row) - x.base;
+      for (Index h = 0; h < high; ++h) offset[i + h] = begin + h * own_.down.stride * channels;
+    }
   if (kept) {
-    kept->rows = {image, channels};
+    kept->rows = {copy, channels};
     kept->outputs = y;
     kept->offset = offset;
   }
   const Taps<T> sums = taps(runs);
+  const bool in_place = sums.columns() == own_.out_channels && (high == 1 || y.stride == call.outputs);
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
-  for (T*& own : scratch) own = call.arena->template take<T>(high > 1 ? sums.scratch_size() : 0);
+  for (T*& own : scratch) own = call.arena->template take<T>(in_place ? 0 : sums.scratch_size());
   Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    padded.each_step(call.in, share_of(call.in.seq_len, 1, rank, team.size()),
-                     [&](Index row, Index to) { std::copy_n(row_at(x, row), call.inputs, image + to); });
-    all.barrier(rank);
+    if (copies) {
+      if (rank == 0) padded.clear_sides(call.in, copy);
+      padded.copy(call.in, share_of(call.in.seq_len, 1, rank, team.size()), x, copy);
+      all.barrier(rank);
+    }
     const Share mine = share_of(rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
     Progress progress;
-    const auto finish_row = [&](T* at) {
+    const auto finish_row = [&](T* at) {  // where there is room for whole vectors
       finish(at, own_.out_channels);
       progress.add(macs_of_function * static_cast<double>(own_.out_channels));
     };
-    if (high == 1) {
-      sums.sum({image, 0, offset}, y, mine);
-      for (Index row = mine.begin; row < mine.end; ++row) finish_row(y.base + row * y.stride);
-    } else {
-      sums.each_sum({image, 0, offset}, mine, scratch[static_cast<std::size_t>(rank)], [&](Index row, T* from) {
-        finish_row(from);  // here, where there is room for whole vectors
+    const Rows<const T> windows{image, 0, offset};
+    if (in_place)
+      sums.each_sum(windows, mine, Matrix<T>{y.base, y.stride / high}, [&](Index, T* at) { finish_row(at); });
+    else
+      sums.each_sum(windows, mine, scratch[static_cast<std::size_t>(rank)], [&](Index row, T* from) {
+        finish_row(from);
         std::copy_n(from, own_.out_channels, y.base + row / high * y.stride + row % high * own_.out_channels);
       });
-    }
   });
 }
 

@@ -27,6 +27,7 @@ class PackedConvolution final : public PackedOperation<T> {
   void unpack(const std::vector<Weight<T>>& weights) const override;
   double macs_of_row(Index inputs) const override;
   Index columns_written(Index outputs) const override;
+  bool writes_only_outputs() const override { return true; }
   void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override;
   void backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx,
                 const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const override;
@@ -42,7 +43,7 @@ class PackedConvolution final : public PackedOperation<T> {
   };
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
-  std::vector<Run> runs_at(Index height) const;
+  std::vector<Run> runs_at(Index step) const;
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
   void finish(T* y, Index columns) const;
   std::vector<Phase> make_phases() const;
@@ -52,7 +53,7 @@ class PackedConvolution final : public PackedOperation<T> {
   const ConvolutionOptions own_;
   const Index in_, out_, taps_, depth_;  // channels of a group, taps, in_ * taps
   const Index lanes_;
-  const std::vector<Run> line_;          // of height 1
+  const std::vector<Run> line_;          // of images of height 1
   std::vector<PackedMatrix<T>> weight_;  // [group]: k runs over taps, down and then across, in each over channels
   Buffer<T> rows_;                       // [out][tap][channel of the group]
   Buffer<T> bias_;                       // zeros where there is none

@@ -47,9 +47,9 @@ std::vector<typename PackedConvolution<T>::Phase> PackedConvolution<T>::make_pha
             for (const Index d : down.taps)
               for (Index k = 0; k < out_; ++k)
                 *to++ = rows_.data()[(g * out_ + k) * depth_ + (a * own_.down.taps + d) * in_ + c];
-        PackedMatrix<T>& packed = made.weight.emplace_back(empty_panels<T>(in_, 1, depth, lanes_));
+        PackedMatrix<T>& packed = made.weight.emplace_back(empty_columns<T>(in_, depth, lanes_));
         GRU_NATIVE_COUNTING(packed.work = Work::mac_inputs);
-        fill_panels(packed, in_, lanes_, [&](int, Index unit) { return rows.data() + unit * depth; });
+        fill_columns(packed, in_, lanes_, [&](Index column) { return rows.data() + column * depth; });
       }
     }
   return all;
@@ -171,7 +171,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
   const Index channels = own_.out_channels, high = call.outputs / channels;
   const ChosenActivation<T> f = chosen<T>(own_.activation);
   const Padded padded(own_.across, own_.down, own_.in_channels, call.inputs / own_.in_channels, call.in);
-  const std::vector<Run> runs = runs_at(padded.height);
+  const std::vector<Run> runs = runs_at(padded.height * own_.in_channels);
   const std::vector<Phase> none;
   const std::vector<Phase>& phases = dx.base ? phases_.get([&] { return make_phases(); }) : none;
   std::optional<Spread> spread;
@@ -184,7 +184,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
   for (const Phase& phase : phases) widest = std::max(widest, own_.in_channels - in_ + phase.weight.back().columns());
   const T* const zeros = arena.template take_zeroed<T>(widest);
   const Index room = std::max(dweights.empty() ? 0 : weight_gradients_scratch<T>(out_, deepest, team.size()),
-                              dx.base ? Taps<T>::rows_at_once * panel_stride<T>(widest) : 0);
+                              dx.base ? Taps<T>::rows_at_once * padded_stride(widest, sizeof(T)) : 0);
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   for (T*& own : scratch) own = arena.template take<T>(room);
 

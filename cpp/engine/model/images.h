@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "engine/matrix/shares.h"
+#include "engine/matrix/matrices.h"
 #include "engine/sequence/timeline.h"
 #include "runtime/interruption.h"
 #include "spec/convolution.h"
@@ -12,7 +12,11 @@ namespace gru_native {
 class Padded {
  public:
   Padded(const Windows& across, const Windows& down, Index channels, Index height, const Timeline& in)
-      : height(down.left + height + down.right), left_(across.left), above_(down.left), channels_(channels) {
+      : height(down.left + height + down.right),
+        across_(across),
+        above_(down.left * channels),
+        below_(down.right * channels),
+        channels_(channels) {
     begins_.push_back(0);
     for (Index row = 0; row < in.batch; ++row)
       begins_.push_back(begins_.back() + across.left + in.length_of(row) + across.right);
@@ -24,19 +28,36 @@ class Padded {
   Index at(Index row, Index step, Index h) const {
     return ((begins_[static_cast<std::size_t>(row)] + step) * height + h) * channels_;
   }
-  // f(compact row of x, where it goes) for the steps of x in a share of them.
-  template <class F>
-  void each_step(const Timeline& in, Share steps, const F& f) const {
+  // Whether there are any zeros.
+  bool pads() const { return across_.left > 0 || across_.right > 0 || above_ > 0 || below_ > 0; }
+
+  // The image of x, but for its columns of zeros, for the steps of x in a share of them.
+  template <class T>
+  void copy(const Timeline& in, Share steps, Rows<const T> x, T* image) const {
+    const Index numbers = height * channels_ - above_ - below_;
     Progress progress;
     for (Index t = steps.begin; t < steps.end; ++t) {
-      for (Index row = 0; row < in.alive(t); ++row) f(in.first(t) + row, at(row, left_ + t, above_));
+      for (Index row = 0; row < in.alive(t); ++row) {
+        T* const to = std::fill_n(image + at(row, across_.left + t, 0), above_, T(0));
+        std::fill_n(std::copy_n(row_at(x, in.first(t) + row), numbers, to), below_, T(0));
+      }
       progress.add(macs_of_copy * static_cast<double>(in.alive(t) * height * channels_));
+    }
+  }
+  // Its columns of zeros, on the left and on the right.
+  template <class T>
+  void clear_sides(const Timeline& in, T* image) const {
+    const Index column = height * channels_;
+    for (Index row = 0; row < in.batch; ++row) {
+      std::fill_n(image + at(row, 0, 0), across_.left * column, T(0));
+      std::fill_n(image + at(row, across_.left + in.length_of(row), 0), across_.right * column, T(0));
     }
   }
 
  private:
-  const Index left_, above_, channels_;
-  std::vector<Index> begins_;  // of each sequence, in steps
+  const Windows across_;
+  const Index above_, below_, channels_;  // numbers above and below a column of dots
+  std::vector<Index> begins_;             // of each sequence, in steps
 };
 
 }  // namespace gru_native

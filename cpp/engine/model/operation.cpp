@@ -60,11 +60,13 @@ void Operation<T>::forward(const OperationForwardCall<T>& call) const {
   const Index inputs = input_size(impl_->spec, call), images = channels(impl_->spec, call);
   const Index outputs = impl_->spec.output_size(inputs, images);
   const auto arena = impl_->store.lease();
-  const Matrix<T> y = take_zeroed_matrix<T>(*arena, out.rows, packed->columns_written(outputs));
   const Rows<const T> x = user_rows(call.x, in, *arena);
+  const Rows<T> to = packed->writes_only_outputs() ? user_rows(call.y, out, *arena) : Rows<T>{};
+  const bool straight = to.base && !to.offset;  // where the user has them
+  const Matrix<T> y = straight ? Matrix<T>{to.base, to.stride} : take_padded_matrix<T>(*arena, out.rows, outputs);
   TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {impl_.get(), in.rows});
   packed->forward({in, out, inputs, outputs, images, arena.get()}, x, y, team, nullptr);
-  scatter(read_only(y), outputs, out, call.y, &team);
+  if (!straight) scatter(read_only(y), outputs, out, call.y, &team);
 }
 
 template <class T>
@@ -77,7 +79,7 @@ std::shared_ptr<const OperationTape<T>> Operation<T>::forward_with_tape(const Op
   auto tape = std::make_unique<ImplOf<OperationTape<T>>>(impl_->store.begin_tape(), std::move(in), std::move(out),
                                                          inputs, outputs, images);
   tape->packed->check(call.x, call.seq_len, call.batch, call.lengths);
-  const Matrix<T> y = take_zeroed_matrix<T>(*tape->arena, tape->out.rows, tape->packed->columns_written(outputs));
+  const Matrix<T> y = take_padded_matrix<T>(*tape->arena, tape->out.rows, outputs);
   const Rows<const T> x = user_rows(call.x, tape->in, *tape->arena);
   TeamLease team(useful_threads(tape->packed->macs_of_row(inputs) * static_cast<double>(tape->in.rows)),
                  {impl_.get(), tape->in.rows});
@@ -105,7 +107,7 @@ void Operation<T>::backward(const OperationTape<T>& tape_, const OperationBackwa
   const auto& tape = impl_of(tape_);
   check_call(impl_->spec, call, tape.in.user_len, tape.in.batch, tape.inputs, tape.outputs, impl_->store.list().size());
   const auto arena = impl_->store.lease();
-  const Matrix<T> d = take_zeroed_matrix<T>(*arena, tape.out.rows, tape.outputs);
+  const Matrix<T> d = take_padded_matrix<T>(*arena, tape.out.rows, tape.outputs);
   Matrix<T> dx{};
   if (call.dx.data) dx = take_zeroed_matrix<T>(*arena, tape.in.rows, tape.inputs);
   TeamLease team(useful_threads(2 * tape.packed->macs_of_row(tape.inputs) * static_cast<double>(tape.in.rows)),

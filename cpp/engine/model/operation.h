@@ -68,6 +68,8 @@ class PackedOperation {
 
   // Of a row of y: those behind `outputs` are nobody's.
   virtual Index columns_written(Index outputs) const { return outputs; }
+  // Whether forward leaves these alone, so that rows of y need no room for them.
+  virtual bool writes_only_outputs() const { return false; }
   // For x of so many columns and sequences, and at most so many steps at once. Null: rows of a stream go through
   // forward.
   virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Index, Arena&) const { return nullptr; }
@@ -77,7 +79,8 @@ class PackedOperation {
     throw std::invalid_argument("this operation has no running statistics; expected a batch normalisation");
   }
 
-  // y's rows are panel_stride<T>(columns_written(outputs)) apart or more. kept: of a call with a tape, else null.
+  // y: its numbers are written, all of them. Rows are panel_stride<T>(outputs) apart or more, but where
+  // writes_only_outputs() they may lie as the user has them. kept: of a call with a tape, else null.
   virtual void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
                        Kept<T>* kept) const = 0;
   // d: the gradient of y, which may be changed. dx: zeros, or its base is null if it is not wanted; dweights: as in

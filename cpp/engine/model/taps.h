@@ -48,17 +48,31 @@ struct Taps {
   Index columns() const { return (static_cast<Index>(weight.size()) - 1) * out + weight.back().columns(); }
 
   static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
-  Index scratch_size() const { return rows_at_once * panel_stride<T>(columns()); }
+  Index scratch_size() const { return rows_at_once * padded_stride(columns(), sizeof(T)); }
 
   // f(row, its sums) for some rows. x has offsets.
   template <class F>
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
-    const Matrix<T> sums{scratch, panel_stride<T>(columns())};
-    for (Index begin = rows.begin; begin < rows.end; begin += rows_at_once) {
-      const Index count = std::min(rows_at_once, rows.end - begin);
+    const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
+    each_block(rows, [&](Index begin, Index count) {
       sum({x.base, 0, x.offset + begin}, sums, {0, count});
       for (Index i = 0; i < count; ++i) f(begin + i, sums.base + i * sums.stride);
-    }
+    });
+  }
+  // The same where each sum may be written in its place, row by row: see columns().
+  template <class F>
+  void each_sum(Rows<const T> x, Share rows, Matrix<T> y, const F& f) const {
+    each_block(rows, [&](Index begin, Index count) {
+      sum(x, y, {begin, begin + count});
+      for (Index i = begin; i < begin + count; ++i) f(i, y.base + i * y.stride);
+    });
+  }
+
+ private:
+  template <class F>
+  static void each_block(Share rows, const F& f) {
+    for (Index begin = rows.begin; begin < rows.end; begin += rows_at_once)
+      f(begin, std::min(rows_at_once, rows.end - begin));
   }
 };
 

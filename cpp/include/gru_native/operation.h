@@ -192,7 +192,7 @@ struct OperationForwardCall {
   std::int64_t channels = 0;              ///< Of images, where the operation takes any.
   Sequences<const T> x;                   ///< Its columns.
   const std::int64_t* lengths = nullptr;  ///< [batch], each 0 to seq_len; null: all seq_len.
-  Sequences<T> y;                         ///< output_len(seq_len) steps, written; 0 past the end of a sequence.
+  Sequences<T> y;         ///< output_len(seq_len) steps, written; 0 past the end of a sequence. Must not overlap x.
   bool training = false;  ///< With a tape: whether a batch normalisation takes the batch's statistics.
 };
 
