@@ -75,7 +75,7 @@ py::tuple forward(const PyDense<T>& d, const py::object& x, const py::object& le
 }
 
 template <class T>
-py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::object& dy_argument) {
+py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::object& dy_argument, bool want_x) {
   d.layer->check(*tape.tape);
   const DenseSpec& spec = d.layer->spec();
   const Array<T> dy = as_array<T>("dy", dy_argument);
@@ -83,10 +83,14 @@ py::tuple backward(const PyDense<T>& d, const PyDenseTape<T>& tape, const py::ob
   for (const std::int64_t size : tape.shape) dims.push_back({"size", size});
   dims.back() = {"output_size", spec.output_size};
   check_shape("dy", dy, dims);
-  Array<T> dx = empty_array<T>(tape.shape);
   DenseBackwardCall<T> b;
   b.dy = tape.layout.view(dy.data(), spec.output_size);
-  b.dx = tape.layout.view(dx.mutable_data(), spec.input_size);
+  py::object dx = py::none();
+  if (want_x) {
+    Array<T> array = empty_array<T>(tape.shape);
+    b.dx = tape.layout.view(array.mutable_data(), spec.input_size);
+    dx = std::move(array);
+  }
   const py::dict weights = weight_gradients(d.layer->weights(), b.dweights);
   without_gil([&] { d.layer->backward(*tape.tape, b); });
   return py::make_tuple(dx, weights);
@@ -102,7 +106,7 @@ void register_dense_of(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("want_x") = true)
       .def(
           "folded",
           [](const D& d, const PyOperation<T>& norm) -> py::object {

@@ -10,6 +10,7 @@
 #include "bindings/without_gil.h"
 #include "engine/model/fold.h"
 #include "engine/model/join.h"
+#include "engine/model/operation.h"
 #include "runtime/interruption.h"
 #include "spec/check_operation.h"
 
@@ -170,6 +171,17 @@ py::object call(const PyOperation<T>& o, const py::object& x, const py::object& 
   return result(c.y, c.out.image);
 }
 
+// Of a convolution; see forward_swish.
+template <class T>
+py::object swish(const PyOperation<T>& o, const py::object& x) {
+  const OperationSpec& spec = o.layer->spec();
+  if (!std::holds_alternative<Conv1dSpec>(spec.kind) && !std::holds_alternative<Conv2dSpec>(spec.kind))
+    throw py::type_error("this block is no convolution");
+  const Call<T> c(o, x, py::none(), false);
+  without_gil([&] { forward_swish(*o.layer, c.arguments); });
+  return result(c.y, c.out.image);
+}
+
 template <class T>
 py::tuple forward(const PyOperation<T>& o, const py::object& x, const py::object& lengths, bool batch_first,
                   bool training) {
@@ -200,7 +212,8 @@ std::int64_t columns_of(const Form& form) {
 
 // dx, the gradients of the weights by name, and which rows of the first one these are of, or None.
 template <class T>
-py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, const py::object& dy_argument) {
+py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, const py::object& dy_argument,
+                   bool want_x) {
   o.layer->check(*tape.tape);
   const Array<T> dy = gradient_argument<T>(dy_argument, tape.out);
   const std::int64_t outputs = columns_of(tape.out);
@@ -208,7 +221,7 @@ py::tuple backward(const PyOperation<T>& o, const PyOperationTape<T>& tape, cons
   b.dy = tape.out.layout.view(static_cast<const T*>(dy.data()), outputs);
   const bool ids = std::holds_alternative<EmbeddingSpec>(o.layer->spec().kind);
   py::object dx = py::none(), rows = py::none();
-  if (!ids) {
+  if (!ids && want_x) {
     Array<T> array = empty_array<T>(tape.in.shape);
     b.dx = tape.in.layout.view(array.mutable_data(), columns_of(tape.in));
     dx = result(array, tape.in.image);
@@ -323,9 +336,10 @@ void register_operation(py::module_& m) {
      throw py::value_error(std::string("type is \"") + type_of(block) + "\"; expected that of an operation");
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
+      .def("swish", &swish<T>, py::arg("x"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
       .def("statistics", &statistics<T>, py::arg("tape"))
-      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"))
+      .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("want_x") = true)
       .def(
           "folded", [](const O& o, const O& norm) { return python_product(folded(*o.layer, *norm.layer)); },
           py::arg("norm"))

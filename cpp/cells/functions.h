@@ -63,6 +63,14 @@ struct Relu {
   }
 };
 
+// a s(a), s the logistic function. Its slope does not follow from it: for inference only, beside the others.
+struct Swish {
+  template <class V>
+  static EIGEN_ALWAYS_INLINE V forward(V a) {
+    return a * sigmoid(a);
+  }
+};
+
 // e^a - 1 = 2 t / (1 - t), t = tanh(a / 2): where a <= 0 nothing cancels.
 template <class V>
 EIGEN_ALWAYS_INLINE V exp_minus_one(V a) {

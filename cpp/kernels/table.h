@@ -211,6 +211,7 @@ template <class T>
 struct FunctionKernels {
   void (*forward)(const ChosenActivation<T>& f, const T* a, T* y, Index n);
   void (*backward)(const ChosenActivation<T>& f, const T* y, const T* dy, T* da, Index n);
+  void (*swish)(const T* a, T* y, Index n);  // the one that has no gradient (cells/functions.h)
 };
 inline constexpr int activation_kinds = 4;        // in the order of Activation
 inline constexpr int dense_activation_kinds = 6;  // in that of DenseActivation, which begins alike

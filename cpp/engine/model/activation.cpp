@@ -10,14 +10,15 @@ class PackedActivation final : public PackedOperation<T> {
   PackedActivation(const OperationSpec& spec, const ActivationSpec& own)
       : PackedOperation<T>(spec), f_(chosen<T>(own.function)) {}
 
+  bool writes_only_outputs() const override { return true; }
+
   void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override {
     if (kept) kept->rows = y;
+    const bool together = !x.offset && x.stride == call.inputs && y.stride == call.inputs;  // as one row
     each_share(team, call.in.rows, this->macs_of_row(call.inputs), [&](Index begin, Index end) {
-      copy_rows(x, call.inputs, y, begin, end);
-      for (Index row = begin; row < end; ++row) {
-        T* const at = y.base + row * y.stride;
-        kernels_for<T>().function.forward(f_, at, at, call.inputs);
-      }
+      if (together) return activate_exactly(f_, row_at(x, begin), y.base + begin * y.stride, (end - begin) * y.stride);
+      for (Index row = begin; row < end; ++row)
+        activate_exactly(f_, row_at(x, row), y.base + row * y.stride, call.inputs);
     });
   }
 

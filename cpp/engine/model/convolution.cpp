@@ -129,7 +129,8 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     if (mine.begin == mine.end) return;
     Progress progress;
     const auto finish_row = [&](T* at) {  // where there is room for whole vectors
-      finish(at, own_.out_channels);
+      if (call.swish) kernels_for<T>().function.swish(at, at, own_.out_channels);
+      else finish(at, own_.out_channels);
       progress.add(macs_of_function * static_cast<double>(own_.out_channels));
     };
     const Rows<const T> windows{image, 0, offset};

@@ -52,21 +52,31 @@ WeightEdit<T> Operation<T>::edit() {
 }
 
 template <class T>
-void Operation<T>::forward(const OperationForwardCall<T>& call) const {
-  check_call(impl_->spec, call);
-  const auto packed = impl_->store.packed();
+void Operation<T>::Impl::forward(const OperationForwardCall<T>& call, bool swish) const {
+  check_call(spec, call);
+  const auto packed = store.packed();
   packed->check(call.x, call.seq_len, call.batch, call.lengths);
-  const Timeline in(call.seq_len, call.batch, call.lengths), out = output_timeline(impl_->spec, in);
-  const Index inputs = input_size(impl_->spec, call), images = channels(impl_->spec, call);
-  const Index outputs = impl_->spec.output_size(inputs, images);
-  const auto arena = impl_->store.lease();
+  const Timeline in(call.seq_len, call.batch, call.lengths), out = output_timeline(spec, in);
+  const Index inputs = input_size(spec, call), images = channels(spec, call);
+  const Index outputs = spec.output_size(inputs, images);
+  const auto arena = store.lease();
   const Rows<const T> x = user_rows(call.x, in, *arena);
   const Rows<T> to = packed->writes_only_outputs() ? user_rows(call.y, out, *arena) : Rows<T>{};
   const bool straight = to.base && !to.offset;  // where the user has them
   const Matrix<T> y = straight ? Matrix<T>{to.base, to.stride} : take_padded_matrix<T>(*arena, out.rows, outputs);
-  TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {impl_.get(), in.rows});
-  packed->forward({in, out, inputs, outputs, images, arena.get()}, x, y, team, nullptr);
+  TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {this, in.rows});
+  packed->forward({in, out, inputs, outputs, images, arena.get(), false, swish}, x, y, team, nullptr);
   if (!straight) scatter(read_only(y), outputs, out, call.y, &team);
+}
+
+template <class T>
+void Operation<T>::forward(const OperationForwardCall<T>& call) const {
+  impl_->forward(call, false);
+}
+
+template <class T>
+void forward_swish(const Operation<T>& convolution, const OperationForwardCall<T>& call) {
+  impl_of(convolution).forward(call, true);
 }
 
 template <class T>
@@ -140,6 +150,8 @@ const std::vector<std::int64_t>& OperationTape<T>::rows() const {
 
 template class Operation<float>;
 template class Operation<double>;
+template void forward_swish(const Operation<float>&, const OperationForwardCall<float>&);
+template void forward_swish(const Operation<double>&, const OperationForwardCall<double>&);
 template class OperationTape<float>;
 template class OperationTape<double>;
 

@@ -23,6 +23,7 @@ struct OperationRows {
   Index channels;         // of images; 0: x has none
   Arena* arena;           // room for this call; null where nothing may be allocated: in streams
   bool training = false;  // of a call with a tape
+  bool swish = false;     // see forward_swish
 };
 
 // What backward needs of a forward call; each kind says what it keeps where. Memory comes from the tape's arena.
@@ -139,6 +140,24 @@ void copy_rows(Rows<const T> from, Index columns, Matrix<T> to, Index begin, Ind
   for (Index row = begin; row < end; ++row) std::copy_n(row_at(from, row), columns, to.base + row * to.stride);
 }
 
+// y = f(x) for n numbers, and for no others: the kernels compute whole vectors.
+template <class T>
+void activate_exactly(const ChosenActivation<T>& f, const T* x, T* y, Index n) {
+  const Index whole = n / most_lanes * most_lanes;
+  const FunctionKernels<T>& kernels = kernels_for<T>().function;
+  if (whole > 0) kernels.forward(f, x, y, whole);
+  if (whole == n) return;
+  T last[most_lanes] = {};
+  std::copy_n(x + whole, n - whole, last);
+  kernels.forward(f, last, last, n - whole);
+  std::copy_n(last, n - whole, y + whole);
+}
+
+// The same as Operation::forward, of a convolution of images, but each y times its logistic function. There is no such
+// spec: what has no slope that follows from y cannot be trained.
+template <class T>
+void forward_swish(const Operation<T>& convolution, const OperationForwardCall<T>& call);
+
 template <class T>
 struct Operation<T>::Impl {
   explicit Impl(const OperationSpec& spec);
@@ -148,6 +167,7 @@ struct Operation<T>::Impl {
   std::shared_ptr<PackedOperation<T>> reserve() const;
   void fill(PackedOperation<T>& packed) const { packed.fill(store.list()); }
   std::shared_ptr<const PackedOperation<T>> current() const { return store.packed(); }
+  void forward(const OperationForwardCall<T>& call, bool swish) const;
 };
 
 template <class T>
