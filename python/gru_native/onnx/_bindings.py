@@ -12,7 +12,7 @@ from ..layers import _functions as functions
 from ..layers._weights import Array
 from ._model import Node
 from .operators import compute
-from .operators.convolution import prepared, whole_image, whole_kernel
+from .operators.convolution import Convolution, prepared, whole_image, whole_kernel
 from .operators.parts import slices
 
 Call: TypeAlias = Callable[..., Any]  # of the node's inputs; returns its one output
@@ -40,6 +40,7 @@ class Direct(NamedTuple):
 
     call: Call
     arguments: tuple[Any, ...]
+    convolution: Convolution | None = None  # whose call it is
 
 
 def bind(
@@ -73,9 +74,31 @@ def _element_wise(
     node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
 ) -> Call | Direct:
     if node.op == "Sigmoid" and y.ndim >= 2 and y.size and y.dtype != np.float16:
-        return _of_rows(Activation("sigmoid", dtype=y.dtype), y)
+        return _of_array(Activation("sigmoid", dtype=y.dtype), y)
     call = _UFUNCS[node.op]
     return Direct(call, tuple(_spread(i, a, known[i], y) for i, a in enumerate(inputs)))
+
+
+_BEHIND = {"Relu": "relu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+
+
+def behind(convolution: Convolution, node: Node) -> Convolution | None:
+    """The convolution with the function that the node behind it is; None if that cannot be."""
+    function: Any = _BEHIND.get(node.op)
+    if node.op == "Swish" and node.attributes.get("alpha", 1.0) == 1.0:
+        function = "swish"
+    if node.op == "LeakyRelu":
+        function = ("leaky_relu", node.attributes.get("alpha", 0.01))
+    return None if function is None else convolution.then(function)
+
+
+def _of_array(function: Activation, y: Array) -> Direct:
+    """A function on all numbers of an array. Images lie as they do, and are not moved."""
+    core = function._core
+    if y.ndim <= 4:
+        return Direct(core, (0, None, False))
+    shape, rows = y.shape, (-1, y.shape[-1])
+    return Direct(lambda x: core(x.reshape(rows), None, False).reshape(shape), (0,))
 
 
 def _of_rows(block: Any, y: Array) -> Call | Direct:
@@ -193,11 +216,11 @@ def _constant_pad(node: Node, inputs: Sequence[Any], y: Array) -> Call | None:
     return pad
 
 
-def _conv(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+def _conv(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct | None:
     if not all(known[1:]):
         return None
-    made: Call | None = prepared(node, *inputs)
-    return made
+    made = prepared(node, *inputs)
+    return None if made is None else Direct(made.call, (0,), made)
 
 
 def bind_split(outputs: Sequence[Array], axis: int) -> Call:
@@ -219,16 +242,34 @@ def _conv_integer(
         return None
     matrix = whole_kernel(weight, w_zero)
     dtype = matrix.dtype
-    made: Call | None = prepared(node, whole_image(x, x_zero, dtype), matrix)
+    made = prepared(node, whole_image(x, x_zero, dtype), matrix)
     if made is None:
         return None
-    conv = made
+    conv = made.call
 
     def whole(x: Array, _: Array, x_zero: Array | None = None, *_others: Any) -> Array:
         result: Array = conv(whole_image(x, x_zero, dtype))
         return result.astype(np.int32)
 
     return whole
+
+
+def _swish(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct | None:
+    if (
+        node.attributes.get("alpha", 1.0) != 1.0
+        or y.ndim < 2
+        or not y.size
+        or y.dtype == np.float16
+    ):
+        return None
+    block = Activation("sigmoid", dtype=y.dtype)
+    sigmoid = _of_array(block, y)
+
+    def swish(x: Array) -> Array:
+        s = sigmoid.call(x, *sigmoid.arguments[1:])
+        return np.multiply(x, s, s)
+
+    return Direct(swish, (0,))
 
 
 _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
@@ -240,6 +281,7 @@ _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "ConvInteger": _conv_integer,
     "Pow": _power,
     "Relu": _relu,
+    "Swish": _swish,
     "ReduceMean": _mean,
     "LayerNormalization": _layer_norm,
     "Pad": _pad,

@@ -22,7 +22,7 @@ def fuse(
     nodes: Sequence[Node], constants: Mapping[str, Array], outputs: Sequence[str]
 ) -> tuple[list[Node], dict[tuple[str, ...], Dense]]:
     """The nodes with one for each dense layer, and these layers by their node's outputs."""
-    nodes, integers = integer_products(nodes, constants, outputs)
+    nodes, integers = integer_products(_swishes(nodes, outputs), constants, outputs)
     uses = Counter(name for node in nodes for name in node.needs)
     uses.update(outputs)
     consumer = {name: node for node in nodes for name in node.needs if uses[name] == 1}
@@ -54,6 +54,23 @@ def fuse(
         layers[fused.outputs] = make_dense(weight, bias, activation)
         left.append(fused)
     return left, layers
+
+
+def _swishes(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
+    """The nodes with one for each product of a number with its logistic function."""
+    uses = Counter(name for node in nodes for name in node.needs)
+    uses.update(outputs)
+    gates = {n.outputs[0]: n for n in nodes if n.op == "Sigmoid" and uses[n.outputs[0]] == 1}
+    gone: set[str] = set()
+    left: list[Node] = []
+    for node in nodes:
+        for gate, x in (node.inputs, node.inputs[::-1]) if node.op == "Mul" else ():
+            if gate in gates and gates[gate].inputs[0] == x:
+                gone.add(gate)
+                node = node._replace(op="Swish", inputs=(x,), attributes={})
+                break
+        left.append(node)
+    return [node for node in left if not gone.intersection(node.outputs)]
 
 
 def _product(node: Node, constants: Mapping[str, Array]) -> tuple[str, Weight, Array | None] | None:

@@ -20,8 +20,9 @@ from ._fallback import PIECE
 from ._fusion import DENSE
 from ._model import Node
 from ._program import NODE_ERRORS, Program, Step, of_node
-from ._straight import Bound, Straight
+from ._straight import Bound, Straight, in_place, joined
 from .operators.budget import at_most, of_a_run
+from .operators.convolution import Convolution
 from .operators.recurrent import OPERATORS as RECURRENT
 
 _PLANS = 8  # that are kept
@@ -53,6 +54,7 @@ class Plan:
         self._known = [True]
         self._steps: list[Bound] = []
         self._owners: dict[int, int] = {}  # the new array that a value is, or is a view of
+        self._convolutions: dict[int, Convolution] = {}  # by the values that they make
         self._checks = False  # whether some call asks how large a result may be
         self.inputs = []
         slots: dict[str, int] = {"": 0}
@@ -108,6 +110,8 @@ class Plan:
             return
         new = node.outputs in program.layers or node.op in (DENSE, "Concat")
         if isinstance(call, Direct):
+            if call.convolution is not None:
+                self._convolutions[own[0]] = call.convolution
             given = [reads[a] if type(a) is int else self._slot(a, True) for a in call.arguments]
             call, reads, new = call.call, tuple(given), True
         if new:
@@ -168,7 +172,11 @@ class Plan:
             for slot, (value, known) in enumerate(zip(self._values, self._known, strict=True))
             if known and slot not in self.inputs
         }
-        self._values = []
+        kinds = [(getattr(v, "dtype", None), np.shape(v)) for v in self._values]
+        self._steps = joined(self._steps, self.outputs, self._convolutions)
+        new = {slot for slot, owner in self._owners.items() if slot == owner}
+        self._steps = in_place(self._steps, self.outputs, new, kinds)
+        self._values, self._convolutions = [], {}
         self._straight = Straight(self._steps, self.inputs, self.outputs, own, constants)
         only_layers = (DENSE, *RECURRENT, *WHOLE_VIEWS)
         self._quiet = all(step.node.op in only_layers for step in self._steps)

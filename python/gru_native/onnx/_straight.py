@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..layers._weights import Array
+from ._bindings import behind
 from ._model import Node
+from .operators.convolution import Convolution
 
 
 class Bound(NamedTuple):
@@ -19,6 +23,54 @@ class Bound(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     single: bool
+
+
+def _uses(steps: Sequence[Bound], outputs: Sequence[int]) -> Counter[int]:
+    uses = Counter(slot for step in steps for slot in step.inputs)
+    uses.update(outputs)
+    return uses
+
+
+def joined(
+    steps: Sequence[Bound], outputs: Sequence[int], convolutions: Mapping[int, Convolution]
+) -> list[Bound]:
+    """The steps with the functions behind convolutions as parts of these.
+
+    convolutions: by the values that they make.
+    """
+    uses, made = _uses(steps, outputs), dict(convolutions)
+    left: list[Bound] = []
+    places: dict[int, int] = {}
+    for step in steps:
+        x = step.inputs[0] if step.inputs else 0
+        before = made.pop(x, None) if uses[x] == 1 else None
+        after = None if before is None else behind(before, step.node)
+        if after is not None:
+            left[places[x]] = left[places[x]]._replace(call=after.call, outputs=step.outputs)
+            continue
+        places |= dict.fromkeys(step.outputs, len(left))
+        left.append(step)
+    return left
+
+
+def in_place(
+    steps: Sequence[Bound],
+    outputs: Sequence[int],
+    new: Collection[int],
+    kinds: Sequence[tuple[Any, tuple[int, ...]]],
+) -> list[Bound]:
+    """The steps, of which NumPy's write into an array that nobody needs any more.
+
+    new: values that are arrays of their own, no views; kinds: dtype and shape of each value.
+    """
+    uses, left = _uses(steps, outputs), []
+    for step in steps:
+        if isinstance(step.call, np.ufunc) and len(step.inputs) == step.call.nin:
+            y = kinds[step.outputs[0]]
+            free = (s for s in step.inputs if uses[s] == 1 and s in new and kinds[s] == y)
+            step = step._replace(inputs=(*step.inputs, *islice(free, 1)))
+        left.append(step)
+    return left
 
 
 class Straight:

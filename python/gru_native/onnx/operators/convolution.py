@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ...layers import Dense
+from ...layers import Conv1d, Conv2d
 from ...layers._weights import Array
 from .._model import Node
 from .budget import room
@@ -97,56 +97,76 @@ def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
     return y.reshape(batch, len(weight), *w.out)
 
 
-def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Any:
-    """A function that computes Conv for arrays of x's shape; None for those that it does not do.
+class Convolution:
+    """Conv for arrays of one shape, by a block of the core; see ``prepared``.
 
-    It makes windows the rows of a layer's packed product. Its results have their channels last in
-    memory, where the next convolution finds them without moving them.
+    Results lie in memory as the core has images, (width, batch, height, channels), where the next
+    convolution finds them without moving them.
     """
+
+    def __init__(self, w: Windows, x: Array, weight: Array, bias: Array | None) -> None:
+        self._own = w, x.shape, weight, bias
+        self._block = self._made("identity")
+        self.call: Callable[[Array], Array] = self._bound(self._block._core)
+
+    def then(self, activation: Any) -> Convolution:
+        """The same with a function behind it, by its name in the core, or "swish"."""
+        other: Convolution = object.__new__(Convolution)
+        other._own = self._own
+        other._block = self._block if activation == "swish" else self._made(activation)
+        core = other._block._core
+        other.call = other._bound(core.swish if activation == "swish" else core)
+        return other
+
+    def _made(self, activation: Any) -> Conv1d | Conv2d:
+        w, shape, weight, bias = self._own
+        zeros = w.begin if w.begin == w.end else (0,) * len(w.begin)
+        named = {"bias": bias is not None, "activation": activation, "dtype": weight.dtype}
+        block: Conv1d | Conv2d
+        if len(w.kernel) == 1:
+            block = Conv1d(
+                *(shape[1], len(weight), w.kernel[0]),
+                stride=w.strides[0],
+                dilation=w.dilations[0],
+                padding=zeros[0] or "valid",
+                seed=0,
+                **named,
+            )
+        else:
+            sides: Any = (w.kernel, w.strides, zeros, w.dilations)
+            block = Conv2d(shape[1], len(weight), *sides, seed=0, **named)
+        block.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+        return block
+
+    def _bound(self, core: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        w, shape, weight, _ = self._own
+        images = len(w.kernel) == 2
+        call = core if images else lambda x: core(x.transpose(2, 0, 1)).transpose(1, 2, 0)
+        if w.begin == w.end:
+            return call
+        order, back = ((3, 0, 2, 1), (1, 3, 2, 0)) if images else ((2, 0, 1), (1, 2, 0))
+        spatial = [b + n + e for b, n, e in zip(w.begin, shape[2:], w.end, strict=True)]
+        whole = (*shape[:2], *spatial)
+        memory = tuple(whole[axis] for axis in order)
+        inner = tuple(slice(b, b + n) for b, n in zip(w.begin, shape[2:], strict=True))
+
+        def of_padded(x: Array) -> Array:
+            source = np.zeros(memory, weight.dtype).transpose(back)
+            source[(slice(None), slice(None), *inner)] = x
+            return call(source)
+
+        return of_padded
+
+
+def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Convolution | None:
+    """What computes Conv for arrays of x's shape; None for those that it does not do."""
     groups, kernel = _checked(node, x, weight)
     w = windows(node, x.shape[2:], kernel)
     if groups != 1 or x.dtype != weight.dtype or x.dtype.name not in ("float32", "float64"):
         return None
-    if 0 in x.shape or 0 in w.out:
+    if 0 in x.shape or 0 in w.out or len(kernel) > 2:
         return None
-    batch, channels = x.shape[:2]
-    count, outputs, depth = len(kernel), len(weight), weight[0].size
-    dense = Dense(depth, outputs, bias=bias is not None, dtype=x.dtype)
-    rows_of_weight = np.ascontiguousarray(np.moveaxis(weight, 1, -1).reshape(outputs, depth))
-    dense.load_state_dict({"weight": rows_of_weight} | ({} if bias is None else {"bias": bias}))
-    last, first = (0, *range(2, 2 + count), 1), (0, 1 + count, *range(1, 1 + count))
-    spatial = [b + n + e for b, n, e in zip(w.begin, x.shape[2:], w.end, strict=True)]
-    whole, dtype = (batch, *spatial, channels), x.dtype
-    inner = tuple(slice(b, b + n) for b, n in zip(w.begin, x.shape[2:], strict=True))
-    place, pads = (slice(None), *inner), any((*w.begin, *w.end))
-    steps = [dtype.itemsize * prod(whole[i + 1 :]) for i in range(len(whole))]
-    gathered = (batch, *w.out, *kernel, channels)
-    strides = (
-        steps[0],
-        *(s * by for s, by in zip(steps[1:-1], w.strides, strict=True)),
-        *(s * by for s, by in zip(steps[1:-1], w.dilations, strict=True)),
-        steps[-1],
-    )
-    lines = max(1, _PIECE // (depth * prod(w.out[1:])))
-    pieces = [(n, slice(at, at + lines)) for n in range(batch) for at in range(0, w.out[0], lines)]
-
-    def conv(x: Array, *_: Any) -> Array:
-        if pads:
-            source = np.zeros(whole, dtype)
-            source[place] = x.transpose(last)
-        else:
-            source = np.ascontiguousarray(x.transpose(last))
-        rows: Array = np.ndarray(gathered, dtype, source, 0, strides)
-        if len(pieces) == 1 or w.moves_only:
-            y: Array = dense(rows.reshape(-1, depth))
-            return y.reshape(batch, *w.out, outputs).transpose(first)
-        y = np.empty((batch, *w.out, outputs), dtype)
-        for piece in pieces:
-            part = dense(rows[piece].reshape(-1, depth))
-            y[piece] = part.reshape(y[piece].shape)
-        return y.transpose(first)
-
-    return conv
+    return Convolution(w, x, weight, bias)
 
 
 @operator("Conv")

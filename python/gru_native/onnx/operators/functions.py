@@ -20,6 +20,10 @@ def _shrink(x: Array, limit: float, bias: float) -> Any:
     return np.where(x < -limit, x + bias, np.where(x > limit, x - bias, 0))
 
 
+def _swish(x: Array, alpha: float) -> Array:
+    return np.asarray(x * functions.sigmoid(x if alpha == 1 else x * x.dtype.type(alpha)))
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
     "Acos": np.arccos,
@@ -65,7 +69,7 @@ _WITH_NUMBERS: dict[str, tuple[Callable[..., Any], dict[str, float]]] = {
         {"alpha": 1.702},
     ),
     "Shrink": (_shrink, {"lambd": 0.5, "bias": 0.0}),
-    "Swish": (lambda x, alpha: x * functions.sigmoid(x * x.dtype.type(alpha)), {"alpha": 1.0}),
+    "Swish": (_swish, {"alpha": 1.0}),
     "ThresholdedRelu": (functions.thresholded_relu, {"alpha": 1.0}),
 }
 
