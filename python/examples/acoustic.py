@@ -132,7 +132,7 @@ def learn(
         x, labels, fresh = next(source)
         y, state, tape = chain.forward(x, reset_rows(state, fresh) if state else None)
         _, dy = losses.cross_entropy(y, labels, ignore=SILENT)
-        grads = chain.backward(tape, dy)
+        grads = chain.backward(tape, dy, input_gradient=False)
         clip_gradients(grads.weights, 1.0)
         adam.step(grads)
         frames += int((labels != SILENT).sum())

@@ -117,7 +117,7 @@ def learn(chain: Chain, lesson: Callable[[], Lesson], course: Course, rate: floa
         x, lengths, loss_of = lesson()
         y, _, tape = chain.forward(x, lengths=lengths)
         loss, dy = loss_of(y)
-        grads = chain.backward(tape, dy)
+        grads = chain.backward(tape, dy, input_gradient=False)
         clip_gradients(grads.weights, 1.0)
         adam.step(grads)
         mean = loss if mean is None else mean + 0.02 * (loss - mean)

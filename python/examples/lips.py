@@ -150,8 +150,8 @@ class Speller:
         of_decoder = self.decoder.backward(tape, dlogits)
         grads: list[Any] = [
             of_decoder,
-            self.eyes.backward(tape_eyes, of_decoder.memory[0]),
-            self.ears.backward(tape_ears, of_decoder.memory[1]),
+            self.eyes.backward(tape_eyes, of_decoder.memory[0], input_gradient=False),
+            self.ears.backward(tape_ears, of_decoder.memory[1], input_gradient=False),
         ]
         clip_gradients([g for each in grads for g in each.weights.values()], 1.0)
         adam.step(grads)

@@ -55,7 +55,7 @@ class CharacterModel:
         """The loss on a window, (length, batch), that begins in ``state``, and its gradients."""
         logits, state, tape = self.chain.forward(self._one_hot[characters], state)
         nats, dlogits = cross_entropy(logits, following)
-        gradients = self.chain.backward(tape, dlogits).weights
+        gradients = self.chain.backward(tape, dlogits, input_gradient=False).weights
         return Lesson(nats / float(np.log(2)), state, gradients)
 
     def bits_per_character(self, text: Indices) -> float:

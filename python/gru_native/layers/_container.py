@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._arguments import flag
 from ._blocks import RECURRENT
-from ._flow import Step, leaves, named, recurrent, sizes, walk, walk_back
+from ._flow import Mark, Step, leaves, named, recurrent, sizes, walk, walk_back
 from ._operation import Operation, OperationTape
 from ._parts import Parts
 from ._recurrent import State, StateLike, Tape
@@ -40,7 +41,7 @@ class ChainGradients(NamedTuple):
     Attributes
     ----------
     x : ndarray or None
-        The gradient of x, in its shape. Ids have none.
+        The gradient of x, in its shape. Ids have none; None also where it was not wanted.
     state : tuple
         The gradient of the initial state of each recurrent layer.
     weights : dict of str to ndarray or RowGradient
@@ -213,6 +214,8 @@ class Container(Quantizable, Weighted):
         tape: ChainTape,
         dy: ArrayLike,
         dstate: Sequence[StateLike | None] | None = None,
+        *,
+        input_gradient: bool = True,
     ) -> ChainGradients:
         """Compute the gradients of a loss from those of the outputs and of the final states.
 
@@ -224,6 +227,9 @@ class Container(Quantizable, Weighted):
             The gradient of y, in its shape.
         dstate : sequence, optional
             One entry for each recurrent layer: the gradient of its final state, or None for zeros.
+        input_gradient : bool, optional
+            Whether the gradient of x is wanted. It is None otherwise, and the first block that has
+            weights, if it stands on no path, does not compute the gradient of its x.
 
         Returns
         -------
@@ -244,18 +250,25 @@ class Container(Quantizable, Weighted):
         tapes: list[Any] = [*tape.tapes]
         entries = [*self._states(dstate, "dstate")]
 
+        last = -1 if flag("input_gradient", input_gradient) else _first_with_weights(steps)
+
         def compute(i: int, block: Any, dy: Any) -> Any:
             nonlocal weights
+            own, wanted = tapes.pop(), i > last
+            if i < last:
+                return None
             if isinstance(block, RECURRENT):
-                gradient, dinitial, dweights = block.backward(tapes.pop(), dy, entries.pop())
+                gradient, dinitial, dweights = block.backward(
+                    own, dy, entries.pop(), input_gradient=wanted
+                )
                 states.insert(0, dinitial)
             else:
-                gradient, dweights = block.backward(tapes.pop(), dy)
+                gradient, dweights = block.backward(own, dy, input_gradient=wanted)
             weights = {steps[i].prefix + name: dw for name, dw in dweights.items()} | weights
             return gradient
 
         gradient = walk_back(steps, dy, tape.joined, compute)
-        return ChainGradients(gradient, tuple(states), weights)
+        return ChainGradients(gradient if input_gradient else None, tuple(states), weights)
 
     def update_statistics(self, tape: ChainTape) -> None:
         """Take the batch of a training call into the running statistics of all its norms.
@@ -316,6 +329,16 @@ class Container(Quantizable, Weighted):
     def _with(self, **attributes: Any) -> dict[str, Any]:
         """The attributes of one that has these blocks."""
         return {**attributes, "_core": Parts(self._but(attributes)._steps())}
+
+
+def _first_with_weights(steps: Sequence[Step]) -> int:
+    """Where that block is, before which none needs a gradient; -1 if something branches before."""
+    for i, step in enumerate(steps):
+        if isinstance(step.block, Mark):
+            return -1
+        if step.block.weights:
+            return i
+    return len(steps)
 
 
 def _forward(block: Any, x: Any, lengths: Any, training: bool) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ class OperationGradients(NamedTuple):
     Attributes
     ----------
     x : ndarray or None
-        The gradient of x, in its shape. Ids have none.
+        The gradient of x, in its shape. Ids have none; None also where it was not wanted.
     weights : dict of str to ndarray or RowGradient
         The gradient of each weight, by its name; of an Embedding that of the rows it has taken.
     """
@@ -110,7 +110,9 @@ class Operation(Weighted):
         )
         return result
 
-    def backward(self, tape: OperationTape, dy: ArrayLike) -> OperationGradients:
+    def backward(
+        self, tape: OperationTape, dy: ArrayLike, *, input_gradient: bool = True
+    ) -> OperationGradients:
         """Compute the gradients of a loss from its gradient of y.
 
         Parameters
@@ -119,6 +121,8 @@ class Operation(Weighted):
             What ``forward`` returned. It may be used again.
         dy : array_like
             The gradient of y, in its shape. Past the end of a sequence it is not read.
+        input_gradient : bool, optional
+            Whether the gradient of x is wanted. It is None otherwise, and takes no time.
 
         Returns
         -------
@@ -133,7 +137,8 @@ class Operation(Weighted):
             For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.OperationTape32, _core.OperationTape64)
-        dx, weights, rows = self._core.backward(tape, dy)
+        wanted = flag("input_gradient", input_gradient)
+        dx, weights, rows = self._core.backward(tape, dy, wanted)
         if rows is None:
             return OperationGradients(dx, weights)
         return OperationGradients(dx, {"weight": RowGradient(rows, weights["weight"])})

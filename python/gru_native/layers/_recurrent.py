@@ -33,15 +33,16 @@ class Gradients(NamedTuple):
 
     Attributes
     ----------
-    x : ndarray
-        The gradient of x, in its shape; 0 at steps that are masked or past the end.
+    x : ndarray or None
+        The gradient of x, in its shape; 0 at steps that are masked or past the end. None where it
+        was not wanted.
     state : ndarray or tuple of two
         The gradient of the initial state: h, or for the LSTM (h, c).
     weights : dict of str to ndarray
         The gradient of each weight, by its name.
     """
 
-    x: Array
+    x: Any
     state: State
     weights: dict[str, Array]
 
@@ -247,7 +248,12 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
         return result
 
     def backward(
-        self, tape: Tape, dy: ArrayLike | None = None, dstate: StateLike | None = None
+        self,
+        tape: Tape,
+        dy: ArrayLike | None = None,
+        dstate: StateLike | None = None,
+        *,
+        input_gradient: bool = True,
     ) -> Gradients:
         """Compute the gradients of a loss from those of the outputs and of the final state.
 
@@ -260,6 +266,8 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             their output is zero, and belongs to the step that is held otherwise.
         dstate : array_like or tuple of two, optional
             The gradient of the final state, in its shape; None means zeros. Not both may be None.
+        input_gradient : bool, optional
+            Whether the gradient of x is wanted. It is None otherwise, and takes no time.
 
         Returns
         -------
@@ -274,7 +282,8 @@ class Recurrent(Quantizable, Weighted, Generic[S]):
             For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.Tape32, _core.Tape64)
-        return Gradients(*self._core.backward(tape, dy, dstate))
+        wanted = flag("input_gradient", input_gradient)
+        return Gradients(*self._core.backward(tape, dy, dstate, wanted))
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Make a stream over this layer: one step or one chunk at a time, the state kept.

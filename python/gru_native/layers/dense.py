@@ -21,13 +21,13 @@ class DenseGradients(NamedTuple):
 
     Attributes
     ----------
-    x : ndarray
-        The gradient of x, in its shape.
+    x : ndarray or None
+        The gradient of x, in its shape; None where it was not wanted.
     weights : dict of str to ndarray
         The gradient of each weight, by its name.
     """
 
-    x: Array
+    x: Any
     weights: dict[str, Array]
 
 
@@ -150,7 +150,9 @@ class Dense(Quantizable, Weighted):
         result: tuple[Array, Any] = self._core.forward(x, lengths, self.batch_first)
         return result
 
-    def backward(self, tape: DenseTape, dy: ArrayLike) -> DenseGradients:
+    def backward(
+        self, tape: DenseTape, dy: ArrayLike, *, input_gradient: bool = True
+    ) -> DenseGradients:
         """Compute the gradients of a loss from its gradient of y.
 
         Parameters
@@ -159,6 +161,8 @@ class Dense(Quantizable, Weighted):
             What ``forward`` returned. It may be used again.
         dy : array_like
             The gradient of y, in its shape. Past the end of a sequence it is not read.
+        input_gradient : bool, optional
+            Whether the gradient of x is wanted. It is None otherwise, and takes no time.
 
         Returns
         -------
@@ -173,7 +177,9 @@ class Dense(Quantizable, Weighted):
             For another dtype or kind.
         """
         check_tape(tape, self.dtype, _core.DenseTape32, _core.DenseTape64)
-        return DenseGradients(*self._core.backward(tape, dy))
+        return DenseGradients(
+            *self._core.backward(tape, dy, flag("input_gradient", input_gradient))
+        )
 
     def __repr__(self) -> str:
         bias = "" if self.bias else ", bias=False"

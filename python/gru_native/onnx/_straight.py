@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,17 @@ from .operators.convolution import Convolution
 
 
 class Bound(NamedTuple):
-    """A call on numbered values; ``single``: it returns the one output itself. 0 is None."""
+    """A call on numbered values; ``single``: it returns the one output itself. 0 is None.
+
+    out: the input that the result is written to; 0: it is new.
+    """
 
     node: Node
     call: Callable[..., Any]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     single: bool
+    out: int = 0
 
 
 def _uses(steps: Sequence[Bound], outputs: Sequence[int]) -> Counter[int]:
@@ -68,7 +71,7 @@ def in_place(
         if isinstance(step.call, np.ufunc) and len(step.inputs) == step.call.nin:
             y = kinds[step.outputs[0]]
             free = (s for s in step.inputs if uses[s] == 1 and s in new and kinds[s] == y)
-            step = step._replace(inputs=(*step.inputs, *islice(free, 1)))
+            step = step._replace(out=next(free, 0))
         left.append(step)
     return left
 
@@ -99,9 +102,9 @@ class Straight:
         names: dict[str, Any] = {f"v{slot}": value for slot, value in constants.items()}
         names |= {"contiguous": np.ascontiguousarray, "copy": np.array}
         lines = [f"def call({', '.join(f'v{slot}' for slot in inputs)}):"]
-        for i, (_, call, reads, made, single) in enumerate(steps):
+        for i, (_, call, reads, made, single, out) in enumerate(steps):
             names[f"f{i}"] = call
-            given = ", ".join(f"v{slot}" for slot in reads)
+            given = ", ".join([f"v{slot}" for slot in reads] + [f"out=v{out}"] * bool(out))
             results = [f"v{slot}" if slot else "_" for slot in made]
             targets = results[0] if single else f"{', '.join(results)}, *_"
             gone = {slot for slot in (*reads, *made) if last.get(slot, i) == i} - kept
