@@ -236,7 +236,8 @@ def _input(value: onnx.ValueInfoProto) -> Input:
     if not of.HasField("shape"):
         return Input(dtype, None)
     dims = of.shape.dim
-    return Input(dtype, tuple(d.dim_value if d.HasField("dim_value") else None for d in dims))
+    known = (d.dim_value if d.HasField("dim_value") else -1 for d in dims)
+    return Input(dtype, tuple(None if n < 0 else n for n in known))  # Paddle writes -1 for any
 
 
 def _dtype(kind: int, owner: str) -> np.dtype[Any]:

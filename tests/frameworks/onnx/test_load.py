@@ -9,7 +9,7 @@ onnx = pytest.importorskip("onnx")
 import gru_native  # noqa: E402
 import gru_native.onnx  # noqa: E402
 from lines import assert_all_or_nothing  # noqa: E402
-from onnx_builder import Builder, gru_tensors  # noqa: E402
+from onnx_builder import Builder, exported, gru_tensors  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,13 @@ def test_a_stream_that_is_interrupted_behind_its_layers_has_not_gone_on():
     assert_all_or_nothing(
         lambda: stream(x), lambda: {"h": stream.state}, stream.reset, first, undone=True
     )
+
+
+def test_sizes_below_0_are_any(tmp_path):
+    """Paddle's converter writes -1."""
+    proto = exported(tmp_path)
+    for axis in (0, 1):
+        proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = -1
+    model = gru_native.onnx.load(proto)
+    assert model.inputs["x"].shape == (None, None, 3)
+    assert model(np.zeros((5, 2, 3), np.float32))[0].shape == (5, 2, 4)

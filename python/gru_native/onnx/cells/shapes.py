@@ -13,6 +13,7 @@ from .._program import NODE_ERRORS
 from ..operators.arguments import axes_of, integers
 from ..operators.parts import slices, split_sizes
 from ..operators.recurrent import OPERATORS, tensors_of
+from .sizes import Numbers, numbers_of, of_constant
 
 Shape: TypeAlias = tuple[int | None, ...]  # None: any size
 _LIKE_THE_FIRST = (
@@ -35,6 +36,7 @@ class Shapes:
             name: own.shape for name, own in {**graph.declared, **graph.inputs}.items()
         }
         self._known: dict[str, Shape | None] = {n: s for n, s in known.items() if s is not None}
+        self._numbers: dict[str, Numbers] = {}
         for node in graph.nodes:
             self.follow(node)
 
@@ -62,6 +64,19 @@ class Shapes:
         for name, shape in zip(node.outputs, found, strict=False):
             if name and shape is not None:
                 self._known[name] = shape
+        try:
+            x = self.of(node.inputs[0]) if node.inputs else None
+            numbers = numbers_of(node, x, self.numbers, self.constants)
+        except NODE_ERRORS:
+            return
+        if numbers is not None:
+            self._numbers[node.outputs[0]] = numbers
+
+    def numbers(self, name: str) -> Numbers | None:
+        """Of a small tensor of whole numbers: which these are."""
+        if name in self.constants:
+            return of_constant(self.constants[name])
+        return self._numbers.get(name)
 
     def constant(self, node: Node, place: int) -> Array | None:
         name = node.inputs[place] if len(node.inputs) > place else ""
@@ -73,6 +88,8 @@ class Shapes:
             return [_broadcast([self.of(name) for name in node.inputs])]
         if node.op in OPERATORS:
             return self._of_layer(node)
+        if node.op == "Reshape":
+            return self._reshaped(node, x)
         if x is None:
             return []
         if node.op in _LIKE_THE_FIRST:
@@ -87,6 +104,20 @@ class Shapes:
             return []
         h = (r[0], x[1], r[2])
         return [(x[0], *h[:2], h[2]), h, h]
+
+    def _reshaped(self, node: Node, x: Shape | None) -> list[Shape | None]:
+        sizes = self.numbers(node.inputs[1])
+        if sizes is None:
+            return []
+        keeps = not node.attributes.get("allowzero", 0)
+        new = [
+            (None if x is None else x[i]) if n == 0 and keeps else None if n is None or n < 0 else n
+            for i, n in enumerate(sizes)
+        ]
+        if x is not None and None not in x and new.count(None) == 1 and -1 in sizes:
+            rest = int(np.prod([n for n in new if n is not None]))
+            new[sizes.index(-1)] = int(np.prod([n for n in x if n is not None])) // max(rest, 1)
+        return [tuple(new)]
 
 
 def _broadcast(shapes: list[Shape | None]) -> Shape | None:
@@ -199,17 +230,9 @@ def _expand(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
     return [(*(None,) * (rank - len(x)), *(None if n == 1 else n for n in x))]
 
 
-def _reshape(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
-    shape = s.constant(node, 1)
-    if shape is None:
-        return []
-    sizes = integers("shape", shape)
-    known = [n for n in x if n is not None]
-    new = [x[i] if n == 0 else None if n < 0 else n for i, n in enumerate(sizes)]
-    if len(known) == len(x) and new.count(None) == 1 and -1 in sizes:
-        rest = int(np.prod([n for n in new if n is not None]))
-        new[sizes.index(-1)] = int(np.prod(known)) // max(rest, 1)
-    return [tuple(new)]
+def _of_numbers(s: Shapes, node: Node, _: Shape) -> list[Shape | None]:
+    sizes = s.numbers(node.inputs[0])
+    return [] if sizes is None else [sizes]
 
 
 _RULES: dict[str, Rule] = {
@@ -223,9 +246,10 @@ _RULES: dict[str, Rule] = {
     "Slice": _slice,
     "Concat": _concat,
     "Conv": _conv,
+    **dict.fromkeys(("MaxPool", "AveragePool"), lambda _, __, x: [(*x[:2], *(None,) * len(x[2:]))]),
     **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),
     "Expand": _expand,
-    "Reshape": _reshape,
+    "ConstantOfShape": _of_numbers,
     "Shape": lambda _, __, x: [(len(x),)],
     "Range": lambda *_: [(None,)],
 }

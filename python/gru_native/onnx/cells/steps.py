@@ -208,7 +208,8 @@ def _lstm(out: str, c_out: str, o: Applied, u: Applied, size: int) -> Step:
             functions=(o.function, g.function, u.function),
             unknown=2,
         )
-    states = [n for n in states_of(parts, size) if n != c]
+    every = states_of(parts, size)
+    states = [n for n in every if n != c] or every  # h and c may begin as the same zeros
     if not states:
         raise _Other
     return Step(
