@@ -266,7 +266,10 @@ def _split(e: Evaluation, node: Node) -> list[Value]:
     if value.width is None:
         raise NoAlgebra
     ends = np.cumsum(split_sizes(node, value.width, _constant(e, node, 1))).tolist()
-    return [e.algebra.part(value, a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    return [
+        e.algebra.part(value, a, b) if a < b else e.algebra.joined([], 0)
+        for a, b in zip([0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 @_rule("Slice")
@@ -296,6 +299,15 @@ def _gather(e: Evaluation, node: Node) -> list[Value]:
     if rank is None or (axis := node.attributes.get("axis", 0) % rank) == rank - 1:
         raise NoAlgebra
     return [_taken(e, node, e.sum(node.inputs[0]), 0, [axis])]
+
+
+@_rule("Expand")
+def _expand(e: Evaluation, node: Node) -> list[Value]:
+    """To the shape that it has."""
+    shape = e.shapes.of(node.inputs[0])
+    if shape is None or None in shape or e.shapes.numbers(node.inputs[1]) != shape:
+        raise NoAlgebra
+    return [e.sum(node.inputs[0])]
 
 
 @_rule("Squeeze")

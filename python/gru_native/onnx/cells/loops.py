@@ -16,6 +16,7 @@ import onnx
 from ...layers._weights import Array
 from .._model import Graph, Node, read_node
 from .chains import Layer
+from .counted import counted
 from .layers import as_node, end_at, made_of, rows_of, side_by_side
 from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
@@ -88,7 +89,7 @@ def root(name: str, graph: Graph) -> str:
 def walk_of(node: Node, w: Writer, constants: Mapping[str, Array]) -> Walk | None:
     """The loop as a Scan, if it is one."""
     if node.op == "Loop":
-        return _walk_of_loop(node, w, constants)
+        return _walk_of_loop(counted(node, w, constants), w, constants)
     if node.opset < 9:
         return None
     own, body = node.attributes, node.bodies["body"]

@@ -223,11 +223,11 @@ def _reduce(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
 
 
 def _expand(s: Shapes, node: Node, x: Shape) -> list[Shape | None]:
-    sizes = s.of(node.inputs[1])
-    if not sizes or sizes[0] is None:
+    shape = s.of(node.inputs[1])
+    if not shape or shape[0] is None:
         return []
-    rank = max(len(x), sizes[0])
-    return [(*(None,) * (rank - len(x)), *(None if n == 1 else n for n in x))]
+    sizes = s.numbers(node.inputs[1]) or (None,) * shape[0]
+    return [_broadcast([x, sizes])]
 
 
 def _of_numbers(s: Shapes, node: Node, _: Shape) -> list[Shape | None]:

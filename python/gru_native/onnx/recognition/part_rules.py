@@ -48,9 +48,11 @@ def _split(node: Node, x: Value, split: Any = None) -> list[Any] | None:
 def _gather(node: Node, x: Value, indices: Value) -> list[Any] | None:
     if not isinstance(x, (Features, Joined)) or not isinstance(indices, np.ndarray):
         return None
+    axis = node.attributes.get("axis", 0) % len(x.shape)
+    if indices.ndim == 1 and np.array_equal(indices, np.arange(x.shape[axis])):
+        return [x]
     if indices.size != 1 or indices.ndim > 1:
         return None
-    axis = node.attributes.get("axis", 0) % len(x.shape)
     size, (at,) = x.shape[axis], integers("indices", indices)
     if not -size <= at < size:
         raise ValueError(f"index {at} is outside of an axis of size {size}")

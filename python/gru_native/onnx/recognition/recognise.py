@@ -25,7 +25,7 @@ from .._program import Program
 from ..operators import compute
 from ..operators.budget import USUAL
 from .block_rules import WINDOWS
-from .follow import CHANNELS_FIRST, IMAGES, ROWS, Layout, follow
+from .follow import CHANNELS_FIRST, IMAGES, ROWS, TIME, Layout, follow
 from .pool_rules import POOLS
 from .values import (
     BATCH_OR_TIME,
@@ -42,6 +42,7 @@ _LONG_PROBES = ((5, 7), (47, 53), ())  # where windows may be longer than 5 step
 _IMAGE_PROBES = ((2, 53), (3, 211), ())
 _MOST_NUMBERS = 1 << 22  # of an input, and of what a layer makes of it, when layers are tried
 _MOST_MACS = 1 << 35
+_LONGEST = 256  # declared sizes that are tried as such
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _with_sizes(program: Program, sizes: tuple[int, ...], layout: Layout) -> Rec
     batch_first = found.time is not None and values[x].axes[0] != (found.time,)
     layer = _chain(layers, batch_first)
     _verify(program, x, values[x], found, layer, tail)
+    _verify_larger(program, x, sizes, layout, layer, tail)
     named = POOLS if found.pooled else WINDOWS
     windows = (node.label for node in program.nodes if node.op in named)
     return Recognition(layer, tail, _backward(program, layers), next(windows, ""))
@@ -223,6 +225,35 @@ def _verify(
         raise ValueError(
             f"output {shown(program.outputs[0])} differs by {difference:.3g} from that of {layer!r}"
         )
+
+
+def _verify_larger(
+    program: Program,
+    x: str,
+    sizes: tuple[int, ...],
+    layout: Layout,
+    layer: Block | Chain,
+    tail: tuple[Node, ...],
+) -> None:
+    """As ``_verify`` with sizes that are declared, or others where none are.
+
+    What is cut at a number that the file has may be whole with the sizes that were tried first.
+    """
+    shape = program.inputs[x].shape or (None,) * 3
+    if not sizes and None not in shape:
+        return
+    places = [0] if len(shape) == 2 else [layout.index(atom) for atom in ("", TIME)]
+    larger = tuple(
+        own + more if (n := shape[i]) is None or n > _LONGEST else n
+        for i, own, more in zip(places, sizes or (5, 7), (1, 4), strict=False)
+    )
+    values, _ = follow(program, larger, layout)
+    found = values[program.outputs[0]]
+    if isinstance(found, Unknown):
+        raise ValueError(found.reason)
+    if not isinstance(found, Features) or not found.whole_features:
+        raise ValueError(f"output {shown(program.outputs[0])} is not what a layer returns")
+    _verify(program, x, values[x], found, layer, tail)
 
 
 def _as_the_layer_reads(array: Array, given: Features, time: str, batch: str) -> Array:

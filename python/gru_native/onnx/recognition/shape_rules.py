@@ -30,6 +30,15 @@ def _cast(node: Node, x: Value) -> list[Any] | None:
     return [x] if same else None
 
 
+@rule("Expand")
+def _expand(node: Node, x: Value, shape: Value) -> list[Any] | None:
+    """To the shape that it has."""
+    if not isinstance(x, Features) or not isinstance(shape, np.ndarray):
+        return None
+    larger = np.broadcast_shapes(x.shape, tuple(int(n) for n in shape.reshape(-1)))
+    return [x] if larger == x.shape else None
+
+
 @rule("Transpose")
 def _transpose(node: Node, x: Value) -> list[Any] | None:
     if not isinstance(x, Features):
