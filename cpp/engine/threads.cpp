@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/matrix/shares.h"
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
 #include "gru_native/output_rnn.h"
 #include "gru_native/readout.h"
 #include "gru_native/tree.h"
+#include "runtime/dispatch.h"
+#include "runtime/interruption.h"
 #include "spec/limits.h"
 
 namespace gru_native {
@@ -16,6 +19,9 @@ namespace {
 constexpr double call_macs = 200e3;     // about 10 microseconds on one core: waking another one pays from there on
 constexpr double handover_macs = 3e3;   // a barrier costs every member about this for each of the others
 constexpr Index copied_numbers = 32768;  // from here on a copy is worth sharing out
+constexpr double most_bytes_by_rows = 512 * 1024;  // of weights: half of a second-level cache, which keeps them
+constexpr Index least_rows = 4;          // of a member: with fewer, a weight that is read is used too seldom
+constexpr Index fewest_rows = 2;         // the same, where there are not units enough for all members
 
 int at_most(double threads) { return static_cast<int>(std::min<double>(most_threads, threads)); }
 
@@ -46,10 +52,24 @@ double macs_of_row(const LayerSpec& spec) {
 
 double macs_of_row(const DenseSpec& spec) { return double(spec.input_size) * double(spec.output_size); }
 
+bool shares_rows(const LayerSpec& spec, Index batch, int members) {
+  if (members < 2 || batch < fewest_rows * members || spec.layer_norm || spec.zoneout > 0 || spec.zoneout_cell > 0)
+    return false;
+  const double weights = macs_of_row(spec) / double(spec.directions() * spec.num_layers);
+  if (weights * sizeof(float) > most_bytes_by_rows) return false;
+  return batch >= least_rows * members || divide_up(spec.hidden_size, kernels_for<float>().lanes) < members;
+}
+
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
+  if (steps < 1) return 1;
   const double recurrent = recurrent_macs(spec), macs = double(rows) * macs_of_row(spec);
   const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
-  return steps < 1 ? 1 : useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, spec.directions());
+  const Index batch = divide_up(rows, steps), crews = spec.directions();
+  const int by_units = useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, crews);
+  const double functions = double(rows * crews * spec.num_layers * spec.gates() * spec.hidden_size) * macs_of_function;
+  Index members = std::min<Index>(useful_threads(macs + functions) / crews, batch / fewest_rows);
+  while (members > 1 && !shares_rows(spec, batch, static_cast<int>(members))) --members;
+  return members < 2 ? by_units : std::max(by_units, static_cast<int>(crews * members));
 }
 
 int useful_threads(const DenseSpec& spec, Index rows) { return useful_threads(double(rows) * macs_of_row(spec)); }

@@ -23,6 +23,9 @@ double macs_of_row(const DenseSpec& spec);
 
 // `rows`: of all steps together.
 int useful_threads(const LayerSpec& spec, Index rows, Index steps);
+// What members share out of a layer's steps: units, so that each reads its weights alone, and waits for the others' h
+// at every step; or the rows of the batch, so that nobody waits, and each reads all weights.
+bool shares_rows(const LayerSpec& spec, Index batch, int members);
 int useful_threads(const DenseSpec& spec, Index rows);
 // With `forced` outputs no step waits for another; else each sequence is one member's.
 int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced);

@@ -4,6 +4,7 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/step_parts.h"
+#include "engine/threads.h"
 
 namespace gru_native {
 namespace {
@@ -108,11 +109,11 @@ BackStep<T> DirectionBackward<T>::place(const Io& io, Index t, Share blocks) con
 // dr = dy + what comes back in time; dm = W_hr^T dr is then the cell's dh.
 template <class T>
 void DirectionBackward<T>::projection(BackStep<T>& b, Index t, const Part& mine, Crew& crew) const {
-  const Matrix<T> dr = from_row(dr_, time_.first(t));
+  const Matrix<T> dr = from_row(dr_, time_.first(t) + mine.rows.begin), q = from_row(q_, mine.rows.begin);
   const auto gather = [&](Index begin, Index end) {
     for (Index r = 0; r < b.rows; ++r) {
       const T* const dy = b.dy.base ? row_at(b.dy, r) : nullptr;
-      const T* const dh = dh_.base + r * dh_.stride;
+      const T* const dh = b.dh.base + r * b.dh.stride;
       if (dy) GRU_NATIVE_EXECUTED(add, std::max(std::min(end, state_) - begin, Index(0)));
       for (Index k = begin; k < end; ++k) {
         const T back = k < state_ ? dh[k] : T(0);
@@ -126,8 +127,8 @@ void DirectionBackward<T>::projection(BackStep<T>& b, Index t, const Part& mine,
   const Share others = share_of(outputs_ - state_, lanes_, mine.member, crew.size());
   gather(state_ + others.begin, state_ + others.end);
   crew.barrier(mine.member);
-  transposed_product(weights_.second, dr, q_, false, b.rows, mine.blocks, t);
-  b.dh = q_;
+  transposed_product(weights_.second, dr, q, false, b.rows, mine.blocks, t);
+  b.dh = q;
   b.dy = {};
 }
 
@@ -158,9 +159,10 @@ void DirectionBackward<T>::add_kept(Index rows, Share units) const {
 
 // q = U_n^T dn is the gradient of u = r h-; what follows from it.
 template <class T>
-void DirectionBackward<T>::candidate(BackStep<T>& b, Index t, Share blocks) const {
-  transposed_product(weights_.second, b.dgates_u, q_, false, b.rows, blocks, t);
-  b.q = read_only(q_);
+void DirectionBackward<T>::candidate(BackStep<T>& b, Index t, const Part& mine) const {
+  const Matrix<T> q = from_row(q_, mine.rows.begin);
+  transposed_product(weights_.second, b.dgates_u, q, false, b.rows, mine.blocks, t);
+  b.q = read_only(q);
   in_step_parts(b, macs_of_new_number * static_cast<double>((b.block_end - b.block_begin) * lanes_),
                 cell_.candidate_backward);
 }
@@ -169,23 +171,39 @@ void DirectionBackward<T>::candidate(BackStep<T>& b, Index t, Share blocks) cons
 template <class T>
 void DirectionBackward<T>::recurrent_products(const BackStep<T>& b, Index t, const Part& mine, Crew& crew) const {
   const bool add = !projects_ || zoneout_.h.active();  // else nothing is there yet
-  transposed_product(weights_.recurrent, from_row(dproduct_h(), time_.first(t)), dh_, add, b.rows, mine.state_blocks,
-                     t);
+  const Index first = mine.rows.begin;
+  transposed_product(weights_.recurrent, from_row(dproduct_h(), time_.first(t) + first), from_row(dh_, first), add,
+                     b.rows, mine.state_blocks, t);
   if (cell_.recurrent_gates == 0) return;
   const Share columns = share_of(divide_up(spec_.recurrent_gates(), lanes_), granule, mine.member, crew.size());
-  transposed_product(weights_.gates, b.dgates_r, dgates_next_, false, b.rows, columns, t);
+  transposed_product(weights_.gates, b.dgates_r, from_row(dgates_next_, first), false, b.rows, columns, t);
   crew.barrier(mine.member);  // a unit's three columns may be another member's
+}
+
+template <class T>
+typename DirectionBackward<T>::Part DirectionBackward<T>::part_of(int member, int members) const {
+  const Share blocks = share_of(blocks_, granule, member, members);
+  return {blocks,
+          units_of(blocks, lanes_, spec_.hidden_size),
+          projects_ ? share_of(divide_up(state_, lanes_), granule, member, members) : blocks,
+          {0, time_.batch},
+          member};
+}
+
+template <class T>
+void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
+  step(io, t, part_of(member, crew.size()), crew);
 }
 
 // The recurrence backward, in the reverse order of DirectionForward::steps. What a product reads of others' units lies
 // behind a barrier.
 template <class T>
-void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
-  const Share blocks = share_of(blocks_, granule, member, crew.size());
-  const Part mine{blocks, units_of(blocks, lanes_, spec_.hidden_size),
-                  projects_ ? share_of(divide_up(state_, lanes_), granule, member, crew.size()) : blocks, member};
+void DirectionBackward<T>::step(const Io& io, Index t, const Part& mine, Crew& crew) {
   const Index row = time_.first(t);
+  const int member = mine.member;
   BackStep<T> b = place(io, t, mine.blocks);
+  if (b.rows <= mine.rows.begin) return;
+  b = rows_of(b, mine.rows.begin, std::min(mine.rows.end, b.rows));
 
   if (projects_) projection(b, t, mine, crew);
   if (zones_) zone(b, mine.units, t);
@@ -194,7 +212,7 @@ void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
                 cell_.backward);
   crew.barrier(member);
   if (has_candidate_) {
-    candidate(b, t, mine.blocks);
+    candidate(b, t, mine);
     crew.barrier(member);
   }
   if (norm_) {
@@ -234,17 +252,31 @@ void DirectionBackward<T>::end(const Io& io) {
 }
 
 template <class T>
+void DirectionBackward<T>::steps(const Io& io, const Part& mine, Crew& crew) {
+  Progress progress;
+  const double units = static_cast<double>((mine.blocks.end - mine.blocks.begin) * lanes_);
+  const double row = units * cell_.slots * (static_cast<double>(state_ + spec_.proj_size) + macs_of_function);
+  for (Index s = time_.seq_len - 1; s >= 0; --s) {
+    const Index t = time_of(time_.seq_len, reverse_, s);
+    const Index rows = std::min(time_.alive(t), mine.rows.end) - mine.rows.begin;
+    progress.add(row * static_cast<double>(std::max<Index>(rows, 0)));
+    step(io, t, mine, crew);
+  }
+}
+
+template <class T>
 void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   if (member == 0) begin(io);
   crew.barrier(member);
-  Progress progress;
-  const Index units = blocks_ * lanes_ / crew.size() + 1;
-  const double row =
-      static_cast<double>(units) * cell_.slots * (static_cast<double>(state_ + spec_.proj_size) + macs_of_function);
-  for (Index s = time_.seq_len - 1; s >= 0; --s) {
-    const Index t = time_of(time_.seq_len, reverse_, s);
-    progress.add(row * static_cast<double>(time_.alive(t)));
-    step(io, t, member, crew);
+  // Gradients of peepholes are summed over all rows in their order.
+  const bool rows_are_alike = !norm_ && !zones_ && !dpeephole_;
+  if (rows_are_alike && shares_rows(spec_, time_.batch, crew.size())) {
+    Part mine = part_of(0, 1);
+    mine.rows = rows_of_member(time_, member, crew.size());
+    Crew alone;
+    steps(io, mine, alone);
+  } else {
+    steps(io, part_of(member, crew.size()), crew);
   }
   crew.barrier(member);
   if (member == 0) end(io);

@@ -62,15 +62,18 @@ class DirectionBackward {
   // Gradients of W x and of U h-, where they are not those of the pre-activations.
   Matrix<T> dproduct_x() const { return norm_ ? norm_->dx() : dgates_x_; }
   Matrix<T> dproduct_h() const { return norm_ ? norm_->dh() : dgates_h_; }
-  // What a member does of every step: blocks of units and the units in them; blocks of what recurs of h.
+  // What a member does of every step: blocks of units and the units in them; blocks of what recurs of h; and rows.
   struct Part {
-    Share blocks, units, state_blocks;
+    Share blocks, units, state_blocks, rows;
     int member;
   };
+  Part part_of(int member, int members) const;
   void copy_states(const T* dh, const T* dc, T* dh_to, T* dc_to) const;
+  void steps(const Io& io, const Part& mine, Crew& crew);
+  void step(const Io& io, Index t, const Part& mine, Crew& crew);
   BackStep<T> place(const Io& io, Index t, Share blocks) const;
   void projection(BackStep<T>& b, Index t, const Part& mine, Crew& crew) const;
-  void candidate(BackStep<T>& b, Index t, Share blocks) const;
+  void candidate(BackStep<T>& b, Index t, const Part& mine) const;
   void recurrent_products(const BackStep<T>& b, Index t, const Part& mine, Crew& crew) const;
   void input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member, int members) const;
   void zone(BackStep<T>& b, Share units, Index t) const;

@@ -5,6 +5,7 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/step_parts.h"
+#include "engine/threads.h"
 
 namespace gru_native {
 namespace {
@@ -86,6 +87,8 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   step_.hidden = spec.hidden_size;
   step_.options = cell_options(spec, weights_);
   step_.save = tape_ != nullptr;
+  const bool rows_are_alike = !norm_ && !zoneout_.h.active() && !zoneout_.c.active();
+  if (rows_are_alike && time.batch > 1) places_ = arena.take<Index>(2 * std::min(chunk_steps_, longest) * time.batch);
   plan_rows();
 }
 
@@ -128,31 +131,47 @@ void DirectionForward<T>::widen(const Part& mine) const {
 template <class T>
 inline typename DirectionForward<T>::Part DirectionForward<T>::part_of(int member, int members) const {
   const Share blocks = share_of(blocks_, granule_, member, members);
-  return {blocks, units_of(blocks, lanes_, spec_.hidden_size),
-          projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, members) : blocks, member, members};
+  return {blocks,
+          units_of(blocks, lanes_, spec_.hidden_size),
+          projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, members) : blocks,
+          {0, time_.batch},
+          member,
+          members};
 }
 
-// The input products of a chunk of steps at once: their compact rows lie side by side.
+// The input products of the steps [early, early + steps) at once. Their compact rows lie side by side; not so those of
+// a member who has some of each step.
 template <class T>
-inline void DirectionForward<T>::input_products(const Io& io, Index chunk, Index rows, const Part& mine, Crew& crew) {
-  const Index first = chunk - io.x_first, to = tape_ ? chunk : 0;
+inline void DirectionForward<T>::input_products(const Io& io, Index early, Index steps, const Part& mine, Crew& crew) {
+  const Index chunk = time_.first(early), rows = time_.first(early + steps) - chunk, to = tape_ ? chunk : 0;
   Rows<const T> x = io.x;
-  if (x.offset) x.offset += first;
-  else x.base += first * x.stride;
-  if (norm_) norm_->input(x, to, rows, mine.blocks, mine.member, crew);
-  else input_product(x, rows, from_row(gates_, to), mine.blocks);
+  skip_rows(x, chunk - io.x_first);
+  Rows<T> gates = rows_of(from_row(gates_, to));
+  if (norm_) return norm_->input(x, to, rows, mine.blocks, mine.member, crew);
+  if (whole_batch(mine)) return input_product(x, rows, gates, mine.blocks);
+  Index* const x_places = places_ + 2 * steps * mine.rows.begin;
+  Index* const gates_places = x_places + steps * (mine.rows.end - mine.rows.begin);
+  Index count = 0;
+  for (Index t = early; t < early + steps; ++t) {
+    const Index first = time_.first(t) - chunk, end = std::min(mine.rows.end, time_.alive(t));
+    for (Index row = first + mine.rows.begin; row < first + end; ++row, ++count) {
+      x_places[count] = x.offset ? x.offset[row] : row * x.stride;
+      gates_places[count] = row * gates.stride;
+    }
+  }
+  if (count > 0) input_product({x.base, 0, x_places}, count, {gates.base, 0, gates_places}, mine.blocks);
 }
 
 // a = b + W x for some rows.
 template <class T>
-void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const {
+void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const {
   Product<T> p = input_;
   p.panel_begin = weights_.input.panel_begin(blocks.begin);
   p.panel_end = weights_.input.panel_end(blocks.end);
   p.row_end = rows;
   p.a = x;
   p.start = {weights_.bias.data(), 0, nullptr};
-  p.acc = {gates.base, gates.stride, nullptr};
+  p.acc = gates;
   multiply(p);
 
   // A slot that only the recurrent product fills begins at its bias.
@@ -162,7 +181,7 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
       progress.add(macs_of_copy * static_cast<double>((blocks.end - blocks.begin) * lanes_));
       for (Index block = blocks.begin; block < blocks.end; ++block) {
         const Index at = (block * cell_.slots + slot) * lanes_;
-        std::copy_n(weights_.bias.data() + at, lanes_, gates.base + row * gates.stride + at);
+        std::copy_n(weights_.bias.data() + at, lanes_, row_at(gates, row) + at);
       }
     }
 }
@@ -170,10 +189,13 @@ void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Matrix<T> g
 // Where the rows of this step lie.
 template <class T>
 inline void DirectionForward<T>::place(Step<T>& s, const Now& now) const {
-  s.rows = time_.alive(now.t);
+  s.rows = now.rows;
   s.gates = from_row(gates_, now.gates_row);
   s.h_prev = read_only(now.h_prev);
-  s.u = tape_ && u_.base ? from_row(u_, now.row) : u_;
+  s.c = states_.c;
+  skip_rows(s.c, now.first);
+  s.u = u_;
+  skip_rows(s.u, tape_ ? now.row : now.first);
   s.h = projects_ ? rows_of(s.u) : now.h;
   s.y = cell_hands_out_ ? now.y : Rows<T>{};
   if (!tape_) return;
@@ -256,7 +278,7 @@ void DirectionForward<T>::projection(const Step<T>& s, const Rows<T>& h, Share o
 // Zoneout of what recurs of h, and only then a copy to y: where the cell does not hand out its h itself.
 template <class T>
 void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
-  const Index rows = time_.alive(now.t);
+  const Index rows = now.rows;
   if (zoneout_.h.active()) {
     const Share recurring{std::min(columns.begin, state_), std::min(columns.end, state_)};
     zoneout_.h.forward(read_only(now.h_prev), now.h, rows, recurring, time_, now.t);
@@ -271,11 +293,10 @@ void DirectionForward<T>::hand_out(const Now& now, Share columns) const {
 // The recurrence, for steps whose input products fit into gates_. Whatever a member reads of others' units lies behind
 // a barrier.
 template <class T>
-void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch) {
-  const Part mine = part_of(member, crew.size());
+void DirectionForward<T>::steps(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch) {
   const Index early = std::min(time_of(time_.seq_len, reverse_, begin), time_of(time_.seq_len, reverse_, end - 1));
-  const Index chunk = time_.first(early), gates_first = tape_ ? 0 : chunk;
-  input_products(io, chunk, time_.first(early + end - begin) - chunk, mine, crew);
+  const Index gates_first = tape_ ? 0 : time_.first(early);
+  input_products(io, early, end - begin, mine, crew);
 
   Step<T> s = step_;
   s.product.panel_begin = weights_.recurrent.panel_begin(mine.blocks.begin);
@@ -283,12 +304,14 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
   Progress progress;
   s.product.scratch = scratch;
   s.block_end = mine.blocks.end;
-  s.c = states_.c;
   const double macs_of_row = macs_of_row_of(s);
+  const int member = mine.member;
   for (Index step = begin; step < end; ++step) {
-    const Index t = time_of(time_.seq_len, reverse_, step), row = time_.first(t);
-    const Index turn = (phase_ + step) % 2;
-    const Now now{step, t, row, row - gates_first, states_.h[turn], states_.h[1 - turn], io.y.at(time_, t)};
+    const Index t = time_of(time_.seq_len, reverse_, step), first = mine.rows.begin, row = time_.first(t) + first;
+    const Index turn = (phase_ + step) % 2, rows = std::min(mine.rows.end, time_.alive(t)) - first;
+    if (rows <= 0) continue;
+    Now now{step, t, first, row, row - gates_first, rows, states_.h[turn], states_.h[1 - turn], io.y.at(time_, t)};
+    for (Rows<T>* const of_batch : {&now.h_prev, &now.h, &now.y}) skip_rows(*of_batch, first);
     place(s, now);
     recurrent_products(s, now);
     const double macs = macs_of_row * static_cast<double>(s.rows);
@@ -317,23 +340,39 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, int member
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
   if (crew.size() == 1 && run_as_row(io, begin, end)) return;
-  if (wide_ && begin == 0) widen(part_of(member, crew.size()));
-  if (weights_.recurrent.quantized.kernels && !wide_) run_quantized(io, begin, end, member, crew);
-  else run_chunks(io, begin, end, member, crew, nullptr);
+  const bool by_rows = places_ && shares_rows(spec_, time_.batch, crew.size());
+  Part mine = part_of(member, crew.size());
+  if (wide_ && begin == 0) {
+    widen(mine);
+    if (by_rows) crew.barrier(member);
+  }
+  if (!by_rows) return run_part(io, begin, end, mine, crew);
+  mine = part_of(0, 1);
+  mine.rows = rows_of_member(time_, member, crew.size());
+  Crew alone;
+  run_part(io, begin, end, mine, alone);
+  crew.barrier(member);
+}
+
+template <class T>
+inline void DirectionForward<T>::run_part(const Io& io, Index begin, Index end, const Part& mine, Crew& crew) {
+  if (weights_.recurrent.quantized.kernels && !wide_) run_quantized(io, begin, end, mine, crew);
+  else run_chunks(io, begin, end, mine, crew, nullptr);
 }
 
 // By itself, so that only calls which need the scratch have it on their stack.
 template <class T>
-[[gnu::noinline]] void DirectionForward<T>::run_quantized(const Io& io, Index begin, Index end, int member,
+[[gnu::noinline]] void DirectionForward<T>::run_quantized(const Io& io, Index begin, Index end, const Part& mine,
                                                           Crew& crew) {
   alignas(64) char scratch[quantized_scratch];
-  run_chunks(io, begin, end, member, crew, scratch);
+  run_chunks(io, begin, end, mine, crew, scratch);
 }
 
 template <class T>
-void DirectionForward<T>::run_chunks(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch) {
+void DirectionForward<T>::run_chunks(const Io& io, Index begin, Index end, const Part& mine, Crew& crew,
+                                     void* scratch) {
   for (Index at = begin; at < end; at += chunk_steps_)
-    steps(io, at, std::min(at + chunk_steps_, end), member, crew, scratch);
+    steps(io, at, std::min(at + chunk_steps_, end), mine, crew, scratch);
 }
 
 template class DirectionForward<float>;

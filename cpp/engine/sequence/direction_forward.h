@@ -51,27 +51,31 @@ class DirectionForward {
   void widen_once(Arena& arena);
 
  private:
-  // What a member does of every step: blocks of units and the units in them; of a projected h, blocks of outputs.
+  // What a member does of every step: blocks of units and the units in them; of a projected h, blocks of outputs; and
+  // rows.
   struct Part {
-    Share blocks, units, output_blocks;
+    Share blocks, units, output_blocks, rows;
     int member, members;
   };
   Part part_of(int member, int members) const;
+  bool whole_batch(const Part& p) const { return p.rows.begin == 0 && p.rows.end == time_.batch; }
   void plan_rows();
   bool run_as_row(const Io& io, Index begin, Index end);
   void widen(const Part& mine) const;
-  // One step: its time, that time's first row in compact buffers and in gates_, and where h goes.
+  // One step of a member's rows, which are alive: its time, the first row of the batch, in compact buffers and in
+  // gates_, and where h goes.
   struct Now {
-    Index step, t, row, gates_row;
+    Index step, t, first, row, gates_row, rows;
     Rows<T> h_prev, h, y;
   };
 
   // scratch: a member's room for the activations of quantized products (kernels/table.h); null: there are none.
-  void run_quantized(const Io& io, Index begin, Index end, int member, Crew& crew);
-  void run_chunks(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch);
-  void steps(const Io& io, Index begin, Index end, int member, Crew& crew, void* scratch);
-  void input_products(const Io& io, Index chunk, Index rows, const Part& mine, Crew& crew);
-  void input_product(Rows<const T> x, Index rows, Matrix<T> gates, Share blocks) const;
+  void run_part(const Io& io, Index begin, Index end, const Part& mine, Crew& crew);
+  void run_quantized(const Io& io, Index begin, Index end, const Part& mine, Crew& crew);
+  void run_chunks(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch);
+  void steps(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch);
+  void input_products(const Io& io, Index early, Index steps, const Part& mine, Crew& crew);
+  void input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const;
   void place(Step<T>& s, const Now& now) const;
   void recurrent_products(Step<T>& s, const Now& now) const;
   void exchange_early(const Step<T>& s, const Part& mine) const;
@@ -106,6 +110,7 @@ class DirectionForward {
   const T* zeros_;
   bool zero_state_ = true;     // before the next step 0
   Index phase_ = 0;            // steps done in earlier calls: which h is current
+  Index* places_ = nullptr;    // where rows of x and of gates_ lie that are not side by side; null: none are
 };
 
 }  // namespace gru_native

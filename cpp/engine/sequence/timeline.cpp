@@ -66,4 +66,14 @@ Timeline::Timeline(Index user_len, Index batch, const std::int64_t* lengths, con
   }
 }
 
+Share rows_of_member(const Timeline& time, int member, int members) {
+  if (!time.ragged()) return share_of(time.batch, 1, member, members);
+  const auto edge = [&](int m) {
+    Index row = 0;
+    for (Index steps = 0; row < time.batch && steps < time.rows * m / members; ++row) steps += time.length[row];
+    return row;
+  };
+  return {edge(member), member + 1 == members ? time.batch : edge(member + 1)};
+}
+
 }  // namespace gru_native
