@@ -7,8 +7,9 @@ namespace gru_native {
 namespace {
 
 // More members are tried again after this time, which doubles while they fail, and after so many calls: those that
-// tries cost are fewer than one in a hundred.
-constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000;
+// tries cost are fewer than one in a hundred. So many calls of a long kind would be minutes: it has so many times the
+// time instead, a second at first.
+constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000, times_of_long_calls = 20;
 constexpr int calls_between_tries = 512;
 // Calls of fewer members that more may cost before they give way: after they have proved themselves, and in a try.
 constexpr float patience = 1.5f, patience_in_try = 0.5f;
@@ -57,7 +58,8 @@ int Pace::members(int wanted, std::int64_t now) {
     wait_ = shortest_wait;
   }
   if (looks_ > 0) return 1;
-  if (level_ < top_ && calls_ >= calls_between_tries && now - entered_ >= wait_) {
+  const std::int64_t waited = now - entered_;
+  if (level_ < top_ && waited >= (calls_ >= calls_between_tries ? wait_ : times_of_long_calls * wait_)) {
     enter(level_ + 1);
     entered_ = now;
     debt_ = patience - patience_in_try;

@@ -154,6 +154,8 @@ void long_calls_are_left_alone() {
   CHECK(calls.alone == 0, "%d calls on one thread", calls.alone);
   calls.many(12, long_call(1500));
   CHECK(calls.alone >= 6, "%d of 12 slow calls on one thread", calls.alone);
+  calls.during(20000 * ms, long_call(50));
+  CHECK(calls.all * 4 > calls.made * 3, "%d of %d long calls on two threads, long after", calls.all, calls.made);
 }
 
 void real_teams() {
