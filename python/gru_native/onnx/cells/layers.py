@@ -11,6 +11,7 @@ from ...layers._weights import Array
 from ..operators.arguments import axes_of, integers
 from .chains import Layer
 from .evaluate import Evaluation
+from .one_step import OneStep
 from .shapes import Shapes
 from .writer import Writer
 
@@ -67,7 +68,7 @@ def made_of(outs: Sequence[str], rows: Sequence[int | None], shapes: Shapes) -> 
 
 
 def as_node(
-    layer: Layer,
+    layer: Layer | OneStep,
     w: Writer,
     sequence: str,
     states: list[str],

@@ -18,6 +18,7 @@ from .._model import Graph, Node, read_node
 from .chains import Layer
 from .counted import counted
 from .layers import as_node, end_at, made_of, rows_of, side_by_side
+from .one_step import OneStep
 from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
 
@@ -162,7 +163,7 @@ def _is_true(name: str, constants: Mapping[str, Array], body: Graph) -> bool:
     return own is not None and own.size == 1 and bool(own.reshape(-1)[0])
 
 
-def take_out(walk: Walk, layer: Layer, w: Writer, shapes: Shapes, name: str) -> bool:
+def take_out(walk: Walk, layer: Layer | OneStep, w: Writer, shapes: Shapes, name: str) -> bool:
     """Puts a layer before the loop, if it can run there, and changes the loop."""
     (step,) = layer.chain
     states = {state.inner: state for state in walk.states}

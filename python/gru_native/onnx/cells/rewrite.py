@@ -14,6 +14,8 @@ from .evaluate import Evaluation
 from .layers import write
 from .loops import Walk, finish, root, take_out, walk_of
 from .norms import with_norms
+from .one_step import OneStep, layers_of_one_step
+from .sequences import without_sequences
 from .shapes import Shape, Shapes
 from .writer import Writer, with_bodies, with_captured
 
@@ -28,16 +30,19 @@ def with_layers(graph: Graph) -> Graph:
     All others stay as they are, and so does what cannot be shown to be a layer.
     """
     try:
+        graph = without_sequences(graph)
         return _rewritten(graph, {}, {}, {}, "") if _may_have_some(graph) else graph
     except NODE_ERRORS:  # who computes the graph says what is wrong with it
         return graph
 
 
-def _may_have_some(graph: Graph) -> bool:
+def _may_have_some(graph: Graph, inside: bool = False) -> bool:
     ops = {node.op for node in graph.nodes}
+    if inside and ops & {"LSTM", "GRU", "RNN"}:
+        return True
     own = bool(ops & _ACTIVATIONS) and bool(ops & {"MatMul", "Gemm"})
     own = own or ops >= {"ReduceMean", "Sqrt", "Div"}
-    return own or any(_may_have_some(b) for node in graph.nodes for b in node.bodies.values())
+    return own or any(_may_have_some(b, True) for node in graph.nodes for b in node.bodies.values())
 
 
 def _rewritten(
@@ -104,10 +109,11 @@ def _take_one_out(
 ) -> bool:
     own = constants_of(walk.body, constants)
     e = Evaluation(walk.body, own, Shapes(walk.body, own, walk.known(shapes)))
-    for chain in chains_of(e, walk.pairs()):
-        if len(chain) == 1 and take_out(walk, Layer(chain, e), w, shapes, name):
-            return True
-    return False
+    layers: list[Layer | OneStep] = [
+        Layer(chain, e) for chain in chains_of(e, walk.pairs()) if len(chain) == 1
+    ]
+    layers += layers_of_one_step(walk.body, own, e.shapes)
+    return any(take_out(walk, layer, w, shapes, name) for layer in layers)
 
 
 def _pairs(node: Node) -> dict[str, str]:
