@@ -11,6 +11,7 @@ from torch import nn  # noqa: E402
 import gru_native  # noqa: E402
 import gru_native.onnx as ours  # noqa: E402
 from helpers import assert_same_bits  # noqa: E402
+from onnx_builder import Builder, gru_tensors  # noqa: E402
 
 F = nn.functional
 
@@ -185,3 +186,57 @@ def test_what_is_no_chain_is_computed_and_not_streamed(forward, tmp_path):
     assert np.abs(loaded(x) - expected).max() < 1e-5
     with pytest.raises(ValueError, match="the model is no chain"):
         loaded.stream()
+
+
+def of_keras(*, pads=(0, 4, 0, 0, 0, 0), bias=(1, 6, 1), kernel=(1, 3), side=1, around=0):
+    """Conv1D as tf2onnx writes it, as a convolution of images of one row, then a GRU."""
+    b, rng = Builder(15), np.random.default_rng(8)
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    x = b.node("Pad", "x", b.tensor(np.array(pads)))
+    x = b.node("Unsqueeze", x, b.tensor(np.array([side])))
+    x = b.node("Transpose", x, perm=[0, 3, 1, 2])
+    own = [around, 0, around, 0] if side == 1 else [0, around, 0, around]
+    dilations = [1, 2] if side == 1 else [2, 1]
+    kernel = kernel if side == 1 else kernel[::-1]
+    weight = b.tensor(normal(6, 5, *kernel))
+    x = b.node("Conv", x, weight, pads=own, dilations=dilations, kernel_shape=list(kernel))
+    x = b.node("Squeeze", x, b.tensor(np.array([1 + side])))
+    x = b.node("Tanh", b.node("Add", x, b.tensor(normal(*bias))))
+    x = b.node("Transpose", x, perm=[2, 0, 1])
+    w, r = gru_tensors(b, rng, 6, 4)
+    y, _ = b.node("GRU", x, w, r, outputs=2, hidden_size=4)
+    return b.model({"x": [None, 9, 5]}, b.node("Squeeze", y, b.tensor(np.array([1]))))
+
+
+@pytest.mark.parametrize("side", [1, 2])
+@pytest.mark.parametrize(
+    ("other", "kinds"),
+    [
+        ({}, ["Conv1d", "Activation", "GRU"]),
+        ({"pads": (0,) * 6}, ["Conv1d", "Activation", "GRU"]),
+        ({"bias": (6, 1)}, ["Conv1d", "Activation", "GRU"]),
+        ({"bias": (3, 1, 1)}, None),  # another for each sequence
+        ({"bias": (1, 6, 9)}, None),  # another for each step
+        ({"bias": (1, 1, 9)}, None),
+        ({"pads": (0, 0, 0, 0, 0, 0), "kernel": (3, 1), "around": 1}, None),  # rows of zeros
+        ({"pads": (1, 4, 0, 0, 0, 0)}, None),
+    ],
+)
+def test_convolutions_of_keras(side, other, kinds, tmp_path):
+    proto = of_keras(side=side, **other)
+    x = np.random.default_rng(9).standard_normal((3, 9, 5)).astype(np.float32)
+    (expected,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
+    loaded = ours.load(proto)
+    for _ in range(3):
+        assert np.abs(loaded(x) - expected).max() < 1e-5
+    if kinds is None:
+        with pytest.raises(ValueError, match="the model is no chain"):
+            loaded.layer()
+        return
+    loaded.save(tmp_path / "m.safetensors")
+    chain = gru_native.load(tmp_path / "m.safetensors")
+    assert [type(block).__name__ for block in chain.blocks] == kinds
+    assert np.abs(chain(x)[0].swapaxes(0, 1) - expected).max() < 1e-5

@@ -9,12 +9,13 @@ import numpy as np
 
 from ...layers import Activation, AvgPool1d, BatchNorm1d, Conv1d, MaxPool1d
 from ...layers._arguments import Function
+from ...layers._weights import Array
 from .._bindings import layer_norm
 from .._model import Node
 from . import images
 from .joins import join
 from .rules import rule
-from .values import BATCH_OR_TIME, Features, Value, behind
+from .values import BATCH_OR_TIME, Axis, Features, Value, behind
 
 WINDOWS = ("Conv", "MaxPool", "AveragePool")
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -101,8 +102,17 @@ def _conv(node: Node, x: Value, weight: Value, bias: Value | None = None) -> lis
         return None
     if bias is not None and (not isinstance(bias, np.ndarray) or bias.shape != weight.shape[:1]):
         return None
-    if images.is_image(x) and weight.ndim == 4:
-        return images.conv(node, x, weight, bias)
+    if isinstance(x, Features) and images.is_image(x) and weight.ndim == 4:
+        flat = _flat(node, x, weight)
+        if flat is None:
+            return images.conv(node, x, weight, bias)
+        own, side = flat
+        left = replace(x, axes=(*x.axes[: 2 + side], *x.axes[3 + side :]))
+        made = _conv(own, left, weight.squeeze(2 + side), bias)
+        if made is None:
+            return None
+        (y,) = made
+        return [replace(y, axes=(*y.axes[: 2 + side], (), *y.axes[2 + side :]))]
     found = _channels(x)
     if found is None or weight.ndim != 3:
         return None
@@ -139,11 +149,44 @@ def _conv(node: Node, x: Value, weight: Value, bias: Value | None = None) -> lis
     return _over_time(found, block, len(weight))
 
 
+def _flat(node: Node, x: Features, weight: Array) -> tuple[Node, int] | None:
+    """The node along one side, and the other one, of size 1: as TensorFlow convolves sequences."""
+    if x.images or x.axes[1] != x.whole:
+        return None
+    sides = [i for i in (0, 1) if x.axes[2 + i] == () and weight.shape[2 + i] == 1]
+    pads = node.attributes.get("pads", [0] * 4)
+    if not sides or len(pads) != 4 or pads[sides[0]] or pads[2 + sides[0]]:
+        return None
+    (gone,) = sides[:1]
+    own = {**node.attributes, "kernel_shape": [weight.shape[3 - gone]]}
+    own |= {n: own[n][1 - gone : 2 - gone] for n in ("strides", "dilations") if n in own}
+    if "pads" in own:
+        own["pads"] = [pads[1 - gone], pads[3 - gone]]
+    return node._replace(attributes=own), gone
+
+
+def with_bias(x: Features, bias: Array) -> Features | None:
+    """x with a bias for each feature that was added behind a convolution over time."""
+    last = x.blocks[-1] if x.blocks else None
+    at = next((i for i, own in enumerate(x.axes) if own == x.whole), None)
+    if not isinstance(last, Conv1d) or last.bias or at is None or x.padding != (0, 0):
+        return None
+    shape = (1,) * (len(x.axes) - bias.ndim) + bias.shape
+    if shape != tuple(last.out_channels if i == at else 1 for i in range(len(x.axes))):
+        return None
+    options = {name: getattr(last, name) for name in ("stride", "padding", "dilation", "groups")}
+    sizes = last.in_channels, last.out_channels, last.kernel_size
+    block = Conv1d(*sizes, **options, dtype=last.dtype, seed=0)
+    block.load_state_dict({"weight": last.weights["weight"], "bias": bias.reshape(-1)})
+    return replace(x, blocks=(*x.blocks[:-1], block))
+
+
 @rule("Pad")
 def _pad(node: Node, x: Value, pads: Any = None, value: Any = None, axes: Any = None) -> Any:
     """Zeros around the steps, which belong to the convolution behind them."""
-    found = _channels(x)
-    if found is None or axes is not None or node.attributes.get("mode", "constant") != "constant":
+    if not isinstance(x, Features) or x.images or x.last or x.direction is not None:
+        return None
+    if axes is not None or node.attributes.get("mode", "constant") != "constant":
         return None
     if value is not None and (not isinstance(value, np.ndarray) or value.any()):
         return None
@@ -151,13 +194,27 @@ def _pad(node: Node, x: Value, pads: Any = None, value: Any = None, axes: Any = 
     if around is None or node.attributes.get("value", 0.0) != 0.0:
         return None
     numbers = [int(n) for n in np.asarray(around).reshape(-1)]
-    if len(numbers) != 6 or any(numbers[i] for i in (0, 1, 3, 4)) or min(numbers) < 0:
+    rank = len(x.axes)
+    padded = [i for i in range(rank) if any(numbers[i::rank])]
+    if rank != 3 or len(numbers) != 6 or min(numbers) < 0:
         return None
-    (steps,) = found.axes[2]
-    before, after = numbers[2], numbers[5]
-    sizes = {**found.sizes, steps: found.sizes[steps] + before + after}
-    padding = found.padding[0] + before, found.padding[1] + after
-    return [replace(found, sizes=sizes, padding=padding, time=steps)]
+    if not padded:
+        return [x]
+    if len(padded) > 1:
+        return None
+    (axis,) = padded
+    steps = x.axes[axis]
+    if any(isinstance(block, Node) for block in x.blocks) or steps not in _steps_of(x):
+        return None
+    before, after = numbers[axis], numbers[3 + axis]
+    sizes = {**x.sizes, steps[0]: x.sizes[steps[0]] + before + after}
+    padding = x.padding[0] + before, x.padding[1] + after
+    return [replace(x, sizes=sizes, padding=padding, time=steps[0])]
+
+
+def _steps_of(x: Features) -> list[Axis]:
+    """Which axis may be time: the one that is, or one of two."""
+    return [(x.time,)] if x.time is not None else [(atom,) for atom in BATCH_OR_TIME]
 
 
 @rule(*WINDOWS[1:])

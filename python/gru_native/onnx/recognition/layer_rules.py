@@ -14,6 +14,7 @@ from .._model import Node
 from .._program import Program
 from ..operators.recurrent import tensors_of
 from .block_rules import activation
+from .block_rules import with_bias as with_bias_of_steps
 from .images import as_rows, turned
 from .images import with_bias as with_bias_of_channels
 from .joins import join
@@ -138,6 +139,10 @@ def _add(node: Node, x: Value, bias: Value) -> list[Any] | None:
     if isinstance(x, Features) and x.images and isinstance(bias, np.ndarray):
         found = with_bias_of_channels(x, bias)
         return None if found is None else [found]
+    if isinstance(x, Features) and isinstance(bias, np.ndarray):
+        found = with_bias_of_steps(x, bias)
+        if found is not None:
+            return [found]
     last = _open_dense(x)
     if last is None or last.bias or not isinstance(bias, np.ndarray):
         return None
