@@ -7,8 +7,8 @@ namespace gru_native::GRU_NATIVE_ISA {
 // The numbers in V's lanes, and one of them in all lanes.
 template <class V>
 struct LanesOf;
-template <template <class> class L, class T>
-struct LanesOf<L<T>> {
+template <template <class...> class L, class T, class... Packet>
+struct LanesOf<L<T, Packet...>> {
   using Number = T;
 };
 template <class V>

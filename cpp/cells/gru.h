@@ -50,8 +50,8 @@ struct GruResetAfter {
   static void forward(Unit<V, slots>& t, const Options<V>& p) {
     t.a[r] = p.gate(t.a[r]);
     t.a[z] = p.gate(t.a[z]);
-    t.a[n] = p.candidate(t.a[n] + t.a[r] * t.a[s]);
-    t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
+    t.a[n] = p.candidate(multiply_add(t.a[r], t.a[s], t.a[n]));
+    t.h = multiply_add(V(1) - t.a[z], t.a[n], t.a[z] * t.h_prev);
   }
 
   template <class V>
@@ -87,7 +87,7 @@ struct GruResetBefore {
   template <class V>
   static void candidate_forward(Unit<V, slots>& t, const Options<V>& p) {
     t.a[n] = p.candidate(t.a[n]);
-    t.h = (V(1) - t.a[z]) * t.a[n] + t.a[z] * t.h_prev;
+    t.h = multiply_add(V(1) - t.a[z], t.a[n], t.a[z] * t.h_prev);
   }
 
   // First what the product with U_n^T needs, then, with its result q, the rest.

@@ -88,6 +88,11 @@ struct Source<Full<T>> {
   EIGEN_ALWAYS_INLINE Lanes<T> end(Lanes<T> sum, const T*, Scale, Index) const { return sum; }
 };
 
+template <class Form, class Strides>
+inline constexpr bool is_packed_numbers = false;
+template <class T, int width>
+inline constexpr bool is_packed_numbers<Full<T>, PackedStrides<Full<T>, width>> = true;
+
 // Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth). k = 0 begins at p.start, later ones at p.acc.
 template <class Form, int R, int P, int width, class Strides>
 EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index panel, Index row, Index k, Index depth) {
@@ -115,8 +120,16 @@ EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index pa
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 32
     for (int c = 0; c < C; ++c) sum[r][c] = from.begin(start[r] + vectors[c], c * lanes);
-  tile<Form, R, P, width>(sum, a, from.weights, from.panel_stride, strides_of(p, Strides{}),
-                          (depth + Form::group - 1) / Form::group);
+  const auto add_all = [&] {
+    tile<Form, R, P, width>(sum, a, from.weights, from.panel_stride, strides_of(p, Strides{}),
+                            (depth + Form::group - 1) / Form::group);
+  };
+  if constexpr (is_packed_numbers<Form, Strides>) {
+    if (p.sums == 2) tile_in_two_sums<P, width>(sum, a, from.weights, from.panel_stride, depth);
+    else add_all();
+  } else {
+    add_all();
+  }
 #pragma GCC unroll 32
   for (int r = 0; r < R; ++r) {
     const auto scale = from.scale(row + r);
@@ -176,6 +189,48 @@ void product_of_width(const Product<T>& p) {
   }
 }
 
+// One vector of columns, in four sums, so that few rows hide how long a multiply-add takes.
+template <int R, class T>
+EIGEN_ALWAYS_INLINE void narrow_rows(const Product<T>& p, Index row) {
+  constexpr int sums = 4;
+  Lanes<T> sum[R][sums];
+  const T* a[R];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    a[r] = row_at(p.a, row + r);
+    sum[r][0] = Lanes<T>::load(row_at(p.start, row + r));
+#pragma GCC unroll 4
+    for (int s = 1; s < sums; ++s) sum[r][s] = Lanes<T>(T(0));
+  }
+  const T* column = p.panels;
+  Index k = 0;
+  for (; k + sums <= p.depth; k += sums)
+#pragma GCC unroll 4
+    for (int s = 0; s < sums; ++s, column += p.k_stride) {
+      const Lanes<T> w = Lanes<T>::load(column);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) sum[r][s] = multiply_add(Lanes<T>(a[r][k + s]), w, sum[r][s]);
+    }
+#pragma GCC unroll 4
+  for (int s = 0; s < sums - 1; ++s, column += p.k_stride) {
+    if (k + s >= p.depth) break;
+    const Lanes<T> w = Lanes<T>::load(column);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sum[r][s] = multiply_add(Lanes<T>(a[r][k + s]), w, sum[r][s]);
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    GRU_NATIVE_COUNTING(count_tile(p, row + r, 1, 0, Lanes<T>::size, 0, p.depth));
+    ((sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3])).store(row_at(p.acc, row + r) + p.acc_vector[0]);
+  }
+}
+template <class T>
+EIGEN_DONT_INLINE void narrow_product(const Product<T>& p) {
+  Index row = p.row_begin;
+  for (; row + 4 <= p.row_end; row += 4) narrow_rows<4>(p, row);
+  for (; row < p.row_end; ++row) narrow_rows<1>(p, row);
+}
+
 // Inlined into every step, however many cells there are. Products of no depth copy their start, whatever the weights.
 template <class T>
 EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
@@ -190,6 +245,7 @@ EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
 // The same for narrow panels, too, which no step of a cell has: inlined nowhere.
 template <class T>
 void product_of_any_width(const Product<T>& p) {
+  if (p.sums == 4) return narrow_product(p);
   if (p.width == 1) return product_of_width<T, 1, PackedStrides<Full<T>, 1>>(p);
   if (p.width == 2) return product_of_width<T, 2, PackedStrides<Full<T>, 2>>(p);
   product(p);

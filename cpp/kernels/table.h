@@ -34,9 +34,14 @@ struct QuantizedWeights {
 inline constexpr Index quantized_scratch_bytes = 32768;
 inline constexpr Index quantized_scratch = quantized_scratch_bytes + 64 * 4;
 
+// Recurrent products of layers with so few units are in two sums (Product::sums), whatever computes them.
+inline constexpr Index most_k_in_two_sums = 16;
+
 // acc[row][column] = start[row][column] + sum over k = 0.. of a[row][k] * panel[k][column], in that order, one
 // fused (or on old CPUs rounded) multiply-add at a time, so that no result depends on how rows and
-// columns are shared out. Columns come in panels of `width` vectors of `lanes` elements.
+// columns are shared out. In n sums every n-th term belongs to the same one; the first begins at start, others at 0,
+// and all are added in the end: as fixed an order and a shorter chain. Columns come in panels of `width` vectors of
+// `lanes` elements.
 template <class T>
 struct Product {
   const T* panels;            // panel p, step k: panels + p * panel_stride + k * k_stride, width * lanes elements
@@ -52,6 +57,7 @@ struct Product {
   Index acc_vector[4];
   Index row_begin, row_end;
   bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
+  int sums;                   // 2: of at most most_k_in_two_sums packed k; 4: of width 1 and one panel; else one
   const QuantizedWeights* quantized;  // instead of `panels`; null: none. Of float only
   void* scratch;              // likewise: quantized_scratch bytes, at a 64-byte boundary; null: the product's own
   GRU_NATIVE_COUNTING(Needed needed;)

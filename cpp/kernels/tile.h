@@ -92,4 +92,31 @@ EIGEN_ALWAYS_INLINE void tile(Sum (&sum)[R][P * width], const typename Form::Act
   }
 }
 
+// Of so few k that a step of a small layer waits for the chain of its multiply-adds (Product::sums): the sums go on
+// over even k, others begin at 0 over odd k, and both are added.
+template <class T, int width>
+struct EverySecond {
+  static constexpr Index a = 2, panel = 2 * width * Lanes<T>::size;
+};
+template <int P, int width, int R, class T>
+EIGEN_ALWAYS_INLINE void tile_in_two_sums(Lanes<T> (&sum)[R][P * width], const T* const (&row)[R], const T* panel,
+                                          Index panel_stride, Index depth) {
+  constexpr EverySecond<T, width> strides;
+  tile<Full<T>, R, P, width>(sum, row, panel, panel_stride, strides, (depth + 1) / 2);
+  if (depth < 2) return;
+  Lanes<T> odd[R][P * width];
+  const T* second[R];
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r) {
+    second[r] = row[r] + 1;
+#pragma GCC unroll 32
+    for (int c = 0; c < P * width; ++c) odd[r][c] = Lanes<T>(T(0));
+  }
+  tile<Full<T>, R, P, width>(odd, second, panel + width * Lanes<T>::size, panel_stride, strides, depth / 2);
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 32
+    for (int c = 0; c < P * width; ++c) sum[r][c] = sum[r][c] + odd[r][c];
+}
+
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -5,68 +5,74 @@
 
 namespace gru_native::GRU_NATIVE_ISA {
 
-template <class T>
-EIGEN_ALWAYS_INLINE auto bits(Lanes<T> x) {
-  return packet::preinterpret<typename packet::unpacket_traits<typename Lanes<T>::Packet>::integer_packet>(x.p);
+template <class T, class P>
+EIGEN_ALWAYS_INLINE auto bits(Lanes<T, P> x) {
+  return packet::preinterpret<typename packet::unpacket_traits<typename Lanes<T, P>::Packet>::integer_packet>(x.p);
 }
 
-// exp(x) = scale + scale * m1, scale a power of two: 1 + exp and 1 - exp then lose nothing where x is near zero.
-// scale = 2^n, n = round(x / ln 2), m1 = exp(r) - 1, |r| <= ln 2 / 2; the polynomial is that of Cephes' expf.c
-// (S. L. Moshier). x must lie where 2^n is a normal number; NaN makes m1 NaN.
+// exp(t x) for a t of -1 or 2, as scale + scale * m1, scale a power of two: scale + c is exact where x is near zero and
+// c is 1 or -1, so plus(c) loses nothing there. scale = 2^n, n = round(t x / ln 2), m1 = exp(t r) - 1, |t r| <= ln 2 /
+// 2; the polynomial is that of Cephes' expf.c (S. L. Moshier). t x must lie where 2^n is a normal number; NaN makes m1
+// NaN. A step of a small layer waits for this chain of operations, so its length counts: t is in the constants, whose
+// products with it are exact, and the polynomial is summed in pairs.
+template <class V>
 struct Exp {
-  Lanes<float> scale, m1;
+  V scale, scale_t, m1_t;  // scale * t, m1 / t
+  EIGEN_ALWAYS_INLINE V plus(float c) const { return multiply_add(scale_t, m1_t, scale + V(c)); }
 };
-EIGEN_ALWAYS_INLINE Exp exp_in_parts(Lanes<float> x) {
-  using V = Lanes<float>;
+template <int t, class P>
+EIGEN_ALWAYS_INLINE Exp<Lanes<float, P>> exp_of_times(Lanes<float, P> x) {
+  using V = Lanes<float, P>;
+  static_assert(t == -1 || t == 2);
+  constexpr float t2 = t * t, t3 = t2 * t, t4 = t3 * t, t5 = t4 * t, t6 = t5 * t;
   const V magic(12582912.f);  // 1.5 * 2^23: adding it leaves the rounded integer in the low bits
-  const V shifted = multiply_add(x, V(1.44269504088896341f), magic);
+  const V shifted = multiply_add(x, V(t * 1.44269504088896341f), magic);
   const V n = shifted - magic;
-  V r = multiply_add(n, V(-0.693359375f), x);  // ln 2 in two parts, the first exact in few bits
-  r = multiply_add(n, V(2.12194440e-4f), r);
-  // r + r^2 Q(r), with Q in pairs: a step of a small layer waits for this chain, so its depth counts.
+  V r = multiply_add(n, V(-0.693359375f / t), x);  // ln 2 in two parts, the first exact in few bits
+  r = multiply_add(n, V(2.12194440e-4f / t), r);
   const V r2 = r * r;
-  const V q01 = multiply_add(V(1.6666665459e-1f), r, V(5.0000001201e-1f));
-  const V q23 = multiply_add(V(8.3334519073e-3f), r, V(4.1665795894e-2f));
-  const V q45 = multiply_add(V(1.9875691500e-4f), r, V(1.3981999507e-3f));
-  const V q = multiply_add(multiply_add(q45, r2, q23), r2, q01);
-  // 2^n: n, which the low bits of `shifted` hold, added to the exponent of 1.
-  const V scale =
-      packet::preinterpret<V::Packet>(packet::padd(bits(V(1.f)), packet::plogical_shift_left<23>(bits(shifted))));
-  return {scale, multiply_add(q, r2, r)};
+  const V q01 = multiply_add(V(t2 * 1.6666665459e-1f), r, V(t * 5.0000001201e-1f));
+  const V q23 = multiply_add(V(t4 * 8.3334519073e-3f), r, V(t3 * 4.1665795894e-2f));
+  const V q45 = multiply_add(V(t6 * 1.9875691500e-4f), r, V(t5 * 1.3981999507e-3f));
+  // 2^n: n, which the low bits of `shifted` hold, added to the exponent.
+  const auto exponent = packet::plogical_shift_left<23>(bits(shifted));
+  const V scale = packet::preinterpret<P>(packet::padd(bits(V(1.f)), exponent));
+  const V scale_t = packet::preinterpret<P>(packet::padd(bits(V(t)), exponent));
+  return {scale, scale_t, multiply_add(r2 * r2, multiply_add(q45, r2, q23), multiply_add(r2, q01, r))};
 }
 
 // min and max of Eigen return their first argument where it is NaN: a clamped NaN is still one.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> clamp(Lanes<T> x, Lanes<T> low, Lanes<T> high) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> clamp(Lanes<T, P> x, Lanes<T, P> low, Lanes<T, P> high) {
   return packet::pmax(packet::pmin(x.p, high.p), low.p);
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> clamp(Lanes<T> x, Lanes<T> limit) {
-  return clamp(x, Lanes<T>(T(0)) - limit, limit);
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> clamp(Lanes<T, P> x, Lanes<T, P> limit) {
+  return clamp(x, Lanes<T, P>(T(0)) - limit, limit);
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> abs(Lanes<T> x) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> abs(Lanes<T, P> x) {
   return packet::pabs(x.p);
 }
 // Nothing flows back where x was cut.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> clamp_backward(Lanes<T> x, Lanes<T> limit, Lanes<T> dy) {
-  return where_less(limit, abs(x), Lanes<T>(T(0)), dy);
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> clamp_backward(Lanes<T, P> x, Lanes<T, P> limit, Lanes<T, P> dy) {
+  return where_less(limit, abs(x), Lanes<T, P>(T(0)), dy);
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> exp(Lanes<T> x) {
-  return keep_nan(x, Lanes<T>(packet::pexp(x.p)));
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> exp(Lanes<T, P> x) {
+  return keep_nan(x, Lanes<T, P>(packet::pexp(x.p)));
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> log(Lanes<T> x) {
-  return keep_nan(x, Lanes<T>(packet::plog(x.p)));
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> log(Lanes<T, P> x) {
+  return keep_nan(x, Lanes<T, P>(packet::plog(x.p)));
 }
 
 // 1 / (1 + exp(-x)). +-inf saturate: the inverse of nearly 2^128 is flushed to 0.
-EIGEN_ALWAYS_INLINE Lanes<float> sigmoid(Lanes<float> x) {
-  using V = Lanes<float>;
-  const Exp e = exp_in_parts(clamp(V(0.f) - x, V(-87.3365f), V(88.3f)));
-  return V(1.f) / multiply_add(e.scale, e.m1, e.scale + V(1.f));
+template <class P>
+EIGEN_ALWAYS_INLINE Lanes<float, P> sigmoid(Lanes<float, P> x) {
+  using V = Lanes<float, P>;
+  return V(1.f) / exp_of_times<-1>(clamp(x, V(-88.3f), V(87.3365f))).plus(1.f);
 }
 EIGEN_ALWAYS_INLINE Lanes<double> sigmoid(Lanes<double> x) {
   using V = Lanes<double>;
@@ -74,18 +80,17 @@ EIGEN_ALWAYS_INLINE Lanes<double> sigmoid(Lanes<double> x) {
 }
 
 // a with the sign of x; a >= 0.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> with_sign_of(Lanes<T> x, Lanes<T> a) {
-  return packet::por(a.p, packet::pand(x.p, Lanes<T>(T(-0.0)).p));
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> with_sign_of(Lanes<T, P> x, Lanes<T, P> a) {
+  return packet::por(a.p, packet::pand(x.p, Lanes<T, P>(T(-0.0)).p));
 }
 
-// tanh |x| = d / (d + 2), d = exp(2|x|) - 1; from |x| = 20 on it is 1.
-EIGEN_ALWAYS_INLINE Lanes<float> tanh(Lanes<float> x) {
-  using V = Lanes<float>;
-  const V magnitude = abs(x);
-  const Exp e = exp_in_parts(packet::pmin((magnitude + magnitude).p, V(40.f).p));
-  const V d = multiply_add(e.scale, e.m1, e.scale - V(1.f));
-  return with_sign_of(x, d / (d + V(2.f)));
+// tanh |x| = (e - 1) / (e + 1), e = exp(2|x|); from |x| = 20 on it is 1.
+template <class P>
+EIGEN_ALWAYS_INLINE Lanes<float, P> tanh(Lanes<float, P> x) {
+  using V = Lanes<float, P>;
+  const Exp<V> e = exp_of_times<2>(V(packet::pmin(abs(x).p, V(20.f).p)));
+  return with_sign_of(x, e.plus(-1.f) / e.plus(1.f));
 }
 
 // Near zero x + x^3 P(x^2) / Q(x^2), after Cephes' tanh.c (S. L. Moshier), where 1 - 2 / (exp(2|x|) + 1) would cancel.
@@ -104,9 +109,9 @@ EIGEN_ALWAYS_INLINE Lanes<double> tanh(Lanes<double> x) {
 }
 
 // max(x, 0); NaN stays NaN.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> relu(Lanes<T> x) {
-  return where_less(x, Lanes<T>(T(0)), Lanes<T>(T(0)), x);
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> relu(Lanes<T, P> x) {
+  return where_less(x, Lanes<T, P>(T(0)), Lanes<T, P>(T(0)), x);
 }
 
 }  // namespace gru_native::GRU_NATIVE_ISA

@@ -58,21 +58,6 @@ EIGEN_ALWAYS_INLINE Ints broadcast(const void* from) {
 #endif
 }
 
-EIGEN_ALWAYS_INLINE Ints operator+(Ints a, Ints b) {
-#if defined(__AVX512F__)
-  return {_mm512_add_epi32(a.p, b.p)};
-#elif defined(__AVX2__)
-  return {_mm256_add_epi32(a.p, b.p)};
-#elif defined(__SSE4_1__)
-  return {_mm_add_epi32(a.p, b.p)};
-#elif defined(__aarch64__)
-  return {vaddq_s32(a.p, b.p)};
-#else
-  for (int k = 0; k < Lanes<float>::size; ++k) a.p[k] += b.p[k];
-  return a;
-#endif
-}
-
 EIGEN_ALWAYS_INLINE Lanes<float> to_float(Ints i) {
 #if defined(__AVX512F__)
   return {_mm512_cvtepi32_ps(i.p)};
@@ -102,7 +87,7 @@ struct Int8Form {
   using Weight = std::int32_t;  // what a lane holds
   using Activation = std::int8_t;
   static constexpr int zero_point = 0;  // what is added to an activation to make its byte
-  static constexpr Index float_depth = 0;  // with so few k a small matrix is multiplied faster as floats
+  static constexpr Index float_depth = 28;  // with so few k a small matrix is multiplied faster as floats
   static EIGEN_ALWAYS_INLINE Ints load(const Weight* w) { return Ints::load(w); }
 };
 
@@ -113,8 +98,10 @@ struct Int8 : Int8Form {
     __m512i size;
     __mmask64 negative;
   };
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return {_mm512_abs_epi8(a.p), _mm512_movepi8_mask(a.p)}; }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) {
+    const __m512i x = broadcast(a).p;
+    return {_mm512_abs_epi8(x), _mm512_movepi8_mask(x)};
+  }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, const Operand& a, Ints w) {
     const __m512i with_sign = _mm512_mask_sub_epi8(w.p, a.negative, _mm512_setzero_si512(), w.p);
     const __m512i pairs = _mm512_maddubs_epi16(a.size, with_sign);
@@ -125,8 +112,10 @@ struct Int8 : Int8Form {
   struct Operand {
     __m256i size, a;
   };
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return {_mm256_abs_epi8(a.p), a.p}; }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* from) {
+    const __m256i a = broadcast(from).p;
+    return {_mm256_abs_epi8(a), a};
+  }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, const Operand& a, Ints w) {
     const __m256i pairs = _mm256_maddubs_epi16(a.size, _mm256_sign_epi8(w.p, a.a));
     return {_mm256_add_epi32(sum.p, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
@@ -136,16 +125,17 @@ struct Int8 : Int8Form {
   struct Operand {
     __m128i size, a;
   };
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return {_mm_abs_epi8(a.p), a.p}; }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* from) {
+    const __m128i a = broadcast(from).p;
+    return {_mm_abs_epi8(a), a};
+  }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, const Operand& a, Ints w) {
     const __m128i pairs = _mm_maddubs_epi16(a.size, _mm_sign_epi8(w.p, a.a));
     return {_mm_add_epi32(sum.p, _mm_madd_epi16(pairs, _mm_set1_epi16(1)))};
   }
 #elif defined(__aarch64__)
   using Operand = int8x16_t;
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return vreinterpretq_s8_s32(a.p); }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* from) { return vreinterpretq_s8_s32(broadcast(from).p); }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, Operand a, Ints w) {
     const int8x16_t x = vreinterpretq_s8_s32(w.p);
     const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(x)), high = vmull_high_s8(a, x);
@@ -154,8 +144,7 @@ struct Int8 : Int8Form {
   }
 #else
   using Operand = Ints;
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return a; }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return broadcast(a); }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, Operand a, Ints w) {
     for (int lane = 0; lane < Lanes<float>::size; ++lane) {
       std::int8_t x[4], y[4];
@@ -174,8 +163,7 @@ struct Int8 : Int8Form {
 struct Int8Vnni : Int8Form {
   using Operand = Ints;
   static constexpr int zero_point = 128;
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return a; }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return broadcast(a); }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, Operand a, Ints w) {
 #if defined(__AVX512F__)
     asm("vpdpbusd %2, %1, %0" : "+v"(sum.p) : "v"(a.p), "v"(w.p));
@@ -189,8 +177,7 @@ struct Int8Vnni : Int8Form {
 // The optional dot product of Armv8.2: signed bytes times signed ones.
 struct Int8Dotprod : Int8Form {
   using Operand = int8x16_t;
-  static EIGEN_ALWAYS_INLINE Operand operand(Ints a) { return vreinterpretq_s8_s32(a.p); }
-  static EIGEN_ALWAYS_INLINE Operand operand(const void* a) { return operand(broadcast(a)); }
+  static EIGEN_ALWAYS_INLINE Operand operand(const void* from) { return vreinterpretq_s8_s32(broadcast(from).p); }
   static EIGEN_ALWAYS_INLINE Ints add(Ints sum, Operand a, Ints w) {
     asm(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sum.p) : "w"(a), "w"(w.p));
     return sum;

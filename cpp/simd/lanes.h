@@ -9,9 +9,10 @@ namespace gru_native::GRU_NATIVE_ISA {
 
 namespace packet = Eigen::internal;
 
-template <class T>
+// P: the widest packet that there is, or one half as wide.
+template <class T, class P = typename packet::packet_traits<T>::type>
 struct Lanes {
-  using Packet = typename packet::packet_traits<T>::type;
+  using Packet = P;
   static constexpr int size = packet::unpacket_traits<Packet>::size;
   Packet p;
 
@@ -31,7 +32,8 @@ struct Lanes {
   }
   EIGEN_ALWAYS_INLINE void store_first(T* a, Index n) const {
     if (n >= size) return store(a);
-    if constexpr (packet::unpacket_traits<Packet>::masked_store_available && sizeof(Packet) == 64)  // else it is slow
+    if constexpr (packet::unpacket_traits<Packet>::masked_store_available &&
+                  sizeof(typename packet::packet_traits<T>::type) == 64)  // else it is slow
       return packet::pstoreu(a, p, static_cast<typename packet::unpacket_traits<Packet>::mask_t>((1U << n) - 1));
     alignas(64) T whole[size];
     store(whole);
@@ -52,48 +54,51 @@ struct Lanes {
 };
 
 template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> multiply_add(Lanes<T> a, Lanes<T> b, Lanes<T> c) {
+using HalfLanes = Lanes<T, typename packet::unpacket_traits<typename Lanes<T>::Packet>::half>;
+
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> multiply_add(Lanes<T, P> a, Lanes<T, P> b, Lanes<T, P> c) {
   return packet::pmadd(a.p, b.p, c.p);
 }
 
 // where(a < b, x, y), lane by lane.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> where_less(Lanes<T> a, Lanes<T> b, Lanes<T> x, Lanes<T> y) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> where_less(Lanes<T, P> a, Lanes<T, P> b, Lanes<T, P> x, Lanes<T, P> y) {
   return packet::pselect(packet::pcmp_lt(a.p, b.p), x.p, y.p);
 }
 
 // Neither is for NaN.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> larger(Lanes<T> a, Lanes<T> b) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> larger(Lanes<T, P> a, Lanes<T, P> b) {
   return packet::pmax(a.p, b.p);
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> smaller(Lanes<T> a, Lanes<T> b) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> smaller(Lanes<T, P> a, Lanes<T, P> b) {
   return packet::pmin(a.p, b.p);
 }
 
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> sum_of_lanes(Lanes<T> x) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> sum_of_lanes(Lanes<T, P> x) {
   return packet::predux(x.p);
 }
 
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> max_of_lanes(Lanes<T> x) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> max_of_lanes(Lanes<T, P> x) {
   return packet::predux_max(x.p);
 }
 
-template <class T>
-EIGEN_ALWAYS_INLINE T first_of(Lanes<T> x) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE T first_of(Lanes<T, P> x) {
   return packet::pfirst(x.p);
 }
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> sqrt(Lanes<T> x) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> sqrt(Lanes<T, P> x) {
   return packet::psqrt(x.p);
 }
 
 // y, but NaN wherever x is NaN.
-template <class T>
-EIGEN_ALWAYS_INLINE Lanes<T> keep_nan(Lanes<T> x, Lanes<T> y) {
+template <class T, class P>
+EIGEN_ALWAYS_INLINE Lanes<T, P> keep_nan(Lanes<T, P> x, Lanes<T, P> y) {
   return packet::pselect(packet::pcmp_eq(x.p, x.p), y.p, x.p);
 }
 

@@ -18,31 +18,22 @@ EIGEN_ALWAYS_INLINE Lanes<float> load_some(const float* a, Index n) {
 #endif
 }
 
-// Which bits of the first n lanes are those of a size; of the others none are.
-EIGEN_ALWAYS_INLINE Ints sizes_below(Index n) {
-  alignas(64) std::int32_t lanes[Lanes<float>::size];
-  for (int k = 0; k < Lanes<float>::size; ++k) lanes[k] = k < n ? 0x7fffffff : 0;
-  return Ints::load(lanes);
-}
-
 // |x| as integers, in which infinity and NaN are the largest.
-EIGEN_ALWAYS_INLINE Ints sizes(Lanes<float> x, Ints kept) {
+EIGEN_ALWAYS_INLINE Ints sizes(Lanes<float> x) {
 #if defined(__AVX512F__)
-  return {_mm512_and_si512(_mm512_castps_si512(x.p), kept.p)};
+  return {_mm512_and_si512(_mm512_castps_si512(x.p), _mm512_set1_epi32(0x7fffffff))};
 #elif defined(__AVX2__)
-  return {_mm256_and_si256(_mm256_castps_si256(x.p), kept.p)};
+  return {_mm256_and_si256(_mm256_castps_si256(x.p), _mm256_set1_epi32(0x7fffffff))};
 #elif defined(__SSE4_1__)
-  return {_mm_and_si128(_mm_castps_si128(x.p), kept.p)};
+  return {_mm_and_si128(_mm_castps_si128(x.p), _mm_set1_epi32(0x7fffffff))};
 #elif defined(__aarch64__)
-  return {vandq_s32(vreinterpretq_s32_f32(x.p), kept.p)};
+  return {vandq_s32(vreinterpretq_s32_f32(x.p), vdupq_n_s32(0x7fffffff))};
 #else
   Ints i = Ints::load(&x.p);
-  for (int k = 0; k < Lanes<float>::size; ++k) i.p[k] &= kept.p[k];
+  for (std::int32_t& lane : i.p) lane &= 0x7fffffff;
   return i;
 #endif
 }
-
-EIGEN_ALWAYS_INLINE Ints sizes(Lanes<float> x) { return sizes(x, sizes_below(Lanes<float>::size)); }
 
 EIGEN_ALWAYS_INLINE Ints larger(Ints a, Ints b) {
 #if defined(__AVX512F__)
@@ -59,17 +50,14 @@ EIGEN_ALWAYS_INLINE Ints larger(Ints a, Ints b) {
 #endif
 }
 
-// The largest of the lanes, or of the first half of them, as the float whose bits it is.
-template <bool half = false>
+// The largest of the lanes, as the float whose bits it is.
 EIGEN_ALWAYS_INLINE float largest_of_lanes(Ints i) {
 #if defined(__SSE4_1__)
 #if defined(__AVX512F__)
-  __m256i y = _mm512_castsi512_si256(i.p);
-  if constexpr (!half) y = _mm256_max_epi32(y, _mm512_extracti64x4_epi64(i.p, 1));
+  const __m256i y = _mm256_max_epi32(_mm512_castsi512_si256(i.p), _mm512_extracti64x4_epi64(i.p, 1));
   __m128i x = _mm_max_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
 #elif defined(__AVX2__)
-  __m128i x = _mm256_castsi256_si128(i.p);
-  if constexpr (!half) x = _mm_max_epi32(x, _mm256_extracti128_si256(i.p, 1));
+  __m128i x = _mm_max_epi32(_mm256_castsi256_si128(i.p), _mm256_extracti128_si256(i.p, 1));
 #else
   __m128i x = i.p;
 #endif
@@ -116,49 +104,5 @@ EIGEN_ALWAYS_INLINE void store_whole(Lanes<float> x, int zero_point, std::int8_t
   for (int k = 0; k < Lanes<float>::size; ++k) to[k] = static_cast<std::int8_t>(i.p[k] + zero_point);
 #endif
 }
-
-#if defined(__SSE4_1__) || defined(__aarch64__)
-inline constexpr bool groups_in_registers = true;
-
-// The same bytes, each four of them in every lane of their 16 bytes.
-EIGEN_ALWAYS_INLINE Ints whole_groups(Lanes<float> x, int zero_point) {
-#if defined(__AVX512F__)
-  const __m512i bytes = _mm512_shuffle_epi8(_mm512_cvtps_epi32(x.p), _mm512_set1_epi32(0x0c080400));
-  return {_mm512_add_epi8(bytes, _mm512_set1_epi8(static_cast<char>(zero_point)))};
-#elif defined(__AVX2__)
-  const __m256i bytes = _mm256_shuffle_epi8(_mm256_cvtps_epi32(x.p), _mm256_set1_epi32(0x0c080400));
-  return {_mm256_add_epi8(bytes, _mm256_set1_epi8(static_cast<char>(zero_point)))};
-#elif defined(__SSE4_1__)
-  const __m128i bytes = _mm_shuffle_epi8(_mm_cvtps_epi32(x.p), _mm_set1_epi32(0x0c080400));
-  return {_mm_add_epi8(bytes, _mm_set1_epi8(static_cast<char>(zero_point)))};
-#else
-  const int16x4_t words = vmovn_s32(vcvtnq_s32_f32(x.p));
-  const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
-  const int8x8_t shifted = vadd_s8(bytes, vdup_n_s8(static_cast<std::int8_t>(zero_point)));
-  return {vreinterpretq_s32_s8(vcombine_s8(shifted, shifted))};
-#endif
-}
-
-// One group of four in every lane.
-EIGEN_ALWAYS_INLINE Ints everywhere(Ints groups, int which) {
-#if defined(__AVX512F__)
-  switch (which) {
-    case 0: return {_mm512_shuffle_i32x4(groups.p, groups.p, 0x00)};
-    case 1: return {_mm512_shuffle_i32x4(groups.p, groups.p, 0x55)};
-    case 2: return {_mm512_shuffle_i32x4(groups.p, groups.p, 0xaa)};
-    default: return {_mm512_shuffle_i32x4(groups.p, groups.p, 0xff)};
-  }
-#elif defined(__AVX2__)
-  if (which == 0) return {_mm256_permute2x128_si256(groups.p, groups.p, 0x00)};
-  return {_mm256_permute2x128_si256(groups.p, groups.p, 0x11)};
-#else
-  return which == 0 ? groups : Ints{};
-#endif
-}
-#else
-inline constexpr bool groups_in_registers = false;
-EIGEN_ALWAYS_INLINE Ints whole_groups(Lanes<float>, int) { return {}; }
-EIGEN_ALWAYS_INLINE Ints everywhere(Ints groups, int) { return groups; }
-#endif
 
 }  // namespace gru_native::GRU_NATIVE_ISA

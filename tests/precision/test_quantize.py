@@ -10,18 +10,18 @@ from helpers import assert_same_bits, parts
 
 PRECISIONS = ("int8", "bf16")
 LAYERS = {
-    "rnn": lambda **o: RNN(13, 37, seed=1, **o),
-    "relu": lambda **o: RNN(13, 37, nonlinearity="relu", seed=1, **o),
-    "lstm": lambda **o: LSTM(13, 37, seed=1, **o),
-    "projection": lambda **o: LSTM(13, 37, proj_size=9, nonrecurrent_proj_size=5, seed=1, **o),
-    "peephole": lambda **o: LSTM(13, 37, peephole=True, cell_clip=0.7, seed=1, **o),
-    "coupled": lambda **o: LSTM(13, 37, coupled_gates=True, seed=1, **o),
-    "no_forget": lambda **o: LSTM(13, 37, forget_gate=False, seed=1, **o),
-    "gate_recurrence": lambda **o: LSTM(13, 37, gate_recurrence=True, seed=1, **o),
-    "layer_norm": lambda **o: LSTM(13, 37, layer_norm=True, seed=1, **o),
-    "gru": lambda **o: GRU(13, 37, seed=1, **o),
-    "gru_before": lambda **o: GRU(13, 37, reset_after=False, seed=1, **o),
-    "gru_softsign": lambda **o: GRU(13, 37, candidate_activation="softsign", seed=1, **o),
+    "rnn": lambda **o: RNN(33, 37, seed=1, **o),
+    "relu": lambda **o: RNN(33, 37, nonlinearity="relu", seed=1, **o),
+    "lstm": lambda **o: LSTM(33, 37, seed=1, **o),
+    "projection": lambda **o: LSTM(33, 37, proj_size=9, nonrecurrent_proj_size=5, seed=1, **o),
+    "peephole": lambda **o: LSTM(33, 37, peephole=True, cell_clip=0.7, seed=1, **o),
+    "coupled": lambda **o: LSTM(33, 37, coupled_gates=True, seed=1, **o),
+    "no_forget": lambda **o: LSTM(33, 37, forget_gate=False, seed=1, **o),
+    "gate_recurrence": lambda **o: LSTM(33, 37, gate_recurrence=True, seed=1, **o),
+    "layer_norm": lambda **o: LSTM(33, 37, layer_norm=True, seed=1, **o),
+    "gru": lambda **o: GRU(33, 37, seed=1, **o),
+    "gru_before": lambda **o: GRU(33, 37, reset_after=False, seed=1, **o),
+    "gru_softsign": lambda **o: GRU(33, 37, candidate_activation="softsign", seed=1, **o),
 }
 
 
@@ -113,7 +113,7 @@ def test_same_bits_for_threads_batch_and_chunks(name, precision, threads):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_masks_and_held_outputs(precision):
-    fast = GRU(13, 37, seed=1).quantize(precision)
+    fast = GRU(33, 37, seed=1).quantize(precision)
     x = inputs(fast)
     mask = np.random.default_rng(5).random((21, 5)) < 0.6
     y, h = fast(x, mask=mask, masked_output="hold")
@@ -125,7 +125,7 @@ def test_masks_and_held_outputs(precision):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_nan_and_infinity_stay_in_their_row(precision):
-    fast = LSTM(13, 37, seed=1).quantize(precision)
+    fast = LSTM(33, 37, seed=1).quantize(precision)
     x = inputs(fast)
     y, _ = fast(x)
     x[7, 2, 4] = np.nan
@@ -139,12 +139,34 @@ def test_nan_and_infinity_stay_in_their_row(precision):
         assert np.isnan(strange[9:, 4]).all()
 
 
+@pytest.mark.parametrize("sizes", [(1, 8), (8, 16), (28, 28)])
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_small_matrices_of_int8_are_multiplied_as_floats(kind, sizes, tmp_path):
+    fast = kind(*sizes, num_layers=2, seed=1).quantize("int8")
+    floats = kind(*sizes, num_layers=2)
+    floats.load_state_dict(dict(fast.weights))
+    x = inputs(fast)
+    y, _ = floats(x)
+    assert_same_bits(fast(x)[0], y)
+    assert_same_bits(fast.stream(5)(x), y)
+    assert_same_bits(fast.stream()(x[:, :1]), y[:, :1])
+    gru_native.save(fast, tmp_path / "few.safetensors")
+    assert_same_bits(gru_native.load(tmp_path / "few.safetensors")(x)[0], y)
+    x[5, 2, 0] = np.inf
+    assert_same_bits(fast(x)[0], floats(x)[0])
+    for larger in (kind(29, 28), kind(28, 29)):
+        few = larger.quantize("int8")
+        floats = kind(larger.input_size, larger.hidden_size)
+        floats.load_state_dict(dict(few.weights))
+        assert (few(inputs(few))[0] != floats(inputs(few))[0]).any()
+
+
 def test_zeros_denormals_and_large_numbers():
-    fast = GRU(13, 37, seed=1).quantize("int8")
-    zero, _ = fast(np.zeros((3, 1, 13), np.float32))
-    tiny, _ = fast(np.full((3, 1, 13), 1e-40, np.float32))
+    fast = GRU(33, 37, seed=1).quantize("int8")
+    zero, _ = fast(np.zeros((3, 1, 33), np.float32))
+    tiny, _ = fast(np.full((3, 1, 33), 1e-40, np.float32))
     assert_same_bits(zero, tiny)
-    huge, _ = fast(np.full((3, 1, 13), 3e38, np.float32))
+    huge, _ = fast(np.full((3, 1, 33), 3e38, np.float32))
     assert np.isfinite(huge).all()
 
 
@@ -163,7 +185,7 @@ def test_dense(precision, activation, threads):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_chain(precision):
-    chain = Chain([LSTM(13, 37, seed=1), GRU(37, 20, seed=2), Dense(20, 4, seed=3)])
+    chain = Chain([LSTM(33, 37, seed=1), GRU(37, 20, seed=2), Dense(20, 4, seed=3)])
     fast = chain.quantize(precision)
     assert (chain.precision, fast.precision) == ("float32", precision)
     assert type(fast) is Chain

@@ -21,7 +21,7 @@ def row_of(state, row):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("hidden_size", [1, 8, 16, 20, 40, 64, 101])
+@pytest.mark.parametrize("hidden_size", [1, 3, 8, 15, 16, 17, 20, 40, 64, 101])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_layers_and_streams(cell, hidden_size, dtype):
     case = case_of(cell, 1, hidden_size, LONG if hidden_size == 1 else 9).cast(dtype)
@@ -41,10 +41,12 @@ def test_layers_and_streams(cell, hidden_size, dtype):
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
-@pytest.mark.parametrize(("input_size", "hidden_size"), [(30, 5), (40, 16), (3, 30), (5, 5)])
+@pytest.mark.parametrize(
+    ("input_size", "hidden_size"), [(30, 5), (40, 16), (3, 29), (5, 5), (40, 45), (17, 33)]
+)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_few_bits(cell, input_size, hidden_size, precision):
-    """Matrices of few rows may be floats in a layer of bf16 whose others are not."""
+    """Small matrices may be floats in a layer whose others are not."""
     case = case_of(cell, input_size, hidden_size).cast(np.float32)
     layer = make_layer(case.spec, case.weights, dtype=np.float32)
     few = gru_native.Chain([layer.quantize(precision), gru_native.Dense(hidden_size, 3, seed=1)])
@@ -89,6 +91,31 @@ def test_chains_with_dense_heads(cell):
         stream = chain.stream()
         made = [stream(x[t : t + at_once]) for t in range(0, LONG, at_once)]
         assert_same_bits(np.concatenate(made), y[:, [2]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("outputs", [1, 2, 16, 17])
+@pytest.mark.parametrize("hidden_size", [1, 2, 3, 8, 13, 16, 40])
+def test_heads_of_few_outputs(hidden_size, outputs, dtype):
+    """Their sums have an order of their own, in streams, batches, training and by themselves."""
+    case = case_of("lstm", 1, hidden_size).cast(dtype)
+    layer = make_layer(case.spec, case.weights, dtype=dtype)
+    head = gru_native.Dense(hidden_size, outputs, activation="relu", dtype=dtype, seed=2)
+    chain = gru_native.Chain([layer, head])
+    y, _ = chain(case.x)
+    h, _ = layer(case.x)
+    w, b = head.weights["weight"], head.weights["bias"]
+    expected = np.maximum(h.astype(np.float64) @ w.T.astype(np.float64) + b, 0)
+    np.testing.assert_allclose(y, expected, atol=2e-6 if dtype == np.float32 else 1e-14)
+    assert_same_bits(head(h), y)
+    assert_same_bits(head.forward(h)[0], y)
+    assert_same_bits(chain.stream(3)(case.x), y)
+    for row in range(3):
+        x = np.ascontiguousarray(case.x[:, [row]])
+        for at_once in (1, 4, len(x)):
+            stream = chain.stream()
+            made = [stream(x[t : t + at_once]) for t in range(0, len(x), at_once)]
+            assert_same_bits(np.concatenate(made), y[:, [row]])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

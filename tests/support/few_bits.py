@@ -9,8 +9,15 @@ def int8(w):
     return np.rint(w / scale[..., None]), scale
 
 
+def stays_float(w):
+    """Whether this matrix of int8 is multiplied as floats."""
+    return w.shape[1] <= 28 and 4 * w.size <= 65536
+
+
 def int8_product(a, w):
-    """a W^T in whole numbers on both sides, with a scale for each row of both."""
+    """a W^T in whole numbers, with a scale for each row of both; small ones as floats."""
+    if stays_float(w):
+        return a @ widened(w, "int8").T
     q, scale = int8(w)
     largest = np.maximum(np.abs(a).max(axis=1, keepdims=True), np.float32(1e-30))
     whole = np.rint(a * (np.float32(127) / largest))

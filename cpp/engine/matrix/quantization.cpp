@@ -100,15 +100,19 @@ void check_quantized(const std::string& name, const QuantizedMatrix& m) {
       refuse(scale_name(name), number_text(m.scale[i]), i, "positive numbers, of which 127 times is finite");
 }
 
+namespace {
+float number_at(const QuantizedMatrix& m, Index row, Index k) {
+  const auto at = static_cast<std::size_t>(row * m.columns + k);
+  if (m.precision == Precision::bf16) return from_bf16(m.bits[at]);
+  return static_cast<float>(m.q[at]) * m.scale[static_cast<std::size_t>(row)];
+}
+}  // namespace
+
 void dequantize(const QuantizedMatrix& m, float* w) {
   Progress progress;
   for (Index row = 0; row < m.rows; ++row) {
     progress.add(macs_of_copy * static_cast<double>(m.columns));
-    for (Index k = 0; k < m.columns; ++k) {
-      const auto at = static_cast<std::size_t>(row * m.columns + k);
-      w[at] = m.precision == Precision::bf16 ? from_bf16(m.bits[at])
-                                             : static_cast<float>(m.q[at]) * m.scale[static_cast<std::size_t>(row)];
-    }
+    for (Index k = 0; k < m.columns; ++k) w[row * m.columns + k] = number_at(m, row, k);
   }
 }
 
@@ -135,8 +139,7 @@ void fill_column(PackedMatrix<float>& m, const QuantizedRow& row, Index column) 
   if (!m.quantized.kernels) {
     GRU_NATIVE_COUNTING(m.needed_columns[static_cast<std::size_t>(column)] = 1);
     float* const to = m.data.data() + panel * m.depth * panel_columns + column % panel_columns;
-    for (Index k = 0; k < m.depth; ++k)
-      to[k * panel_columns] = from_bf16(from.bits[first + static_cast<std::size_t>(k)]);
+    for (Index k = 0; k < m.depth; ++k) to[k * panel_columns] = number_at(from, row.row, k);
     return;
   }
   const QuantizedKernels& kernels = *m.quantized.kernels;

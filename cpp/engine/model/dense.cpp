@@ -40,13 +40,25 @@ const PackedMatrix<T>& PackedDense<T>::transposed() const {
                          [&](const PackedMatrix<T>& to) { fill_transposed(weight, to, lanes); });
 }
 
+namespace {
+template <class T>
+Product<T> rows_of_dense(const PackedDense<T>& w, Rows<const T> x, Matrix<T> y, Share rows) {
+  Product<T> p = dense_product(w);
+  p.a = x;
+  p.start = {w.bias.data(), 0, nullptr};
+  p.acc = rows_of(y);
+  p.row_begin = rows.begin, p.row_end = rows.end;
+  return p;
+}
+}  // namespace
+
 template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team) {
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share mine = share_of(rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
-    multiply(w.weight, x, {w.bias.data(), 0, nullptr}, y, mine);
+    multiply(rows_of_dense(w, x, y, mine));
     activate(w.spec.activation, y, w.spec.output_size, mine);
   });
 }
@@ -119,8 +131,7 @@ Matrix<T> forward_to(const PackedDense<T>& w, Rows<const T> x, const Timeline& t
     const FlushDenormals flush;
     const Share mine = share_of(time.rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
-    multiply_to(product_of_rows(w.weight, x, {w.bias.data(), 0, nullptr}, {}, mine), {0, w.weight.panels}, outputs,
-                rows, last);
+    multiply_to(rows_of_dense(w, x, {}, mine), {0, w.weight.panels}, outputs, rows, last);
   });
   return {};
 }

@@ -31,6 +31,14 @@ class PackedDense {
   Derived<PackedMatrix<T>> transposed_;
 };
 
+// W x, with as few vectors of outputs as there are.
+template <class T>
+Product<T> dense_product(const PackedDense<T>& w) {
+  Product<T> p = product_of(w.weight, w.lanes, 1, 0);
+  if (!p.quantized && w.spec.output_size <= w.lanes) p.width = 1, p.sums = 4;
+  return p;
+}
+
 // y = f(W x + b) for some rows; y has w.columns() columns. The rows are shared out among the team.
 template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team);

@@ -131,36 +131,40 @@ Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
 
 template <class T>
 void Stages<T>::plan_rows() {
-  plans_rows_ = time.batch == 1;
+  if (time.batch != 1) return;
+  for (const Stage& s : stages_)
+    if (!s.weights.dense && !(s.stack && s.stack->plans_rows())) return;
   for (Stage& s : stages_) {
-    if (s.weights.dense) {
-      s.row = product_of(s.weights.dense->weight, s.weights.dense->lanes, 1, 0);
-      s.row.start = {s.weights.dense->bias.data(), 0, nullptr};
-      s.row.acc = rows_of(s.out);
-    } else if (!s.stack || !s.stack->plans_rows()) {
-      plans_rows_ = false;
-    }
+    row_.push_back(&s);
+    if (!s.weights.dense) continue;
+    s.row = dense_product(*s.weights.dense);
+    s.row.start = {s.weights.dense->bias.data(), 0, nullptr};
+    s.row.acc = rows_of(s.out);
   }
 }
 
 template <class T>
 void Stages<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index steps) {
   const FlushDenormals flush;
-  for (Stage& s : stages_) {
-    const bool last = &s == &stages_.back();
-    if (s.stack) {
-      const Matrix<T> to = last ? Matrix<T>{y, y_step} : s.out;
-      s.stack->run_row(x, x_step, to.base, to.stride, steps);
-    } else {
-      s.row.a = {x, x_step, nullptr};
-      s.row.row_end = steps;
-      multiply(s.row);
-      activate(s.weights.dense->spec.activation, s.out, s.weights.outputs, {0, steps});
-      for (Index t = 0; last && y && t < steps; ++t)
-        std::copy_n(s.out.base + t * s.out.stride, s.weights.outputs, y + t * y_step);
-    }
-    x = s.out.base, x_step = s.out.stride;
+  for (Stage* const s : row_) {
+    const bool last = s == row_.back();
+    if (!s->stack) run_row(*s, x, x_step, steps);
+    else if (last) return s->stack->run_row(x, x_step, y, y_step, steps);
+    else s->stack->run_row(x, x_step, s->out.base, s->out.stride, steps);
+    x = s->out.base, x_step = s->out.stride;
   }
+  if (!y) return;
+  const Index columns = output();
+  for (Index t = 0; t < steps; ++t)
+    for (Index i = 0; i < columns; ++i) y[t * y_step + i] = x[t * x_step + i];
+}
+
+template <class T>
+void Stages<T>::run_row(Stage& dense, const T* x, Index x_step, Index steps) {
+  dense.row.a = {x, x_step, nullptr};
+  dense.row.row_end = steps;
+  multiply(dense.row);
+  activate(dense.weights.dense->spec.activation, dense.out, dense.weights.outputs, {0, steps});
 }
 
 template <class T>

@@ -74,7 +74,7 @@ class Stages {
 
   // Whether one row on one thread finds its way planned: through layers whose steps are (DirectionForward::run_row),
   // and dense layers. And its steps, at most a window; y: or nullptr.
-  bool plans_rows() const { return plans_rows_; }
+  bool plans_rows() const { return !row_.empty(); }
   void run_row(const T* x, Index x_step, T* y, Index y_step, Index steps);
 
   // f(stack, where its h begins, where its c begins): in the states of `batch` sequences, block after block; -1: it has
@@ -115,11 +115,13 @@ class Stages {
     Timeline* after;                         // those of its outputs, if they are others; else null
     Product<T> row;                          // of a dense layer, for a row by itself
   };
+  void run_row(Stage& dense, const T* x, Index x_step, Index steps);
+
   std::deque<Timeline> later_;  // which stay where they are
   std::deque<Stage> stages_;  // which stay where they are
   Arena arena_;
   const T* zeros_;
-  bool plans_rows_ = false;
+  std::vector<Stage*> row_;  // for a row by itself: all of them, or none
 };
 
 }  // namespace gru_native

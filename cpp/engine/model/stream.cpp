@@ -20,6 +20,11 @@ struct Stream<T>::Impl {
   const int threads;
   const double macs;  // of a step
   Stages<T> stages;
+  // So many steps of a row at most go the shortest way: one window, one thread, and over before anybody would ask
+  // whether they should end.
+  const Index few_steps;
+
+  Index few_of_row() const;
 
   Index run(Sequences<const T> x, Sequences<T> y, Index seq_len);
   Index run_row(Sequences<const T> x, Sequences<T> y, Index seq_len);
@@ -30,7 +35,16 @@ Stream<T>::Impl::Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t b
     : batch(checked(blocks, "batch_size", batch, threads)),
       threads(threads),
       macs(static_cast<double>(batch) * macs_of_row(blocks)),
-      stages(blocks, batch) {}
+      stages(blocks, batch),
+      few_steps(few_of_row()) {}
+
+template <class T>
+Index Stream<T>::Impl::few_of_row() const {
+  if (!stages.plans_rows()) return 0;
+  Index few = std::min(stages.window, static_cast<Index>(macs_between_looks / 10 / macs));
+  while (few > 0 && stages.threads(1, few, threads) > 1) few /= 2;
+  return few;
+}
 
 template <class T>
 Index Stream<T>::Impl::run(Sequences<const T> x, Sequences<T> y, Index seq_len) {
@@ -110,6 +124,10 @@ std::int64_t Stream<T>::output_len(std::int64_t frames) const noexcept {
 template <class T>
 std::int64_t Stream<T>::process(const T* in, T* out, std::int64_t frames) noexcept {
   const Index b = impl_->batch, i = impl_->stages.input(), o = impl_->stages.output();
+  if (frames > 0 && frames <= impl_->few_steps) {
+    impl_->stages.run_row(in, i, out, o, frames);
+    return frames;
+  }
   const Sequences<const T> x{in, b * i, i};
   const Sequences<T> y{out, b * o, o};
   if (impl_->macs * static_cast<double>(frames) < macs_between_looks / 10) return impl_->run(x, y, frames);
@@ -121,6 +139,10 @@ template <class T>
 std::int64_t Stream<T>::process(Sequences<const T> x, Sequences<T> y, std::int64_t seq_len) {
   check_stream(impl_->stages.input(), impl_->stages.output(), x, y, seq_len, impl_->batch,
                impl_->stages.output_len(seq_len));
+  if (seq_len > 0 && seq_len <= impl_->few_steps) {
+    impl_->stages.run_row(x.data, x.step_stride, y.data, y.step_stride, seq_len);
+    return seq_len;
+  }
   impl_->stages.check(x, seq_len, impl_->batch, nullptr);
   const double macs = impl_->macs * static_cast<double>(seq_len);
   if (macs < macs_between_looks / 10) return impl_->run(x, y, seq_len);

@@ -82,6 +82,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
                   tape_ ? &tape_->norm : nullptr, arena);
 
   step_.product = product_of(weights_.recurrent, lanes_, cell_.slots, cell_.recurrent.first);
+  if (!step_.product.quantized && step_.product.depth <= most_k_in_two_sums) step_.product.sums = 2;
   step_.blocks_in_panel = weights_.recurrent.blocks_in_panel();
   if (cell_.recurrent_gates > 0) step_.gates_product = product_of(weights_.gates, lanes_, cell_.slots, 0);
   step_.hidden = spec.hidden_size;

@@ -29,7 +29,10 @@ class DirectionForward {
   void store_state(T* h, T* c) const;
 
   // From here on the states of the batch's rows are those, whose buffers have rows as wide as state_width() says.
-  void use_states(const StateRows<T>& states) { states_ = states, phase_ = 0, zero_state_ = false; }
+  void use_states(const StateRows<T>& states) {
+    states_ = states, phase_ = 0, zero_state_ = false;
+    if (plans_rows()) plan_states();
+  }
   StateWidth state_width() const { return {states_.h[0].stride, states_.c.stride}; }
   // One row of such buffers, from and to the user's; null: zeros, or not wanted.
   void load_row(T* h, T* c, const T* from_h, const T* from_c) const;
@@ -45,7 +48,15 @@ class DirectionForward {
   // A batch of one row on one thread, forward in time: whether all that its steps need can be found beforehand, and
   // steps from `step` on of a call, whose x and y lie so far apart; y: or nullptr.
   bool plans_rows() const { return row_.recurrent != nullptr; }
-  void run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps);
+  void run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps) {
+    if (steps > row_steps_at_once_) return run_row_in_parts(step, x, x_step, y, y_step, steps);
+    row_.steps = steps;
+    row_.x = x, row_.x_step = x_step;
+    row_.y = y, row_.y_step = y_step;
+    row_.turn = static_cast<int>((phase_ + step) & 1);
+    row_.zero_state = step == 0 && zero_state_ && weights_.finite;
+    row_steps_(row_);
+  }
 
   // For one call, before its run: weights that every step would make floats are made so once, if that is worth it.
   void widen_once(Arena& arena);
@@ -60,6 +71,8 @@ class DirectionForward {
   Part part_of(int member, int members) const;
   bool whole_batch(const Part& p) const { return p.rows.begin == 0 && p.rows.end == time_.batch; }
   void plan_rows();
+  void plan_states();
+  void run_row_in_parts(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps);
   bool run_as_row(const Io& io, Index begin, Index end);
   void widen(const Part& mine) const;
   // One step of a member's rows, which are alive: its time, the first row of the batch, in compact buffers and in
@@ -99,6 +112,7 @@ class DirectionForward {
   Step<T> step_{};             // likewise
   RowSteps<T> row_{};          // likewise, of a row by itself; without weights if its steps take more than these
   void (*row_steps_)(const RowSteps<T>&) = nullptr;
+  Index row_steps_at_once_ = 0;  // which nobody would want to interrupt
   std::optional<NormForward<T>> norm_;
   Index chunk_steps_;          // steps whose input product is done at once
   Matrix<T> gates_;            // of one chunk, or the tape's

@@ -1,5 +1,7 @@
 // The time loop of a row by itself, which is the kernels': a step of a small layer takes some 40 nanoseconds, and what
 // the loop for all batches finds out at each step would take longer.
+#include <algorithm>
+
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/direction_forward.h"
 
@@ -30,21 +32,24 @@ void DirectionForward<T>::plan_rows() {
   row_.input = weights_.input.data.data();
   row_.recurrent = weights_.recurrent.data.data();
   row_.bias = weights_.bias.data();
+  const double macs = static_cast<double>(row_.blocks * lanes_ * cell_.slots * (row_.inputs + row_.hidden));
+  row_steps_at_once_ = std::max<Index>(1, static_cast<Index>(macs_between_looks / macs) - 1);
+  plan_states();
 }
 
 template <class T>
-void DirectionForward<T>::run_row(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps) {
-  const double macs = static_cast<double>(row_.blocks * lanes_ * cell_.slots * (row_.inputs + row_.hidden));
-  in_parts(0, steps, macs, 1, [&](Index begin, Index end) {
-    row_.steps = end - begin;
-    row_.x = x + begin * x_step, row_.x_step = x_step;
-    row_.y = y ? y + begin * y_step : nullptr, row_.y_step = y_step;
-    row_.h[0] = row_at(states_.h[0], 0), row_.h[1] = row_at(states_.h[1], 0);
-    row_.turn = static_cast<int>((phase_ + step + begin) % 2);
-    row_.c = cell_.has_c ? row_at(states_.c, 0) : nullptr;
-    row_.zero_state = step + begin == 0 && zero_state_ && weights_.finite;
-    row_steps_(row_);
-  });
+void DirectionForward<T>::plan_states() {
+  row_.h[0] = row_at(states_.h[0], 0), row_.h[1] = row_at(states_.h[1], 0);
+  row_.c = cell_.has_c ? row_at(states_.c, 0) : nullptr;
+}
+
+template <class T>
+void DirectionForward<T>::run_row_in_parts(Index step, const T* x, Index x_step, T* y, Index y_step, Index steps) {
+  for (Index begin = 0; begin < steps; begin += row_steps_at_once_) {
+    const Index now = std::min(row_steps_at_once_, steps - begin);
+    run_row(step + begin, x + begin * x_step, x_step, y ? y + begin * y_step : nullptr, y_step, now);
+    look();
+  }
 }
 
 // Steps [begin, end) of any call, if they are those of a row by itself.
@@ -63,8 +68,10 @@ bool DirectionForward<T>::run_as_row(const Io& io, Index begin, Index end) {
 
 template void DirectionForward<float>::plan_rows();
 template void DirectionForward<double>::plan_rows();
-template void DirectionForward<float>::run_row(Index, const float*, Index, float*, Index, Index);
-template void DirectionForward<double>::run_row(Index, const double*, Index, double*, Index, Index);
+template void DirectionForward<float>::plan_states();
+template void DirectionForward<double>::plan_states();
+template void DirectionForward<float>::run_row_in_parts(Index, const float*, Index, float*, Index, Index);
+template void DirectionForward<double>::run_row_in_parts(Index, const double*, Index, double*, Index, Index);
 template bool DirectionForward<float>::run_as_row(const Io&, Index, Index);
 template bool DirectionForward<double>::run_as_row(const Io&, Index, Index);
 

@@ -102,7 +102,7 @@ bool StackForward<T>::plans_rows() const {
 }
 
 template <class T>
-void StackForward<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index steps) {
+void StackForward<T>::run_row_of_layers(const T* x, Index x_step, T* y, Index y_step, Index steps) {
   for (Index begin = 0; begin < steps; begin += window_) {
     const Index now = std::min(window_, steps - begin);
     const T* from = x + begin * x_step;

@@ -20,10 +20,16 @@ class StackForward {
   void run(Rows<const T> x, StepRows<T> y, TeamLease& team);
   // The same of one row on this thread, which flushes denormals, forward in time (DirectionForward::run_row).
   bool plans_rows() const;
-  void run_row(const T* x, Index x_step, T* y, Index y_step, Index steps);
+  void run_row(const T* x, Index x_step, T* y, Index y_step, Index steps) {
+    if (directions_.size() > 1 || steps > window_) return run_row_of_layers(x, x_step, y, y_step, steps);
+    directions_[0].run_row(0, x, x_step, y, y_step, steps);
+    directions_[0].advance(steps);
+  }
 
  private:
   void layer(Index layer, const typename DirectionForward<T>::Io& io, Index begin, Index end, int rank, Crews& crews);
+
+  void run_row_of_layers(const T* x, Index x_step, T* y, Index y_step, Index steps);
 
   const LayerSpec& spec_;
   const Timeline& time_;

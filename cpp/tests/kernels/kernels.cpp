@@ -1,5 +1,6 @@
 // The matrix product, turned rows, layer normalisation and softmax of every ISA against plain ones in long double, for
-// all tile heights and both layouts, and the product's promise: the same bits however rows and panels are shared out.
+// all tile heights, layouts and orders, and the product's promise: the same bits however rows and panels are shared
+// out.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -61,8 +62,57 @@ struct Problem {
   }
 };
 
+// In two sums, and of the first vector of one panel alone. Each row by itself has the bits that it has among others.
+template <class T>
+void check_orders(const Kernels<T>& kernels, const char* isa) {
+  unsigned seed = 1;
+  for (const int width : {3, 4})
+    for (const Index rows : {1, 2, 3, 5, 8, 13, 70})
+      for (const Index depth : {1, 2, 3, 4, 5, 6, 7, 8, 11, 15, 16, 65})
+        for (const bool narrow : {false, true}) {
+          if (narrow ? width == 3 : depth > most_k_in_two_sums) continue;
+          Problem<T> problem(rows, narrow ? 1 : 2, depth, kernels.lanes, width, false, seed++);
+          const T untouched = 7;
+          problem.acc.assign(problem.acc.size(), untouched);
+          Product<T> p = problem.product();
+          if (narrow) p.width = 1;
+          p.sums = narrow ? 4 : 2;
+          kernels.product(p);
+          for (Index row = 0; row < rows; ++row)
+            for (Index c = 0; c < problem.columns(); ++c) {
+              const T got = problem.acc[row * problem.columns() + c];
+              if (narrow && c >= kernels.lanes) {
+                CHECK(got == untouched, "%s: a narrow product wrote to column %td", isa, c);
+                continue;
+              }
+              const Index sums = narrow ? 4 : 2;
+              std::vector<long double> sum(static_cast<std::size_t>(sums), 0);
+              long double size = std::fabs(problem.start[row * problem.columns() + c]);
+              sum[0] = problem.start[row * problem.columns() + c];
+              for (Index k = 0; k < depth; ++k) {
+                const long double term = static_cast<long double>(problem.a_at(row, k)) * problem.w_at(k, c);
+                sum[static_cast<std::size_t>(k % sums)] += term;
+                size += std::fabs(term);
+              }
+              const long double all = narrow ? sum[0] + sum[1] + (sum[2] + sum[3]) : sum[0] + sum[1];
+              const double tolerance = sizeof(T) == 4 ? 1e-6 : 1e-15;
+              CHECK(std::fabs(static_cast<double>(got - all)) <= tolerance * static_cast<double>(size),
+                    "%s rows %td depth %td width %d: row %td column %td", isa, rows, depth, p.width, row, c);
+            }
+          const std::vector<T> whole = problem.acc;
+          problem.acc.assign(problem.acc.size(), untouched);
+          for (Index row = rows - 1; row >= 0; --row) {
+            p.row_begin = row, p.row_end = row + 1;
+            kernels.product(p);
+          }
+          CHECK(whole == problem.acc, "%s: other bits row by row (rows %td depth %td width %d)", isa, rows, depth,
+                p.width);
+        }
+}
+
 template <class T>
 void check(const Kernels<T>& kernels, const char* isa) {
+  check_orders(kernels, isa);
   unsigned seed = 1;
   for (const bool strided : {false, true})
     for (const int width : {1, 2, 3, 4})

@@ -97,6 +97,7 @@ void check(const Kernels<T>& kernels, const CellKernels<T>& cell, void (*row_ste
     kernels.product(product(input, inputs, cell.input, x.data() + t * inputs, gates.data()));
     Step<T> s{};
     s.product = product(recurrent, hidden, cell.recurrent, from, gates.data());
+    if (!recurrent.of_few_bits() && hidden <= most_k_in_two_sums) s.product.sums = 2;
     s.blocks_in_panel = 1, s.block_end = blocks, s.hidden = hidden, s.rows = 1;
     s.gates = {gates.data(), stride};
     s.h_prev = {from, units, nullptr}, s.h = {to, units, nullptr}, s.c = {c.data(), units, nullptr};
@@ -136,7 +137,6 @@ void check(const Kernels<float>& kernels, const QuantizedKernels& form, const ch
     if (!form.row_steps[kind]) continue;
     const CellKernels<float>& cell = kernels.cell[kind];
     check(kernels, cell, form.row_steps[kind], {&form, &form}, isa);
-    if (form.float_depth == 0) continue;
     check(kernels, cell, form.row_steps[kind], {nullptr, &form}, isa);
     check(kernels, cell, form.row_steps[kind], {&form, nullptr}, isa);
   }

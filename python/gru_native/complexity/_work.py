@@ -216,15 +216,25 @@ def _sum(works: Sequence[Work]) -> Work:
     return Work(joined(work.products for work in works), operations)
 
 
+def _stays_float(p: Product) -> bool:
+    """Whether that matrix of int8 is packed as floats; see cpp/engine/matrix/quantization.cpp."""
+    return p.depth <= 28 and 4 * p.columns * p.depth <= 65536
+
+
 def in_few_bits(passes: Passes, precision: str) -> Passes:
     """Of a layer for inference whose products have such weights; see cpp/kernels/quantized.h.
 
-    What an int8 product reads is made whole numbers, once for each row, and its sums become floats.
-    The gate of a readout reads what its output reads; the matrix of a graph is no weight.
+    What an int8 product reads is made whole numbers, once for each row, and its sums become floats;
+    small matrices are multiplied as floats. The gate of a readout reads what its output reads; the
+    matrix of a graph is no weight.
     """
     if precision != "int8":
         return Passes(passes.forward)
-    products = [(p, n) for p, n in counted(passes.forward.products) if p.role != "adjacency"]
+    products = [
+        (p, n)
+        for p, n in counted(passes.forward.products)
+        if p.role != "adjacency" and not _stays_float(p)
+    ]
     conversions = ops(
         quantize=sum(n * p.times * p.depth for p, n in products if p.role != "gate"),
         dequantize=sum(n * p.times * p.columns for p, n in products),
