@@ -103,7 +103,7 @@ std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* nam
 
 template <class T>
 Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
-  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr, {}});
+  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr, {}, 0});
   connect();
   Index widest = 1;
   for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.outputs);
@@ -140,6 +140,8 @@ void Stages<T>::plan_rows() {
     s.row = dense_product(*s.weights.dense);
     s.row.start = {s.weights.dense->bias.data(), 0, nullptr};
     s.row.acc = rows_of(s.out);
+    s.row_at_once =
+        static_cast<Index>(macs_between_looks / macs_of_panel(s.row) / static_cast<double>(s.row.panel_end));
   }
 }
 
@@ -154,16 +156,19 @@ void Stages<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index step
     x = s->out.base, x_step = s->out.stride;
   }
   if (!y) return;
-  const Index columns = output();
-  for (Index t = 0; t < steps; ++t)
-    for (Index i = 0; i < columns; ++i) y[t * y_step + i] = x[t * x_step + i];
+  if (output() == 1) {
+    for (Index t = 0; t < steps; ++t) y[t * y_step] = x[t * x_step];
+  } else {
+    for (Index t = 0; t < steps; ++t) std::copy_n(x + t * x_step, output(), y + t * y_step);
+  }
 }
 
 template <class T>
 void Stages<T>::run_row(Stage& dense, const T* x, Index x_step, Index steps) {
   dense.row.a = {x, x_step, nullptr};
   dense.row.row_end = steps;
-  multiply(dense.row);
+  if (steps <= dense.row_at_once) kernels_for<T>().product(dense.row);
+  else multiply(dense.row);
   activate(dense.weights.dense->spec.activation, dense.out, dense.weights.outputs, {0, steps});
 }
 

@@ -114,6 +114,7 @@ class Stages {
     const Timeline* time;                    // its steps
     Timeline* after;                         // those of its outputs, if they are others; else null
     Product<T> row;                          // of a dense layer, for a row by itself
+    Index row_at_once;                       // steps of it that nobody would want to interrupt
   };
   void run_row(Stage& dense, const T* x, Index x_step, Index steps);
 
