@@ -1,4 +1,4 @@
-"""What speed must not cost: memory, imports, denormals, neighbours, idle threads.
+"""What speed must not cost: memory, imports, denormals, neighbours, idle threads, ways in.
 
 Each check runs in a fresh process, without any peer: `python bench/checks.py NAME [--quick]` prints
 JSON. `run_all` is what compare.py calls.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import timeit
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -178,12 +179,38 @@ def idle(quick: bool) -> Result:
     return {"microseconds": statistics.median(times) * 1e6}
 
 
+def step(quick: bool) -> Result:
+    """Microseconds that a step from Python takes beyond its arithmetic, of a stream and of a layer.
+
+    What a step takes within a call of 64 counts as its arithmetic. Each the largest of LSTM and GRU
+    with up to 64 units.
+    """
+    import gru_native
+
+    def each(call: Callable[[], object]) -> float:
+        calls = 2_000 if quick else 20_000
+        return min(timeit.repeat(call, number=calls, repeat=3 if quick else 9)) / calls * 1e6
+
+    gru_native.set_num_threads(1)
+    found = {"stream_us": 0.0, "layer_us": 0.0}
+    for kind in (gru_native.LSTM, gru_native.GRU):
+        for hidden_size in (8, 16, 32, 64):
+            layer = kind(1, hidden_size, seed=0)
+            stream = layer.stream()
+            x = np.zeros((64, 1, 1), np.float32)
+            arithmetic = each(partial(stream, x)) / len(x)
+            for name, call in (("stream_us", stream), ("layer_us", layer)):
+                found[name] = max(found[name], each(partial(call, x[:1])) - arithmetic)
+    return found
+
+
 CHECKS = {
     "import_time": import_time,
     "memory": memory,
     "denormals": denormals,
     "neighbour": neighbour,
     "idle": idle,
+    "step": step,
 }
 
 

@@ -265,4 +265,10 @@ def _costs(checks: dict[str, Any]) -> list[Target]:
             "x",
         ),
         _most("idle threads sleep within", 100, [("", value("idle", "microseconds"))], " us"),
+        _most(
+            "one step from Python beyond its arithmetic, H <= 64",
+            1.2,
+            [("stream", value("step", "stream_us")), ("layer", value("step", "layer_us"))],
+            " us",
+        ),
     ]
