@@ -20,23 +20,35 @@ from gru_native._cli import main
 
 
 def test_int8_by_hand():
-    """A GRU 3 -> 4: 12 rows; x has 3 numbers, h 4. Five steps of two sequences, a state."""
-    layer = GRU(3, 4)
+    """A GRU 30 -> 40: 120 rows; x has 30 numbers, h 40. Five steps of two sequences, a state."""
+    layer = GRU(30, 40)
     full = complexity.count(layer, 5, 2, state=True)
     fast = complexity.count(layer, 5, 2, state=True, precision="int8")
     assert fast.passes == complexity.count(layer.quantize("int8"), 5, 2, state=True).passes
-    assert fast.forward.macs == full.forward.macs == 10 * 12 * 7
+    assert fast.forward.macs == full.forward.macs == 10 * 120 * 70
     added = fast.forward.elementwise - full.forward.elementwise
-    assert dict(added) == {"quantize": 10 * (3 + 4), "dequantize": 10 * (12 + 12)}
+    assert dict(added) == {"quantize": 10 * (30 + 40), "dequantize": 10 * (120 + 120)}
     assert fast.backward.macs == 0
     assert not fast.kept
     assert (full.precision, fast.precision) == ("full", "int8")
     # matrices a byte a number and a scale a row, two biases
-    assert fast.bytes().weights == 12 * 3 + 12 * 4 + 4 * 12 * 2 + 4 * 2 * 12
+    assert fast.bytes().weights == 120 * 30 + 120 * 40 + 4 * 120 * 2 + 4 * 2 * 120
     assert fast.bytes().state == full.bytes().state
     moved = fast.bytes().traffic - fast.bytes().weights
-    assert moved == full.bytes().traffic - full.bytes().weights == 4 * 2 * (3 + 4 + 2 * 4)
+    assert moved == full.bytes().traffic - full.bytes().weights == 4 * 2 * (30 + 40 + 2 * 40)
     assert "weights of int8" in fast.layer
+
+
+def test_small_matrices_of_int8_are_multiplied_as_floats():
+    """Up to 28 columns and 64 KB of float32: here that of x, and with too many rows none."""
+    for layer, rows in ((GRU(28, 40), 120), (LSTM(28, 146), 4 * 146), (LSTM(28, 147), 4 * 147)):
+        full, fast = (
+            complexity.count(layer, 5, 2, state=True, precision=p) for p in (None, "int8")
+        )
+        added = fast.forward.elementwise - full.forward.elementwise
+        hidden, of_x = layer.hidden_size, rows > 4 * 146
+        assert added["quantize"] == 10 * (hidden + 28 * of_x)
+        assert added["dequantize"] == 10 * rows * (1 + of_x)
 
 
 def test_bf16_by_hand():
@@ -54,17 +66,18 @@ def test_the_bytes_are_those_of_the_file(tmp_path):
         assert count.bytes().weights == sum(array.nbytes for array in stored.values())
 
 
-TREE = complexity.NaryTreeLSTM(3, 4, 2)
+TREE = complexity.NaryTreeLSTM(30, 40, 2)
+GRAPH = complexity.GatedGraph(40, 2, 2)
 
 
 def test_trees_and_graphs_by_hand():
     """A tree of a node with two children; 5 nodes of a graph; a readout of 5 nodes."""
     cases = [
         # x of 3 nodes and once more for the forget gates of 1; [h, h] for i g o and for two forgets
-        (complexity.count_tree, TREE, ([-1, 0, 0], [0, 0, 1]), 3 * 3 + 3 + 3 * 8),
-        # of each node h to 4 kinds of messages, a of 8, h to r and z, r h to n
-        (complexity.count_graph, complexity.GatedGraph(4, 2, 2), (5, 7), 2 * 5 * (4 + 8 + 4 + 4)),
-        (complexity.count_readout, complexity.GraphSum(4, 3, 2), (5,), 5 * 7),
+        (complexity.count_tree, TREE, ([-1, 0, 0], [0, 0, 1]), 3 * 30 + 30 + 3 * 80),
+        # of each node h to 4 kinds of messages, a of 80, h to r and z, r h to n
+        (complexity.count_graph, GRAPH, (5, 7), 2 * 5 * (40 + 80 + 40 + 40)),
+        (complexity.count_readout, complexity.GraphSum(40, 3, 2), (5,), 5 * 43),
     ]
     for count, layer, sizes, converted in cases:
         full, fast = (count(layer, *sizes, precision=p) for p in (None, "int8"))
@@ -74,8 +87,8 @@ def test_trees_and_graphs_by_hand():
         assert added["dequantize"] == sum(p.times * p.columns for p in full.forward.products)
         assert (fast.backward.macs, fast.kept, fast.precision) == (0, {}, "int8")
         assert "weights of int8" in fast.layer
-    dense = complexity.count_graph(complexity.GatedGraph(4, 2, 2), 5, graphs=1, precision="int8")
-    edges = complexity.count_graph(complexity.GatedGraph(4, 2, 2), 5, 0, precision="int8")
+    dense = complexity.count_graph(GRAPH, 5, graphs=1, precision="int8")
+    edges = complexity.count_graph(GRAPH, 5, 0, precision="int8")
     assert dense.forward.elementwise["quantize"] == edges.forward.elementwise["quantize"]
 
 
@@ -94,10 +107,10 @@ def test_the_bytes_of_trees_and_graphs_are_those_of_a_pickle():
 
 
 def test_a_chain_of_several_precisions():
-    chain = Chain([GRU(3, 4).quantize("int8"), Dense(4, 2)])
+    chain = Chain([GRU(30, 40).quantize("int8"), Dense(40, 2)])
     count = complexity.count(chain, 5, 2)
     assert count.precision == "mixed"
-    assert count.forward.elementwise["quantize"] == 10 * 3 + 8 * 4
+    assert count.forward.elementwise["quantize"] == 10 * 30 + 8 * 40
     assert "precision" in count.to_dict()
     assert set(count.to_dict()["bytes"]) == {"float32"}
 
