@@ -119,6 +119,8 @@ class Layer:
             own["activations"] = names
             own |= {"activation_alpha": alphas} if alphas else {}
             own |= {"activation_beta": betas} if betas else {}
+        if self.chain[-1].coupled:
+            own["input_forget"] = 1
         if self.kind == "GRU" and self.chain[-1].reset_after:
             own["linear_before_reset"] = 1
         return own

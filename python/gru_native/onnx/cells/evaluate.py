@@ -113,6 +113,12 @@ class Evaluation:
             self.algebra.atom(name, self.shapes.width(name)) if isinstance(value, Pieces) else value
         )
 
+    def addend(self, name: str) -> Sum:
+        """As it was written where it is (1 - f) g: a GRU's first step, or a part of an LSTM's c."""
+        step = self.steps.get(name)
+        part = step is not None and step.kind == "GRU" and step.zero and step.unknown is not None
+        return self.written[name] if part else self.sum(name)
+
     def factors(self, name: str) -> Monomial:
         """What a product with a matrix is taken of: a tensor, or a gate times one."""
         value = self._values.get(name)
@@ -182,7 +188,7 @@ def _times(e: Evaluation, value: Sum, number: float) -> Sum:
 
 @_rule("Add", "Sum")
 def _add(e: Evaluation, node: Node) -> list[Value]:
-    return [e.algebra.add(*(e.sum(name) for name in node.inputs))]
+    return [e.algebra.add(*(e.addend(name) for name in node.inputs))]
 
 
 @_rule("Sub")
@@ -250,9 +256,12 @@ def _concat(e: Evaluation, node: Node) -> list[Value]:
 def _constant(e: Evaluation, node: Node, place: int) -> Array | None:
     if len(node.inputs) <= place or not node.inputs[place]:
         return None
-    if node.inputs[place] not in e.constants:
+    if node.inputs[place] in e.constants:
+        return e.constants[node.inputs[place]]
+    numbers = e.shapes.numbers(node.inputs[place])  # as PyTorch's chunk has them, of sizes
+    if numbers is None or None in numbers:
         raise NoAlgebra
-    return e.constants[node.inputs[place]]
+    return np.array(numbers, np.int64)
 
 
 @_rule("Split")

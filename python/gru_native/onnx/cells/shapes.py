@@ -80,6 +80,9 @@ class Shapes:
 
     def constant(self, node: Node, place: int) -> Array | None:
         name = node.inputs[place] if len(node.inputs) > place else ""
+        numbers = self._numbers.get(name)
+        if numbers is not None and None not in numbers:
+            return np.array(numbers, np.int64)
         return self.constants[name] if name else None
 
     def _shapes(self, node: Node) -> list[Shape | None]:

@@ -56,7 +56,7 @@ def numbers_of(
         if second is None or len(first) != 1 or len(second) != 1:
             return None
         (a,), (b,) = first, second
-        if a is None or b is None:
+        if a is None or b is None or (node.op == "Div" and (a < 0 or b <= 0)):
             return (None,)
         return (int(_ARITHMETIC[node.op](a, b)),)
     return None
@@ -66,4 +66,5 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "Add": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
+    "Div": np.floor_divide,
 }

@@ -1,6 +1,7 @@
 """Steps of recurrent layers, by what they compute.
 
-LSTM    h' = o * tanh(c'),  c' = f * c + i * g,  each gate a function of sums of products
+LSTM    h' = o * tanh(c'),  c' = f * c + i * g,  each gate a function of sums of products;
+        with f = 1 - i, too
 GRU     h' = (1 - z) * n + z * h,  n = tanh(W x + b + r * (R h + b_h)), or tanh(W x + b + R (r * h))
 RNN     h' = tanh(W x + R h + b)
 
@@ -41,6 +42,7 @@ class Step:
     peepholes: list[Array | None] = field(default_factory=list)  # i o f
     functions: tuple[Function, ...] = ()
     reset_after: bool = False
+    coupled: bool = False  # of an LSTM: f is 1 - i, and has no matrices
 
     unknown: int | None = None  # the gate that a state of 0 hides
 
@@ -63,6 +65,8 @@ class Step:
         else:
             same = [n for n, p in theirs.items() if before.h in (None, n) and _same(p, recurrent)]
             if not same or self.reset_after != before.reset_after:
+                return False
+            if self.coupled != before.coupled:
                 return False
             theirs.pop(same[-1])
             if not _same(self.peepholes, before.peepholes):
@@ -146,10 +150,11 @@ def lstm(out: str, value: Sum, tensors: dict[int, str], key: Any) -> Step | None
             c_out = tensors.get(key(u.argument))
             if c_out is None:
                 continue
-            try:
-                return _lstm(out, c_out, o, u, value.width)
-            except _Other:
-                continue
+            for form in (_lstm, _coupled):
+                try:
+                    return form(out, c_out, o, u, value.width)
+                except _Other:
+                    continue
     return None
 
 
@@ -219,6 +224,36 @@ def _lstm(out: str, c_out: str, o: Applied, u: Applied, size: int) -> Step:
         peepholes=peepholes,
         functions=(o.function, g.function, u.function),
     )
+
+
+def _coupled(out: str, c_out: str, o: Applied, u: Applied, size: int) -> Step:
+    """c' = f * c + (1 - f) * g, or (1 - i) * c + i * g; 1 - sigmoid(x) is sigmoid(-x)."""
+    cell = u.argument
+    for z, g, c, is_i in _gates_of_gru(cell):
+        if z.function != "sigmoid" or o.function != "sigmoid":
+            continue
+        peephole, argument = _without_cell(o.argument, cell)
+        i, *others = (_gate(a, size) for a in (z.argument, argument, g.argument))
+        if peephole is not None or any(gate.rest for gate in (i, *others)):
+            continue
+        if not is_i:
+            i.parts = {n: -a for n, a in i.parts.items()}
+            i.bias = None if i.bias is None else -i.bias
+        parts, biases = _joined([i, *others]), [gate.bias for gate in (i, *others)]
+        every = states_of(parts, size)
+        states = [n for n in every if n != c] or every
+        if c and not states:
+            continue
+        return Step(
+            *("LSTM", size, out, c_out),
+            *("" if not c else states[0] if len(states) == 1 else None, c),
+            {n: [*own[:2], None, own[2]] for n, own in parts.items()},
+            [*biases[:2], None, biases[2]],
+            peepholes=[None] * 3,
+            functions=(o.function, g.function, u.function),
+            coupled=True,
+        )
+    raise _Other
 
 
 def _without_cell(argument: Sum, cell: Sum) -> tuple[Array | None, Sum]:
