@@ -33,6 +33,10 @@ class Loop:
         zero = b.tensor(np.array([0]))
         steps = b.node("Squeeze", b.node("Slice", sizes, zero, b.tensor([1]), zero), zero)
         bound = b.node("Sub", steps, b.tensor(np.array(1, np.int32))) if other == "bound" else steps
+        if other == "half":  # an end between two steps
+            steps = bound = b.node(
+                "Sub", b.node("Cast", steps, to=FLOAT), b.tensor(np.float32(2.5))
+            )
         begin = b.tensor(np.array(2 if other == "begin" else 0, np.int32))
         first = b.node("Less", b.tensor(np.float32(0)), b.node("Cast", bound, to=FLOAT))
         batch = b.node("Cast", b.node("Shape", "x"), to=INT)
@@ -72,13 +76,15 @@ class Loop:
             go_on = b.node("LessOrEqual", *floats)
         else:
             go_on = b.node("Less", *floats)
-        steps = b.node("Add", "n", b.tensor(np.array(-1, np.int32)))
+        steps = b.node(
+            "Add", "n", b.tensor(np.array(-1, np.float32 if self.other == "half" else np.int32))
+        )
         after = ["n", "w", "r", "b"]
         if self.other == "steps":
             after[0] = steps
         if self.other == "weights":
             after[2] = b.node("Mul", "r", b.tensor(np.float32(0.9)))
-        kinds = {"t": INT, "n": INT}
+        kinds = {"t": INT, "n": FLOAT if self.other == "half" else INT}
         names = ["t", "h", "n", "w", "r", "b"]
         shapes = {"t": [], "n": [], "h": [None, H], "w": [X, H], "r": [H, H], "b": [H]}
         outputs = [go_on, count, y, *after, again]
@@ -140,7 +146,7 @@ def test_they_are_layers(other, most, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", ["begin", "by two", "bound", "before", "or equal", "steps", "weights", "count"]
+    "other", ["begin", "by two", "bound", "before", "or equal", "steps", "weights", "count", "half"]
 )
 def test_others_are_as_they_are(other):
     """Other first counts, steps and ends; what changes on the way; a count that is needed."""

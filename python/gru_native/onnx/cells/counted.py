@@ -64,6 +64,8 @@ def _counted(node: Node, w: Writer, constants: Mapping[str, Array]) -> Node:
         inside = {*makers, *body.inputs, *body.constants}
         if not bounds or any(end in inside for end in bounds):
             raise _Other
+        if not all(_is_whole(end, w, constants) for end in bounds):
+            raise _Other
         _check_begin(go_on, bounds, w, constants)
         inputs, last = (_steps(most, bounds, w, constants), ""), condition
     results = [*node.outputs, *[""] * (len(body.outputs) - 1)]
@@ -94,6 +96,27 @@ def _is_next(node: Node | None, name: str, known: Mapping[str, Array]) -> bool:
         return False
     a, b = node.inputs
     return (a == name and _is(known.get(b), 1)) or (b == name and _is(known.get(a), 1))
+
+
+def _is_whole(name: str, w: Writer, constants: Mapping[str, Array]) -> bool:
+    """Whether a tensor is known to be of whole numbers."""
+    while name in w.makers and name not in constants:
+        node = w.makers[name]
+        if node.op in ("Shape", "Size"):
+            return True
+        if node.op == "Cast":
+            return node.attributes.get("to") in _WHOLE
+        if node.op not in _MOVES:
+            return False
+        name = node.inputs[0]
+    own = constants[name].dtype if name in constants else None
+    given = w.graph.inputs.get(name)
+    kind = own or (given.dtype if given is not None else np.dtype(np.float32))
+    return kind.kind in "iu"
+
+
+_WHOLE = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+_MOVES = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Slice", "Gather", "Add", "Sub", "Mul")
 
 
 def _plain(name: str, makers: Mapping[str, Node]) -> str:
