@@ -1,10 +1,13 @@
-// Models with images, against sums written out: their layout in memory, lengths, paths; and batch normalisations that
-// become part of a convolution.
+// Models with images, against sums written out: their layout in memory, lengths, paths; batch normalisations that
+// become part of a convolution; what memory calls ask for; and that there is no stream of them.
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
 
+#include "gru_native/runtime.h"
+#include "gru_native/session_pool.h"
 #include "tests/support/chain.h"
+#include "tests/support/memory.h"
 
 using namespace gru_native;
 using namespace gru_native::testing;
@@ -134,10 +137,61 @@ void check_folded() {
           double(y[i]));
 }
 
+// Images have no stream, whose calls would ask for no memory. Their calls do ask for some, a few times
+// for each block however large the images are, and nothing of it stays.
+void check_memory() {
+  constexpr std::int64_t features = 12;
+  Conv2dSpec conv = convolution();
+  conv.out_channels = 8;
+  MaxPool2dSpec pool;
+  pool.kernel_size = {2, 2};
+  BatchNorm2dSpec norm;
+  norm.num_features = 8;
+  std::vector<ModelBlock<float>> blocks;
+  for (const OperationSpec& spec : {spec_of_kind(ImageSpec{features}), spec_of_kind(conv), spec_of_kind(norm),
+                                    spec_of_kind(pool), spec_of_kind(ColumnsSpec{})})
+    blocks.push_back(operation<float>(spec, 1));
+  const BasicModel<float> model(blocks);
+  const auto requests_of_calls = [&](std::int64_t seq_len, std::int64_t batch) {
+    const std::int64_t size = model.output_size();
+    const std::vector<float> x = random_numbers<float>(static_cast<std::size_t>(seq_len * batch * features), 4);
+    std::vector<float> y(static_cast<std::size_t>(model.output_len(seq_len) * batch * size));
+    ModelCall<float> call;
+    call.seq_len = seq_len;
+    call.batch = batch;
+    call.x = {x.data(), batch * features, features};
+    call.y = {y.data(), batch * size, size};
+    for (int i = 0; i < 3; ++i) model.forward(call);
+    const long before = requests, kept = held;
+    for (int i = 0; i < 10; ++i) model.forward(call);
+    const long made = requests - before, lost = held - kept;
+    CHECK(lost == 0, "%ld blocks are lost", lost);
+    return made;
+  };
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    for (const std::int64_t scale : {1, 10, 40}) {
+      const long made = requests_of_calls(40 * scale, scale);
+      CHECK(made <= 10 * 3 * static_cast<long>(blocks.size()), "%ld requests for memory in ten calls", made);
+    }
+  }
+}
+
+void check_streams() {
+  const auto model = std::make_shared<const Model>(std::vector<ModelBlock<float>>{
+      operation<float>(spec_of_kind(ImageSpec{4}), 0), operation<float>(spec_of_kind(convolution()), 1),
+      operation<float>(spec_of_kind(ColumnsSpec{}), 0)});
+  const char* const text = "a Image has no stream: images are computed as a whole; expected a chain without them";
+  CHECK(throws<std::invalid_argument>([&] { Stream<float>{model}; }, text), "no error");
+  CHECK(throws<std::invalid_argument>([&] { SessionPool<float>(model, 2); }, text), "no error");
+}
+
 }  // namespace
 
 int main() {
   check_model();
+  check_memory();
+  check_streams();
   check_errors();
   check_folded<float>();
   check_folded<double>();

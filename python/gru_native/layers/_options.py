@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar, TypeVar
 
 
@@ -40,5 +39,8 @@ F = TypeVar("F", bound=Fixed)
 
 def public(kind: type[F]) -> type[F]:
     """For a public class: the arguments of its constructor are its options."""
-    kind._options = kind._arguments = tuple(inspect.signature(kind).parameters)
+    code = kind.__init__.__code__
+    # Not inspect.signature, which takes a fifth of the time of importing this package.
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    kind._options = kind._arguments = names
     return kind

@@ -18,6 +18,8 @@ from .convolution import check_output, depthwise_name, in_chains, kernel_of, nat
 from .images import FORMATS, OfImages, both
 from .registry import builds
 
+_MOST_ZEROS = 1000  # by which a kernel grows in a chain
+
 
 class Conv2D(OfImages):
     """A convolution of images, also one of each channel by itself (DepthwiseConv2D).
@@ -124,7 +126,7 @@ class Conv2D(OfImages):
             before, behind = pad[0] + own[0], pad[1] + own[1]
             # Zeros on one side only: as many on both, and a kernel that does not see the surplus.
             surplus = abs(before - behind)
-            if surplus % d:
+            if surplus % d or surplus > _MOST_ZEROS:
                 raise ValueError(
                     f"layer {self.name!r} has {before} zeros before and {behind} behind, and "
                     f"dilation {d}; a Chain cannot have it"
