@@ -3,8 +3,10 @@
 //
 //   test_realtime          the test
 //   test_realtime FRAMES   streams so many frames and does nothing else, for strace (strace_stream.py)
+#include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include "tests/support/chain.h"
 #include "tests/support/memory.h"
@@ -16,9 +18,9 @@ namespace {
 
 long asked() { return requests + returns; }
 
-void check(Stream<float> stream, std::int64_t inputs, std::int64_t outputs, std::int64_t batch) {
+void check(Stream<float> stream, std::int64_t inputs, std::int64_t outputs, std::int64_t batch, float value = 0.5f) {
   constexpr std::size_t most = 4096;
-  const std::vector<float> in(most * static_cast<std::size_t>(batch * inputs), 0.5f);
+  const std::vector<float> in(most * static_cast<std::size_t>(batch * inputs), value);
   std::vector<float> out(most * static_cast<std::size_t>(batch * outputs)), state(stream.state_size());
   const long before = asked();
   for (const std::size_t frames : {std::size_t(1), std::size_t(2), std::size_t(64), std::size_t(257), most})
@@ -45,6 +47,56 @@ void check_few_bits(const LayerSpec& spec, std::int64_t batch) {
   }
   for (const Precision precision : {Precision::int8, Precision::bf16})
     check(Stream<float>(layer.quantize(precision), batch), spec.input_size, spec.output_size(), batch);
+}
+
+template <class Kind>
+ModelBlock<float> operation(const Kind& kind) {
+  OperationSpec spec;
+  spec.kind = kind;
+  auto made = std::make_shared<Operation<float>>(spec);
+  randomize(*made, 7);
+  if constexpr (std::is_same_v<Kind, BatchNorm1dSpec>) {
+    auto edit = made->edit();
+    for (float& var : edit["running_var"]) var = 1 + std::abs(var);
+  }
+  return std::shared_ptr<const Operation<float>>(std::move(made));
+}
+
+// Of every block that streams: alone behind a dense layer, and all of them one after the other with paths around.
+void check_blocks(std::int64_t batch) {
+  constexpr std::int64_t size = 6;
+  Conv1dSpec causal, strided, groups;
+  causal.in_channels = causal.out_channels = causal.kernel_size = size;
+  groups = strided = causal;
+  causal.dilation = 3;
+  strided.stride = 2;
+  strided.padding.kind = Padding::valid;
+  groups.groups = 3;
+  const std::vector<ModelBlock<float>> kinds{
+      operation(causal),
+      operation(strided),
+      operation(groups),
+      operation(MaxPool1dSpec{3, 2}),
+      operation(AvgPool1dSpec{2, 1}),
+      operation(LayerNormSpec{size}),
+      operation(BatchNorm1dSpec{size}),
+      operation(ActivationSpec{Activation::tanh}),
+  };
+  LayerSpec learned = spec_of(Cell::lstm, size, size);
+  learned.learn_initial_state = true;
+  std::vector<ModelBlock<float>> all = chain_of<float>({dense_of(size, size), learned}, 5)->blocks();
+  const ModelBlock<float> dense = all[0];
+  for (const ModelBlock<float>& kind : kinds) {
+    check(Stream(std::make_shared<const Model>(std::vector<ModelBlock<float>>{dense, kind}), batch), size, size, batch);
+    all.push_back(kind);
+  }
+  for (const auto join : {BranchSpec::add, BranchSpec::multiply, BranchSpec::concat})
+    for (const ModelBlock<float>& block : parallel<float>({{dense}, {operation(causal), kinds[7]}, {}}, join))
+      all.push_back(block);
+  const auto model = std::make_shared<const Model>(all);
+  check(Stream(model, batch), model->input_size(), model->output_size(), batch);
+  const std::vector<ModelBlock<float>> words{operation(EmbeddingSpec{3, size}), dense};
+  check(Stream(std::make_shared<const Model>(words), batch), 1, size, batch, 2.0f);
 }
 
 template <class L, class Spec>
@@ -88,6 +140,8 @@ int main(int argc, char** argv) {
   const long counted = asked() - before;
   CHECK(counted >= (counts_malloc ? 4 : 2), "only %ld requests are seen", counted);
   check_edits();
+  check_blocks(1);
+  check_blocks(3);
   for (std::int64_t layers = 1; layers <= 4; ++layers)
     for (const LayerSpec& spec : all_cells(2, 12, layers, false)) {
       check({spec}, 1);

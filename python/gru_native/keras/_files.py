@@ -22,6 +22,7 @@ from ._hdf5 import BROKEN, H5Source
 from ._legacy import Legacy
 from ._source import take
 from .layers import Layer, build
+from .layers.base import Composite
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -80,6 +81,7 @@ def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer
             version = parsed.get("keras_version", version)
         model = build(Entry(parsed, "config", _keras_2(version)), source)
         source.close()
+        _check_frozen(model, source)
         return model
 
 
@@ -110,12 +112,30 @@ def load_weights(model: Layer, path: PathLike) -> None:
             f"model is a {type(model).__name__}; expected what from_keras or load makes"
         )
     with _named(path), _opened(path) as (source, _, _):
+        _check_frozen(model, source)
         arrays = [
             take(source, where, name, own.shape, str(own.dtype))
             for where, name, own in model._named()
         ]
         source.close()
     model._set(arrays)
+
+
+def _check_frozen(model: Layer, source: H5Source | Legacy) -> None:
+    """ValueError where Legacy takes weights in another order than they have.
+
+    A model as a layer has those of frozen layers behind all others.
+    """
+    if not isinstance(source, Legacy) or not isinstance(model, Composite):
+        return
+    for layer in model.layers:
+        leaves = [leaf for leaf in layer._leaves() if leaf.num_parameters]
+        frozen = [leaf for leaf in leaves if leaf._frozen]
+        if 0 < len(frozen) < len(leaves):
+            raise ValueError(
+                f"layer {frozen[0].name!r} is not trainable, but others of model {layer.name!r} "
+                "are; expected all of them or none in this format, or a .keras file"
+            )
 
 
 @contextmanager

@@ -269,3 +269,37 @@ def test_wrong_arguments_are_named():
     reshape = from_keras(keras.Sequential([keras.Input((6, 4)), L.Reshape((3, 8))])).layers[0]
     with pytest.raises(ValueError, match=r"x has shape \(2, 5\), which cannot become \(batch, 3"):
         reshape(np.zeros((2, 5)))
+
+
+def of_steps(*layers):
+    return [keras.Input((None, 8)), *layers]
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        (lambda: of_steps(L.Reshape((10, -1, 1), name="r"), L.Conv2D(2, 1)), "layer 'r'"),
+        (
+            lambda: of_steps(L.Reshape((-1, 8, 1)), L.Conv2D(2, 1), L.Reshape((5, -1), name="r")),
+            "layer 'r'",
+        ),
+        (
+            lambda: of_steps(
+                L.Reshape((-1, 8, 1)),
+                L.Conv2D(2, 1),
+                L.TimeDistributed(L.Flatten(data_format="channels_first"), name="r"),
+            ),
+            "layer 'r'",
+        ),
+        (
+            lambda: [
+                keras.Input((4, 3, 8)),
+                L.TimeDistributed(L.BatchNormalization(axis=1), name="r"),
+            ],
+            "layer 'r'",
+        ),
+    ],
+)
+def test_what_only_looks_like_columns_is_refused(layers, text):
+    with pytest.raises(ValueError, match=text):
+        from_keras(drawn(keras.Sequential(layers()), 74)).chain()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gru_native.keras import TimeDistributed, from_keras, load
+from gru_native.keras import TimeDistributed, from_keras, load, load_weights
 from helpers import assert_same_bits
 from keras_models import assert_same_output, compare, drawn, keras
 
@@ -199,3 +199,24 @@ def test_models_that_are_too_deep_are_named(tmp_path):
         pass
     with pytest.raises(ValueError, match="is nested too deeply"):
         load(tmp_path / "w.weights.h5", config)
+
+
+@pytest.mark.parametrize("frozen", [[], [0], [0, 1, 2]])
+def test_frozen_layers_of_a_nested_model(frozen, tmp_path):
+    """In .h5 those of a model come behind the others; their shapes do not show it."""
+    layers = [L.Dense(3), L.BatchNormalization(), L.Dense(3)]
+    inner = keras.Sequential([keras.Input((None, 3)), *layers])
+    model = drawn(keras.Sequential([keras.Input((None, 3)), inner, L.Dense(3)]), 96)
+    for i in frozen:
+        layers[i].trainable = False
+    x = np.random.default_rng(97).standard_normal((2, 4, 3))
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    ours = load(tmp_path / "m.keras")
+    assert_same_output(ours(x), model(x), "float64")
+    if len(frozen) == 1:
+        for read in (load, lambda path: load_weights(ours, path)):
+            with pytest.raises(ValueError, match=r"m\.h5: layer 'dense.*' is not trainable, but"):
+                read(tmp_path / "m.h5")
+    else:
+        assert_same_output(load(tmp_path / "m.h5")(x), model(x), "float64")

@@ -117,6 +117,12 @@ def test_a_second_derivative_is_an_error(twice):
         twice(ours.LSTM(3, 4), x)
 
 
+@pytest.mark.parametrize("kind", [ours.RNN, ours.LSTM, ours.GRU])
+def test_vmap_is_an_error(kind):
+    with pytest.raises(RuntimeError, match=r"vmap"):
+        torch.func.vmap(kind(3, 4))(torch.randn(2, 5, 2, 3))
+
+
 def test_checkpoints_recompute():
     from torch.utils.checkpoint import checkpoint
 

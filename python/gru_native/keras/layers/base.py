@@ -41,6 +41,7 @@ class Layer(ABC):
     keras_class: str
     _keeps_steps = True  # gives as many as it reads
     _reads_masks = False
+    _frozen = False  # not trained in Keras, where that orders the weights of old files
     _of_numbers = False  # computes each number by itself, so that it takes images as well
 
     @abstractmethod
@@ -68,6 +69,10 @@ class Layer(ABC):
         """The same with what each is called in its layer, where that is known."""
         for path, array in self._tensors():
             yield path, UNNAMED, array
+
+    def _leaves(self) -> list[Layer]:
+        """The layers that it is made of."""
+        return [self]
 
     def _set(self, arrays: Iterable[Array]) -> None:
         """Set the weights, which have been checked, to arrays in Keras's order."""
@@ -168,6 +173,9 @@ class Composite(Layer):
     @property
     def _num_outputs(self) -> int:
         return 1
+
+    def _leaves(self) -> list[Layer]:
+        return [leaf for layer in self.layers for leaf in layer._leaves()]
 
     def _sizes(self) -> tuple[int | None, int | None]:
         return None, ANY  # its layers say so

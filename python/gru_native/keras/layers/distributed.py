@@ -78,6 +78,9 @@ class TimeDistributed(Layer):
             raise ValueError(f"layer {self.layer.name!r} has several outputs; expected one")
         return y.reshape(batch, steps, *y.shape[1:]), mask
 
+    def _leaves(self) -> list[Layer]:
+        return self.layer._leaves()
+
     def _tensors(self) -> Iterator[tuple[str, Array]]:
         for path, _, array in self._named():
             yield path, array
@@ -99,11 +102,12 @@ class TimeDistributed(Layer):
             f"layer {self.name!r} (TimeDistributed) has {inner.name!r} ({inner.keras_class}) at "
             "each step, which a Chain cannot have"
         )
-        if isinstance(inner, Reshape) and inner.keras_class != "Permute" and shape is not None:
-            target = (-1,) if inner.keras_class == "Flatten" else inner.options["target_shape"]
-            if place.axes is not None and len(target) == 1 and place.zeros is None:
-                return columns_of(place, (None, *target), inner.dtype, refused)
         if place.axes is not None:
+            target = inner._flat_target() if isinstance(inner, Reshape) else None
+            if target is None or place.zeros is not None:
+                raise refused
+            return columns_of(place, (None, target), self.dtype, refused)
+        if shape is not None and len(shape) != 2:
             raise refused
         features = Place(None if shape is None else shape[-1:], order=place.order)
         try:

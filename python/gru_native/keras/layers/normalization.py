@@ -74,8 +74,9 @@ class Normalization(Operation):
 
     def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
         axis, shape = self.options["axis"], place.shape
-        if shape is not None and axis > 0:
-            axis = -1 if axis == len(shape) else axis - 1
+        if axis > 0:
+            rank = 2 if shape is None else len(shape)
+            axis = -1 if axis == rank else axis - 1
         if place.axes is None:
             if axis != -1:
                 raise ValueError(

@@ -39,4 +39,6 @@ def build(entry: Entry, source: Source, path: str = "") -> Layer:
             f"layer {entry.name!r} is a {entry.keras_class}; expected {', '.join(known)}, "
             "or a Sequential of these"
         )
-    return _BUILDERS[entry.keras_class](entry, source, path)
+    layer = _BUILDERS[entry.keras_class](entry, source, path)
+    layer._frozen = not entry.flag("trainable", True)
+    return layer

@@ -108,6 +108,13 @@ class Reshape(Layer):
             return self._image(place, target, refused)
         raise refused
 
+    def _flat_target(self) -> int | None:
+        """How many numbers it makes of all axes, in their order; -1: any. None if it does not."""
+        if self.keras_class == "Flatten":
+            return -1 if self.options["data_format"] == "channels_last" else None
+        target = self.options.get("target_shape", ())
+        return int(target[0]) if len(target) == 1 else None
+
     def _image(self, place: Place, target: Sizes, refused: ValueError) -> tuple[list[Block], Place]:
         """Sequences as images of one channel."""
         shape = place.shape
@@ -116,7 +123,12 @@ class Reshape(Layer):
         if len(shape) != 2 or channels is None:
             raise refused
         axes = Axes(1, 2, 0) if channels == 0 else Axes(0, 1, 2)
-        steps, features = (_matching(shape[i], target[axes[i]], refused) for i in (0, 1))
+        features = shape[1]
+        steps = _matching(shape[0], target[axes.steps], refused)
+        if features is None or target[axes.height] not in (-1, features):
+            raise refused
+        if target[axes.height] == -1 and (shape[0] is None or target[axes.steps] == -1):
+            raise refused
         block = Image(features, batch_first=True, dtype=np.dtype(self.dtype))
         sizes = Place(shape, axes).sized(features, steps, 1)
         return [block], sizes
@@ -143,7 +155,9 @@ def columns_of(
         raise refused
     features = height * channels
     steps = _matching(shape[0], target[0], refused)
-    if wanted not in (-1, features) or target[0] == wanted == -1:
+    if wanted not in (-1, features):
+        raise refused
+    if wanted == -1 and target[0] is not None and (shape[0] is None or target[0] == -1):
         raise refused
     order: Array | None = None
     if axes.height < axes.channels and min(height, channels) > 1:

@@ -104,7 +104,7 @@ class Sequential(Composite):
 
     def _all_steps(self, place: Place) -> list[Block]:
         """The blocks of a chain behind a start, with outputs at every step."""
-        leaves = self._leaves()
+        leaves = self._in_a_row()
         recurrent = [i for i, o in enumerate(leaves) if isinstance(o, (Recurrent, Bidirectional))]
         blocks: list[Block] = []
         for i, layer in enumerate(leaves):
@@ -117,17 +117,17 @@ class Sequential(Composite):
 
     def _chained(self, place: Place, last: bool) -> tuple[list[Block], Place]:
         blocks: list[Block] = []
-        for layer in self._leaves():
+        for layer in self._in_a_row():
             made, place = chained(layer, place)
             blocks += made
         return blocks, place
 
-    def _leaves(self) -> list[Layer]:
+    def _in_a_row(self) -> list[Layer]:
         """The layers, and in place of a Sequential those of it."""
         return [
             leaf
             for layer in self.layers
-            for leaf in (layer._leaves() if isinstance(layer, Sequential) else [layer])
+            for leaf in (layer._in_a_row() if isinstance(layer, Sequential) else [layer])
         ]
 
     @property

@@ -86,8 +86,10 @@ def _meeting(layer: Layer, places: Sequence[Place]) -> Place:
         or (join == "concat" and first.order is not None)
     ):
         raise ValueError(f"layer {layer.name!r} joins what a Chain has in several orders")
-    if first.shape is None or join != "concat":
+    if join != "concat" or (first.shape is None and merge.axis == -1):
         return first
+    if first.shape is None:
+        raise ValueError(f"layer {layer.name!r} joins along axis {merge.axis} of an unknown shape")
     axis = merge.axis - 1 if merge.axis > 0 else len(first.shape) - 1
     if axis != (len(first.shape) - 1 if first.axes is None else first.axes.channels):
         raise ValueError(
