@@ -38,7 +38,8 @@ CLASSES = (
     *("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "Dense", "TimeDistributed", "Embedding"),
     *("Masking", "Activation", "Dropout", "InputLayer", "Sequential", "Functional", "Conv1D", ""),
     *("BatchNormalization", "MaxPooling1D", "Add", "Concatenate", "RepeatVector", "CuDNNLSTM"),
-    "ZeroPadding1D",
+    *("ZeroPadding1D", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "Reshape"),
+    *("AveragePooling2D", "GlobalAveragePooling2D", "ZeroPadding2D", "Permute", "Flatten", "ReLU"),
 )
 VALUES = (
     *(None, True, False, 0, 1, -1, 3, 2**40, 10**30, 0.5, -2.5, 1e308, "", "tanh", "float64"),
@@ -59,6 +60,23 @@ def models():
     _, state = L.GRU(4, return_state=True)(L.Add()([L.MaxPooling1D(1)(h), x]))
     y = L.GRU(4, return_sequences=True)(x, initial_state=state)
     yield keras.Model(x, L.Concatenate()([L.GlobalAveragePooling1D()(y), state]))
+    yield from models_of_images()
+
+
+def models_of_images():
+    image = keras.Input((6, 5, 2))
+    h = L.ZeroPadding2D(((1, 0), (0, 2)))(image)
+    h = L.ReLU()(L.BatchNormalization()(L.Conv2D(3, (2, 3), strides=2, padding="same")(h)))
+    h = L.Concatenate()([L.SeparableConv2D(2, 2, padding="same")(h), h])
+    h = L.MaxPooling2D(2, padding="same")(L.Permute((2, 1, 3))(h))
+    yield keras.Model(image, L.GRU(3)(L.Reshape((2, -1))(h)))
+    frames = [L.DepthwiseConv2D(2), L.AveragePooling2D(2), L.Flatten()]
+    frames = keras.Sequential([keras.Input((5, 5, 1)), *frames])
+    video = [keras.Input((3, 5, 5, 1)), L.TimeDistributed(frames), L.LSTM(2)]
+    yield keras.Sequential([*video, keras.Sequential([keras.Input((2,)), L.Dense(3)])])
+    x = keras.Input((None, 5))
+    h = L.Conv2D(2, 3, padding="same")(L.Reshape((-1, 5, 1))(x))
+    yield keras.Model(x, L.Dense(2)(L.TimeDistributed(L.Flatten())(h)))
 
 
 @cache

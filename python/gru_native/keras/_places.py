@@ -117,7 +117,7 @@ def check_end(name: str, place: Place) -> None:
     """What a chain gives must have the numbers of what the model gives."""
     if place.order is not None or place.zeros is not None:
         what = "dots of columns" if place.zeros is None else "zeros around images"
-        raise ValueError(f"model {name!r} ends with {what}, which a Chain has in another order")
+        raise ValueError(f"layer {name!r} ends with {what}, which a Chain has in another order")
 
 
 def first_that_goes(shape: Sizes | None, build: Callable[[Place], T]) -> T:
