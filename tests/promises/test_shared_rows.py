@@ -61,6 +61,23 @@ def test_training(name, bidirectional, lengths, masked, threads):
         assert_same_gradients(grads, alone[2])
 
 
+@pytest.mark.parametrize("lengths", ["one", "many"])
+def test_steps_in_many_chunks(lengths, threads):
+    """No member is a chunk of steps ahead, where it would write over what another still reads."""
+    rng = np.random.default_rng(4)
+    steps, batch = 200, 40
+    some = None if lengths == "one" else rng.integers(1, steps + 1, batch)
+    spec = spec_of("gru", 24, 33)
+    case = random_case(spec, rng, seq_len=steps, batch=batch, lengths=some).cast(np.float32)
+    layer = make_layer(spec, case.weights, dtype=np.float32)
+    alone, *shared = on_threads(
+        threads, lambda: [layer.forward(case.x, lengths=some)[0] for _ in range(20)]
+    )
+    for results in shared:
+        for one in results:  # new memory each time: members are not equally fast
+            assert_same_bits(one, alone[0])
+
+
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "lstm_proj"])
 def test_few_bits(cell, precision, threads):

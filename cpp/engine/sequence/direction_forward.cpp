@@ -351,8 +351,10 @@ void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, 
   mine = part_of(0, 1);
   mine.rows = rows_of_member(time_, member, crew.size());
   Crew alone;
-  run_part(io, begin, end, mine, alone);
-  crew.barrier(member);
+  for (Index at = begin; at < end; at += chunk_steps_) {
+    run_part(io, at, std::min(at + chunk_steps_, end), mine, alone);
+    crew.barrier(member);  // where a member's rows lie in gates_ and places_ is not the same in the next chunk
+  }
 }
 
 template <class T>

@@ -110,8 +110,8 @@ void check_mask(const LayerSpec& spec) {
   CHECK(short_h == long_h, "other bits in h");
 }
 
-void check_threads(const LayerSpec& spec) {
-  RandomCall<float> p(spec, 7, 9, true, 77);
+void check_threads(const LayerSpec& spec, std::int64_t steps = 7, std::int64_t batch = 9) {
+  RandomCall<float> p(spec, steps, batch, true, 77);
   p.training = true;
   const auto run = [&](int threads) {
     set_num_threads(threads);
@@ -297,6 +297,9 @@ int main() {
       check_threads(spec);
       check_mask(spec);
     }
+  // Rows are shared out, and the steps are more than one chunk of them.
+  check_threads(spec_of(Cell::gru, 3, 17, 1, false), 160, 44);
+  check_threads(spec_of(Cell::lstm, 3, 17, 1, false), 160, 44);
   for (const bool bidirectional : {false, true})
     for (const LayerSpec& spec : all_cells(20, 70, 2, bidirectional)) {
       check_load<float>(spec);
