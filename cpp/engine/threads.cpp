@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/matrix/shares.h"
 #include "gru_native/dense.h"
 #include "gru_native/layer.h"
 #include "gru_native/output_rnn.h"
@@ -57,14 +56,14 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members) {
     return false;
   const double weights = macs_of_row(spec) / double(spec.directions() * spec.num_layers);
   if (weights * sizeof(float) > most_bytes_by_rows) return false;
-  return batch >= least_rows * members || divide_up(spec.hidden_size, kernels_for<float>().lanes) < members;
+  return batch >= least_rows * members || spec.hidden_size <= kernels_for<float>().lanes * (members - 1);
 }
 
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
   if (steps < 1) return 1;
   const double recurrent = recurrent_macs(spec), macs = double(rows) * macs_of_row(spec);
   const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
-  const Index batch = divide_up(rows, steps), crews = spec.directions();
+  const Index batch = (rows + steps - 1) / steps, crews = spec.directions();
   const int by_units = useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, crews);
   const double functions = double(rows * crews * spec.num_layers * spec.gates() * spec.hidden_size) * macs_of_function;
   Index members = std::min<Index>(useful_threads(macs + functions) / crews, batch / fewest_rows);
