@@ -266,14 +266,10 @@ struct Bf16Dot : Bf16Form {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum.p) : "v"(a.p), "v"(w.p));
     return sum;
   }
-  // A vector of activations: as to_bf16 does it with each.
+  // A vector of activations: as to_bf16 does it with each, but denormals become 0, as they do in all that follows.
   static EIGEN_ALWAYS_INLINE void store_activations(Lanes<float> x, Activation* to) {
-    const __m512i bits = _mm512_castps_si512(x.p), upper = _mm512_srli_epi32(bits, 16);
-    const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
-    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __m512i rounded = _mm512_srli_epi32(up, 16), quiet = _mm512_or_si512(upper, _mm512_set1_epi32(0x40));
-    const __mmask16 nan = _mm512_cmp_ps_mask(x.p, x.p, _CMP_UNORD_Q);
-    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, nan, quiet));
+    __m256i narrow;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(narrow) : "v"(x.p));
     std::memcpy(to, &narrow, sizeof(narrow));
   }
 };
