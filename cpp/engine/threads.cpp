@@ -51,11 +51,24 @@ double macs_of_row(const LayerSpec& spec) {
 
 double macs_of_row(const DenseSpec& spec) { return double(spec.input_size) * double(spec.output_size); }
 
+namespace {
+
+double bytes_of_weight(Precision precision) {
+  switch (precision) {
+    case Precision::int8: return 1;
+    case Precision::bf16: return 2;
+    case Precision::full: break;
+  }
+  return sizeof(float);
+}
+
+}  // namespace
+
 bool shares_rows(const LayerSpec& spec, Index batch, int members) {
   if (members < 2 || batch < fewest_rows * members || spec.layer_norm || spec.zoneout > 0 || spec.zoneout_cell > 0)
     return false;
   const double weights = macs_of_row(spec) / double(spec.directions() * spec.num_layers);
-  if (weights * sizeof(float) > most_bytes_by_rows) return false;
+  if (weights * bytes_of_weight(spec.precision) > most_bytes_by_rows) return false;
   return batch >= least_rows * members || spec.hidden_size <= kernels_for<float>().lanes * (members - 1);
 }
 
