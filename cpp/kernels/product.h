@@ -242,12 +242,19 @@ EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
   return product_of_width<T, 4, RuntimeStrides>(p);
 }
 
-// The same for narrow panels, too, which no step of a cell has: inlined nowhere.
+// The same for narrow panels, too, and for any strides, which no step of a cell has: inlined nowhere.
 template <class T>
 void product_of_any_width(const Product<T>& p) {
   if (p.sums == 4) return narrow_product(p);
-  if (p.width == 1) return product_of_width<T, 1, PackedStrides<Full<T>, 1>>(p);
-  if (p.width == 2) return product_of_width<T, 2, PackedStrides<Full<T>, 2>>(p);
+  const auto of_width = [&p](auto width) {
+    constexpr int vectors = decltype(width)::value;
+    const bool packed = p.a_k_stride == 1 && p.k_stride == vectors * Lanes<T>::size;
+    if (packed) product_of_width<T, vectors, PackedStrides<Full<T>, vectors>>(p);
+    else product_of_width<T, vectors, RuntimeStrides>(p);
+  };
+  if (p.width == 1) return of_width(Height<1>{});
+  if (p.width == 2) return of_width(Height<2>{});
+  if (p.width == 3 && p.a_k_stride != 1) return of_width(Height<3>{});
   product(p);
 }
 

@@ -68,9 +68,8 @@ PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
 template <class T>
 PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes) {
   const Index vectors = divide_up(columns, lanes);
-  const bool three = round_up(vectors, 3) < round_up(vectors, 4);
   PackedMatrix<T> m;
-  m.width = m.gates = vectors <= 2 ? static_cast<int>(vectors) : three ? 3 : 4;
+  m.width = m.gates = narrow_width(vectors);
   m.columns_in_panel = m.width * lanes;
   m.depth = depth;
   m.panels = divide_up(vectors, m.width);

@@ -13,7 +13,7 @@ void pack_panels(Rows<const T> x, Index first, Index rows, Index columns, Index 
   for (Index begin = 0; begin < columns; begin += width) {
     const Index count = std::min(width, columns - begin);
     for (Index row = 0; row < rows; ++row, to += width) {
-      std::copy_n(row_at(x, first + row) + begin, count, to);
+      copy_row(row_at(x, first + row) + begin, count, to);
       std::fill(to + count, to + width, T(0));
     }
   }
@@ -25,10 +25,16 @@ template <class T>
 void pack_slice(Matrix<const T> d, Index first, Index rows, Index begin, Index count, T* to) {
   const T* from = d.base + first * d.stride + begin;
   for (Index row = 0; row < rows; ++row, from += d.stride, to += outputs_at_once) {
-    if (count < outputs_at_once) std::copy_n(from, count, to);
+    if (count < outputs_at_once) copy_row(from, count, to);
     else
       for (Index k = 0; k < outputs_at_once; ++k) to[k] = from[k];
   }
+}
+
+// Vectors in a panel of x.
+template <class T>
+int vectors_for(Index columns) {
+  return narrow_width(divide_up(columns, kernels_for<T>().lanes));
 }
 
 }  // namespace
@@ -43,8 +49,8 @@ Index weight_gradients_scratch(Index outputs, Index columns, int members) {
 
 template <class T>
 WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch, bool in_place)
-    : g_(g), share_(share), in_place_(in_place && g.dw && g.columns % panel_columns<T>() == 0) {
-  const Index width = panel_columns<T>(), wide = round_up(g.columns, width);
+    : g_(g), share_(share), in_place_(in_place && g.dw && g.columns % panel_width_of<T>(g.columns) == 0) {
+  const Index width = panel_width_of<T>(g.columns), wide = round_up(g.columns, width);
   zeros_ = scratch;
   sums_.stride = padded_stride(wide, sizeof(T));
   sums_.base = zeros_ + sums_.stride;
@@ -55,7 +61,8 @@ WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share sha
   std::fill_n(zeros_, sums_.stride, T(0));
   std::fill_n(d_sums_, round_up(share.end - share.begin, outputs_at_once), T(0));
 
-  product_ = product_by<T>({x_panels_, width}, 0, g.columns);  // its depth is that of a block
+  product_ =
+      product_by<T>({x_panels_, width}, 0, g.columns, narrow_width(divide_up(g.columns, kernels_for<T>().lanes)));
   product_.a = {d_slice_, 1, nullptr};
   product_.a_k_stride = outputs_at_once;
   GRU_NATIVE_COUNTING(product_.needed = {Work::mac_weights, needed_, nullptr, 0, 0, nullptr, g.columns});

@@ -85,9 +85,9 @@ Index PackedConvolution<T>::columns_written(Index outputs) const {
 }
 
 template <class T>
-void PackedConvolution<T>::finish(T* y, Index columns) const {
-  if (own_.activation != Activation::identity)
-    kernels_for<T>().function.forward(chosen<T>(own_.activation), y, y, columns);
+void PackedConvolution<T>::finish(T* y, Index numbers, bool swish) const {
+  if (swish) exactly<T>(y, y, numbers, kernels_for<T>().function.swish);
+  else if (own_.activation != Activation::identity) activate_exactly(chosen<T>(own_.activation), y, y, numbers);
 }
 
 template <class T>
@@ -128,19 +128,21 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     const Share mine = share_of(rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
     Progress progress;
-    const auto finish_row = [&](T* at) {  // where there is room for whole vectors
-      if (call.swish) kernels_for<T>().function.swish(at, at, own_.out_channels);
-      else finish(at, own_.out_channels);
-      progress.add(macs_of_function * static_cast<double>(own_.out_channels));
+    const auto place = [&](Index row) { return y.base + row / high * y.stride + row % high * own_.out_channels; };
+    const auto finish_block = [&](Index begin, Index count) {
+      if (y.stride == call.outputs) finish(place(begin), count * own_.out_channels, call.swish);
+      else
+        for (Index row = begin; row < begin + count; ++row) finish(place(row), own_.out_channels, call.swish);
+      progress.add(macs_of_function * static_cast<double>(count * own_.out_channels));
     };
     const Rows<const T> windows{image, 0, offset};
-    if (in_place)
-      sums.each_sum(windows, mine, Matrix<T>{y.base, y.stride / high}, [&](Index, T* at) { finish_row(at); });
-    else
-      sums.each_sum(windows, mine, scratch[static_cast<std::size_t>(rank)], [&](Index row, T* from) {
-        finish_row(from);
-        std::copy_n(from, own_.out_channels, y.base + row / high * y.stride + row % high * own_.out_channels);
-      });
+    if (in_place) return sums.each_sum(windows, mine, Matrix<T>{y.base, y.stride / high}, finish_block);
+    sums.each_sum(windows, mine, scratch[static_cast<std::size_t>(rank)],
+                  [&](Index begin, Index count, Matrix<T> from) {
+                    for (Index i = 0; i < count; ++i)
+                      copy_row(from.base + i * from.stride, own_.out_channels, place(begin + i));
+                    finish_block(begin, count);
+                  });
   });
 }
 
@@ -153,7 +155,7 @@ std::unique_ptr<OperationStream<T>> PackedConvolution<T>::stream(Index inputs, I
         taps(line_).sum(first, y, rows);
         in_parts(rows.begin, rows.end, macs_of_function * static_cast<double>(own_.out_channels), 1,
                  [&](Index begin, Index end) {
-                   for (Index row = begin; row < end; ++row) finish(y.base + row * y.stride, own_.out_channels);
+                   for (Index row = begin; row < end; ++row) finish(y.base + row * y.stride, own_.out_channels, false);
                  });
       },
       own_.across, inputs, batch, window, arena);

@@ -45,7 +45,7 @@ class PackedConvolution final : public PackedOperation<T> {
 
   std::vector<Run> runs_at(Index step) const;
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
-  void finish(T* y, Index columns) const;
+  void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;
   void sum_gradients(const OperationRows& call, const Kept<T>& kept, Matrix<const T> d, const std::vector<Run>& runs,
                      T* dw, const std::vector<T*>& dweights, T* scratch, int member, int members) const;

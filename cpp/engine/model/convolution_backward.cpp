@@ -200,8 +200,8 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
         T* const at = d.base + i * d.stride;
         if (own_.activation != Activation::identity)
           kernels_for<T>().function.backward(f, kept.outputs.base + i * kept.outputs.stride, at, at, call.outputs);
-        if (spread) std::copy_n(at, call.outputs, spread->d + spread->at(row, spread->before + t, 0));
-        if (rows.base != d.base) std::copy_n(at, call.outputs, rows.base + i * call.outputs);
+        if (spread) copy_row(at, call.outputs, spread->d + spread->at(row, spread->before + t, 0));
+        if (rows.base != d.base) copy_row(at, call.outputs, rows.base + i * call.outputs);
         progress.add(macs_of_function * static_cast<double>(call.outputs));
       }
     all.barrier(rank);
@@ -210,9 +210,11 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
       const auto& places = spread->places[i];
       const Share mine = share_of(places.end - places.begin, whole_tiles, rank, team.size());
       const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, zeros};
-      sums.each_sum({spread->d, 0, spread->from + places.begin}, mine, own, [&](Index row, const T* sum) {
-        std::copy_n(sum, own_.in_channels, dx.base + spread->to[places.begin + row]);
-      });
+      sums.each_sum(
+          {spread->d, 0, spread->from + places.begin}, mine, own, [&](Index begin, Index count, Matrix<T> from) {
+            for (Index i = 0; i < count; ++i)
+              copy_row(from.base + i * from.stride, own_.in_channels, dx.base + spread->to[places.begin + begin + i]);
+          });
     }
   });
 }

@@ -38,8 +38,10 @@ class Padded {
     Progress progress;
     for (Index t = steps.begin; t < steps.end; ++t) {
       for (Index row = 0; row < in.alive(t); ++row) {
-        T* const to = std::fill_n(image + at(row, across_.left + t, 0), above_, T(0));
-        std::fill_n(std::copy_n(row_at(x, in.first(t) + row), numbers, to), below_, T(0));
+        T* to = image + at(row, across_.left + t, 0);
+        if (above_ > 0) to = std::fill_n(to, above_, T(0));
+        copy_row(row_at(x, in.first(t) + row), numbers, to);
+        if (below_ > 0) std::fill_n(to + numbers, below_, T(0));
       }
       progress.add(macs_of_copy * static_cast<double>(in.alive(t) * height * channels_));
     }

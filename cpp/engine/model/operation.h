@@ -140,17 +140,20 @@ void copy_rows(Rows<const T> from, Index columns, Matrix<T> to, Index begin, Ind
   for (Index row = begin; row < end; ++row) std::copy_n(row_at(from, row), columns, to.base + row * to.stride);
 }
 
-// y = f(x) for n numbers, and for no others: the kernels compute whole vectors.
-template <class T>
-void activate_exactly(const ChosenActivation<T>& f, const T* x, T* y, Index n) {
+// f(x, y, n) for n numbers, and for no others, of an f that computes whole vectors.
+template <class T, class F>
+void exactly(const T* x, T* y, Index n, const F& f) {
   const Index whole = n / most_lanes * most_lanes;
-  const FunctionKernels<T>& kernels = kernels_for<T>().function;
-  if (whole > 0) kernels.forward(f, x, y, whole);
+  if (whole > 0) f(x, y, whole);
   if (whole == n) return;
   T last[most_lanes] = {};
   std::copy_n(x + whole, n - whole, last);
-  kernels.forward(f, last, last, n - whole);
+  f(last, last, n - whole);
   std::copy_n(last, n - whole, y + whole);
+}
+template <class T>
+void activate_exactly(const ChosenActivation<T>& f, const T* x, T* y, Index n) {
+  exactly(x, y, n, [&](const T* a, T* to, Index count) { kernels_for<T>().function.forward(f, a, to, count); });
 }
 
 // The same as Operation::forward, of a convolution of images, but each y times its logistic function. There is no such

@@ -50,21 +50,21 @@ struct Taps {
   static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
   Index scratch_size() const { return rows_at_once * padded_stride(columns(), sizeof(T)); }
 
-  // f(row, its sums) for some rows. x has offsets.
+  // f(first row, how many, their sums) for some rows, which have offsets in x.
   template <class F>
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
     const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
     each_block(rows, [&](Index begin, Index count) {
       sum({x.base, 0, x.offset + begin}, sums, {0, count});
-      for (Index i = 0; i < count; ++i) f(begin + i, sums.base + i * sums.stride);
+      f(begin, count, sums);
     });
   }
-  // The same where each sum may be written in its place, row by row: see columns().
+  // f(first row, how many) where sums may be written in their places at once: see columns().
   template <class F>
   void each_sum(Rows<const T> x, Share rows, Matrix<T> y, const F& f) const {
     each_block(rows, [&](Index begin, Index count) {
       sum(x, y, {begin, begin + count});
-      for (Index i = begin; i < begin + count; ++i) f(i, y.base + i * y.stride);
+      f(begin, count);
     });
   }
 

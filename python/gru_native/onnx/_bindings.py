@@ -14,6 +14,8 @@ from ._model import Node
 from .operators import compute
 from .operators.convolution import Convolution, prepared, whole_image, whole_kernel
 from .operators.parts import slices
+from .operators.pooling import prepared_max
+from .operators.windows import BACK, IMAGE
 
 Call: TypeAlias = Callable[..., Any]  # of the node's inputs; returns its one output
 
@@ -160,7 +162,49 @@ def _gather(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) 
 
 def _concat(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call:
     axis = node.attributes["axis"]
-    return lambda *parts: np.concatenate(parts, axis)
+    if y.ndim != 4 or axis % 4 != 1:
+        return lambda *parts: np.concatenate(parts, axis)
+    shape, dtype = [y.shape[i] for i in IMAGE], y.dtype
+
+    def channels(*parts: Array) -> Array:
+        if all(part.flags.c_contiguous for part in parts):
+            return np.concatenate(parts, 1)
+        return np.concatenate(parts, 1, out=np.empty(shape, dtype).transpose(BACK))
+
+    return channels
+
+
+def _max_pool(
+    node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
+) -> Call | Direct | None:
+    if y.ndim != 4 or y.dtype not in (np.float32, np.float64) or not y.size:
+        return None
+    return Direct(prepared_max(node, inputs[0]), (0,))
+
+
+def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+    """Of images whose dots are copied: which ones is the same in each call."""
+    x, own = inputs[0], node.attributes
+    copies = own.get("mode", "nearest") == "nearest" and all(known[1:])
+    if "crop" in own.get("coordinate_transformation_mode", "") or y.ndim != 4 or not copies:
+        return None
+    if x.shape[:2] != y.shape[:2] or x.dtype not in (np.float32, np.float64) or not y.size:
+        return None
+
+    def places(axis: int) -> Array:
+        shape = [-1 if i == axis else 1 for i in range(4)]
+        numbers = np.arange(x.shape[axis], dtype=np.float64).reshape(shape)
+        found = compute(node, [np.broadcast_to(numbers, x.shape), *inputs[1:]])[0]
+        return np.moveaxis(found, axis, -1)[0, 0, 0].astype(np.intp)
+
+    down, across = places(2), places(3)
+
+    def resize(x: Array, *_: Any) -> Array:
+        if x.flags.c_contiguous:
+            return x.take(down, 2).take(across, 3)
+        return x.transpose(IMAGE).take(across, 0).take(down, 2).transpose(BACK)
+
+    return resize
 
 
 def _power(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
@@ -278,6 +322,9 @@ _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "Gather": _gather,
     "Concat": _concat,
     "Conv": _conv,
+    "MaxPool": _max_pool,
+    "Resize": _resize,
+    "Upsample": _resize,
     "ConvInteger": _conv_integer,
     "Pow": _power,
     "Relu": _relu,

@@ -16,6 +16,7 @@ from ..layers._weights import Array
 from ._model import Node
 
 _FLOAT = 1  # onnx.TensorProto.FLOAT
+_OTHERS = 64  # rows of a weight within int8 for each that is not
 _PARTS = ("DynamicQuantizeLinear", "MatMulInteger", "Cast", "Mul")
 
 
@@ -91,6 +92,10 @@ def _weight(matrix: Array | None, scale: Array, zero: Array | None) -> Weight | 
     q = (matrix.astype(np.int16) - zero.astype(np.int16)).T
     rows = np.broadcast_to(scale.reshape(-1), columns).astype(np.float32)
     floats = q.astype(np.float32) * rows[:, None]
-    if not np.isfinite(floats).all() or np.abs(q).max() > 127 or not (rows > 0).all():
+    largest = np.abs(q).max(1)
+    wide = largest > 127  # a row of these gets a larger scale, if they are few
+    if not np.isfinite(floats).all() or _OTHERS * wide.sum() > columns or not (rows > 0).all():
         return Weight(floats)
+    rows[wide] *= largest[wide] / np.float32(127)
+    q[wide] = np.rint(q[wide] * (127 / largest[wide])[:, None])
     return Weight(floats, {"weight": q.astype(np.int8), "weight.scale": rows})

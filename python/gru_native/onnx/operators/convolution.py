@@ -14,7 +14,7 @@ from ...layers._weights import Array
 from .._model import Node
 from .budget import room
 from .registry import operator
-from .windows import Windows, numbers, padded, views, windows
+from .windows import BACK, IMAGE, Windows, numbers, padded, views, windows
 
 _PIECE = 1 << 18  # numbers gathered at once: what stays in a core's cache
 _FEW = 64  # taps of a kernel that are added one by one
@@ -144,7 +144,7 @@ class Convolution:
         call = core if images else lambda x: core(x.transpose(2, 0, 1)).transpose(1, 2, 0)
         if w.begin == w.end:
             return call
-        order, back = ((3, 0, 2, 1), (1, 3, 2, 0)) if images else ((2, 0, 1), (1, 2, 0))
+        order, back = (IMAGE, BACK) if images else ((2, 0, 1), (1, 2, 0))
         spatial = [b + n + e for b, n, e in zip(w.begin, shape[2:], w.end, strict=True)]
         whole = (*shape[:2], *spatial)
         memory = tuple(whole[axis] for axis in order)

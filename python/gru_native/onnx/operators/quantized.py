@@ -75,11 +75,11 @@ def dynamic_quantize(x: Array) -> tuple[Array, Array, Array]:
     low, high = x.min(initial=0), x.max(initial=0)
     scale = (high - low) / np.float32(255) or np.float32(1)
     zero = _within(np.rint(-low / scale), np.dtype(np.uint8))
-    return (
-        _within(np.rint(x / scale) + zero.astype(np.int32), np.dtype(np.uint8)),
-        np.asarray(scale, np.float32),
-        zero,
-    )
+    numbers = np.asarray(x / scale)  # small whole numbers are exact in it
+    np.rint(numbers, out=numbers)
+    numbers += np.float32(zero)
+    np.clip(numbers, 0, 255, out=numbers)
+    return numbers.astype(np.uint8), np.asarray(scale, np.float32), zero
 
 
 @operator("MatMulInteger", since=10)

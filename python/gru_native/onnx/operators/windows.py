@@ -18,6 +18,10 @@ from .budget import room
 _LARGEST = 1 << 40  # of a size in an attribute: sums and products of such stay exact
 
 
+# The axes of an image in the order in which the core's lie in memory, and these turned back.
+IMAGE, BACK = (3, 0, 2, 1), (1, 3, 2, 0)
+
+
 class Windows(NamedTuple):
     """One number for each spatial axis; ``begin`` and ``end`` are padding, ``out`` is how many."""
 
