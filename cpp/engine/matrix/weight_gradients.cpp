@@ -49,8 +49,10 @@ Index weight_gradients_scratch(Index outputs, Index columns, int members) {
 
 template <class T>
 WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share share, T* scratch, bool in_place)
-    : g_(g), share_(share), in_place_(in_place && g.dw && g.columns % panel_width_of<T>(g.columns) == 0) {
-  const Index width = panel_width_of<T>(g.columns), wide = round_up(g.columns, width);
+    : g_(g),
+      share_(share),
+      in_place_(in_place && g.dw && g.columns % (vectors_for<T>(g.columns) * kernels_for<T>().lanes) == 0) {
+  const Index width = vectors_for<T>(g.columns) * kernels_for<T>().lanes, wide = round_up(g.columns, width);
   zeros_ = scratch;
   sums_.stride = padded_stride(wide, sizeof(T));
   sums_.base = zeros_ + sums_.stride;
@@ -61,8 +63,8 @@ WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share sha
   std::fill_n(zeros_, sums_.stride, T(0));
   std::fill_n(d_sums_, round_up(share.end - share.begin, outputs_at_once), T(0));
 
-  product_ =
-      product_by<T>({x_panels_, width}, 0, g.columns, narrow_width(divide_up(g.columns, kernels_for<T>().lanes)));
+  // Its depth is that of a block.
+  product_ = product_by<T>({x_panels_, width}, 0, g.columns, vectors_for<T>(g.columns));
   product_.a = {d_slice_, 1, nullptr};
   product_.a_k_stride = outputs_at_once;
   GRU_NATIVE_COUNTING(product_.needed = {Work::mac_weights, needed_, nullptr, 0, 0, nullptr, g.columns});
