@@ -136,3 +136,54 @@ def test_over_time(attributes):
     weight = rng.standard_normal((20, 3, 3)).astype(np.float32)
     y = swish(b, b.node("Conv", "x", b.tensor(weight), **attributes))
     assert_agrees(b.model({"x": [2, 3, 11]}, y), (2, 3, 11))
+
+
+@pytest.mark.parametrize("behind", [True, False], ids=["behind a convolution", "of the input"])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+        {"kernel_shape": [5, 3], "pads": [2, 1, 2, 1]},
+        {"kernel_shape": [1, 7], "pads": [0, 3, 0, 3], "strides": [1, 2]},
+        {"kernel_shape": [3, 2], "dilations": [2, 3], "auto_pad": "VALID"},
+        {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},
+    ],
+)
+def test_largest_of_windows(attributes, behind):
+    rng, b = np.random.default_rng(0), Builder(17)
+    x = convolution(b, rng, "x") if behind else "x"
+    y = b.node(
+        "Concat", b.node("MaxPool", x, **attributes), b.node("MaxPool", x, **attributes), axis=1
+    )
+    proto = b.model({"x": [2, 3, 9, 8]}, y, rank=4)
+    loaded, x = gru_native.onnx.load(proto), np.random.default_rng(1).standard_normal((2, 3, 9, 8))
+    x = x.astype(np.float32)
+    expected = loaded(x)  # as it is computed without a plan, which ONNX's own cases test
+    for _ in range(3):
+        np.testing.assert_allclose(loaded(x), expected, 1e-5, 1e-5)
+    x[0, 1, 4, 4] = np.nan
+    assert np.isnan(loaded(x)).any()
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"},
+        {"coordinate_transformation_mode": "align_corners"},
+        {"mode": "linear"},
+    ],
+)
+@pytest.mark.parametrize("scales", [(1, 1, 2, 2), (1, 1, 1.7, 0.6), (1, 2, 1, 1)])
+def test_resized(attributes, scales):
+    rng, b = np.random.default_rng(0), Builder(17)
+    factors = b.tensor(np.array(scales, np.float32))
+    x = convolution(b, rng, "x")
+    ends = [b.node("Resize", of, "", factors, **attributes) for of in (x, "x")]
+    loaded = gru_native.onnx.load(
+        b.model({"x": list(SHAPE)}, b.node("Concat", *ends, axis=1), rank=4)
+    )
+    x = rng.standard_normal(SHAPE).astype(np.float32)
+    expected = loaded(x)  # as above
+    for _ in range(3):
+        np.testing.assert_allclose(loaded(x), expected, 1e-5, 1e-5)
