@@ -190,7 +190,10 @@ class Program:
                 now_at_most(min(limit, _AT_ONCE * limit - taken))
             try:
                 results = call(*[values[name] for name in reads])
-                self._take(step, results, values)
+                if len(made) == 1 == len(results) and made[0] and type(results[0]) is np.ndarray:
+                    values[made[0]] = results[0]  # as _take does, for most
+                else:
+                    self._take(step, results, values)
             except NODE_ERRORS as error:
                 raise of_node(node, error) from error
             if counts:

@@ -314,3 +314,37 @@ def test_integers_that_are_no_dense_layer():
     model = b.model({"x": [None, None, 6]}, b.node("Cast", product, to=TensorProto.FLOAT))
     x = numbers(5, 2, 6)
     assert_same_bits(gru_native.onnx.load(model)(x), runs(model, x=x)[0])
+
+
+@pytest.mark.parametrize("wide", [0, 1, 2, 64])
+def test_few_rows_beyond_127(wide):
+    """Those of unsigned weights, in a dense layer: a few are rounded again, with a larger scale."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(119 - 100, 119 + 100, (30, 128)).astype(np.uint8)
+    weight[3, :wide] = 255
+    scale = np.float32(0.01)
+    tensors = {"w": weight, "z": np.uint8(119), "s": scale}
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "sx", "zx"]),
+        helper.make_node("MatMulInteger", ["q", "w", "zx", "z"], ["i"]),
+        helper.make_node("Cast", ["i"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["sx", "s"], ["m"]),
+        helper.make_node("Mul", ["f", "m"], ["y"]),
+    ]
+    kind = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", kind, [None, 30])],
+        [helper.make_tensor_value_info("y", kind, [None, 128])],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    loaded, x = gru_native.onnx.load(model), rng.standard_normal((7, 30)).astype(np.float32)
+    (dense,) = loaded._program.dense.values()
+    assert dense.precision == ("int8" if wide <= 2 else "float32")
+    exact = x @ ((weight.astype(np.float32) - 119) * scale)
+    (theirs,) = runs(model, x=x)
+    for _ in range(3):
+        error = np.abs(loaded(x) - exact).max(0)
+        assert (error <= 1.5 * np.abs(theirs - exact).max() + 1e-4).all()

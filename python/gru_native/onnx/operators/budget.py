@@ -77,6 +77,9 @@ def room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
 
 def room_for_all(*arrays: Array) -> None:
     """The same for what element-wise functions make of these arrays."""
-    if prod(a.nbytes for a in arrays) <= _LIMIT.get():  # what they make has no more
+    most = 1  # what they make has no more
+    for array in arrays:
+        most *= array.nbytes
+    if most <= _LIMIT.get():
         return
     room(np.broadcast_shapes(*(a.shape for a in arrays)), np.result_type(*arrays))

@@ -21,7 +21,7 @@ def _shrink(x: Array, limit: float, bias: float) -> Any:
 
 
 def _swish(x: Array, alpha: float) -> Array:
-    return np.asarray(x * functions.sigmoid(x if alpha == 1 else x * x.dtype.type(alpha)))
+    return np.asarray(x * functions.quiet_sigmoid(x if alpha == 1 else x * x.dtype.type(alpha)))
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -47,7 +47,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Reciprocal": lambda x: 1 / x,
     "Relu": functions.relu,
     "Round": np.rint,
-    "Sigmoid": functions.sigmoid,
+    "Sigmoid": functions.quiet_sigmoid,  # nodes are computed where NumPy says nothing
     "Sign": np.sign,
     "Sin": np.sin,
     "Sinh": np.sinh,

@@ -78,7 +78,7 @@ def dynamic_quantize(x: Array) -> tuple[Array, Array, Array]:
     numbers = np.asarray(x / scale)  # small whole numbers are exact in it
     np.rint(numbers, out=numbers)
     numbers += np.float32(zero)
-    np.clip(numbers, 0, 255, out=numbers)
+    np.minimum(numbers, 255, out=numbers)  # none is below 0: rint is odd
     return numbers.astype(np.uint8), np.asarray(scale, np.float32), zero
 
 
