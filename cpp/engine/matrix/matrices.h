@@ -123,17 +123,16 @@ void multiply_to(Product<T> p, Share panels, Index columns, const Rows<T>& to, M
     std::copy_n(last.base + row * last.stride, columns % width, row_at(to, row) + whole * width);
 }
 
-// A product whose panels are `depth` rows of a matrix as they lie there, `columns` wide. They are read in whole panels,
-// of so many vectors.
+// A product whose panels are `depth` rows of a matrix as they lie there, `columns` wide. They are read in whole panels.
 template <class T>
-Product<T> product_by(Matrix<const T> rows, Index depth, Index columns, int width = 4) {
+Product<T> product_by(Matrix<const T> rows, Index depth, Index columns) {
   const Index lanes = kernels_for<T>().lanes;
   Product<T> p{};
   p.panels = rows.base;
   p.k_stride = rows.stride;
-  p.panel_stride = p.acc_panel_step = width * lanes;
+  p.panel_stride = p.acc_panel_step = panel_columns<T>();
   p.panel_end = divide_up(columns, p.panel_stride);
-  p.width = width;
+  p.width = 4;
   p.depth = depth;
   p.a_k_stride = 1;
   for (int v = 0; v < p.width; ++v) p.acc_vector[v] = v * lanes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/matrix/narrow.h"
 #include "runtime/dispatch.h"
 
 namespace gru_native {

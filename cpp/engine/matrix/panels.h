@@ -60,13 +60,7 @@ PackedMatrix<T> empty_shape(Index units, int gates, Index depth, Index lanes);
 template <class T>
 PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 
-// Vectors in a panel, of those columns of so many that are no gates: with the least padding.
-inline int narrow_width(Index vectors) {
-  if (vectors <= 2) return static_cast<int>(vectors);
-  return round_up(vectors, 3) < round_up(vectors, 4) ? 3 : 4;
-}
-
-// Columns that are no gates, in such panels. Each panel is one block, whose vectors count as its
+// Columns that are no gates, in the panels with the least padding. Each panel is one block, whose vectors count as its
 // gates: where columns are few, most of a panel of four vectors would be padding.
 template <class T>
 PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes);

@@ -1,7 +1,6 @@
 // How rows are spaced and work is shared out.
 #pragma once
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "kernels/table.h"
@@ -13,19 +12,6 @@ inline Index round_up(Index n, Index to) { return divide_up(n, to) * to; }
 
 // Rows a power of two apart would all fall into the same few sets of the cache: an odd number of lines avoids that.
 Index padded_stride(Index columns, Index element_bytes);
-
-// As std::copy_n, which for a few numbers takes longer to call than to copy.
-template <class T>
-void copy_row(const T* from, Index n, T* to) {
-  constexpr Index at_once = 8;
-  if (n > 16 * at_once) {
-    std::copy_n(from, n, to);
-    return;
-  }
-  Index k = 0;
-  for (; k + at_once <= n; k += at_once) std::memcpy(to + k, from + k, at_once * sizeof(T));
-  for (; k < n; ++k) to[k] = from[k];
-}
 
 // The share of `n` things that falls to one member, in whole granules.
 struct Share {

@@ -1,6 +1,7 @@
 #include "engine/matrix/weight_gradients.h"
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/narrow.h"
 
 namespace gru_native {
 namespace {
@@ -63,8 +64,10 @@ WeightGradientSums<T>::WeightGradientSums(const WeightGradients<T>& g, Share sha
   std::fill_n(zeros_, sums_.stride, T(0));
   std::fill_n(d_sums_, round_up(share.end - share.begin, outputs_at_once), T(0));
 
-  // Its depth is that of a block.
-  product_ = product_by<T>({x_panels_, width}, 0, g.columns, vectors_for<T>(g.columns));
+  product_ = product_by<T>({x_panels_, width}, 0, g.columns);  // its depth is that of a block
+  product_.width = vectors_for<T>(g.columns);
+  product_.acc_panel_step = width;
+  product_.panel_end = wide / width;
   product_.a = {d_slice_, 1, nullptr};
   product_.a_k_stride = outputs_at_once;
   GRU_NATIVE_COUNTING(product_.needed = {Work::mac_weights, needed_, nullptr, 0, 0, nullptr, g.columns});

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "engine/matrix/matrices.h"
+#include "engine/matrix/narrow.h"
 #include "engine/sequence/timeline.h"
 #include "runtime/interruption.h"
 #include "spec/convolution.h"

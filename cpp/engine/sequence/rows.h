@@ -41,8 +41,8 @@ template <class T>
 void gather(const Sequences<const T>& from, Index columns, const Timeline& time, Matrix<T> to,
             TeamLease* team = nullptr) {
   each_row(time, columns, team, [&](Index row, Index t, Index b) {
-    copy_row(from.data + time.user_step(t, b) * from.step_stride + time.user_row(b) * from.batch_stride, columns,
-             to.base + row * to.stride);
+    std::copy_n(from.data + time.user_step(t, b) * from.step_stride + time.user_row(b) * from.batch_stride, columns,
+                to.base + row * to.stride);
   });
 }
 
@@ -112,8 +112,8 @@ void scatter(Matrix<const T> from, Index columns, const Timeline& time, const Se
              TeamLease* team = nullptr) {
   clear_absent(to, columns, time);
   each_row(time, columns, team, [&](Index row, Index t, Index b) {
-    copy_row(from.base + row * from.stride, columns,
-             to.data + time.user_step(t, b) * to.step_stride + time.user_row(b) * to.batch_stride);
+    std::copy_n(from.base + row * from.stride, columns,
+                to.data + time.user_step(t, b) * to.step_stride + time.user_row(b) * to.batch_stride);
   });
 }
 
