@@ -195,7 +195,8 @@ def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) 
         shape = [-1 if i == axis else 1 for i in range(4)]
         numbers = np.arange(x.shape[axis], dtype=np.float64).reshape(shape)
         found = compute(node, [np.broadcast_to(numbers, x.shape), *inputs[1:]])[0]
-        return np.moveaxis(found, axis, -1)[0, 0, 0].astype(np.intp)
+        line: Array = np.moveaxis(found, axis, -1)[0, 0, 0]
+        return line.astype(np.intp)
 
     down, across = places(2), places(3)
 
