@@ -254,7 +254,7 @@ void product_of_any_width(const Product<T>& p) {
   };
   if (p.width == 1) return of_width(Height<1>{});
   if (p.width == 2) return of_width(Height<2>{});
-  if (p.width == 3 && p.a_k_stride != 1) return of_width(Height<3>{});
+  if (p.width == 3 && (p.a_k_stride != 1 || p.k_stride != 3 * Lanes<T>::size)) return of_width(Height<3>{});
   product(p);
 }
 

