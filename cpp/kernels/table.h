@@ -47,7 +47,7 @@ struct Product {
   const T* panels;            // panel p, step k: panels + p * panel_stride + k * k_stride, width * lanes elements
   Index panel_stride, k_stride;
   Index panel_begin, panel_end;
-  int width;                  // vectors in a panel: 3 or 4; in Kernels::product 1 or 2, too, where nothing has gaps
+  int width;                  // vectors in a panel: 3 or 4; in Kernels::product 1 or 2, too
   Index depth;                // number of k
   Rows<const T> a;            // element k of a row: a.base[... + k * a_k_stride]
   Index a_k_stride;           // 1, unless a is read down its columns (gradients of weights)

@@ -156,12 +156,14 @@ def test_others_are_as_they_are(other):
     assert "Loop" in {node.op for node in gru_native.onnx.load(loop.proto)._program.nodes}
 
 
-@pytest.mark.parametrize("end", [5, 7])
-def test_what_is_cut_at_a_number_is_no_chain(end):
-    """Also where that is the length that is tried first."""
+@pytest.mark.parametrize(
+    ("begin", "end"), [*((0, end) for end in (5, 7, 10, 11, 100, 100_000)), (-100, 2**31 - 1)]
+)
+def test_what_is_cut_at_a_number_is_no_chain(begin, end):
+    """Also where that is the length that is tried first, or more than any that is tried."""
     b = Builder()
     w, r = gru_tensors(b, np.random.default_rng(0), X, H)
-    cut = b.node("Slice", "x", b.tensor([0]), b.tensor([end]), b.tensor([int(end == 7)]))
+    cut = b.node("Slice", "x", b.tensor([begin]), b.tensor([end]), b.tensor([int(end == 7)]))
     by_time = b.node("Transpose", cut, perm=[1, 0, 2]) if end == 7 else cut
     y, _ = b.node("GRU", by_time, w, r, outputs=2, hidden_size=H)
     model = gru_native.onnx.load(

@@ -15,6 +15,8 @@ from .rules import rule
 from .shape_rules import without
 from .values import DIRECTIONS, UNITS, Features, Joined, State, Unknown, Value, is_array
 
+_END = 2**31 - 1  # exporters' number for the end of an axis, and any beyond
+
 
 @rule("Slice")
 def _slice(node: Node, x: Value, *where: Any) -> list[Any] | None:
@@ -22,11 +24,18 @@ def _slice(node: Node, x: Value, *where: Any) -> list[Any] | None:
         return None
     value: Any = x
     for axis, taken in enumerate(slices(node, x.shape, *where)):
-        start, stop, step = taken.indices(x.shape[axis])
-        if step != 1:
+        size = x.shape[axis]
+        start, stop, step = taken.indices(size)
+        if step != 1 or _cuts_what_is_longer(taken, size):
             return None
         value = None if value is None else _part(value, axis, start, stop)
     return None if value is None else [value]
+
+
+def _cuts_what_is_longer(taken: slice, size: int) -> bool:
+    """Whether all of this size is taken, but not of every one: to the end is 2^31 - 1 and more."""
+    to, begin = taken.stop, taken.start
+    return (to is not None and size < to < _END) or (begin is not None and -_END < begin < -size)
 
 
 @rule("Split")
