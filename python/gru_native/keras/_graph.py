@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from ._config import Entry
 
 _RECURRENT = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "CuDNNLSTM", "CuDNNGRU")
-MODELS = ("Sequential", "Functional", "Model")
+FUNCTIONAL = ("Functional", "Model")
+MODELS = ("Sequential", *FUNCTIONAL)
 # What Keras makes masks with, as operations among the layers of a model.
 _OF_MASKS = ("NotEqual", "Any", "All", "LogicalOr", "LogicalAnd", "ExpandDims", "ZerosLike")
 
@@ -109,8 +110,14 @@ def _from_zero(
 ) -> tuple[list[Call], tuple[Ref, ...]]:
     """Calls of models counted from 0.
 
-    Keras 2 has them from 1 where the model itself is the call 0 of it.
+    Keras 2 has them from 1 where the model itself is the call 0 of it. Keras 3 has them so for the
+    outputs alone, and for functional models alone.
     """
+    functional = {e.name for e in entries if not e.keras_2 and e.keras_class in FUNCTIONAL}
+    outputs = [
+        ref._replace(call=ref.call - 1) if ref.layer in functional and ref.call else ref
+        for ref in outputs
+    ]
     models = {e.name for e in entries if e.keras_2 and e.keras_class in MODELS}
     counts: dict[str, int] = {}
     for call in calls:

@@ -55,6 +55,28 @@ def test_a_sequential_of_models_gives_outputs_at_each_step():
     assert_same_output(compare(drawn(both, 85), x).chain()(x)[0], both(x), "float64")
 
 
+@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("ends", ["last", "first and a layer", "first and second", "added"])
+def test_models_that_end_with_a_model(functional, ends, tmp_path):
+    """Keras counts the calls of outputs from 1 where they are a functional model's."""
+    a, x_in = keras.Input((None, 3)), keras.Input((None, 3))
+    dense = L.Dense(3, activation="tanh")
+    inner = keras.Model(a, dense(a)) if functional else keras.Sequential([a, dense])
+    first = inner(x_in)
+    second = inner(L.Dense(3)(x_in) if ends == "added" else first)
+    outputs = {
+        "last": second,
+        "first and a layer": [first, L.ReLU()(second)],
+        "first and second": [first, second],
+        "added": L.Add()([first, second]),
+    }[ends]
+    model = drawn(keras.Model(x_in, outputs), 87)
+    x = np.random.default_rng(88).standard_normal((2, 5, 3))
+    model.save(tmp_path / "m.keras")
+    for ours in (from_keras(model), load(tmp_path / "m.keras")):
+        assert_same_output(ours(x), model(x), "float64")
+
+
 def test_a_model_that_is_called_twice_and_one_of_several_inputs(tmp_path):
     shared = keras.Sequential([keras.Input((None, 3)), L.BatchNormalization(), L.GRU(4)])
     a, b = keras.Input((None, 3)), keras.Input((None, 3))

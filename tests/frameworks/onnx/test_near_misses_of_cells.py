@@ -138,3 +138,18 @@ def test_a_constant_may_have_more_rows_than_the_input(rows, found):
     h, c = b.lstm("x", zeros, zeros)
     model = b.model({"x": [rows, X]}, [h, *b.lstm("x", h, c)], rank=2)
     assert layers(model, x=normal(rows, X)) == found
+
+
+@pytest.mark.parametrize("function", ["Sigmoid", "Tanh"])
+@pytest.mark.parametrize("form", ["s (1 - s)", "s - s s", "tanh(s - s s)"])
+def test_a_gate_times_itself_is_no_cell(function, form):
+    """As in n - z n, where z is n."""
+    b = Steps()
+    s = b.gate(function, "s", "x")
+    if form == "s (1 - s)":
+        y = b.node("Mul", s, b.node("Sub", b.tensor(np.float32(1)), s))
+    else:
+        y = b.node("Sub", s, b.node("Mul", s, s))
+    y = b.node("Tanh", y) if form.startswith("tanh") else y
+    model = b.model({"x": [2, X]}, [y, b.gate("Tanh", "t", "x")], rank=2)
+    assert layers(model, x=normal(2, X)) == 0

@@ -295,7 +295,10 @@ def _gates_of_gru(value: Sum) -> list[tuple[Applied, Applied, str, bool]]:
         plus = [t for t in others if is_all(t.map, 1) and len(t.of) == 2]
         if len(minus) != 1 or len(minus) + len(plus) != len(others):
             continue
-        z = next(f for f in minus[0].of if f != alone)
+        factors = [f for f in minus[0].of if f != alone]
+        if len(factors) != 1:  # n n
+            continue
+        (z,) = factors
         end = [f for f in plus[0].of if f != z] if plus else []
         if not isinstance(z, Applied) or (plus and (len(end) != 1 or z not in plus[0].of)):
             continue
