@@ -1,5 +1,7 @@
 #include "engine/matrix/weight_gradients.h"
 
+#include <algorithm>
+
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/narrow.h"
 
@@ -35,7 +37,7 @@ void pack_slice(Matrix<const T> d, Index first, Index rows, Index begin, Index c
 // Vectors in a panel of x.
 template <class T>
 int vectors_for(Index columns) {
-  return narrow_width(divide_up(columns, kernels_for<T>().lanes));
+  return narrow_width(std::max<Index>(1, divide_up(columns, kernels_for<T>().lanes)));  // of a bias alone: no columns
 }
 
 }  // namespace
