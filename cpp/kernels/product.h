@@ -204,13 +204,14 @@ EIGEN_ALWAYS_INLINE void narrow_rows(const Product<T>& p, Index row) {
   }
   const T* column = p.panels;
   Index k = 0;
-  for (; k + sums <= p.depth; k += sums)
+  for (; k + sums <= p.depth; k += sums) {
 #pragma GCC unroll 4
     for (int s = 0; s < sums; ++s, column += p.k_stride) {
       const Lanes<T> w = Lanes<T>::load(column);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) sum[r][s] = multiply_add(Lanes<T>(a[r][k + s]), w, sum[r][s]);
     }
+  }
 #pragma GCC unroll 4
   for (int s = 0; s < sums - 1; ++s, column += p.k_stride) {
     if (k + s >= p.depth) break;
