@@ -269,8 +269,7 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   if (member == 0) begin(io);
   crew.barrier(member);
   // Gradients of peepholes are summed over all rows in their order.
-  const bool rows_are_alike = !norm_ && !zones_ && !dpeephole_;
-  if (rows_are_alike && shares_rows(spec_, time_.batch, crew.size())) {
+  if (!dpeephole_ && shares_rows(spec_, time_.batch, crew.size())) {
     Part mine = part_of(0, 1);
     mine.rows = rows_of_member(time_, member, crew.size());
     Crew alone;

@@ -88,8 +88,7 @@ DirectionForward<T>::DirectionForward(const LayerSpec& spec, const PackedWeights
   step_.hidden = spec.hidden_size;
   step_.options = cell_options(spec, weights_);
   step_.save = tape_ != nullptr;
-  const bool rows_are_alike = !norm_ && !zoneout_.h.active() && !zoneout_.c.active();
-  if (rows_are_alike && time.batch > 1) places_ = arena.take<Index>(2 * std::min(chunk_steps_, longest) * time.batch);
+  if (time.batch > 1) places_ = arena.take<Index>(2 * std::min(chunk_steps_, longest) * time.batch);
   plan_rows();
 }
 
@@ -136,8 +135,7 @@ inline typename DirectionForward<T>::Part DirectionForward<T>::part_of(int membe
           units_of(blocks, lanes_, spec_.hidden_size),
           projects_ ? share_of(divide_up(outputs_, lanes_), granule_, member, members) : blocks,
           {0, time_.batch},
-          member,
-          members};
+          member};
 }
 
 // The input products of the steps [early, early + steps) at once. Their compact rows lie side by side; not so those of
@@ -341,7 +339,7 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, const Part
 template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
   if (crew.size() == 1 && run_as_row(io, begin, end)) return;
-  const bool by_rows = places_ && shares_rows(spec_, time_.batch, crew.size());
+  const bool by_rows = shares_rows(spec_, time_.batch, crew.size());
   Part mine = part_of(member, crew.size());
   if (wide_ && begin == 0) {
     widen(mine);

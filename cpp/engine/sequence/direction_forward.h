@@ -66,7 +66,7 @@ class DirectionForward {
   // rows.
   struct Part {
     Share blocks, units, output_blocks, rows;
-    int member, members;
+    int member;
   };
   Part part_of(int member, int members) const;
   bool whole_batch(const Part& p) const { return p.rows.begin == 0 && p.rows.end == time_.batch; }
