@@ -303,3 +303,20 @@ def of_steps(*layers):
 def test_what_only_looks_like_columns_is_refused(layers, text):
     with pytest.raises(ValueError, match=text):
         from_keras(drawn(keras.Sequential(layers()), 74)).chain()
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "MaxPooling2D", "GlobalMaxPooling2D", "ZeroPadding2D"])
+@pytest.mark.parametrize(
+    ("data_format", "axes"),
+    [
+        ("channels_last", "height, width, channels"),
+        ("channels_first", "channels, height, width"),
+    ],
+)
+def test_what_is_no_batch_of_images(kind, data_format, axes):
+    """The error says which axes the layer reads."""
+    sizes = {"filters": 3, "kernel_size": 2} if kind == "Conv2D" else {}
+    layer = getattr(L, kind)(**sizes, data_format=data_format)
+    model = from_keras(keras.Sequential([keras.Input((4, 5, 6)), layer]))
+    with pytest.raises(ValueError, match=rf"x has shape \(2, 3\); expected \(batch, {axes}\)"):
+        model(np.zeros((2, 3), np.float32))

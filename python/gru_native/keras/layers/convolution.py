@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -61,7 +61,29 @@ def in_chains(name: str, activation: str) -> None:
         )
 
 
-class Conv1D(Operation):
+class Convolution(Operation):
+    """What convolutions over time and of images have in common."""
+
+    def _activated(self, y: Array) -> Array:
+        """y as it is, where the core's layer has the function."""
+        activation = self.options["activation"]
+        return y if activation in RECURRENT else OUTPUT[activation](y)
+
+    def _native_arrays(self) -> Iterator[tuple[str, Array]]:
+        weight = self.layer.weights["weight"]
+        yield "weight", kernel_of(self.keras_class, weight, self.layer.in_channels)
+        if self.layer.bias:
+            yield "bias", self.layer.weights["bias"]
+
+    def _to_native(self, name: str, array: Array) -> Array:
+        return native_kernel(self.keras_class, array) if name == "weight" else array
+
+    def _to_keras(self, keras: Any) -> Any:
+        check_keras_3(f"layer {self.name!r}", self.options["activation"])
+        return super()._to_keras(keras)
+
+
+class Conv1D(Convolution):
     """A convolution over time, also one of each feature by itself (DepthwiseConv1D).
 
     Made by ``from_keras`` and ``load``.
@@ -121,18 +143,7 @@ class Conv1D(Operation):
         if self._pads_by_length:
             own = around(x.shape[1], self.options["kernel_size"], self.options["strides"])
             x = filled(x, (1,), (own,), 0.0)
-        y = super()._compute(x)
-        activation = self.options["activation"]
-        return y if activation in RECURRENT else OUTPUT[activation](y)
-
-    def _native_arrays(self) -> Iterator[tuple[str, Array]]:
-        weight = self.layer.weights["weight"]
-        yield "weight", kernel_of(self.keras_class, weight, self.layer.in_channels)
-        if self.layer.bias:
-            yield "bias", self.layer.weights["bias"]
-
-    def _to_native(self, name: str, array: Array) -> Array:
-        return native_kernel(self.keras_class, array) if name == "weight" else array
+        return self._activated(super()._compute(x))
 
     def _blocks(self, last: bool) -> list[Block]:
         activation = self.options["activation"]
@@ -145,10 +156,6 @@ class Conv1D(Operation):
 
     def _input_shape(self) -> Shape:
         return (None, None, self.layer.in_channels)
-
-    def _to_keras(self, keras: Any) -> Any:
-        check_keras_3(f"layer {self.name!r}", self.options["activation"])
-        return super()._to_keras(keras)
 
 
 def options_of(entry: Entry, paddings: tuple[str, ...]) -> dict[str, Any]:
@@ -165,32 +172,42 @@ def options_of(entry: Entry, paddings: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+C = TypeVar("C", bound=Convolution)
+
+
+def built(
+    kind: Callable[[str, str, dict[str, Any], int, dict[str, Array]], C],
+    entry: Entry,
+    source: Source,
+    path: str,
+    options: dict[str, Any],
+) -> C:
+    """A convolution, or one of each channel by itself, from its tensors."""
+    depthwise = entry.keras_class.startswith("Depthwise")
+    if depthwise:
+        name, last, groups = depthwise_name(entry), entry.size("depth_multiplier", 1), 1
+        options = {**options, "depth_multiplier": last}
+    else:
+        name, last, groups = "kernel", entry.size("filters"), entry.size("groups", 1)
+        options = {**options, "filters": last, "groups": groups}
+        if last % groups:
+            raise ValueError(f"{entry.where}: groups is {groups}, which does not divide {last}")
+    size = options["kernel_size"]
+    shape = (*(size if isinstance(size, tuple) else (size,)), None, last)
+    kernel = take(source, f"{path}vars/0", name, shape, entry.dtype())
+    in_channels, arrays = groups * kernel.shape[-2], {"kernel": kernel}
+    if options["use_bias"]:
+        bias = (in_channels * last if depthwise else last,)
+        arrays["bias"] = take(source, f"{path}vars/1", "bias", bias, entry.dtype())
+    source.close_vars(f"{path}vars", len(arrays))
+    return kind(entry.name, entry.keras_class, options, in_channels, arrays)
+
+
 @builds("Conv1D")
 def _conv(entry: Entry, source: Source, path: str) -> Conv1D:
-    options = {**options_of(entry, PADDINGS), "filters": entry.size("filters")}
-    filters, groups = options["filters"], entry.size("groups", 1)
-    if filters % groups:
-        raise ValueError(f"{entry.where}: groups is {groups}, which does not divide {filters}")
-    options["groups"] = groups
-    kernel = (options["kernel_size"], None, filters)
-    arrays = {"kernel": take(source, f"{path}vars/0", "kernel", kernel, entry.dtype())}
-    if options["use_bias"]:
-        arrays["bias"] = take(source, f"{path}vars/1", "bias", (filters,), entry.dtype())
-    source.close_vars(f"{path}vars", len(arrays))
-    in_channels = groups * arrays["kernel"].shape[1]
-    return Conv1D(entry.name, entry.keras_class, options, in_channels, arrays)
+    return built(Conv1D, entry, source, path, options_of(entry, PADDINGS))
 
 
 @builds("DepthwiseConv1D")
 def _depthwise(entry: Entry, source: Source, path: str) -> Conv1D:
-    options = options_of(entry, PADDINGS[:2])
-    options["depth_multiplier"] = entry.size("depth_multiplier", 1)
-    shape = (options["kernel_size"], None, options["depth_multiplier"])
-    name = depthwise_name(entry)
-    arrays = {"kernel": take(source, f"{path}vars/0", name, shape, entry.dtype())}
-    in_channels = arrays["kernel"].shape[1]
-    if options["use_bias"]:
-        bias = (in_channels * options["depth_multiplier"],)
-        arrays["bias"] = take(source, f"{path}vars/1", "bias", bias, entry.dtype())
-    source.close_vars(f"{path}vars", len(arrays))
-    return Conv1D(entry.name, entry.keras_class, options, in_channels, arrays)
+    return built(Conv1D, entry, source, path, options_of(entry, PADDINGS[:2]))

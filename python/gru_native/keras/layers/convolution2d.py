@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...layers import Block
 from ...layers import Conv2d as NativeConv2d
 from ...layers._weights import Array
-from .._activations import OUTPUT, RECURRENT, check_keras_3
+from .._activations import RECURRENT
 from .._config import Entry
 from .._places import Place
-from .._source import Source, take
-from .._windows import always_around, around, count, filled
+from .._source import Source
+from .._windows import always_around, count, filled
 from .base import ANY, Shape
-from .convolution import check_output, depthwise_name, in_chains, kernel_of, native_kernel
+from .convolution import Convolution, built, check_output, in_chains, native_kernel
 from .images import FORMATS, OfImages, both
 from .registry import builds
 
 _MOST_ZEROS = 1000  # by which a kernel grows in a chain
 
 
-class Conv2D(OfImages):
+class Conv2D(Convolution, OfImages):
     """A convolution of images, also one of each channel by itself (DepthwiseConv2D).
 
     Made by ``from_keras`` and ``load``.
@@ -69,26 +69,8 @@ class Conv2D(OfImages):
 
     def _compute(self, x: Any) -> Array:
         if self._pads_by_size:
-            options = self.options
-            pads = [
-                around(x.shape[axis], *sizes)
-                for axis, *sizes in zip(
-                    self._sides, options["kernel_size"], options["strides"], strict=True
-                )
-            ]
-            x = filled(x, self._sides, pads, 0.0)
-        y = super()._compute(x)
-        activation = self.options["activation"]
-        return y if activation in RECURRENT else OUTPUT[activation](y)
-
-    def _native_arrays(self) -> Iterator[tuple[str, Array]]:
-        weight = self.layer.weights["weight"]
-        yield "weight", kernel_of(self.keras_class, weight, self.layer.in_channels)
-        if self.layer.bias:
-            yield "bias", self.layer.weights["bias"]
-
-    def _to_native(self, name: str, array: Array) -> Array:
-        return native_kernel(self.keras_class, array) if name == "weight" else array
+            x = filled(x, self._sides, self._pads(x, self.options["kernel_size"]), 0.0)
+        return self._activated(super()._compute(x))
 
     def _sizes(self) -> tuple[int | None, int | None]:
         if not self._last:
@@ -160,10 +142,6 @@ class Conv2D(OfImages):
         n = self.layer.in_channels
         return (None, None, None, n) if self._last else (None, n, None, None)
 
-    def _to_keras(self, keras: Any) -> Any:
-        check_keras_3(f"layer {self.name!r}", self.options["activation"])
-        return super()._to_keras(keras)
-
 
 def options_of(entry: Entry) -> dict[str, Any]:
     """What all convolutions of images have."""
@@ -182,31 +160,6 @@ def options_of(entry: Entry) -> dict[str, Any]:
     }
 
 
-@builds("Conv2D")
+@builds("Conv2D", "DepthwiseConv2D")
 def _conv(entry: Entry, source: Source, path: str) -> Conv2D:
-    options = {**options_of(entry), "filters": entry.size("filters")}
-    filters, groups = options["filters"], entry.size("groups", 1)
-    if filters % groups:
-        raise ValueError(f"{entry.where}: groups is {groups}, which does not divide {filters}")
-    options["groups"] = groups
-    shape = (*options["kernel_size"], None, filters)
-    arrays = {"kernel": take(source, f"{path}vars/0", "kernel", shape, entry.dtype())}
-    if options["use_bias"]:
-        arrays["bias"] = take(source, f"{path}vars/1", "bias", (filters,), entry.dtype())
-    source.close_vars(f"{path}vars", len(arrays))
-    in_channels = groups * arrays["kernel"].shape[2]
-    return Conv2D(entry.name, entry.keras_class, options, in_channels, arrays)
-
-
-@builds("DepthwiseConv2D")
-def _depthwise(entry: Entry, source: Source, path: str) -> Conv2D:
-    options = {**options_of(entry), "depth_multiplier": entry.size("depth_multiplier", 1)}
-    shape = (*options["kernel_size"], None, options["depth_multiplier"])
-    name = depthwise_name(entry)
-    arrays = {"kernel": take(source, f"{path}vars/0", name, shape, entry.dtype())}
-    in_channels = arrays["kernel"].shape[2]
-    if options["use_bias"]:
-        bias = (in_channels * options["depth_multiplier"],)
-        arrays["bias"] = take(source, f"{path}vars/1", "bias", bias, entry.dtype())
-    source.close_vars(f"{path}vars", len(arrays))
-    return Conv2D(entry.name, entry.keras_class, options, in_channels, arrays)
+    return built(Conv2D, entry, source, path, options_of(entry))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._core import numpy_array
 from ...layers import BatchNorm1d, BatchNorm2d, Block, LayerNorm
@@ -44,7 +45,6 @@ class Normalization(Operation):
     """
 
     _hands_masks_on = True
-    _rank = None
 
     def __init__(
         self,
@@ -59,6 +59,9 @@ class Normalization(Operation):
         self.layer = kind(first.size, options["epsilon"], batch_first=True, dtype=first.dtype)
         self._names = tuple(arrays)
         self._set(arrays.values())
+
+    def _checked(self, x: ArrayLike) -> Any:
+        return x  # of any number of axes
 
     def _compute(self, x: Any) -> Array:
         axis = self.options["axis"]

@@ -18,7 +18,6 @@ class Operation(Layer):
 
     layer: Any
     options: Mapping[str, Any]  # Keras's, with which it can be made again
-    _rank: int | None = 3  # axes of x; None: any
     _hands_masks_on = False  # Keras drops masks behind other layers
 
     def __call__(self, x: ArrayLike) -> Array:
@@ -41,10 +40,11 @@ class Operation(Layer):
         TypeError
             For another dtype.
         """
-        if self._rank is not None:
-            steps = "seq_len, " if self._rank == 3 else ""
-            x = array_of(x, str(self.layer.dtype), self._rank, f"(batch, {steps}features)")
-        return self._compute(x)
+        return self._compute(self._checked(x))
+
+    def _checked(self, x: ArrayLike) -> Any:
+        """x with the axes that the layer reads."""
+        return array_of(x, str(self.layer.dtype), 3, "(batch, seq_len, features)")
 
     def _compute(self, x: Any) -> Array:
         y: Array = self.layer(x)

@@ -15,7 +15,7 @@ from .._places import Place
 from .._source import Source
 from .._windows import filled
 from .base import ANY, Layer, Masked, array_of
-from .images import FORMATS
+from .images import FORMATS, images_of
 from .registry import builds
 
 
@@ -117,10 +117,8 @@ class ZeroPadding2D(Layer):
         ValueError
             For another number of axes.
         """
-        last = self.data_format == "channels_last"
-        order = "height, width, channels" if last else "channels, height, width"
-        array = array_of(x, self.dtype, 4, f"(batch, {order})")
-        return filled(array, (1, 2) if last else (2, 3), self.padding, 0.0)
+        sides = (1, 2) if self.data_format == "channels_last" else (2, 3)
+        return filled(images_of(x, self.dtype, self.data_format), sides, self.padding, 0.0)
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
         return self(x), None

@@ -13,9 +13,9 @@ from ...layers._weights import Array
 from .._config import Entry
 from .._places import Place
 from .._source import Source
-from .._windows import around, count, filled, pool_around
-from .base import ANY, Layer, Masked, array_of
-from .images import FORMATS, OfImages, both
+from .._windows import count, filled, pool_around
+from .base import ANY, Layer, Masked
+from .images import FORMATS, OfImages, both, images_of
 from .registry import builds
 
 
@@ -48,12 +48,7 @@ class Pooling2D(OfImages):
         if self.options["padding"] == "valid":
             return super()._compute(x)
         sides = self._sides
-        pads = [
-            around(x.shape[axis], *sizes)
-            for axis, *sizes in zip(
-                sides, self.options["pool_size"], self.options["strides"], strict=True
-            )
-        ]
+        pads = self._pads(x, self.options["pool_size"])
         largest = self.keras_class == "MaxPooling2D"
         y = super()._compute(filled(x, sides, pads, -np.inf if largest else 0.0))
         if largest:
@@ -148,11 +143,10 @@ class GlobalPooling2D(Layer):
         ValueError
             For another number of axes.
         """
-        last = self.data_format == "channels_last"
-        order = "height, width, channels" if last else "channels, height, width"
-        array = array_of(x, self.dtype, 4, f"(batch, {order})")
+        array = images_of(x, self.dtype, self.data_format)
+        sides = (1, 2) if self.data_format == "channels_last" else (2, 3)
         pool = np.max if self.keras_class == "GlobalMaxPooling2D" else np.mean
-        y: Array = pool(array, axis=(1, 2) if last else (2, 3), keepdims=self.keepdims)
+        y: Array = pool(array, axis=sides, keepdims=self.keepdims)
         return y
 
     def _run(self, x: Any, mask: Array | None) -> Masked:
