@@ -72,14 +72,33 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members) {
   return batch >= least_rows * members || spec.hidden_size <= kernels_for<float>().lanes * (members - 1);
 }
 
+bool recurs_alone(const LayerSpec& spec, Index rows, Index steps) {
+  return !spec.layer_norm && double(rows) * recurrent_macs(spec) < 4 * handover_macs * double(steps);
+}
+
+namespace {
+
+// How many times the multiply-adds of the gates are made of their columns, with what pads these to whole vectors.
+double padding_of(const LayerSpec& spec) {
+  const double columns = double(spec.gates()) * double(spec.hidden_size), lanes = kernels_for<float>().lanes;
+  return std::ceil(columns / lanes) * lanes / columns;
+}
+
+}  // namespace
+
 int useful_threads(const LayerSpec& spec, Index rows, Index steps) {
   if (steps < 1) return 1;
   const double recurrent = recurrent_macs(spec), macs = double(rows) * macs_of_row(spec);
   const double barriers = spec.layer_norm ? spec.has_c() ? 3 : 2 : 1;  // of a step
   const Index batch = (rows + steps - 1) / steps, crews = spec.directions();
-  const int by_units = useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, crews);
+  int by_units = useful_threads(macs, double(rows) / double(steps) * recurrent / barriers, crews);
+  const double padding = padding_of(spec);
+  if (recurs_alone(spec, rows, steps)) {
+    const double inputs = double(spec.gates()) * double(spec.hidden_size) * double(spec.input_size);
+    by_units = std::max(by_units, at_most(double(crews) * useful_threads(padding * double(rows) * inputs)));
+  }
   const double functions = double(rows * crews * spec.num_layers * spec.gates() * spec.hidden_size) * macs_of_function;
-  Index members = std::min<Index>(useful_threads(macs + functions) / crews, batch / fewest_rows);
+  Index members = std::min<Index>(useful_threads(padding * macs + functions) / crews, batch / fewest_rows);
   while (members > 1 && !shares_rows(spec, batch, static_cast<int>(members))) --members;
   return members < 2 ? by_units : std::max(by_units, static_cast<int>(crews * members));
 }

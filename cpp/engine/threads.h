@@ -26,6 +26,9 @@ int useful_threads(const LayerSpec& spec, Index rows, Index steps);
 // What members share out of a layer's steps: units, so that each reads its weights alone, and waits for the others' h
 // at every step; or the rows of the batch, so that nobody waits, and each reads all weights.
 bool shares_rows(const LayerSpec& spec, Index batch, int members);
+// Where rows are too few for that: whether one member goes through the steps alone, for units are so few that to wait
+// at every step would take longer than it saves. The others then help with the products before and after.
+bool recurs_alone(const LayerSpec& spec, Index rows, Index steps);
 int useful_threads(const DenseSpec& spec, Index rows);
 // With `forced` outputs no step waits for another; else each sequence is one member's.
 int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced);

@@ -66,6 +66,11 @@ PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes) {
   return m;
 }
 
+Index dense_columns(Index columns, Index lanes) {
+  const Index vectors = divide_up(columns, lanes);
+  return round_up(vectors, narrow_width(vectors)) * lanes;
+}
+
 template <class T>
 PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes) {
   const Index vectors = divide_up(columns, lanes);

@@ -64,6 +64,8 @@ PackedMatrix<T> empty_panels(Index units, int gates, Index depth, Index lanes);
 // gates: where columns are few, most of a panel of four vectors would be padding.
 template <class T>
 PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes);
+// How many these then are, with what pads them.
+Index dense_columns(Index columns, Index lanes);
 
 // The kernels' turn() (kernels/turn.h).
 template <class T>
@@ -144,11 +146,16 @@ void fill_panels(PackedMatrix<T>& m, Index units, Index lanes, const RowOf& row)
 
 // row(column): where the row of that column begins.
 template <class T, class RowOf>
-void fill_columns(PackedMatrix<T>& m, Index columns, Index lanes, const RowOf& row) {
-  fill_panels(m, m.panels * lanes, lanes, [&](int vector, Index unit) {
+void fill_panel_of_columns(PackedMatrix<T>& m, Index panel, Index columns, Index lanes, const RowOf& row) {
+  fill_panel(m, panel, m.panels * lanes, lanes, [&](int vector, Index unit) {
     const Index column = (unit / lanes * m.width + vector) * lanes + unit % lanes;
     return column < columns ? row(column) : nullptr;
   });
+}
+template <class T, class RowOf>
+void fill_columns(PackedMatrix<T>& m, Index columns, Index lanes, const RowOf& row) {
+  each_panel(m.panels, m.columns() * m.depth,
+             [&](Index panel) { fill_panel_of_columns(m, panel, columns, lanes, row); });
 }
 
 // The other way round: row(gate, unit) is where that row goes.

@@ -269,11 +269,12 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   if (member == 0) begin(io);
   crew.barrier(member);
   // Gradients of peepholes are summed over all rows in their order.
-  if (!dpeephole_ && shares_rows(spec_, time_.batch, crew.size())) {
+  const bool by_rows = !dpeephole_ && shares_rows(spec_, time_.batch, crew.size());
+  if (by_rows || recurs_alone(spec_, time_.rows, time_.seq_len)) {
     Part mine = part_of(0, 1);
-    mine.rows = rows_of_member(time_, member, crew.size());
+    if (by_rows) mine.rows = rows_of_member(time_, member, crew.size());
     Crew alone;
-    steps(io, mine, alone);
+    if (by_rows || member == 0) steps(io, mine, alone);
   } else {
     steps(io, part_of(member, crew.size()), crew);
   }

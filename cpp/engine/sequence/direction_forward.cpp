@@ -147,6 +147,12 @@ inline void DirectionForward<T>::input_products(const Io& io, Index early, Index
   skip_rows(x, chunk - io.x_first);
   Rows<T> gates = rows_of(from_row(gates_, to));
   if (norm_) return norm_->input(x, to, rows, mine.blocks, mine.member, crew);
+  if (mine.all) {
+    const Share share = share_of(rows, whole_tiles, mine.member, mine.all->size());
+    skip_rows(x, share.begin), skip_rows(gates, share.begin);
+    if (share.begin < share.end) input_product(x, share.end - share.begin, gates, {0, blocks_});
+    return mine.all->barrier(mine.member);
+  }
   if (whole_batch(mine)) return input_product(x, rows, gates, mine.blocks);
   Index* const x_places = places_ + 2 * steps * mine.rows.begin;
   Index* const gates_places = x_places + steps * (mine.rows.end - mine.rows.begin);
@@ -159,30 +165,6 @@ inline void DirectionForward<T>::input_products(const Io& io, Index early, Index
     }
   }
   if (count > 0) input_product({x.base, 0, x_places}, count, {gates.base, 0, gates_places}, mine.blocks);
-}
-
-// a = b + W x for some rows.
-template <class T>
-void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const {
-  Product<T> p = input_;
-  p.panel_begin = weights_.input.panel_begin(blocks.begin);
-  p.panel_end = weights_.input.panel_end(blocks.end);
-  p.row_end = rows;
-  p.a = x;
-  p.start = {weights_.bias.data(), 0, nullptr};
-  p.acc = gates;
-  multiply(p);
-
-  // A slot that only the recurrent product fills begins at its bias.
-  Progress progress;
-  for (int slot = cell_.input.first + cell_.input.count; slot < cell_.slots; ++slot)
-    for (Index row = 0; row < rows; ++row) {
-      progress.add(macs_of_copy * static_cast<double>((blocks.end - blocks.begin) * lanes_));
-      for (Index block = blocks.begin; block < blocks.end; ++block) {
-        const Index at = (block * cell_.slots + slot) * lanes_;
-        std::copy_n(weights_.bias.data() + at, lanes_, row_at(gates, row) + at);
-      }
-    }
 }
 
 // Where the rows of this step lie.
@@ -340,14 +322,21 @@ template <class T>
 void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, Crew& crew) {
   if (crew.size() == 1 && run_as_row(io, begin, end)) return;
   const bool by_rows = shares_rows(spec_, time_.batch, crew.size());
+  const bool by_one = !by_rows && crew.size() > 1 && recurs_alone(spec_, time_.rows, time_.seq_len);
   Part mine = part_of(member, crew.size());
   if (wide_ && begin == 0) {
     widen(mine);
-    if (by_rows) crew.barrier(member);
+    if (by_rows || by_one) crew.barrier(member);
   }
-  if (!by_rows) return run_part(io, begin, end, mine, crew);
+  if (!by_rows && !by_one) {
+    if (crew.size() > 1 && weights_.dense_input.panels > 0) mine.all = &crew;  // that product is not cut into units
+    return run_part(io, begin, end, mine, crew);
+  }
   mine = part_of(0, 1);
-  mine.rows = rows_of_member(time_, member, crew.size());
+  mine.member = member;
+  if (by_rows) mine.rows = rows_of_member(time_, member, crew.size());
+  else if (member > 0) mine.rows.begin = time_.batch;
+  if (by_one || is_uneven(crew.size())) mine.all = &crew;
   Crew alone;
   for (Index at = begin; at < end; at += chunk_steps_) {
     run_part(io, at, std::min(at + chunk_steps_, end), mine, alone);

@@ -67,6 +67,7 @@ class DirectionForward {
   struct Part {
     Share blocks, units, output_blocks, rows;
     int member;
+    Crew* all = nullptr;       // who share out the rows of the input products, whatever they share out of the steps
   };
   Part part_of(int member, int members) const;
   bool whole_batch(const Part& p) const { return p.rows.begin == 0 && p.rows.end == time_.batch; }
@@ -88,7 +89,9 @@ class DirectionForward {
   void run_chunks(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch);
   void steps(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch);
   void input_products(const Io& io, Index early, Index steps, const Part& mine, Crew& crew);
+  bool is_uneven(int members) const;
   void input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const;
+  void dense_input_product(Rows<const T> x, Index rows, Rows<T> gates) const;
   void place(Step<T>& s, const Now& now) const;
   void recurrent_products(Step<T>& s, const Now& now) const;
   void exchange_early(const Step<T>& s, const Part& mine) const;

@@ -54,6 +54,25 @@ void allocate_vectors(PackedDirection<T>& p, const LayerSpec& spec) {
   }
 }
 
+constexpr Index least_inputs = 64;  // with fewer, spreading the sums would take as long as padding them does
+
+// Of few units most of each gate's vectors is padding. If a quarter of the columns can be left out, they are.
+template <class T>
+void reserve_dense_input(PackedDirection<T>& p, Index hidden, Index lanes) {
+  const Index columns = hidden * p.input.gates, dense = dense_columns(columns, lanes);
+  if (p.input.depth < least_inputs || dense > most_dense_columns || 4 * dense > 3 * p.input.columns()) return;
+  p.dense_input = empty_columns<T>(columns, p.input.depth, lanes);
+  p.dense_bias = Buffer<T>(p.dense_input.columns());
+}
+
+template <class T>
+void fill_dense_bias(PackedDirection<T>& p, const CellKernels<T>& cell, Index hidden, Index lanes) {
+  for (int gate = 0; p.dense_input.panels > 0 && gate < cell.input.count; ++gate)
+    for (Index unit = 0; unit < hidden; ++unit)
+      p.dense_bias.data()[gate * hidden + unit] =
+          p.bias.data()[(unit / lanes * cell.slots + cell.input.first + gate) * lanes + unit % lanes];
+}
+
 template <class T>
 bool all_finite(const T* data, Index n) {
   int others = 0;  // rather than a bool: the compiler can then take several numbers at once
@@ -235,11 +254,13 @@ template <class T>
 std::unique_ptr<PackedWeights<T>> reserve_packed(const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
                                                  const std::vector<WeightIndex>& index) {
   auto packed = reserve_vectors<T>(spec, index.size());
-  for (std::size_t i = 0; i < index.size(); ++i)
-    each_matrix(packed->forward[i], spec, weights, index[i],
-                [&](PackedMatrix<T>& m, Index units, int gates, Index depth, const auto&) {
-                  m = empty_panels<T>(units, gates, depth, packed->lanes);
-                });
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    PackedDirection<T>& p = packed->forward[i];
+    each_matrix(p, spec, weights, index[i], [&](PackedMatrix<T>& m, Index units, int gates, Index depth, const auto&) {
+      m = empty_panels<T>(units, gates, depth, packed->lanes);
+    });
+    if (!spec.layer_norm) reserve_dense_input(p, spec.hidden_size, packed->lanes);
+  }
   return packed;
 }
 
@@ -268,10 +289,19 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
   packed.forget_transposed();
   std::optional<TeamLease> own;
   if (!team) team = &own.emplace(useful_threads_to_copy(numbers_in(weights)));
+  const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
+  const Index hidden = spec.hidden_size;
   team->run_shares([&](int rank, int members) {
     Index turn = 0;
     for (std::size_t i = 0; i < index.size(); ++i) {
       PackedDirection<T>& p = packed.forward[i];
+      const Weight<const T>& ih = weights[index[i].ih];
+      for (Index panel = 0; panel < p.dense_input.panels; ++panel)
+        if (turn++ % members == rank)
+          fill_panel_of_columns(p.dense_input, panel, hidden * cell.input.count, packed.lanes, [&](Index column) {
+            const Index gate = cell.torch_gate[cell.input.first + column / hidden];
+            return ih.data + (gate * hidden + column % hidden) * ih.shape[1];
+          });
       each_matrix(p, spec, weights, index[i], [&](PackedMatrix<T>& m, Index units, int, Index, const auto& row) {
         for (Index panel = 0; panel < m.panels; ++panel)
           if (turn++ % members == rank)
@@ -282,6 +312,7 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
       });
       if (turn++ % members != rank) continue;
       fill_vectors(p, spec, weights, index[i]);
+      fill_dense_bias(p, cell, hidden, packed.lanes);
       p.finite = has_finite_recurrence(weights, index[i]);
     }
   });

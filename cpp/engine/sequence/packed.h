@@ -11,10 +11,15 @@
 
 namespace gru_native {
 
+// Of `dense_input` below, at most.
+inline constexpr Index most_dense_columns = 256;
+
 // One direction of one layer.
 template <class T>
 struct PackedDirection {
   PackedMatrix<T> input, recurrent;
+  PackedMatrix<T> dense_input;  // `input` once more, [gate][unit] without what pads each gate's vectors; or empty
+  Buffer<T> dense_bias;       // likewise
   PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
   PackedMatrix<T> gates;      // gate recurrence: from i f o of the step before; else empty
   bool finite = true;         // weight_hh and weight_rr: then a product with zeros is zero
