@@ -7,19 +7,24 @@ namespace gru_native {
 namespace {
 
 // More members are tried again after this time, which doubles while they fail, and after so many calls: those that
-// tries cost are fewer than one in a hundred. So many calls of a long kind would be minutes: it has so many times the
-// time instead, a second at first.
-constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000, times_of_long_calls = 20;
+// tries cost are fewer than one in a hundred. So many calls of a kind that comes seldom would be minutes: it has so
+// many times the time instead, a second at first.
+constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000, times_of_rare_calls = 20;
 constexpr int calls_between_tries = 512;
+// A call that takes longer than this on one thread is a long one. What holds up a few of them costs less than falling
+// back does: they are judged by what they cost on the whole, with more patience, and tried again sooner.
+constexpr double long_call = 1e6;
+constexpr int long_calls_between_tries = 16;
+constexpr float patience_of_long_calls = 3;
 // Calls of fewer members that more may cost before they give way: after they have proved themselves, and in a try.
 constexpr float patience = 1.5f, patience_in_try = 0.5f;
 constexpr float most_debt_of_a_call = 1.2f;
 // A call that took so many times as long, and that much longer, was held up: somebody else had a member's core. The
-// second within so many calls is no chance. But where one thread by itself is held up so often that the 99th percentile
+// third within so many calls is no chance. But where one thread by itself is held up so often that the 99th percentile
 // has it, more members may be, too, as long as they are not held up several times as often.
 constexpr float slow = 2.5f;
 constexpr double time_slice = 100e3;
-constexpr int calls_between_held_up = 512, often = 100;
+constexpr int calls_of_chance = 256, calls_between_held_up = 512, often = 100;
 // Calls on one thread, to know what it takes: the first of them fetches the weights. Long calls are not made longer
 // without a reason, which is that they have become slow.
 constexpr int calls_of_look = 3, calls_between_looks = 1024;
@@ -59,11 +64,13 @@ int Pace::members(int wanted, std::int64_t now) {
   }
   if (looks_ > 0) return 1;
   const std::int64_t waited = now - entered_;
-  if (level_ < top_ && waited >= (calls_ >= calls_between_tries ? wait_ : times_of_long_calls * wait_)) {
+  const bool often_enough = calls_ >= (long_ ? long_calls_between_tries : calls_between_tries);
+  if (level_ < top_ && waited >= (often_enough ? wait_ : times_of_rare_calls * wait_)) {
     enter(level_ + 1);
     entered_ = now;
-    debt_ = patience - patience_in_try;
+    debt_ = patience_here() - patience_in_try;
     since_held_up_ = 0;
+    gap_before_ = never / 2;
   }
   return at(level_);
 }
@@ -72,6 +79,8 @@ void Pace::learn(int level, float time) {
   float& usual = time_[level];
   usual = usual > 0 ? usual + (std::min(time, 2 * usual) - usual) / 8 : time;
 }
+
+float Pace::patience_here() const { return long_ ? patience_of_long_calls : patience; }
 
 bool Pace::held_up(int level, std::int64_t ns, double units) const {
   const double usual = static_cast<double>(time_[level]) * units, took = static_cast<double>(ns);
@@ -107,13 +116,14 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
   }
   const int against = level_ > 0 ? best_below() : 0;
   const bool waited = held_up(against, ns, units);
-  const bool soon = waited && (between_alone_ > often ? since_held_up_ < calls_between_held_up
-                                                      : since_held_up_ + gap_before_ < between_alone_ / 6);
+  const bool soon =
+      waited && since_held_up_ + gap_before_ < (between_alone_ > often ? calls_of_chance : between_alone_ / 6);
   if (level_ == 0 && waited) between_alone_ += (std::min(since_held_up_, calls_between_held_up) - between_alone_) / 8;
   if (level_ == 0 && since_held_up_ == calls_between_held_up) between_alone_ = calls_between_held_up;
   if (waited) gap_before_ = since_held_up_;
   since_held_up_ = waited ? 0 : std::min(since_held_up_ + 1, never / 2);
   learn(level_, time);
+  if (time_[0] > 0) long_ = static_cast<double>(time_[0]) * units > long_call;
   if (level_ == 0) return;
   least_ = least_ > 0 && least_ < time ? least_ : time;
   const bool affordable = static_cast<double>(ns) * members < longest_look;
@@ -126,8 +136,8 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
     looks_ = calls_of_look;
   }
 
-  if (!waited) debt_ = std::max(0.0f, debt_ + std::min(time / time_[against] - 1, most_debt_of_a_call));
-  if (soon || debt_ > patience) fall(now);
+  if (long_ || !waited) debt_ = std::max(0.0f, debt_ + std::min(time / time_[against] - 1, most_debt_of_a_call));
+  if ((soon && !long_) || debt_ > patience_here()) fall(now);
 }
 
 std::uint64_t Paces::key(const Repeated& call, int wanted, const void* whose_threads) {

@@ -25,6 +25,7 @@ class Pace {
   void enter(int level);
   void fall(std::int64_t now);
   void learn(int level, float time);
+  float patience_here() const;
   bool held_up(int level, std::int64_t ns, double units) const;
 
   int wanted_ = 0, top_ = 0, level_ = 0;
@@ -37,6 +38,7 @@ class Pace {
   int since_held_up_ = 0, since_look_ = 0;  // calls
   int gap_before_ = 0;       // calls between the last two that were held up
   int between_alone_ = 0;    // the same on one thread, as a mean
+  bool long_ = false;        // a call takes so long that tries are made after fewer of them
   bool settled_ = false;     // a call has been made at this level: what it needs is where its members are
   std::int64_t entered_ = 0, wait_ = 0;
 };
