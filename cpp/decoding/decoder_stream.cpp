@@ -5,6 +5,7 @@
 #include "decoding/stream_parts.h"
 #include "gru_native/generation.h"
 #include "runtime/interruption.h"
+#include "runtime/serial.h"
 #include "spec/check_decoder.h"
 #include "spec/check_decoding.h"
 #include "spec/checks.h"
@@ -23,6 +24,7 @@ struct DecoderStream<T>::Impl {
     has_stepped = other.has_stepped;
   }
 
+  const Serial serial;
   const Index batch;
   DecoderAtWork<T> at_work;
   typename DecoderSteps<T>::Store kept;  // where an interrupted step goes back to

@@ -149,7 +149,8 @@ class Search {
       }
       if (pairs_.empty()) break;
       networks_.each_logits(pairs_, [&](Index first, Index count, const T* logits) {
-        TeamLease team(outlooks_.threads(count), {&outlooks_, count});
+        static const char kind = 0;
+        TeamLease team(outlooks_.threads(count), {&kind, count * networks_.classes()});
         outlooks_.look(first, count, logits, team);
       });
       go_on(t);

@@ -11,6 +11,7 @@
 #include "runtime/dispatch.h"
 #include "runtime/handle.h"
 #include "runtime/memory.h"
+#include "runtime/serial.h"
 #include "runtime/team.h"
 #include "spec/checks.h"
 
@@ -105,6 +106,7 @@ struct Part {
 
 template <class T>
 struct Optimizer<T>::Impl {
+  Serial serial;
   OptimizerSpec spec;
   std::vector<Weight<const T>> weights;  // names and shapes
   std::vector<Buffer<T>> storage;

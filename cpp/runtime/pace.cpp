@@ -13,7 +13,7 @@ constexpr std::int64_t shortest_wait = 50'000'000, longest_wait = 400'000'000, t
 constexpr int calls_between_tries = 512;
 // A call that takes longer than this on one thread is a long one. What holds up a few of them costs less than falling
 // back does: they are judged by what they cost on the whole, with more patience, and tried again sooner.
-constexpr double long_call = 1e6;
+constexpr double long_call = 500e3;
 constexpr int long_calls_between_tries = 16;
 constexpr float patience_of_long_calls = 3;
 // Calls of fewer members that more may cost before they give way: after they have proved themselves, and in a try.
@@ -143,8 +143,7 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
 std::uint64_t Paces::key(const Repeated& call, int wanted, const void* whose_threads) {
   std::uint64_t key = 0;
   for (const std::uint64_t part :
-       {static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(call.of)),
-        static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(whose_threads)),
+       {call.of, static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(whose_threads)),
         static_cast<std::uint64_t>(call.place) << 24 | static_cast<std::uint64_t>(wanted) << 12 |
             static_cast<std::uint64_t>(std::ilogb(std::max(call.units, 1.0)))}) {
     key = (key ^ part) * 0x9e3779b97f4a7c15u;

@@ -44,14 +44,29 @@ class Pace {
 };
 
 // Of which kind a call is: whose, in how many units of work (kinds are told apart by its binary order), and from which
-// line of the source, for a layer does more than one thing.
+// line of the source, for a layer does more than one thing. Whose: by the serial number of an object or of its store of
+// weights, or by the address of a constant, for a function's own kind.
 struct Repeated {
   Repeated() = default;
-  Repeated(const void* what, std::int64_t amount, int line = __builtin_LINE())
-      : of(what), units(static_cast<double>(amount)), place(line) {}
-  const void* of = nullptr;  // null: it is of no kind, and gets the threads that it wants
+  template <class Owner>
+  Repeated(const Owner* owner, std::int64_t amount, int line = __builtin_LINE())
+      : of(number_of(owner, 0)), units(static_cast<double>(amount)), place(line) {}
+  std::uint64_t of = 0;  // 0: it is of no kind, and gets the threads that it wants
   double units = 0;
   int place = 0;
+
+ private:
+  template <class Owner>
+  static auto number_of(const Owner* owner, int) -> decltype(owner->store.serial()) {
+    return owner->store.serial();
+  }
+  template <class Owner>
+  static auto number_of(const Owner* owner, long) -> decltype(owner->serial.number) {
+    return owner->serial.number;
+  }
+  static std::uint64_t number_of(const char* kind, int) {
+    return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(kind));
+  }
 };
 
 // The kinds of calls that were made last. Whoever comes while another looks something up does without.

@@ -19,6 +19,7 @@
 #include "runtime/handle.h"
 #include "runtime/locks.h"
 #include "runtime/memory.h"
+#include "runtime/serial.h"
 #include "spec/check_precision.h"
 #include "spec/tensors.h"
 
@@ -36,7 +37,7 @@ template <class T, class Packed>
 class WeightStore final : public AnyStore {
  public:
   explicit WeightStore(Precision precision = Precision::full)
-      : id_(next_id()), arenas_(std::make_shared<ArenaPool>()), precision_(precision) {
+      : arenas_(std::make_shared<ArenaPool>()), precision_(precision) {
     active_kernels();  // an impossible GRU_NATIVE_ISA is reported here, before a layer has any weights
   }
 
@@ -126,11 +127,12 @@ class WeightStore final : public AnyStore {
 
   ArenaPool::Lease lease() const { return arenas_->lease(); }
 
+  std::uint64_t serial() const { return serial_.number; }
   // What a tape needs of its layer, taken at the start of its call.
-  TapeOf<Packed> begin_tape() const { return {id_, packed(), lease()}; }
+  TapeOf<Packed> begin_tape() const { return {serial_.number, packed(), lease()}; }
   // Throws std::invalid_argument for a tape of another layer.
   void check(const TapeOf<Packed>& tape) const {
-    if (tape.layer_id != id_)
+    if (tape.layer_id != serial_.number)
       throw std::invalid_argument("tape was made by another layer; expected a tape of this layer");
   }
 
@@ -149,12 +151,7 @@ class WeightStore final : public AnyStore {
     }
   }
 
-  static std::uint64_t next_id() {
-    static std::atomic<std::uint64_t> last{0};
-    return ++last;
-  }
-
-  std::uint64_t id_;
+  const Serial serial_;
   std::shared_ptr<ArenaPool> arenas_;
   mutable std::vector<Buffer<T>> storage_;
   mutable std::vector<Weight<const T>> list_;

@@ -6,12 +6,15 @@
 #include "engine/model/session_states.h"
 #include "engine/model/stages.h"
 #include "gru_native/session_pool.h"
+#include "runtime/serial.h"
 
 namespace gru_native {
 
 template <class T>
 struct Worker : SessionHands {
   explicit Worker(const std::vector<BlockWeights<T>>& blocks, Index directions);
+
+  const Serial serial;
 
   void step(const SessionCall<T>& call, const StateBlocks<T>& states, int threads);
   // The same for what takes long: an interrupted one leaves states as they were.

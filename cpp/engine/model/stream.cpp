@@ -7,6 +7,7 @@
 #include "engine/model/stream_blocks.h"
 #include "engine/sequence/layer_impl.h"
 #include "runtime/interruption.h"
+#include "runtime/serial.h"
 #include "spec/check_model.h"
 #include "spec/checks.h"
 
@@ -16,6 +17,7 @@ template <class T>
 struct Stream<T>::Impl {
   Impl(const std::vector<BlockWeights<T>>& blocks, std::int64_t batch, int threads);
 
+  const Serial serial;
   const Index batch;
   const int threads;
   const double macs;  // of a step

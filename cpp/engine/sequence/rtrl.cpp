@@ -14,6 +14,7 @@
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"
+#include "runtime/serial.h"
 #include "spec/check_layer.h"
 #include "spec/checks.h"
 
@@ -21,6 +22,7 @@ namespace gru_native {
 
 template <class T>
 struct Rtrl<T>::Impl {
+  const Serial serial;
   std::shared_ptr<const Layer<T>> layer;
   LayerSpec spec;
   Index batch;

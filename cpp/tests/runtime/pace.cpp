@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "gru_native/runtime.h"
+#include "runtime/serial.h"
 #include "runtime/team.h"
 #include "tests/support/check.h"
 
@@ -171,11 +173,27 @@ void long_calls_are_left_alone() {
   CHECK(calls.all * 4 > calls.made * 3, "%d of %d long calls on two threads, long after", calls.all, calls.made);
 }
 
+struct Owner {
+  Serial serial;
+};
+
+// What comes to the address of an owner that is gone does not inherit its times, and neither does a copy.
+void each_owner_has_its_own_pace() {
+  const auto key = [](const Owner& owner) { return Paces::key({&owner, 10, 1}, 2, nullptr); };
+  std::optional<Owner> owner(std::in_place);
+  const std::uint64_t gone = key(*owner);
+  CHECK(key(*owner) == gone, "not the same key for the same owner");
+  const Owner copy = *owner;
+  CHECK(key(copy) != gone, "a copy has its key");
+  owner.emplace();
+  CHECK(key(*owner) != gone, "the next one at its address has its key");
+}
+
 void real_teams() {
   set_num_threads(2);
   set_adaptive_threads(true);
-  const int what = 0;
-  const auto call = [&](const void* of, int ms_of_more) {
+  const Owner what;
+  const auto call = [&](const Owner* of, int ms_of_more) {
     TeamLease team(2, {of, 10});
     team.run([&](int) { std::this_thread::sleep_for(std::chrono::milliseconds(team.size() > 1 ? ms_of_more : 2)); });
     return team.size();
@@ -202,6 +220,7 @@ int main() {
   what_is_held_up_by_chance_stays(5);
   finds_the_best_of_many();
   long_calls_are_left_alone();
+  each_owner_has_its_own_pace();
   real_teams();
   return done("pace");
 }
