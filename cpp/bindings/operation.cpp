@@ -11,6 +11,7 @@
 #include "engine/model/fold.h"
 #include "engine/model/join.h"
 #include "engine/model/operation.h"
+#include "engine/model/whole_numbers.h"
 #include "runtime/interruption.h"
 #include "spec/check_operation.h"
 
@@ -171,14 +172,36 @@ py::object call(const PyOperation<T>& o, const py::object& x, const py::object& 
   return result(c.y, c.out.image);
 }
 
+void check_convolution(const OperationSpec& spec) {
+  if (!std::holds_alternative<Conv1dSpec>(spec.kind) && !std::holds_alternative<Conv2dSpec>(spec.kind))
+    throw py::type_error("this block is no convolution");
+}
+
 // Of a convolution; see forward_swish.
 template <class T>
 py::object swish(const PyOperation<T>& o, const py::object& x) {
-  const OperationSpec& spec = o.layer->spec();
-  if (!std::holds_alternative<Conv1dSpec>(spec.kind) && !std::holds_alternative<Conv2dSpec>(spec.kind))
-    throw py::type_error("this block is no convolution");
+  check_convolution(o.layer->spec());
   const Call<T> c(o, x, py::none(), false);
   without_gil([&] { forward_swish(*o.layer, c.arguments); });
+  return result(c.y, c.out.image);
+}
+
+// The same; see forward_of_whole_numbers.
+template <class T>
+py::object of_whole_numbers(const PyOperation<T>& o, const py::object& x, float scale, const py::object& bias,
+                            bool with_swish) {
+  check_convolution(o.layer->spec());
+  const Call<T> c(o, x, py::none(), false);
+  std::optional<Array<T>> numbers;
+  if (!bias.is_none()) {
+    numbers = as_array<T>("bias", bias);
+    check_shape("bias", *numbers, {{"out_channels", o.layer->weights()[0].shape[0]}});
+  }
+  if constexpr (std::is_same_v<T, float>)
+    without_gil([&] {
+      forward_of_whole_numbers(*o.layer, c.arguments, {scale, numbers ? numbers->data() : nullptr, with_swish});
+    });
+  else throw py::type_error("whole numbers are of float32 only");
   return result(c.y, c.out.image);
 }
 
@@ -337,6 +360,7 @@ void register_operation(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("swish", &swish<T>, py::arg("x"))
+      .def("of_whole_numbers", &of_whole_numbers<T>, py::arg("x"), py::arg("scale"), py::arg("bias"), py::arg("swish"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
       .def("statistics", &statistics<T>, py::arg("tape"))
       .def("backward", &backward<T>, py::arg("tape"), py::arg("dy"), py::arg("want_x") = true)

@@ -9,6 +9,7 @@
 #include "kernels/table_attention.h"
 #include "kernels/table_losses.h"
 #include "kernels/table_optimizers.h"
+#include "kernels/table_taps.h"
 #include "simd/executed.h"
 
 namespace gru_native {
@@ -342,6 +343,7 @@ struct Kernels {
   FunctionKernels<T> function;
   LossKernels<T> loss;
   OptimizerKernels<T> optimizer;
+  TapsKernels<T> taps;
 };
 
 // All that one ISA offers.

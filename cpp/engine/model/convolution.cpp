@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/model/edges.h"
 #include "engine/model/images.h"
 #include "engine/model/window_stream.h"
 
@@ -31,11 +32,10 @@ PackedConvolution<T>::PackedConvolution(const OperationSpec& spec, const Convolu
       out_(own.out_channels / own.groups),
       taps_(own.across.taps * own.down.taps),
       depth_(in_ * taps_),
-      lanes_(kernels_for<T>().lanes),
       line_(own.down.taps == 1 ? runs_at(own.in_channels) : std::vector<Run>()),
       rows_(own.out_channels * depth_) {
-  for (Index g = 0; g < own.groups; ++g) weight_.push_back(empty_columns<T>(out_, depth_, lanes_));
-  bias_ = Buffer<T>(own.out_channels - out_ + weight_.back().columns());
+  for (Index g = 0; g < own.groups; ++g) weight_.push_back(empty_taps<T>(out_, depth_, in_));
+  bias_ = Buffer<T>(own.out_channels - out_ + weight_.back().matrix.columns());
 }
 
 // Of images whose columns of dots are so many numbers apart.
@@ -57,8 +57,7 @@ void PackedConvolution<T>::fill(const std::vector<Weight<const T>>& weights) {
       for (Index c = 0; c < in_; ++c)
         rows_.data()[row * depth_ + tap * in_ + c] = weights[0].data[row * depth_ + torch_place(own_, tap, c)];
   for (Index g = 0; g < own_.groups; ++g)
-    fill_columns(weight_[static_cast<std::size_t>(g)], out_, lanes_,
-                 [&](Index column) { return rows_.data() + (g * out_ + column) * depth_; });
+    fill_taps(weight_[static_cast<std::size_t>(g)], out_, rows_.data() + g * out_ * depth_);
   if (own_.bias) std::copy_n(weights[1].data, own_.out_channels, bias_.data());
 }
 
@@ -95,25 +94,38 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
                                    Kept<T>* kept) const {
   const Index channels = own_.in_channels, high = call.outputs / own_.out_channels, rows = call.out.rows * high;
   const Padded padded(own_.across, own_.down, channels, call.inputs / channels, call.in);
-  // Without zeros x itself is the image, where its columns of dots lie evenly. A tape has a copy of its own.
+  // Where its columns of dots lie evenly, and have no zeros above or below, x itself is the image but for its ends. A
+  // tape has a copy of its own.
   const bool even = own_.across.taps == 1 || (!x.offset && !call.in.ragged());
-  const bool copies = kept || padded.pads() || !even;
+  const bool copies = kept || padded.pads_down() || !even || (padded.pads() && (x.offset || call.in.ragged()));
   const std::vector<Run> runs = runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
-  T* const copy = copies ? call.arena->template take<T>(padded.numbers()) : nullptr;
-  const T* const image = copies ? copy : x.base;
+  const Edges edges(own_.across, call.in.seq_len, call.out.seq_len);
+  const Share before{0, edges.first_whole}, behind{edges.end_whole, call.out.seq_len};
+  T* const copy = call.arena->template take<T>(copies ? padded.numbers() : 0);
+  T* const image_before = call.arena->template take<T>(copies ? 0 : edges.steps(before) * call.in.batch * x.stride);
+  T* const image_behind = call.arena->template take<T>(copies ? 0 : edges.steps(behind) * call.in.batch * x.stride);
   Index* const offset = call.arena->template take<Index>(rows);
-  for (Index t = 0; t < call.out.seq_len; ++t)
+  for (Index t = 0; t < call.out.seq_len; ++t) {
+    const Index step = t * own_.across.stride;
+    const Index first = t < before.end ? 0 : t < behind.begin ? own_.across.left : behind.begin * own_.across.stride;
+    Index* to = offset + call.out.first(t) * high;
     for (Index row = 0; row < call.out.alive(t); ++row) {
-      const Index step = t * own_.across.stride, i = (call.out.first(t) + row) * high;
-      const Index begin = copies ? padded.at(row, step, 0) : row_at(x, call.in.first(step) + row) - x.base;
-      for (Index h = 0; h < high; ++h) offset[i + h] = begin + h * own_.down.stride * channels;
+      const Index from = call.in.first(step - first) + row;
+      Index begin = copies ? padded.at(row, step, 0) : x.offset ? x.offset[from] : from * x.stride;
+      for (Index h = 0; h < high; ++h, begin += own_.down.stride * channels) *to++ = begin;
     }
+  }
   if (kept) {
     kept->rows = {copy, channels};
     kept->outputs = y;
     kept->offset = offset;
   }
-  const Taps<T> sums = taps(runs);
+  Taps<T> sums = taps(runs);
+  if (call.bias) {
+    T* const bias = call.arena->template take_zeroed<T>(own_.out_channels - out_ + weight_.back().matrix.columns());
+    std::copy_n(static_cast<const T*>(call.bias), own_.out_channels, bias);
+    sums.start = bias;
+  }
   const bool in_place = sums.columns() == own_.out_channels && (high == 1 || y.stride == call.outputs);
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   for (T*& own : scratch) own = call.arena->template take<T>(in_place ? 0 : sums.scratch_size());
@@ -123,8 +135,11 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     if (copies) {
       if (rank == 0) padded.clear_sides(call.in, copy);
       padded.copy(call.in, share_of(call.in.seq_len, 1, rank, team.size()), x, copy);
-      all.barrier(rank);
+    } else if (rank == 0) {
+      edges.copy(before, x, call.in.batch, call.inputs, image_before);
+      edges.copy(behind, x, call.in.batch, call.inputs, image_behind);
     }
+    all.barrier(rank);
     const Share mine = share_of(rows, whole_tiles, rank, team.size());
     if (mine.begin == mine.end) return;
     Progress progress;
@@ -135,14 +150,22 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
         for (Index row = begin; row < begin + count; ++row) finish(place(row), own_.out_channels, call.swish);
       progress.add(macs_of_function * static_cast<double>(count * own_.out_channels));
     };
-    const Rows<const T> windows{image, 0, offset};
-    if (in_place) return sums.each_sum(windows, mine, Matrix<T>{y.base, y.stride / high}, finish_block);
-    sums.each_sum(windows, mine, scratch[static_cast<std::size_t>(rank)],
-                  [&](Index begin, Index count, Matrix<T> from) {
-                    for (Index i = 0; i < count; ++i)
-                      copy_row(from.base + i * from.stride, own_.out_channels, place(begin + i));
-                    finish_block(begin, count);
-                  });
+    const auto sum_windows = [&](const T* image, Index first, Index end) {
+      const Rows<const T> windows{image, 0, offset};
+      const Share own{std::max(mine.begin, first), std::min(mine.end, end)};
+      if (in_place) return sums.each_sum(windows, own, Rows<T>{y.base, y.stride / high, nullptr}, finish_block);
+      sums.each_sum(windows, own, scratch[static_cast<std::size_t>(rank)],
+                    [&](Index begin, Index count, Matrix<T> from) {
+                      for (Index i = 0; i < count; ++i)
+                        copy_row(from.base + i * from.stride, own_.out_channels, place(begin + i));
+                      finish_block(begin, count);
+                    });
+    };
+    if (copies) return sum_windows(copy, 0, rows);
+    const Index inner = call.out.first(before.end) * high, last = call.out.first(behind.begin) * high;
+    sum_windows(image_before, 0, inner);
+    sum_windows(x.base, inner, last);
+    sum_windows(image_behind, last, rows);
   });
 }
 
@@ -152,7 +175,7 @@ std::unique_ptr<OperationStream<T>> PackedConvolution<T>::stream(Index inputs, I
   if (line_.empty()) return nullptr;
   return stream_of_windows<T>(
       [this](Rows<const T> first, Matrix<T> y, Share rows) {
-        taps(line_).sum(first, y, rows);
+        taps(line_).sum(first, rows_of(y), rows);
         in_parts(rows.begin, rows.end, macs_of_function * static_cast<double>(own_.out_channels), 1,
                  [&](Index begin, Index end) {
                    for (Index row = begin; row < end; ++row) finish(y.base + row * y.stride, own_.out_channels, false);

@@ -28,6 +28,7 @@ class PackedConvolution final : public PackedOperation<T> {
   double macs_of_row(Index inputs) const override;
   Index columns_written(Index outputs) const override;
   bool writes_only_outputs() const override { return true; }
+  bool keeps_to_rows() const override { return true; }
   void forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team, Kept<T>* kept) const override;
   void backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx,
                 const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const override;
@@ -39,7 +40,7 @@ class PackedConvolution final : public PackedOperation<T> {
   struct Phase {
     Index across, down;
     std::vector<Index> back_across, back_down;
-    std::vector<PackedMatrix<T>> weight;  // [group]: rows are channels of x, k are taps and their channels of y
+    std::vector<PackedTaps<T>> weight;  // [group]: rows are channels of x, k are taps and their channels of y
   };
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
@@ -47,16 +48,18 @@ class PackedConvolution final : public PackedOperation<T> {
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;
-  void sum_gradients(const OperationRows& call, const Kept<T>& kept, Matrix<const T> d, const std::vector<Run>& runs,
-                     T* dw, const std::vector<T*>& dweights, T* scratch, int member, int members) const;
+  void sum_gradients(const Kept<T>& kept, const T* d, const Index* at, Index rows, const std::vector<Run>& runs, T* dw,
+                     T* dweight, int member, int members) const;
+  void gradient_of_sums(const T* y, const T* dy, T* da, Index n) const;
+  static Index whole_vectors(Index columns);
+  static Index columns_of(const std::vector<Run>& runs);  // of gradients of weights, those of each run in whole vectors
 
   const ConvolutionOptions own_;
   const Index in_, out_, taps_, depth_;  // channels of a group, taps, in_ * taps
-  const Index lanes_;
-  const std::vector<Run> line_;          // of images of height 1
-  std::vector<PackedMatrix<T>> weight_;  // [group]: k runs over taps, down and then across, in each over channels
-  Buffer<T> rows_;                       // [out][tap][channel of the group]
-  Buffer<T> bias_;                       // zeros where there is none
+  const std::vector<Run> line_;  // of images of height 1
+  std::vector<PackedTaps<T>> weight_;  // [group]: k runs over taps, down and then across, in each over channels
+  Buffer<T> rows_;  // [out][tap][channel of the group]
+  Buffer<T> bias_;  // zeros where there is none
   Lazily<std::vector<Phase>> phases_;
 };
 

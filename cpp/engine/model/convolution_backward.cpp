@@ -3,9 +3,7 @@
 //   dx[j stride + phase] = sum over the taps with dilation k = m stride + phase of w[k]^T dy[j - m],
 // across and down alike, for each phase that some tap has. Elsewhere dx is 0.
 #include <algorithm>
-#include <optional>
 
-#include "engine/matrix/weight_gradients.h"
 #include "engine/model/convolution.h"
 #include "engine/model/images.h"
 
@@ -47,9 +45,9 @@ std::vector<typename PackedConvolution<T>::Phase> PackedConvolution<T>::make_pha
             for (const Index d : down.taps)
               for (Index k = 0; k < out_; ++k)
                 *to++ = rows_.data()[(g * out_ + k) * depth_ + (a * own_.down.taps + d) * in_ + c];
-        PackedMatrix<T>& packed = made.weight.emplace_back(empty_columns<T>(in_, depth, lanes_));
-        GRU_NATIVE_COUNTING(packed.work = Work::mac_inputs);
-        fill_columns(packed, in_, lanes_, [&](Index column) { return rows.data() + column * depth; });
+        PackedTaps<T>& packed = made.weight.emplace_back(empty_taps<T>(in_, depth, out_));
+        GRU_NATIVE_COUNTING(packed.matrix.work = Work::mac_inputs);
+        fill_taps(packed, in_, rows.data());
       }
     }
   return all;
@@ -74,9 +72,10 @@ struct PackedConvolution<T>::Spread {
       const Index read = (own.across.left + call.in.length_of(row) - 1) / own.across.stride + 1;
       begins.push_back(begins.back() + before + std::max(call.out.length_of(row), read));
     }
-    d = arena.template take_zeroed<T>(begins.back() * high * own.out_channels);
-    from = arena.template take<Index>(call.in.rows * inputs_high);
-    to = arena.template take<Index>(call.in.rows * inputs_high);
+    d = arena.template take<T>(begins.back() * high * own.out_channels);
+    const Index places_at_most = phases.empty() ? 0 : call.in.rows * inputs_high;
+    from = arena.template take<Index>(places_at_most);
+    to = arena.template take<Index>(places_at_most);
     for (std::size_t i = 0; i < phases.size(); ++i) {
       const Index stride = own.down.stride, first = (phases[i].down - own.down.left % stride + stride) % stride;
       for (Index h = first; h < inputs_high;) {
@@ -88,6 +87,14 @@ struct PackedConvolution<T>::Spread {
       }
     }
   }
+  // The zeros around sequences.
+  void clear_sides(const Timeline& out) const {
+    for (Index row = 0; row < out.batch; ++row) {
+      std::fill(d + at(row, 0, 0), d + at(row, before, 0), T(0));
+      std::fill(d + at(row, before + out.length_of(row), 0), d + at(row + 1, 0, 0), T(0));
+    }
+  }
+  Index places_of_x() const { return count; }
   // Where an output's gradient lies; steps begin with the zeros before a sequence.
   Index at(Index row, Index step, Index h) const {
     return ((begins[static_cast<std::size_t>(row)] + step) * high + h) * own.out_channels;
@@ -122,13 +129,18 @@ struct PackedConvolution<T>::Spread {
         add_tap(made.runs, {place * own.out_channels, (static_cast<Index>(a) * down + b) * depth, depth},
                 own.groups == 1);
       }
+    const Index first = (own.down.left + rows.begin) / own.down.stride - least;
     for (Index t = 0; t < call.in.seq_len; ++t) {
       const Index x = own.across.left + t;
-      for (Index row = 0; x % own.across.stride == phase.across && row < call.in.alive(t); ++row)
-        for (Index h = rows.begin; h < rows.end; h += own.down.stride) {
-          from[count] = at(row, x / own.across.stride, (own.down.left + h) / own.down.stride - least);
-          to[count++] = (call.in.first(t) + row) * dx_stride + h * own.in_channels;
+      if (x % own.across.stride != phase.across) continue;
+      for (Index row = 0; row < call.in.alive(t); ++row) {
+        Index begin = at(row, x / own.across.stride, first);
+        const Index place = (call.in.first(t) + row) * dx_stride;
+        for (Index h = rows.begin; h < rows.end; h += own.down.stride, begin += own.out_channels) {
+          from[count] = begin;
+          to[count++] = place + h * own.in_channels;
         }
+      }
     }
     made.end = count;
     places.push_back(std::move(made));
@@ -136,84 +148,135 @@ struct PackedConvolution<T>::Spread {
   Index count = 0;
 };
 
-// Of the weights: each member writes those of its outputs. dw: [group][run][out of the group][k of the run].
+// Of the weights: each member writes those of its outputs, whose sums it makes in dw: of each group and run
+// [out of the group][k of the run, whole vectors]. at: where an output's gradients lie in d.
 template <class T>
-void PackedConvolution<T>::sum_gradients(const OperationRows& call, const Kept<T>& kept, Matrix<const T> d,
-                                         const std::vector<Run>& runs, T* dw, const std::vector<T*>& dweights,
-                                         T* scratch, int member, int members) const {
-  const Index rows = call.out.rows * (call.outputs / own_.out_channels);
-  const Share mine = share_of(out_, outputs_at_once, member, members);
-  for (Index g = 0; g < own_.groups; ++g)
+void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, const T* d, const Index* at, Index rows,
+                                         const std::vector<Run>& runs, T* dw, T* dweight, int member,
+                                         int members) const {
+  constexpr Index numbers_at_once = 8192, outputs_of_a_tile = 4;
+  const Share mine = share_of(out_, outputs_of_a_tile, member, members);
+  const Index at_once = std::max<Index>(16, std::min<Index>(256, numbers_at_once / (in_ + out_)));
+  Progress progress;
+  for (Index g = 0; g < own_.groups && mine.begin < mine.end; ++g) {
+    T* const of_group = dw + g * out_ * columns_of(runs);
+    for (Index begin = 0; begin < rows; begin += at_once) {
+      const Index count = std::min(at_once, rows - begin);
+      T* made = of_group;
+      for (const Run& run : runs) {
+        const Index stride = whole_vectors(run.depth);
+        kernels_for<T>().taps.gradient({count, kept.rows.base + g * in_ + run.from, d + g * out_, kept.offset + begin,
+                                        at + begin, run.depth, mine.begin, mine.end, made, stride, begin == 0});
+        made += out_ * stride;
+        progress.add(static_cast<double>(count * (mine.end - mine.begin)) * static_cast<double>(stride));
+      }
+    }
+    const T* made = of_group;
     for (const Run& run : runs) {
-      T* const made = dw + (g * depth_ + run.first) * out_;
-      const WeightGradients<T> sums{rows,
-                                    {d.base + g * out_, d.stride},
-                                    out_,
-                                    {kept.rows.base + g * in_ + run.from, 0, kept.offset},
-                                    run.depth,
-                                    made,
-                                    own_.bias && run.first == 0 ? dweights[1] + g * out_ : nullptr};
-      sum_weight_gradients(sums, scratch, member, members);
+      const Index stride = whole_vectors(run.depth);
       for (Index k = mine.begin; k < mine.end; ++k) {
-        T* const to = dweights[0] + (g * out_ + k) * depth_;
-        const T* from = made + k * run.depth;
+        T* const to = dweight + (g * out_ + k) * depth_;
+        const T* from = made + k * stride;
         for (Index tap = run.first / in_; tap < (run.first + run.depth) / in_; ++tap) {
           T* const place = to + tap % own_.down.taps * own_.across.taps + tap / own_.down.taps;
           for (Index c = 0; c < in_; ++c) place[c * taps_] = *from++;
         }
       }
+      made += out_ * stride;
     }
+  }
+}
+
+template <class T>
+Index PackedConvolution<T>::whole_vectors(Index columns) {
+  return round_up(columns, kernels_for<T>().lanes);
+}
+template <class T>
+Index PackedConvolution<T>::columns_of(const std::vector<Run>& runs) {
+  Index all = 0;
+  for (const Run& run : runs) all += whole_vectors(run.depth);
+  return all;
+}
+
+// da of y = f(a), for n numbers and no others.
+template <class T>
+void PackedConvolution<T>::gradient_of_sums(const T* y, const T* dy, T* da, Index n) const {
+  if (own_.activation == Activation::identity) return copy_row(dy, n, da);
+  const ChosenActivation<T> f = chosen<T>(own_.activation);
+  const Index whole = n / most_lanes * most_lanes;
+  if (whole > 0) kernels_for<T>().function.backward(f, y, dy, da, whole);
+  if (whole == n) return;
+  T last_y[most_lanes] = {}, last[most_lanes] = {};
+  std::copy_n(y + whole, n - whole, last_y);
+  std::copy_n(dy + whole, n - whole, last);
+  kernels_for<T>().function.backward(f, last_y, last, last, n - whole);
+  std::copy_n(last, n - whole, da + whole);
 }
 
 template <class T>
 void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& kept, Matrix<T> d, Matrix<T> dx,
                                     const std::vector<T*>& dweights, Arena& arena, TeamLease& team) const {
   const Index channels = own_.out_channels, high = call.outputs / channels;
-  const ChosenActivation<T> f = chosen<T>(own_.activation);
   const Padded padded(own_.across, own_.down, own_.in_channels, call.inputs / own_.in_channels, call.in);
   const std::vector<Run> runs = runs_at(padded.height * own_.in_channels);
   const std::vector<Phase> none;
   const std::vector<Phase>& phases = dx.base ? phases_.get([&] { return make_phases(); }) : none;
-  std::optional<Spread> spread;
-  if (dx.base) spread.emplace(*this, phases, call, dx.stride, arena);
-  const Matrix<T> rows =
-      high == 1 || dweights.empty() ? d : Matrix<T>{arena.template take<T>(call.out.rows * high * channels), channels};
-  T* const dw = arena.template take<T>(dweights.empty() ? 0 : channels * depth_);
-  Index deepest = 0, widest = 0;
-  for (const Run& run : runs) deepest = std::max(deepest, run.depth);
-  for (const Phase& phase : phases) widest = std::max(widest, own_.in_channels - in_ + phase.weight.back().columns());
+  const Spread spread(*this, phases, call, dx.stride, arena);
+  const bool covers_x = spread.places_of_x() == call.in.rows * (call.inputs / own_.in_channels);
+  Index* const at = arena.template take<Index>(dweights.empty() ? 0 : call.out.rows * high);
+  T* const dw = arena.template take<T>(dweights.empty() ? 0 : channels * columns_of(runs));
+  T* const db = arena.template take_zeroed<T>(whole_vectors(channels));
+  Index widest = 0;
+  for (const Phase& phase : phases)
+    widest = std::max(widest, own_.in_channels - in_ + phase.weight.back().matrix.columns());
   const T* const zeros = arena.template take_zeroed<T>(widest);
-  const Index room = std::max(dweights.empty() ? 0 : weight_gradients_scratch<T>(out_, deepest, team.size()),
-                              dx.base ? Taps<T>::rows_at_once * padded_stride(widest, sizeof(T)) : 0);
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
-  for (T*& own : scratch) own = arena.template take<T>(room);
+  for (T*& own : scratch)
+    own = arena.template take<T>(dx.base ? Taps<T>::rows_at_once * padded_stride(widest, sizeof(T)) : 0);
 
   Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    T* const own = scratch[static_cast<std::size_t>(rank)];
-    const Share steps = share_of(call.out.seq_len, 1, rank, team.size());
+    if (rank == 0) spread.clear_sides(call.out);
     Progress progress;
+    const Share steps = share_of(call.out.seq_len, 1, rank, team.size());
     for (Index t = steps.begin; t < steps.end; ++t)
       for (Index row = 0; row < call.out.alive(t); ++row) {
-        const Index i = call.out.first(t) + row;
-        T* const at = d.base + i * d.stride;
-        if (own_.activation != Activation::identity)
-          kernels_for<T>().function.backward(f, kept.outputs.base + i * kept.outputs.stride, at, at, call.outputs);
-        if (spread) copy_row(at, call.outputs, spread->d + spread->at(row, spread->before + t, 0));
-        if (rows.base != d.base) copy_row(at, call.outputs, rows.base + i * call.outputs);
+        const Index i = call.out.first(t) + row, place = spread.at(row, spread.before + t, 0);
+        gradient_of_sums(kept.outputs.base + i * kept.outputs.stride, d.base + i * d.stride, spread.d + place,
+                         call.outputs);
+        for (Index h = 0; h < high && !dweights.empty(); ++h) at[i * high + h] = place + h * channels;
         progress.add(macs_of_function * static_cast<double>(call.outputs));
       }
+    if (dx.base && !covers_x) {
+      const Share rows = share_of(call.in.rows, 1, rank, team.size());
+      for (Index row = rows.begin; row < rows.end; ++row) std::fill_n(dx.base + row * dx.stride, call.inputs, T(0));
+    }
     all.barrier(rank);
-    if (!dweights.empty()) sum_gradients(call, kept, read_only(rows), runs, dw, dweights, own, rank, team.size());
-    for (std::size_t i = 0; spread && i < spread->places.size(); ++i) {
-      const auto& places = spread->places[i];
+    if (!dweights.empty()) {
+      sum_gradients(kept, spread.d, at, call.out.rows * high, runs, dw, dweights[0], rank, team.size());
+      const Share mine = share_of(channels, kernels_for<T>().lanes, rank, team.size());
+      for (Index row = 0; own_.bias && mine.begin < mine.end && row < call.out.batch; ++row) {
+        const Index rows = call.out.length_of(row) * high;
+        kernels_for<T>().column_sums(spread.d + spread.at(row, spread.before, 0) + mine.begin, channels, rows,
+                                     mine.end - mine.begin, db + mine.begin);
+        GRU_NATIVE_EXECUTED(add, rows * (mine.end - mine.begin));
+        progress.add(static_cast<double>(rows * (mine.end - mine.begin)));
+      }
+      if (own_.bias) std::copy(db + mine.begin, db + mine.end, dweights[1] + mine.begin);
+    }
+    for (const auto& places : spread.places) {
       const Share mine = share_of(places.end - places.begin, whole_tiles, rank, team.size());
       const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, zeros};
+      const Rows<const T> windows{spread.d, 0, spread.from + places.begin};
+      if (sums.columns() == own_.in_channels) {
+        sums.each_sum(windows, mine, Rows<T>{dx.base, 0, spread.to + places.begin}, [](Index, Index) {});
+        continue;
+      }
       sums.each_sum(
-          {spread->d, 0, spread->from + places.begin}, mine, own, [&](Index begin, Index count, Matrix<T> from) {
+          windows, mine, scratch[static_cast<std::size_t>(rank)], [&](Index begin, Index count, Matrix<T> from) {
             for (Index i = 0; i < count; ++i)
-              copy_row(from.base + i * from.stride, own_.in_channels, dx.base + spread->to[places.begin + begin + i]);
+              copy_row(from.base + i * from.stride, own_.in_channels, dx.base + spread.to[places.begin + begin + i]);
           });
     }
   });

@@ -29,8 +29,9 @@ class Padded {
   Index at(Index row, Index step, Index h) const {
     return ((begins_[static_cast<std::size_t>(row)] + step) * height + h) * channels_;
   }
-  // Whether there are any zeros.
-  bool pads() const { return across_.left > 0 || across_.right > 0 || above_ > 0 || below_ > 0; }
+  // Whether there are any zeros, and any above and below.
+  bool pads() const { return across_.left > 0 || across_.right > 0 || pads_down(); }
+  bool pads_down() const { return above_ > 0 || below_ > 0; }
 
   // The image of x, but for its columns of zeros, for the steps of x in a share of them.
   template <class T>

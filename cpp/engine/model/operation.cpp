@@ -52,7 +52,7 @@ WeightEdit<T> Operation<T>::edit() {
 }
 
 template <class T>
-void Operation<T>::Impl::forward(const OperationForwardCall<T>& call, bool swish) const {
+void Operation<T>::Impl::forward(const OperationForwardCall<T>& call, const Ending<T>& ending) const {
   check_call(spec, call);
   const auto packed = store.packed();
   packed->check(call.x, call.seq_len, call.batch, call.lengths);
@@ -65,18 +65,19 @@ void Operation<T>::Impl::forward(const OperationForwardCall<T>& call, bool swish
   const bool straight = to.base && !to.offset;  // where the user has them
   const Matrix<T> y = straight ? Matrix<T>{to.base, to.stride} : take_padded_matrix<T>(*arena, out.rows, outputs);
   TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {this, in.rows});
-  packed->forward({in, out, inputs, outputs, images, arena.get(), false, swish}, x, y, team, nullptr);
+  packed->forward({in, out, inputs, outputs, images, arena.get(), false, ending.swish, ending.bias}, x, y, team,
+                  nullptr);
   if (!straight) scatter(read_only(y), outputs, out, call.y, &team);
 }
 
 template <class T>
 void Operation<T>::forward(const OperationForwardCall<T>& call) const {
-  impl_->forward(call, false);
+  impl_->forward(call, {});
 }
 
 template <class T>
 void forward_swish(const Operation<T>& convolution, const OperationForwardCall<T>& call) {
-  impl_of(convolution).forward(call, true);
+  impl_of(convolution).forward(call, {true});
 }
 
 template <class T>
@@ -117,14 +118,21 @@ void Operation<T>::backward(const OperationTape<T>& tape_, const OperationBackwa
   const auto& tape = impl_of(tape_);
   check_call(impl_->spec, call, tape.in.user_len, tape.in.batch, tape.inputs, tape.outputs, impl_->store.list().size());
   const auto arena = impl_->store.lease();
-  const Matrix<T> d = take_padded_matrix<T>(*arena, tape.out.rows, tape.outputs);
-  Matrix<T> dx{};
-  if (call.dx.data) dx = take_zeroed_matrix<T>(*arena, tape.in.rows, tape.inputs);
+  const bool in_place = tape.packed->keeps_to_rows();  // rows may then lie as the user has them
+  const Rows<const T> dy = in_place ? user_rows(call.dy, tape.out, *arena) : Rows<const T>{};
+  const bool reads = dy.base && !dy.offset;
+  const Matrix<T> d = reads ? Matrix<T>{const_cast<T*>(dy.base), dy.stride}
+                            : take_padded_matrix<T>(*arena, tape.out.rows, tape.outputs);
+  Rows<T> to{};
+  if (in_place && call.dx.data) to = user_rows(call.dx, tape.in, *arena);
+  const bool writes = to.base && !to.offset;
+  Matrix<T> dx{to.base, to.stride};
+  if (call.dx.data && !writes) dx = take_zeroed_matrix<T>(*arena, tape.in.rows, tape.inputs);
   TeamLease team(useful_threads(2 * tape.packed->macs_of_row(tape.inputs) * static_cast<double>(tape.in.rows)),
                  {impl_.get(), tape.in.rows});
-  gather(call.dy, tape.outputs, tape.out, d, &team);
+  if (!reads) gather(call.dy, tape.outputs, tape.out, d, &team);
   tape.packed->backward(tape.rows(), tape.kept, d, dx, call.dweights, *arena, team);
-  if (dx.base) scatter(read_only(dx), tape.inputs, tape.in, call.dx, &team);
+  if (dx.base && !writes) scatter(read_only(dx), tape.inputs, tape.in, call.dx, &team);
 }
 
 template <class T>

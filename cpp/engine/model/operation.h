@@ -24,6 +24,13 @@ struct OperationRows {
   Arena* arena;           // room for this call; null where nothing may be allocated: in streams
   bool training = false;  // of a call with a tape
   bool swish = false;     // see forward_swish
+  const void* bias = nullptr;  // numbers of the operation's type in place of a convolution's own; null: none
+};
+// What a call of a convolution has of its own.
+template <class T>
+struct Ending {
+  bool swish = false;
+  const T* bias = nullptr;  // of each channel
 };
 
 // What backward needs of a forward call; each kind says what it keeps where. Memory comes from the tape's arena.
@@ -71,6 +78,8 @@ class PackedOperation {
   virtual Index columns_written(Index outputs) const { return outputs; }
   // Whether forward leaves these alone, so that rows of y need no room for them.
   virtual bool writes_only_outputs() const { return false; }
+  // Whether backward reads no others of d, changes none, and writes all numbers of dx, whatever they were.
+  virtual bool keeps_to_rows() const { return false; }
   // For x of so many columns and sequences, and at most so many steps at once. Null: rows of a stream go through
   // forward.
   virtual std::unique_ptr<OperationStream<T>> stream(Index, Index, Index, Arena&) const { return nullptr; }
@@ -170,7 +179,7 @@ struct Operation<T>::Impl {
   std::shared_ptr<PackedOperation<T>> reserve() const;
   void fill(PackedOperation<T>& packed) const { packed.fill(store.list()); }
   std::shared_ptr<const PackedOperation<T>> current() const { return store.packed(); }
-  void forward(const OperationForwardCall<T>& call, bool swish) const;
+  void forward(const OperationForwardCall<T>& call, const Ending<T>& ending) const;
 };
 
 template <class T>

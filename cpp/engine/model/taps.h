@@ -7,11 +7,6 @@
 
 namespace gru_native {
 
-// Numbers that lie side by side: where they begin behind the first of a row, and which k they are.
-struct Run {
-  Index from, first, depth;
-};
-
 // Of taps in the order of k: one more. whole: those that meet are one run.
 inline void add_tap(std::vector<Run>& runs, const Run& tap, bool whole) {
   const bool meets = whole && !runs.empty() && tap.from == runs.back().from + runs.back().depth &&
@@ -20,29 +15,30 @@ inline void add_tap(std::vector<Run>& runs, const Run& tap, bool whole) {
   else runs.push_back(tap);
 }
 
+// The weights of one group: panels as in TapsProduct.
+template <class T>
+struct PackedTaps {
+  PackedMatrix<T> matrix;
+  bool half = false;
+  // Numbers of a row that a product writes.
+  Index columns() const { return matrix.columns() - (half ? kernels_for<T>().lanes / 2 : 0); }
+};
+// Without its weights. depth: of taps that have `channels` numbers each.
+template <class T>
+PackedTaps<T> empty_taps(Index columns, Index depth, Index channels);
+// rows: those of all columns, one after the other.
+template <class T>
+void fill_taps(PackedTaps<T>& taps, Index columns, const T* rows);
+
 template <class T>
 struct Taps {
-  const std::vector<PackedMatrix<T>>& weight;  // [group]
+  const std::vector<PackedTaps<T>>& weight;  // [group]
   const std::vector<Run>& runs;
-  Index in, out;                               // channels of a group
-  const T* start;                              // where sums begin, in whole panels
+  Index in, out;                             // channels of a group
+  const T* start;                            // where sums begin, in whole panels
 
   // y = the sums of some rows. In x and y groups lie side by side.
-  void sum(Rows<const T> x, Matrix<T> y, Share rows) const {
-    Index group = 0;  // in this order: a last panel runs into the columns of the next group
-    for (const PackedMatrix<T>& w : weight) {
-      const Matrix<T> acc{y.base + group * out, y.stride};
-      for (const Run& run : runs) {
-        const Rows<const T> before =
-            &run != &runs.front() ? read_only(rows_of(acc)) : Rows<const T>{start + group * out, 0, nullptr};
-        Product<T> p = product_of_rows(w, from_column(x, group * in + run.from), before, acc, rows);
-        p.panels += run.first * p.k_stride;
-        p.depth = run.depth;
-        multiply(p);
-      }
-      ++group;
-    }
-  }
+  void sum(Rows<const T> x, Rows<T> y, Share rows) const;
 
   // Numbers of a row that sum() writes.
   Index columns() const { return (static_cast<Index>(weight.size()) - 1) * out + weight.back().columns(); }
@@ -55,13 +51,13 @@ struct Taps {
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
     const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
     each_block(rows, [&](Index begin, Index count) {
-      sum({x.base, 0, x.offset + begin}, sums, {0, count});
+      sum({x.base, 0, x.offset + begin}, rows_of(sums), {0, count});
       f(begin, count, sums);
     });
   }
   // f(first row, how many) where sums may be written in their places at once: see columns().
   template <class F>
-  void each_sum(Rows<const T> x, Share rows, Matrix<T> y, const F& f) const {
+  void each_sum(Rows<const T> x, Share rows, Rows<T> y, const F& f) const {
     each_block(rows, [&](Index begin, Index count) {
       sum(x, y, {begin, begin + count});
       f(begin, count);

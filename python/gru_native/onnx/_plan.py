@@ -21,6 +21,7 @@ from ._fusion import DENSE
 from ._model import Node
 from ._program import NODE_ERRORS, Program, Step, of_node
 from ._straight import Bound, Straight, in_place, joined
+from ._whole_convolutions import WHOLE
 from .operators.budget import at_most, of_a_run
 from .operators.convolution import Convolution
 from .operators.recurrent import OPERATORS as RECURRENT
@@ -140,6 +141,9 @@ class Plan:
             return bound or step.call, False
         if node.op == DENSE:
             return program.dense[node.outputs], True
+        if node.op == WHOLE:
+            made = program.whole[node.outputs].prepared(arrays[0])
+            return (step.call, False) if made is None else (Direct(made.call, (0,), made), True)
         if node.op == "Split":
             return bind_split(results, node.attributes.get("axis", 0)), False
         call = bind(node, arrays, known, results)

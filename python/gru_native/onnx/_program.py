@@ -15,6 +15,7 @@ from ._control import CONTROL, check_bodies, control_call
 from ._fallback import PIECE, Piece, pieces
 from ._fusion import DENSE, fuse
 from ._model import Graph, Node
+from ._whole_convolutions import WHOLE, whole_convolutions
 from .operators import recurrent
 from .operators.budget import USUAL, TooLarge, at_most, now_at_most, of_a_run, room_left
 
@@ -94,6 +95,7 @@ class Program:
                 space = self._fold(node, space)
                 continue
             self.nodes.append(node)
+        self.nodes, self.whole = whole_convolutions(self.nodes, self.constants, self.outputs)
         self.nodes, self.dense = fuse(self.nodes, self.constants, self.outputs)
         self._forget_weights()
         self.steps = self._steps()
@@ -155,6 +157,8 @@ class Program:
         if node.op == DENSE:
             dense = self.dense[node.outputs]
             return lambda x: (dense(x),)
+        if node.op == WHOLE:
+            return self.whole[node.outputs].run
         if node.op in CONTROL:
             return control_call(node, self.bodies[node.outputs])
         if node.op == PIECE:

@@ -109,7 +109,11 @@ class Convolution:
         self._block = self._made("identity")
         self.call: Callable[[Array], Array] = self._bound(self._block._core)
 
-    def then(self, activation: Any) -> Convolution:
+    def of_whole_numbers(self, scale: float, bias: Array | None) -> OfWholeNumbers:
+        """The same, rounded; see OfWholeNumbers."""
+        return OfWholeNumbers(self, scale, bias, swish=False)
+
+    def then(self, activation: Any) -> Convolution | None:
         """The same with a function behind it, by its name in the core, or "swish"."""
         other: Convolution = object.__new__(Convolution)
         other._own = self._own
@@ -156,6 +160,21 @@ class Convolution:
             return call(source)
 
         return of_padded
+
+
+class OfWholeNumbers(Convolution):
+    """The same of a kernel of whole numbers, and x rounded to 256 levels."""
+
+    def __init__(self, own: Convolution, scale: float, bias: Array | None, swish: bool) -> None:
+        self._own, self._block, self._ending = own._own, own._block, (scale, bias)
+        core = self._block._core
+        self.call = self._bound(lambda x: core.of_whole_numbers(x, scale, bias, swish))
+
+    def then(self, activation: Any) -> Convolution | None:
+        """With SiLU behind it."""
+        if activation != "swish":
+            return None
+        return OfWholeNumbers(self, *self._ending, swish=True)
 
 
 def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Convolution | None:

@@ -1,0 +1,108 @@
+#include "engine/model/taps.h"
+
+namespace gru_native {
+namespace {
+
+constexpr Index panel_bytes = 256 * 1024;  // read again for each tile of rows, so it should stay in the second cache
+
+// Of columns that leave at most half of the last vector's lanes to be filled.
+template <class T>
+bool leave_half(Index columns, Index channels) {
+  const Index lanes = kernels_for<T>().lanes, over = columns % lanes;
+  return sizeof(T) == sizeof(float) && channels % 2 == 0 && columns < 4 * lanes && over > 0 && over <= lanes / 2;
+}
+
+// One row by itself, whose sums of several panels overlap. They are made in the same order as those of many.
+template <class T>
+void sum_of_row(const PackedMatrix<T>& w, const std::vector<Run>& runs, Rows<const T> x, const T* start, Rows<T> y,
+                Index row) {
+  Product<T> p = product_of(w, kernels_for<T>().lanes, w.gates, 0);
+  const T* const panels = p.panels;
+  p.acc = y;
+  p.row_begin = row;
+  p.row_end = row + 1;
+  for (const Run& run : runs) {
+    p.a = from_column(x, run.from);
+    p.start = &run != &runs.front() ? read_only(y) : Rows<const T>{start, 0, nullptr};
+    p.panels = panels + run.first * p.k_stride;
+    p.depth = run.depth;
+    multiply(p);
+  }
+}
+
+}  // namespace
+
+template <class T>
+PackedTaps<T> empty_taps(Index columns, Index depth, Index channels) {
+  PackedTaps<T> taps{empty_columns<T>(columns, depth, kernels_for<T>().lanes)};
+  taps.half = leave_half<T>(columns, channels);
+  if (!taps.half) return taps;
+  // a panel of its own width, whatever narrow_width() says
+  PackedMatrix<T>& m = taps.matrix;
+  m.width = m.gates = static_cast<int>(divide_up(columns, kernels_for<T>().lanes));
+  m.columns_in_panel = m.width * kernels_for<T>().lanes;
+  m.panels = 1;
+  return taps;
+}
+
+template <class T>
+void fill_taps(PackedTaps<T>& taps, Index columns, const T* rows) {
+  const Index lanes = kernels_for<T>().lanes, depth = taps.matrix.depth;
+  if (!taps.half) return fill_columns(taps.matrix, columns, lanes, [&](Index column) { return rows + column * depth; });
+  const Index whole = (taps.matrix.width - 1) * lanes;
+  T* to = taps.matrix.data.data();
+  for (Index k = 0; k < depth; k += 2) {
+    for (Index odd = 0; odd < 2; ++odd)
+      for (Index c = 0; c < whole; ++c) *to++ = rows[c * depth + k + odd];
+    for (Index c = whole; c < whole + lanes / 2; ++c)
+      for (Index odd = 0; odd < 2; ++odd) *to++ = c < columns ? rows[c * depth + k + odd] : T(0);
+  }
+}
+
+template <class T>
+void Taps<T>::sum(Rows<const T> x, Rows<T> y, Share rows) const {
+  const Kernels<T>& kernels = kernels_for<T>();
+  Index group = 0;  // in this order: a last panel runs into the columns of the next group
+  for (const PackedTaps<T>& taps : weight) {
+    const PackedMatrix<T>& w = taps.matrix;
+    const Rows<const T> windows = from_column(x, group * in);
+    const Rows<T> acc = from_column(y, group * out);
+    const T* const begin = start + group * out;
+    ++group;
+    if (rows.end - rows.begin == 1 && !taps.half) {
+      sum_of_row(w, runs, windows, begin, acc, rows.begin);
+      continue;
+    }
+    TapsProduct<T> p{};
+    p.panel_stride = w.depth * w.width * kernels.lanes;  // of several panels none is a half one
+    p.panels = w.data.data();
+    p.width = w.width;
+    p.half = taps.half;
+    p.a = windows;
+    p.runs = runs.data();
+    p.run_count = static_cast<Index>(runs.size());
+    p.start = {begin, 0, nullptr};
+    p.acc = acc;
+    p.row_begin = rows.begin;
+    p.row_end = rows.end;
+    GRU_NATIVE_COUNTING(p.work = w.work; p.columns = out);
+    const Index most = taps.half ? w.depth : panel_bytes / static_cast<Index>(sizeof(T)) / w.columns_in_panel;
+    for (p.k_end = 0; p.k_begin = p.k_end, p.k_begin < w.depth; p.start = read_only(acc)) {
+      p.k_end = std::min(p.k_begin + most, w.depth);
+      const Index numbers = (p.k_end - p.k_begin) * w.columns_in_panel * (rows.end - rows.begin);
+      in_parts(0, w.panels, static_cast<double>(numbers), 1, [&](Index panel, Index end) {
+        p.panel_begin = panel, p.panel_end = end;
+        kernels.taps.product(p);
+      });
+    }
+  }
+}
+
+template PackedTaps<float> empty_taps(Index, Index, Index);
+template PackedTaps<double> empty_taps(Index, Index, Index);
+template void fill_taps(PackedTaps<float>&, Index, const float*);
+template void fill_taps(PackedTaps<double>&, Index, const double*);
+template struct Taps<float>;
+template struct Taps<double>;
+
+}  // namespace gru_native
