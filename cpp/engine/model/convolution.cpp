@@ -104,8 +104,10 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
   T* const copy = call.arena->template take<T>(copies ? padded.numbers() : 0);
   T* const image_before = call.arena->template take<T>(copies ? 0 : edges.steps(before) * call.in.batch * x.stride);
   T* const image_behind = call.arena->template take<T>(copies ? 0 : edges.steps(behind) * call.in.batch * x.stride);
-  Index* const offset = call.arena->template take<Index>(rows);
-  for (Index t = 0; t < call.out.seq_len; ++t) {
+  // Windows of sequences, step after step, begin where the rows of x do.
+  const bool evenly = !copies && !x.offset && high == 1 && own_.across.stride == 1;
+  Index* const offset = evenly ? nullptr : call.arena->template take<Index>(rows);
+  for (Index t = 0; t < call.out.seq_len && !evenly; ++t) {
     const Index step = t * own_.across.stride;
     const Index first = t < before.end ? 0 : t < behind.begin ? own_.across.left : behind.begin * own_.across.stride;
     Index* to = offset + call.out.first(t) * high;
@@ -150,8 +152,8 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
         for (Index row = begin; row < begin + count; ++row) finish(place(row), own_.out_channels, call.swish);
       progress.add(macs_of_function * static_cast<double>(count * own_.out_channels));
     };
-    const auto sum_windows = [&](const T* image, Index first, Index end) {
-      const Rows<const T> windows{image, 0, offset};
+    const auto sum_windows = [&](const T* image, Index first, Index end, Index begins) {  // row `begins` at the image
+      const Rows<const T> windows{image - (evenly ? begins * x.stride : 0), x.stride, offset};
       const Share own{std::max(mine.begin, first), std::min(mine.end, end)};
       if (in_place) return sums.each_sum(windows, own, Rows<T>{y.base, y.stride / high, nullptr}, finish_block);
       sums.each_sum(windows, own, scratch[static_cast<std::size_t>(rank)],
@@ -161,11 +163,11 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
                       finish_block(begin, count);
                     });
     };
-    if (copies) return sum_windows(copy, 0, rows);
+    if (copies) return sum_windows(copy, 0, rows, 0);
     const Index inner = call.out.first(before.end) * high, last = call.out.first(behind.begin) * high;
-    sum_windows(image_before, 0, inner);
-    sum_windows(x.base, inner, last);
-    sum_windows(image_behind, last, rows);
+    sum_windows(image_before, 0, inner, 0);
+    sum_windows(x.base, inner, last, own_.across.left * call.in.batch);
+    sum_windows(image_behind, last, rows, last);
   });
 }
 

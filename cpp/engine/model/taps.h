@@ -46,12 +46,13 @@ struct Taps {
   static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
   Index scratch_size() const { return rows_at_once * padded_stride(columns(), sizeof(T)); }
 
-  // f(first row, how many, their sums) for some rows, which have offsets in x.
+  // f(first row, how many, their sums) for some rows.
   template <class F>
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
     const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
     each_block(rows, [&](Index begin, Index count) {
-      sum({x.base, 0, x.offset + begin}, rows_of(sums), {0, count});
+      sum({x.offset ? x.base : x.base + begin * x.stride, x.stride, x.offset ? x.offset + begin : nullptr},
+          rows_of(sums), {0, count});
       f(begin, count, sums);
     });
   }
