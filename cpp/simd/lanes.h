@@ -26,6 +26,9 @@ struct Lanes {
   // The first n lanes only, for the user's arrays, which end where they end.
   static EIGEN_ALWAYS_INLINE Lanes load_first(const T* a, Index n) {
     if (n >= size) return load(a);
+    if constexpr (packet::unpacket_traits<Packet>::masked_load_available &&
+                  sizeof(typename packet::packet_traits<T>::type) == 64)  // else it is slow
+      return packet::ploadu<Packet>(a, static_cast<typename packet::unpacket_traits<Packet>::mask_t>((1U << n) - 1));
     alignas(64) T whole[size] = {};
     for (Index i = 0; i < n; ++i) whole[i] = a[i];
     return load(whole);
@@ -56,6 +59,12 @@ struct Lanes {
 template <class T>
 using HalfLanes = Lanes<T, typename packet::unpacket_traits<typename Lanes<T>::Packet>::half>;
 
+// Whether it rounds once.
+#if defined(__FMA__) || defined(__aarch64__)
+inline constexpr bool fused_multiply_add = true;
+#else
+inline constexpr bool fused_multiply_add = false;
+#endif
 template <class T, class P>
 EIGEN_ALWAYS_INLINE Lanes<T, P> multiply_add(Lanes<T, P> a, Lanes<T, P> b, Lanes<T, P> c) {
   return packet::pmadd(a.p, b.p, c.p);

@@ -49,6 +49,8 @@ Worst sweep_floats(const Kernel& kernel, const Exact& exact, std::uint32_t strid
         CHECK(std::isnan(y[i]), "NaN came out as %g", y[i]);
       } else if (std::isinf(x[i])) {
         CHECK(y[i] == static_cast<float>(exact(x[i])), "f(%g) = %g", x[i], y[i]);
+      } else if (std::fabs(y[i]) > 1) {
+        CHECK(false, "f(%g) = %.9g is above 1", x[i], y[i]);
       } else if (const double e = ulps(y[i], exact(x[i])); e > worst.error) {
         worst = {e, x[i]};
       }
