@@ -232,6 +232,31 @@ EIGEN_DONT_INLINE void narrow_product(const Product<T>& p) {
   for (; row < p.row_end; ++row) narrow_rows<1>(p, row);
 }
 
+// One column: rows are read as vectors, and each lane sums every lanes-th k. Nothing else is written.
+template <int R, class T>
+EIGEN_ALWAYS_INLINE void column_rows(const Product<T>& p, Index row) {
+  using V = Lanes<T>;
+  V sum[R];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) sum[r] = V(T(0));
+  for (Index k = 0; k < p.depth; k += V::size) {
+    const V w = V::load(p.panels + k);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sum[r] = multiply_add(V::load_first(row_at(p.a, row + r) + k, p.depth - k), w, sum[r]);
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    GRU_NATIVE_COUNTING(count_tile(p, row + r, 1, 0, 1, 0, p.depth));
+    *row_at(p.acc, row + r) = *row_at(p.start, row + r) + first_of(sum_of_lanes(sum[r]));
+  }
+}
+template <class T>
+EIGEN_DONT_INLINE void column_product(const Product<T>& p) {
+  Index row = p.row_begin;
+  for (; row + 4 <= p.row_end; row += 4) column_rows<4>(p, row);
+  for (; row < p.row_end; ++row) column_rows<1>(p, row);
+}
+
 // Inlined into every step, however many cells there are. Products of no depth copy their start, whatever the weights.
 template <class T>
 EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
@@ -246,6 +271,7 @@ EIGEN_ALWAYS_INLINE void product(const Product<T>& p) {
 // The same for narrow panels, too, and for any strides, which no step of a cell has: inlined nowhere.
 template <class T>
 void product_of_any_width(const Product<T>& p) {
+  if (p.one_column) return column_product(p);
   if (p.sums == 4) return narrow_product(p);
   const auto of_width = [&p](auto width) {
     constexpr int vectors = decltype(width)::value;

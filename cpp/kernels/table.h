@@ -59,6 +59,7 @@ struct Product {
   Index row_begin, row_end;
   bool last_panel_first;      // alternate between calls: what the one before read last is still in the cache
   int sums;                   // 2: of at most most_k_in_two_sums packed k; 4: of width 1 and one panel; else one
+  bool one_column;            // `panels` is a column, k side by side and 0 up to a whole vector: each lane has a sum
   const QuantizedWeights* quantized;  // instead of `panels`; null: none. Of float only
   void* scratch;              // likewise: quantized_scratch bytes, at a 64-byte boundary; null: the product's own
   GRU_NATIVE_COUNTING(Needed needed;)

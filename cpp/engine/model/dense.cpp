@@ -21,7 +21,10 @@ PackedDense<T>::PackedDense(const DenseSpec& spec)
     : spec(spec),
       lanes(kernels_for<T>().lanes),
       weight(empty_panels<T>(spec.output_size, 1, spec.input_size, lanes)),
-      bias(columns()) {}
+      bias(columns()),
+      one_column(spec.output_size == 1) {
+  if (one_column) column = Buffer<T>(round_up(spec.input_size, lanes));
+}
 
 template <class T>
 PackedDense<T>::PackedDense(const DenseSpec& spec, const QuantizedMatrix& few_bits, const float* bias_)
@@ -108,6 +111,7 @@ void Dense<T>::Impl::fill(PackedDense<T>& packed) const {
   const T* const weight = store.data(0);
   fill_panels(packed.weight, spec.output_size, packed.lanes,
               [&](int, Index row) { return weight + row * spec.input_size; });
+  if (packed.one_column) std::copy_n(weight, spec.input_size, packed.column.data());
   if (spec.bias) std::copy_n(store.data(1), spec.output_size, packed.bias.data());
 }
 

@@ -21,6 +21,8 @@ class PackedDense {
   int lanes;
   PackedMatrix<T> weight;
   Buffer<T> bias;             // zeros where there is none
+  Buffer<T> column;           // of one output: its weights side by side, 0 up to a whole vector; else empty
+  bool one_column = false;
 
   Index columns() const { return weight.panels * weight.width * lanes; }  // of a row of outputs, padded
   const PackedMatrix<T>& transposed() const;  // inference never needs it
@@ -31,11 +33,12 @@ class PackedDense {
   Derived<PackedMatrix<T>> transposed_;
 };
 
-// W x, with as few vectors of outputs as there are.
+// W x, with as few vectors of outputs as there are. Of one output nothing else is written.
 template <class T>
 Product<T> dense_product(const PackedDense<T>& w) {
   Product<T> p = product_of(w.weight, w.lanes, 1, 0);
-  if (!p.quantized && w.spec.output_size <= w.lanes) p.width = 1, p.sums = 4;
+  if (w.one_column) p.panels = w.column.data(), p.width = 1, p.one_column = true;
+  else if (!p.quantized && w.spec.output_size <= w.lanes) p.width = 1, p.sums = 4;
   return p;
 }
 

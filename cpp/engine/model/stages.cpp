@@ -103,7 +103,8 @@ std::int64_t checked(const std::vector<BlockWeights<T>>& blocks, const char* nam
 
 template <class T>
 Stages<T>::Stages(const std::vector<BlockWeights<T>>& blocks, Index batch) {
-  for (const BlockWeights<T>& b : blocks) stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr, {}, 0});
+  for (const BlockWeights<T>& b : blocks)
+    stages_.push_back({b, nullptr, nullptr, {}, {}, &time, nullptr, {}, 0, false});
   connect();
   Index widest = 1;
   for (const BlockWeights<T>& b : blocks) widest = std::max(widest, b.outputs);
@@ -139,7 +140,7 @@ void Stages<T>::plan_rows() {
     if (!s.weights.dense) continue;
     s.row = dense_product(*s.weights.dense);
     s.row.start = {s.weights.dense->bias.data(), 0, nullptr};
-    s.row.acc = rows_of(s.out);
+    s.writes_to_y = s.row.one_column && s.weights.dense->spec.activation == DenseActivation::identity;
     s.row_at_once =
         static_cast<Index>(macs_between_looks / macs_of_panel(s.row) / static_cast<double>(s.row.panel_end));
   }
@@ -150,7 +151,8 @@ void Stages<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index step
   const FlushDenormals flush;
   for (Stage* const s : row_) {
     const bool last = s == row_.back();
-    if (!s->stack) run_row(*s, x, x_step, steps);
+    if (last && y && s->writes_to_y) return run_row(*s, x, x_step, {y, y_step}, steps);
+    if (!s->stack) run_row(*s, x, x_step, s->out, steps);
     else if (last) return s->stack->run_row(x, x_step, y, y_step, steps);
     else s->stack->run_row(x, x_step, s->out.base, s->out.stride, steps);
     x = s->out.base, x_step = s->out.stride;
@@ -164,12 +166,13 @@ void Stages<T>::run_row(const T* x, Index x_step, T* y, Index y_step, Index step
 }
 
 template <class T>
-void Stages<T>::run_row(Stage& dense, const T* x, Index x_step, Index steps) {
+void Stages<T>::run_row(Stage& dense, const T* x, Index x_step, Matrix<T> out, Index steps) {
   dense.row.a = {x, x_step, nullptr};
+  dense.row.acc = rows_of(out);
   dense.row.row_end = steps;
   if (steps <= dense.row_at_once) kernels_for<T>().product(dense.row);
   else multiply(dense.row);
-  activate(dense.weights.dense->spec.activation, dense.out, dense.weights.outputs, {0, steps});
+  activate(dense.weights.dense->spec.activation, out, dense.weights.outputs, {0, steps});
 }
 
 template <class T>

@@ -115,8 +115,9 @@ class Stages {
     Timeline* after;                         // those of its outputs, if they are others; else null
     Product<T> row;                          // of a dense layer, for a row by itself
     Index row_at_once;                       // steps of it that nobody would want to interrupt
+    bool writes_to_y;                        // a dense layer that does, of a row by itself, where it is the last
   };
-  void run_row(Stage& dense, const T* x, Index x_step, Index steps);
+  void run_row(Stage& dense, const T* x, Index x_step, Matrix<T> out, Index steps);
 
   std::deque<Timeline> later_;  // which stay where they are
   std::deque<Stage> stages_;  // which stay where they are

@@ -110,9 +110,51 @@ void check_orders(const Kernels<T>& kernels, const char* isa) {
         }
 }
 
+// Of one column, beside a sum of more digits. What lies behind a row or an output is nobody's.
+template <class T>
+void check_one_column(const Kernels<T>& kernels, const char* isa) {
+  const T nobodys = std::numeric_limits<T>::quiet_NaN();
+  for (const Index rows : {1, 2, 4, 5, 11})
+    for (Index depth = 1; depth < 3 * kernels.lanes + 2; ++depth) {
+      const auto numbers = [&](Index n, unsigned seed) {
+        return random_numbers<T>(static_cast<std::size_t>(n), seed + static_cast<unsigned>(100 * rows + depth));
+      };
+      const std::vector<T> w = numbers(depth, 1), x = numbers(rows * depth, 2), bias = numbers(1, 3);
+      std::vector<T> column(static_cast<std::size_t>(4 * kernels.lanes), T(0));
+      std::copy(w.begin(), w.end(), column.begin());
+      std::vector<T> a(static_cast<std::size_t>(rows * (depth + 3)), nobodys);
+      for (Index row = 0; row < rows; ++row) std::copy_n(&x[row * depth], depth, &a[row * (depth + 3)]);
+      std::vector<T> y(static_cast<std::size_t>(2 * rows), T(7));
+      Product<T> p{};
+      p.panels = column.data(), p.width = 1, p.depth = depth, p.one_column = true;
+      p.panel_end = 1, p.row_end = rows;
+      p.a = {a.data(), depth + 3, nullptr}, p.a_k_stride = 1;
+      p.start = {bias.data(), 0, nullptr}, p.acc = {y.data(), 2, nullptr};
+      kernels.product(p);
+      for (Index row = 0; row < rows; ++row) {
+        long double sum = bias[0], size = std::fabs(sum);
+        for (Index k = 0; k < depth; ++k) {
+          const long double term = static_cast<long double>(x[row * depth + k]) * w[k];
+          sum += term, size += std::fabs(term);
+        }
+        const double tolerance = sizeof(T) == 4 ? 1e-6 : 1e-15;
+        CHECK(std::fabs(static_cast<double>(y[2 * row] - sum)) <= tolerance * static_cast<double>(size),
+              "%s: one column, depth %td, row %td of %td", isa, depth, row, rows);
+        CHECK(y[2 * row + 1] == T(7), "%s: one column was written beyond", isa);
+      }
+      const std::vector<T> whole = y;
+      for (Index row = rows - 1; row >= 0; --row) {
+        p.row_begin = row, p.row_end = row + 1;
+        kernels.product(p);
+      }
+      CHECK(whole == y, "%s: one column has other bits row by row", isa);
+    }
+}
+
 template <class T>
 void check(const Kernels<T>& kernels, const char* isa) {
   check_orders(kernels, isa);
+  check_one_column(kernels, isa);
   unsigned seed = 1;
   for (const bool strided : {false, true})
     for (const int width : {1, 2, 3, 4})
