@@ -13,11 +13,12 @@ class DecoderAtWork {
   // most: rows at once.
   DecoderAtWork(const ImplOf<AttentionDecoder<T>>& decoder, const std::vector<DecoderMemory<const T>>& memory,
                 Index batch, Index most)
-      : DecoderAtWork(decoder.spec, decoder.current(), decoder.store.lease(), memory, batch, most) {}
+      : DecoderAtWork(decoder.spec, decoder.current(), decoder.store.serial(), decoder.store.lease(), memory, batch,
+                      most) {}
   // With the weights and memories of another one, but not yet started.
   DecoderAtWork(const DecoderAtWork& other, Index batch, Index most)
-      : DecoderAtWork(other.spec, other.packed_, other.arena_.get_deleter().pool->lease(), views(other.memories()),
-                      batch, most) {}
+      : DecoderAtWork(other.spec, other.packed_, other.serial.number, other.arena_.get_deleter().pool->lease(),
+                      views(other.memories()), batch, most) {}
   DecoderAtWork(const DecoderAtWork&) = delete;
   DecoderAtWork& operator=(const DecoderAtWork&) = delete;
 
@@ -57,9 +58,10 @@ class DecoderAtWork {
   }
 
  private:
-  DecoderAtWork(const AttentionDecoderSpec& spec, std::shared_ptr<const PackedDecoder<T>> packed,
+  DecoderAtWork(const AttentionDecoderSpec& spec, std::shared_ptr<const PackedDecoder<T>> packed, std::uint64_t number,
                 ArenaPool::Lease arena, const std::vector<DecoderMemory<const T>>& memory, Index batch, Index most)
       : spec(spec),
+        serial{number},
         layers_(layers_of(spec)),
         packed_(std::move(packed)),
         arena_(std::move(arena)),
@@ -67,7 +69,7 @@ class DecoderAtWork {
         macs_of_row_(macs_of_row(spec, positions_of_all())),
         members(useful_threads(spec, most, 1, positions_of_all())),
         steps(this->spec, layers_, *packed_, memories_, most, members, *arena_) {
-    TeamLease team(members);
+    TeamLease team(members, {this, positions_of_all() * batch});
     Crew crew(team);
     team.run([&](int rank) {
       const FlushDenormals flush;
@@ -96,6 +98,9 @@ class DecoderAtWork {
 
  public:
   const AttentionDecoderSpec spec;
+  const struct {
+    std::uint64_t number;
+  } serial;  // the decoder's: its calls are of one kind, whoever makes them (runtime/pace.h)
 
  private:
   const LayerSpec layers_;

@@ -160,7 +160,6 @@ class Generation {
       : call_(call),
         words_(decoder.spec.vocab_size),
         decoder_(decoder, call.memory, call.batch, most),
-        team_(decoder_.members),
         outlooks_(words_, -1, call.beam_size),
         logits_(static_cast<std::size_t>(most * words_) * sizeof(T)) {
     for (Index b = 0; b < call.batch; ++b) sequences_.emplace_back(call);
@@ -178,12 +177,13 @@ class Generation {
  private:
   void go_on(Index step) {
     T* const logits = reinterpret_cast<T*>(logits_.data());
-    decoder_.steps.step(tokens_.data(), {logits, words_, nullptr}, team_);
+    const Index rows = static_cast<Index>(tokens_.size());
+    TeamLease team(decoder_.members, {&decoder_, rows});
+    decoder_.steps.step(tokens_.data(), {logits, words_, nullptr}, team);
     outlooks_.clear();
     for (const Writing<T>& w : sequences_)
       for (Index i = 0; i < w.live(); ++i) outlooks_.add(true);
-    const Index rows = static_cast<Index>(tokens_.size());
-    outlooks_.look(0, rows, logits, team_);
+    outlooks_.look(0, rows, logits, team);
     first_.clear();
     Index first = 0;
     for (std::size_t b = 0; b < sequences_.size(); ++b) {
@@ -192,7 +192,7 @@ class Generation {
       for (Index i = first_.back(); i < first; ++i)
         if (!outlooks_[i].defined) refuse(step, static_cast<Index>(b));
     }
-    write(rows);
+    write(rows, team);
     parents_.clear();
     tokens_.clear();
     for (std::size_t b = 0; b < sequences_.size(); ++b)
@@ -203,7 +203,7 @@ class Generation {
     if (!tokens_.empty() && !stays(rows)) decoder_.steps.choose(static_cast<Index>(parents_.size()), parents_.data());
   }
   // All sequences go on, shared out if that is worth it.
-  void write(Index rows) {
+  void write(Index rows, TeamLease& team) {
     constexpr Index worth_sharing = 64;  // rows: some 20 microseconds
     const auto go_on = [&](Share mine) {
       for (Index b = mine.begin; b < mine.end; ++b) {
@@ -213,10 +213,10 @@ class Generation {
       }
     };
     if (rows < worth_sharing) return go_on({0, call_.batch});
-    std::vector<std::exception_ptr> errors(static_cast<std::size_t>(team_.size()));
-    team_.run([&](int rank) {
+    std::vector<std::exception_ptr> errors(static_cast<std::size_t>(team.size()));
+    team.run([&](int rank) {
       try {
-        go_on(share_of(call_.batch, 1, rank, team_.size()));
+        go_on(share_of(call_.batch, 1, rank, team.size()));
       } catch (...) {
         errors[static_cast<std::size_t>(rank)] = std::current_exception();
       }
@@ -238,7 +238,6 @@ class Generation {
   const GenerationCall<T>& call_;
   const Index words_;
   DecoderAtWork<T> decoder_;
-  TeamLease team_;
   Outlooks<T> outlooks_;
   Block logits_;
   std::vector<Writing<T>> sequences_;

@@ -17,26 +17,40 @@ ON_ONE_PROCESSOR = """
 import os, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import numpy as np, gru_native
-layer = gru_native.GRU(40, 64, seed=1)
-x = np.random.default_rng(1).standard_normal((200, 1, 40)).astype(np.float32)
+{CALL}
 def share_of_the_other(adaptive, calls):
     gru_native.set_adaptive_threads(adaptive)
     all_threads, this = time.process_time(), time.thread_time()
     for _ in range(calls):
-        assert layer(x)[0].tobytes() == expected
+        assert call() == expected
     this = time.thread_time() - this
     return (time.process_time() - all_threads - this) / this
 gru_native.set_num_threads(1)
-expected = layer(x)[0].tobytes()
+expected = call()
 gru_native.set_num_threads(2)
 share_of_the_other(True, 300)
 print(share_of_the_other(True, 400), share_of_the_other(False, 50))
 """
 
 
+CALLS = {
+    "layer": """
+layer = gru_native.GRU(40, 64, seed=1)
+x = np.random.default_rng(1).standard_normal((200, 1, 40)).astype(np.float32)
+call = lambda: layer(x)[0].tobytes()
+""",
+    "generate": """
+decoder = gru_native.AttentionDecoder(1000, 64, 128, 64, cell="gru", seed=1)
+memory = np.random.default_rng(1).standard_normal((20, 1, 64)).astype(np.float32)
+call = lambda: repr(decoder.generate(memory, start=1, end=0, max_steps=20))
+""",
+}
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_two_threads_on_one_processor_become_one():
-    done = run_python(ON_ONE_PROCESSOR)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_two_threads_on_one_processor_become_one(call):
+    done = run_python(ON_ONE_PROCESSOR.replace("{CALL}", call))
     assert done.returncode == 0, done.stderr
     adaptive, fixed = map(float, done.stdout.split())
     assert adaptive < 0.2 < fixed
