@@ -68,7 +68,7 @@ int Pace::members(int wanted, std::int64_t now) {
   if (level_ < top_ && waited >= (often_enough ? wait_ : times_of_rare_calls * wait_)) {
     enter(level_ + 1);
     entered_ = now;
-    debt_ = patience_here() - patience_in_try;
+    debt_ = 1 - patience_in_try / patience_here();
     since_held_up_ = 0;
     gap_before_ = never / 2;
   }
@@ -131,13 +131,14 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
     if (affordable || time > suspicious * least_) looks_ = calls_of_look;
     return;
   }
-  if (++since_look_ >= calls_between_looks) {
+  if (affordable && ++since_look_ >= calls_between_looks) {
     since_look_ = 0;
     looks_ = calls_of_look;
   }
 
-  if (long_ || !waited) debt_ = std::max(0.0f, debt_ + std::min(time / time_[against] - 1, most_debt_of_a_call));
-  if ((soon && !long_) || debt_ > patience_here()) fall(now);
+  if (long_ || !waited)
+    debt_ = std::max(0.0f, debt_ + std::min(time / time_[against] - 1, most_debt_of_a_call) / patience_here());
+  if ((soon && !long_) || debt_ > 1) fall(now);
 }
 
 std::uint64_t Paces::key(const Repeated& call, int wanted, const void* whose_threads) {

@@ -32,7 +32,7 @@ class Pace {
   float time_[levels] = {};  // of a unit of work; 0: not known
   float least_ = 0;          // at the top level
   float looked_ = 0;         // on one thread, for a look
-  float debt_ = 0;           // what more members have cost of late, in calls of fewer
+  float debt_ = 0;           // what more members have cost of late, as a share of what they may
   int looks_ = 0;            // calls that are still to be made on one thread, to see what that takes
   int calls_ = 0;            // since the level is what it is
   int since_held_up_ = 0, since_look_ = 0;  // calls

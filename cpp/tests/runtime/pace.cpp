@@ -1,6 +1,7 @@
 // How the number of threads adapts, with a clock and a machine of the test's own; and once by real teams.
 #include "runtime/pace.h"
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -26,13 +27,14 @@ struct Calls {
   int wanted = 2;
   int made = 0, alone = 0, all = 0;  // calls since begin(): on one thread, on as many as wanted
   double spent = 0, slowest = 0;     // nanoseconds
+  double units = 100;                // of work in a call
 
   void begin() { made = alone = all = 0, spent = slowest = 0; }
   int one(const Machine& machine) {
     const int members = pace.members(wanted, now);
     const double ns = machine(members);
     now += static_cast<std::int64_t>(ns);
-    pace.took(members, static_cast<std::int64_t>(ns), 100.0, now);
+    pace.took(members, static_cast<std::int64_t>(ns), units, now);
     ++made, alone += members == 1, all += members == wanted;
     spent += ns, slowest = std::max(slowest, ns);
     return members;
@@ -145,6 +147,26 @@ void what_is_held_up_by_chance_stays(unsigned seed) {
   CHECK(of_long.alone * 10 < of_long.made, "%d of %d long calls on one thread", of_long.alone, of_long.made);
 }
 
+// Calls of one kind need not be all short or all long.
+void calls_around_half_a_millisecond_come_back() {
+  Calls calls;
+  int call = 0;
+  bool bad = false;
+  const Calls::Machine machine = [&](int members) {
+    const double alone = std::array<double, 3>{455e3, 525e3, 500e3}[static_cast<std::size_t>(call++ % 3)];
+    calls.units = alone / 1e3;
+    return members == 1 ? alone : bad ? 2 * alone : alone / 1.7;
+  };
+  calls.during(500 * ms, machine);
+  bad = true;
+  calls.during(500 * ms, machine);
+  CHECK(calls.alone * 2 > calls.made, "%d of %d slow calls on one thread", calls.alone, calls.made);
+  bad = false;
+  calls.during(1000 * ms, machine);
+  calls.during(5000 * ms, machine);
+  CHECK(calls.alone * 20 < calls.made, "%d of %d calls on one thread", calls.alone, calls.made);
+}
+
 // Of 16 members that is best which no promise names: it is found from below.
 void finds_the_best_of_many() {
   Calls calls;
@@ -171,6 +193,8 @@ void long_calls_are_left_alone() {
   CHECK(calls.alone >= 6, "%d of 12 slow calls on one thread", calls.alone);
   calls.during(20000 * ms, long_call(50));
   CHECK(calls.all * 4 > calls.made * 3, "%d of %d long calls on two threads, long after", calls.all, calls.made);
+  calls.many(4000, long_call(50));
+  CHECK(calls.alone == 0, "%d of %d good long calls on one thread", calls.alone, calls.made);
 }
 
 struct Owner {
@@ -218,6 +242,7 @@ int main() {
   all_are_held_up_alike(3);
   one_slow_call_is_forgiven();
   what_is_held_up_by_chance_stays(5);
+  calls_around_half_a_millisecond_come_back();
   finds_the_best_of_many();
   long_calls_are_left_alone();
   each_owner_has_its_own_pace();
