@@ -18,8 +18,8 @@ from helpers import (
     spec_of,
 )
 
-UNITS = [1, 2, 3, 6, 10, 13, 16, 17, 21, 33, 65]
-INPUTS = 70
+UNITS = [1, 2, 3, 6, 10, 13, 16, 17, 21, 33, 49, 65]
+INPUTS = 150
 TYPES = [(np.float32, 3e-5), (np.float64, 1e-11)]
 
 
@@ -35,7 +35,7 @@ def test_against_reference(name, hidden_size, dtype, tolerance):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("batch", [1, 3, 25])
-@pytest.mark.parametrize("hidden_size", [2, 11, 21, 33])
+@pytest.mark.parametrize("hidden_size", [2, 11, 21, 33, 97])
 @pytest.mark.parametrize("name", CELLS_AND_OPTIONS)
 def test_same_bits(name, hidden_size, batch, dtype, threads):
     """On any number of threads, in two cuts, and row by row."""

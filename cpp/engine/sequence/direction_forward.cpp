@@ -153,7 +153,14 @@ inline void DirectionForward<T>::input_products(const Io& io, Index early, Index
     if (share.begin < share.end) input_product(x, share.end - share.begin, gates, {0, blocks_});
     return mine.all->barrier(mine.member);
   }
-  if (whole_batch(mine)) return input_product(x, rows, gates, mine.blocks);
+  if (whole_batch(mine)) {
+    input_product(x, rows, gates, mine.blocks);
+    if (mine.rest.begin == mine.rest.end) return;
+    const Share share = share_of(rows, whole_tiles, mine.member, crew.size());
+    skip_rows(x, share.begin), skip_rows(gates, share.begin);
+    if (share.begin < share.end) input_product(x, share.end - share.begin, gates, mine.rest);
+    return crew.barrier(mine.member);
+  }
   Index* const x_places = places_ + 2 * steps * mine.rows.begin;
   Index* const gates_places = x_places + steps * (mine.rows.end - mine.rows.begin);
   Index count = 0;
@@ -302,6 +309,11 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, const Part
     if (zoneout_.c.active()) keep_c(s.rows, mine.units);
 
     in_step_parts(s, macs, cell_.forward);
+    const bool has_rest = mine.rest.begin < mine.rest.end;
+    if (has_rest) {
+      const Step<T> rest = rest_of(s, mine, crew.size());
+      in_step_parts(rest, macs_of_row_of(rest) * static_cast<double>(rest.rows), cell_.forward);
+    }
     if (cell_.output_forward) {
       crew.barrier(member);
       norm_->output(s, now.gates_row, mine.blocks);  // h from c, normalised
@@ -310,9 +322,14 @@ void DirectionForward<T>::steps(const Io& io, Index begin, Index end, const Part
     crew.barrier(member);
     if (zoneout_.c.active()) zoneout_.c.forward(rows_from(c_before_, 0), states_.c, s.rows, mine.units, time_, t);
 
-    if (has_candidate_) candidate(s, mine.blocks);
-    else if (projects_) projection(s, now.h, mine.output_blocks);
-    else continue;
+    if (has_candidate_) {
+      candidate(s, mine.blocks);
+      if (has_rest) candidate(rest_of(s, mine, crew.size()), mine.rest);
+    } else if (projects_) {
+      projection(s, now.h, mine.output_blocks);
+    } else {
+      continue;
+    }
     if (!cell_hands_out_) hand_out(now, projects_ ? units_of(mine.output_blocks, lanes_, outputs_) : mine.units);
     crew.barrier(member);
   }
@@ -330,6 +347,7 @@ void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, 
   }
   if (!by_rows && !by_one) {
     if (crew.size() > 1 && weights_.dense_input.panels > 0) mine.all = &crew;  // that product is not cut into units
+    leave_rest(mine, crew.size());
     return run_part(io, begin, end, mine, crew);
   }
   mine = part_of(0, 1);

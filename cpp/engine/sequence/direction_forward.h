@@ -68,6 +68,7 @@ class DirectionForward {
     Share blocks, units, output_blocks, rows;
     int member;
     Crew* all = nullptr;       // who share out the rows of the input products, whatever they share out of the steps
+    Share rest{0, 0};          // blocks of which every member has some rows
   };
   Part part_of(int member, int members) const;
   bool whole_batch(const Part& p) const { return p.rows.begin == 0 && p.rows.end == time_.batch; }
@@ -90,6 +91,8 @@ class DirectionForward {
   void steps(const Io& io, Index begin, Index end, const Part& mine, Crew& crew, void* scratch);
   void input_products(const Io& io, Index early, Index steps, const Part& mine, Crew& crew);
   bool is_uneven(int members) const;
+  void leave_rest(Part& mine, int members) const;
+  Step<T> rest_of(const Step<T>& s, const Part& mine, int members) const;
   void input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const;
   void dense_input_product(Rows<const T> x, Index rows, Rows<T> gates) const;
   void place(Step<T>& s, const Now& now) const;

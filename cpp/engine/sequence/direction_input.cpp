@@ -1,8 +1,9 @@
-// The products of many steps' inputs.
+// The products of many steps' inputs, and how members share out what cannot be cut into equal parts.
 #include <algorithm>
 
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/direction_forward.h"
+#include "engine/sequence/step_parts.h"
 
 namespace gru_native {
 
@@ -10,6 +11,30 @@ namespace gru_native {
 template <class T>
 bool DirectionForward<T>::is_uneven(int members) const {
   return !time_.ragged() && time_.batch % members != 0 && time_.batch < 8 * members;
+}
+
+// Where panels are an odd number, one member would have one more than the other: of those that are over, each gets some
+// rows. Of few rows, weights would be read too often for that, and of many panels one more is little.
+template <class T>
+void DirectionForward<T>::leave_rest(Part& mine, int members) const {
+  constexpr Index fewest_rows = 4, most_panels = 48;
+  const Index panels = divide_up(blocks_, granule_), each = panels / members;
+  if (panels % members == 0 || each == 0 || panels > most_panels || time_.batch < fewest_rows * members) return;
+  if (wide_ || norm_ || zoneout_.h.active() || zoneout_.c.active()) return;
+  mine.blocks = {mine.member * each * granule_, (mine.member + 1) * each * granule_};
+  mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
+  if (!projects_) mine.output_blocks = mine.blocks;
+  mine.rest = {members * each * granule_, blocks_};
+}
+
+template <class T>
+Step<T> DirectionForward<T>::rest_of(const Step<T>& s, const Part& mine, int members) const {
+  const Share rows = share_of(s.rows, 1, mine.member, members);
+  Step<T> rest = rows_of(s, rows.begin, rows.end);
+  rest.product.panel_begin = weights_.recurrent.panel_begin(mine.rest.begin);
+  rest.product.panel_end = weights_.recurrent.panel_end(mine.rest.end);
+  rest.block_end = mine.rest.end;
+  return rest;
 }
 
 // a = b + W x for some rows.
@@ -65,8 +90,10 @@ void DirectionForward<T>::dense_input_product(Rows<const T> x, Index rows, Rows<
   }
 }
 
-#define GRU_NATIVE_MEMBERS(T)                              \
-  template bool DirectionForward<T>::is_uneven(int) const; \
+#define GRU_NATIVE_MEMBERS(T)                                                            \
+  template bool DirectionForward<T>::is_uneven(int) const;                               \
+  template void DirectionForward<T>::leave_rest(Part&, int) const;                       \
+  template Step<T> DirectionForward<T>::rest_of(const Step<T>&, const Part&, int) const; \
   template void DirectionForward<T>::input_product(Rows<const T>, Index, Rows<T>, Share) const;
 GRU_NATIVE_MEMBERS(float)
 GRU_NATIVE_MEMBERS(double)

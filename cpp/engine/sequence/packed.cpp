@@ -54,13 +54,16 @@ void allocate_vectors(PackedDirection<T>& p, const LayerSpec& spec) {
   }
 }
 
-constexpr Index least_inputs = 64;  // with fewer, spreading the sums would take as long as padding them does
+// Spreading a vector of sums takes as long as adding so many products to it, with something over.
+constexpr Index macs_to_spread = 32;
 
-// Of few units most of each gate's vectors is padding. If a quarter of the columns can be left out, they are.
+// Of few units most of each gate's vectors is padding. It is left out where that saves more than the sums then take to
+// be spread.
 template <class T>
 void reserve_dense_input(PackedDirection<T>& p, Index hidden, Index lanes) {
   const Index columns = hidden * p.input.gates, dense = dense_columns(columns, lanes);
-  if (p.input.depth < least_inputs || dense > most_dense_columns || 4 * dense > 3 * p.input.columns()) return;
+  const Index padded = p.input.columns();
+  if (dense > most_dense_columns || p.input.depth * (padded - dense) < macs_to_spread * padded) return;
   p.dense_input = empty_columns<T>(columns, p.input.depth, lanes);
   p.dense_bias = Buffer<T>(p.dense_input.columns());
 }

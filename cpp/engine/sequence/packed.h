@@ -12,7 +12,7 @@
 namespace gru_native {
 
 // Of `dense_input` below, at most.
-inline constexpr Index most_dense_columns = 256;
+inline constexpr Index most_dense_columns = 768;
 
 // One direction of one layer.
 template <class T>
