@@ -16,37 +16,36 @@ struct Run {
 // acc[row][column] = start[row][column] + sum over k = 0.. of a[row][from of k] * panel[k][column], in that order, for
 // all runs of k at once. Panels are [panel][k][vector][lane].
 //
-// half, of float and one panel: its last vector has half as many columns. Of each it holds two sums side by side, over
-// even and odd k, which are added in the end, so that no lane is padding. Of each pair of k the panel has the whole
-// vectors of the one, those of the other, and then [column][k of the pair]; all runs are of even depth, and all sums
-// begin where those of the first row do.
+// In pairs, of float and one panel: each column has two sums side by side, over even and odd k, which are added in the
+// end. So a vector holds half as many columns, and fewer lanes are padding where there are few; and what a vector of k
+// and k + 1 by turns is multiplied with is twice as much. Of each pair of k the panel is [column][k of the pair]; all
+// runs are of even depth, and all sums begin where those of the first row do.
 template <class T>
 struct TapsProduct {
   const T* panels;
   Index panel_stride, panel_begin, panel_end;
   Index k_begin, k_end;   // of the k of the runs, those that are summed now
-  int width;              // vectors in a panel, 1 to 4; the half one among them
-  bool half;
+  int width;              // vectors in a panel, 1 to 4
+  int halves;             // vectors in the panel in pairs: 1, 2, 3 or 5; 0: not in pairs
   Rows<const T> a;
   const Run* runs;
   Index run_count;
   Rows<const T> start;
-  Rows<T> acc;            // whole vectors are written, and of the half one that half
+  Rows<T> acc;            // whole vectors are written; in pairs, halves of them
   Index row_begin, row_end;
   GRU_NATIVE_COUNTING(Work work; Index columns;)  // which are no padding
 };
 
-// dw[output][column] += sum over rows of d[row][output] * x[row][column], rows in their order.
+// dw[output][column] = sum over rows 0 to row_end of d[row][output] * x[row][column], rows in their order. Sums of rows
+// before row_begin are in dw.
 template <class T>
 struct TapsGradient {
-  Index rows;
-  const T *x, *d;
-  const Index *x_offset, *d_offset;  // of each row
+  Index row_begin, row_end;
+  Rows<const T> x, d;
   Index columns;          // of x; whole vectors are read and written
   Index output_begin, output_end;
   T* dw;
   Index dw_stride;
-  bool first;             // dw is written, not added to
 };
 
 template <class T>

@@ -48,8 +48,8 @@ class PackedConvolution final : public PackedOperation<T> {
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;
-  void sum_gradients(const Kept<T>& kept, const T* d, const Index* at, Index rows, const std::vector<Run>& runs, T* dw,
-                     T* dweight, int member, int members) const;
+  void sum_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs, T* dw, T* dweight,
+                     int member, int members) const;
   void gradient_of_sums(const T* y, const T* dy, T* da, Index n) const;
   static Index whole_vectors(Index columns);
   static Index columns_of(const std::vector<Run>& runs);  // of gradients of weights, those of each run in whole vectors

@@ -60,20 +60,26 @@ struct PackedConvolution<T>::Spread {
   struct Places {
     std::size_t phase;
     std::vector<Run> runs;
-    Index begin, end;  // in `from` and `to`
+    Index begin, end;  // of all places
+    Rows<const T> windows;
+    Rows<T> dx;
   };
 
-  Spread(const PackedConvolution& conv, const std::vector<Phase>& phases, const OperationRows& call, Index dx_stride,
+  Spread(const PackedConvolution& conv, const std::vector<Phase>& phases, const OperationRows& call, Matrix<T> dx,
          Arena& arena)
-      : own(conv.own_), high(call.outputs / own.out_channels), before(span_of(own.across) / own.across.stride) {
+      : own(conv.own_),
+        high(call.outputs / own.out_channels),
+        before(span_of(own.across) / own.across.stride),
+        together(call.in.ragged() ? 1 : call.in.batch) {
     const Index inputs_high = call.inputs / own.in_channels;
     begins.push_back(0);
-    for (Index row = 0; row < call.in.batch; ++row) {
+    for (Index row = 0; row < call.in.batch / together; ++row) {
       const Index read = (own.across.left + call.in.length_of(row) - 1) / own.across.stride + 1;
       begins.push_back(begins.back() + before + std::max(call.out.length_of(row), read));
     }
-    d = arena.template take<T>(begins.back() * high * own.out_channels);
-    const Index places_at_most = phases.empty() ? 0 : call.in.rows * inputs_high;
+    d = arena.template take<T>(begins.back() * together * high * own.out_channels);
+    evenly = !call.in.ragged() && high == 1 && inputs_high == 1 && own.across.stride == 1;
+    const Index places_at_most = phases.empty() || evenly ? 0 : call.in.rows * inputs_high;
     from = arena.template take<Index>(places_at_most);
     to = arena.template take<Index>(places_at_most);
     for (std::size_t i = 0; i < phases.size(); ++i) {
@@ -82,28 +88,33 @@ struct PackedConvolution<T>::Spread {
         const Share taps = taps_of(phases[i], h);
         Index end = h + stride;
         while (end < inputs_high && same(taps_of(phases[i], end), taps)) end += stride;
-        if (taps.begin < taps.end) add(phases[i], i, taps, {h, std::min(end, inputs_high)}, conv.out_, call, dx_stride);
+        if (taps.begin < taps.end) add(phases[i], i, taps, {h, std::min(end, inputs_high)}, conv.out_, call, dx);
         h = end;
       }
     }
   }
   // The zeros around sequences.
   void clear_sides(const Timeline& out) const {
-    for (Index row = 0; row < out.batch; ++row) {
-      std::fill(d + at(row, 0, 0), d + at(row, before, 0), T(0));
-      std::fill(d + at(row, before + out.length_of(row), 0), d + at(row + 1, 0, 0), T(0));
+    const Index step = together * high * own.out_channels;
+    for (std::size_t row = 0; row + 1 < begins.size(); ++row) {
+      const Index end = before + out.length_of(static_cast<Index>(row));
+      std::fill_n(d + begins[row] * step, before * step, T(0));
+      std::fill(d + (begins[row] + end) * step, d + begins[row + 1] * step, T(0));
     }
   }
   Index places_of_x() const { return count; }
   // Where an output's gradient lies; steps begin with the zeros before a sequence.
   Index at(Index row, Index step, Index h) const {
-    return ((begins[static_cast<std::size_t>(row)] + step) * high + h) * own.out_channels;
+    const Index column = together > 1 ? step * together + row : begins[static_cast<std::size_t>(row)] + step;
+    return (column * high + h) * own.out_channels;
   }
 
   const ConvolutionOptions& own;
   const Index high, before;              // of y; zeros before a sequence
-  std::vector<Index> begins;             // of each sequence, in steps
-  T* d = nullptr;                        // [step][height][channel of y]
+  const Index together;  // sequences whose steps lie side by side: all if they are of one length, or 1
+  std::vector<Index> begins;  // of each sequence, or of all together, in steps
+  T* d = nullptr;  // [step][sequence][height][channel of y]
+  bool evenly;  // places follow one another, and need no list
   Index *from = nullptr, *to = nullptr;  // of each row of a place: where its sums begin in d, and where they go in dx
   std::vector<Places> places;
 
@@ -118,24 +129,29 @@ struct PackedConvolution<T>::Spread {
     return found;
   }
   void add(const Phase& phase, std::size_t number, Share taps, Share rows, Index depth, const OperationRows& call,
-           Index dx_stride) {
-    Places made{number, {}, count, count};
+           Matrix<T> dx) {
+    Places made{number, {}, count, count, {d, 0, from + count}, {dx.base, 0, to + count}};
     const Index down = static_cast<Index>(phase.back_down.size());
     const Index least = phase.back_down[static_cast<std::size_t>(taps.begin)];  // the farthest back
     for (std::size_t a = 0; a < phase.back_across.size(); ++a)
       for (Index b = taps.begin; b < taps.end; ++b) {
         const Index place =
-            (before - phase.back_across[a]) * high + least - phase.back_down[static_cast<std::size_t>(b)];
+            (before - phase.back_across[a]) * together * high + least - phase.back_down[static_cast<std::size_t>(b)];
         add_tap(made.runs, {place * own.out_channels, (static_cast<Index>(a) * down + b) * depth, depth},
                 own.groups == 1);
       }
     const Index first = (own.down.left + rows.begin) / own.down.stride - least;
-    for (Index t = 0; t < call.in.seq_len; ++t) {
+    if (evenly) {
+      made.windows = {d + at(0, own.across.left, first), own.out_channels, nullptr};
+      made.dx = rows_of(dx);
+      count += call.in.rows;
+    }
+    for (Index t = 0; t < call.in.seq_len && !evenly; ++t) {
       const Index x = own.across.left + t;
       if (x % own.across.stride != phase.across) continue;
       for (Index row = 0; row < call.in.alive(t); ++row) {
         Index begin = at(row, x / own.across.stride, first);
-        const Index place = (call.in.first(t) + row) * dx_stride;
+        const Index place = (call.in.first(t) + row) * dx.stride;
         for (Index h = rows.begin; h < rows.end; h += own.down.stride, begin += own.out_channels) {
           from[count] = begin;
           to[count++] = place + h * own.in_channels;
@@ -149,11 +165,10 @@ struct PackedConvolution<T>::Spread {
 };
 
 // Of the weights: each member writes those of its outputs, whose sums it makes in dw: of each group and run
-// [out of the group][k of the run, whole vectors]. at: where an output's gradients lie in d.
+// [out of the group][k of the run, whole vectors].
 template <class T>
-void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, const T* d, const Index* at, Index rows,
-                                         const std::vector<Run>& runs, T* dw, T* dweight, int member,
-                                         int members) const {
+void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs,
+                                         T* dw, T* dweight, int member, int members) const {
   constexpr Index numbers_at_once = 8192, outputs_of_a_tile = 4;
   const Share mine = share_of(out_, outputs_of_a_tile, member, members);
   const Index at_once = std::max<Index>(16, std::min<Index>(256, numbers_at_once / (in_ + out_)));
@@ -165,8 +180,9 @@ void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, const T* d, const 
       T* made = of_group;
       for (const Run& run : runs) {
         const Index stride = whole_vectors(run.depth);
-        kernels_for<T>().taps.gradient({count, kept.rows.base + g * in_ + run.from, d + g * out_, kept.offset + begin,
-                                        at + begin, run.depth, mine.begin, mine.end, made, stride, begin == 0});
+        const Rows<const T> windows{kept.rows.base + g * in_ + run.from, 0, kept.offset};
+        kernels_for<T>().taps.gradient(
+            {begin, begin + count, windows, from_column(d, g * out_), run.depth, mine.begin, mine.end, made, stride});
         made += out_ * stride;
         progress.add(static_cast<double>(count * (mine.end - mine.begin)) * static_cast<double>(stride));
       }
@@ -221,9 +237,12 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
   const std::vector<Run> runs = runs_at(padded.height * own_.in_channels);
   const std::vector<Phase> none;
   const std::vector<Phase>& phases = dx.base ? phases_.get([&] { return make_phases(); }) : none;
-  const Spread spread(*this, phases, call, dx.stride, arena);
+  const Spread spread(*this, phases, call, dx, arena);
   const bool covers_x = spread.places_of_x() == call.in.rows * (call.inputs / own_.in_channels);
-  Index* const at = arena.template take<Index>(dweights.empty() ? 0 : call.out.rows * high);
+  const bool listed = call.in.ragged() && !dweights.empty();
+  Index* const at = arena.template take<Index>(listed ? call.out.rows * high : 0);
+  const T* const first = spread.d + spread.at(0, spread.before, 0);
+  const Rows<const T> gradients = listed ? Rows<const T>{spread.d, 0, at} : Rows<const T>{first, channels, nullptr};
   T* const dw = arena.template take<T>(dweights.empty() ? 0 : channels * columns_of(runs));
   T* const db = arena.template take_zeroed<T>(whole_vectors(channels));
   Index widest = 0;
@@ -240,12 +259,16 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     if (rank == 0) spread.clear_sides(call.out);
     Progress progress;
     const Share steps = share_of(call.out.seq_len, 1, rank, team.size());
-    for (Index t = steps.begin; t < steps.end; ++t)
+    const bool whole = !call.in.ragged() && own_.activation == Activation::identity && d.stride == call.outputs;
+    if (whole)
+      std::copy(d.base + call.out.first(steps.begin) * d.stride, d.base + call.out.first(steps.end) * d.stride,
+                spread.d + spread.at(0, spread.before + steps.begin, 0));
+    for (Index t = steps.begin; t < steps.end && !whole; ++t)
       for (Index row = 0; row < call.out.alive(t); ++row) {
         const Index i = call.out.first(t) + row, place = spread.at(row, spread.before + t, 0);
         gradient_of_sums(kept.outputs.base + i * kept.outputs.stride, d.base + i * d.stride, spread.d + place,
                          call.outputs);
-        for (Index h = 0; h < high && !dweights.empty(); ++h) at[i * high + h] = place + h * channels;
+        for (Index h = 0; h < high && listed; ++h) at[i * high + h] = place + h * channels;
         progress.add(macs_of_function * static_cast<double>(call.outputs));
       }
     if (dx.base && !covers_x) {
@@ -254,10 +277,10 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     }
     all.barrier(rank);
     if (!dweights.empty()) {
-      sum_gradients(kept, spread.d, at, call.out.rows * high, runs, dw, dweights[0], rank, team.size());
+      sum_gradients(kept, gradients, call.out.rows * high, runs, dw, dweights[0], rank, team.size());
       const Share mine = share_of(channels, kernels_for<T>().lanes, rank, team.size());
-      for (Index row = 0; own_.bias && mine.begin < mine.end && row < call.out.batch; ++row) {
-        const Index rows = call.out.length_of(row) * high;
+      for (Index row = 0; own_.bias && mine.begin < mine.end && row < call.out.batch / spread.together; ++row) {
+        const Index rows = call.out.length_of(row) * spread.together * high;
         kernels_for<T>().column_sums(spread.d + spread.at(row, spread.before, 0) + mine.begin, channels, rows,
                                      mine.end - mine.begin, db + mine.begin);
         GRU_NATIVE_EXECUTED(add, rows * (mine.end - mine.begin));
@@ -268,16 +291,15 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     for (const auto& places : spread.places) {
       const Share mine = share_of(places.end - places.begin, whole_tiles, rank, team.size());
       const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, zeros};
-      const Rows<const T> windows{spread.d, 0, spread.from + places.begin};
       if (sums.columns() == own_.in_channels) {
-        sums.each_sum(windows, mine, Rows<T>{dx.base, 0, spread.to + places.begin}, [](Index, Index) {});
+        sums.each_sum(places.windows, mine, places.dx, [](Index, Index) {});
         continue;
       }
-      sums.each_sum(
-          windows, mine, scratch[static_cast<std::size_t>(rank)], [&](Index begin, Index count, Matrix<T> from) {
-            for (Index i = 0; i < count; ++i)
-              copy_row(from.base + i * from.stride, own_.in_channels, dx.base + spread.to[places.begin + begin + i]);
-          });
+      sums.each_sum(places.windows, mine, scratch[static_cast<std::size_t>(rank)],
+                    [&](Index begin, Index count, Matrix<T> from) {
+                      for (Index i = 0; i < count; ++i)
+                        copy_row(from.base + i * from.stride, own_.in_channels, row_at(places.dx, begin + i));
+                    });
     }
   });
 }

@@ -5,11 +5,12 @@ namespace {
 
 constexpr Index panel_bytes = 256 * 1024;  // read again for each tile of rows, so it should stay in the second cache
 
-// Of columns that leave at most half of the last vector's lanes to be filled.
+// TapsProduct::halves. channels: numbers of a tap.
 template <class T>
-bool leave_half(Index columns, Index channels) {
-  const Index lanes = kernels_for<T>().lanes, over = columns % lanes;
-  return sizeof(T) == sizeof(float) && channels % 2 == 0 && columns < 4 * lanes && over > 0 && over <= lanes / 2;
+int halves_for(Index columns, Index channels) {
+  const Index halves = divide_up(columns, kernels_for<T>().lanes / 2);
+  const bool fit = halves == 1 || halves == 2 || halves == 3 || halves == 5;
+  return sizeof(T) == sizeof(float) && channels % 2 == 0 && fit ? static_cast<int>(halves) : 0;
 }
 
 // One row by itself, whose sums of several panels overlap. They are made in the same order as those of many.
@@ -34,29 +35,19 @@ void sum_of_row(const PackedMatrix<T>& w, const std::vector<Run>& runs, Rows<con
 
 template <class T>
 PackedTaps<T> empty_taps(Index columns, Index depth, Index channels) {
-  PackedTaps<T> taps{empty_columns<T>(columns, depth, kernels_for<T>().lanes)};
-  taps.half = leave_half<T>(columns, channels);
-  if (!taps.half) return taps;
-  // a panel of its own width, whatever narrow_width() says
-  PackedMatrix<T>& m = taps.matrix;
-  m.width = m.gates = static_cast<int>(divide_up(columns, kernels_for<T>().lanes));
-  m.columns_in_panel = m.width * kernels_for<T>().lanes;
-  m.panels = 1;
-  return taps;
+  return {empty_columns<T>(columns, depth, kernels_for<T>().lanes), halves_for<T>(columns, channels)};
 }
 
 template <class T>
 void fill_taps(PackedTaps<T>& taps, Index columns, const T* rows) {
-  const Index lanes = kernels_for<T>().lanes, depth = taps.matrix.depth;
-  if (!taps.half) return fill_columns(taps.matrix, columns, lanes, [&](Index column) { return rows + column * depth; });
-  const Index whole = (taps.matrix.width - 1) * lanes;
+  const Index depth = taps.matrix.depth;
+  if (taps.halves == 0)
+    return fill_columns(taps.matrix, columns, kernels_for<T>().lanes,
+                        [&](Index column) { return rows + column * depth; });
   T* to = taps.matrix.data.data();
-  for (Index k = 0; k < depth; k += 2) {
-    for (Index odd = 0; odd < 2; ++odd)
-      for (Index c = 0; c < whole; ++c) *to++ = rows[c * depth + k + odd];
-    for (Index c = whole; c < whole + lanes / 2; ++c)
+  for (Index k = 0; k < depth; k += 2)
+    for (Index c = 0; c < taps.columns(); ++c)
       for (Index odd = 0; odd < 2; ++odd) *to++ = c < columns ? rows[c * depth + k + odd] : T(0);
-  }
 }
 
 template <class T>
@@ -69,15 +60,15 @@ void Taps<T>::sum(Rows<const T> x, Rows<T> y, Share rows) const {
     const Rows<T> acc = from_column(y, group * out);
     const T* const begin = start + group * out;
     ++group;
-    if (rows.end - rows.begin == 1 && !taps.half) {
+    if (rows.end - rows.begin == 1 && taps.halves == 0) {
       sum_of_row(w, runs, windows, begin, acc, rows.begin);
       continue;
     }
     TapsProduct<T> p{};
-    p.panel_stride = w.depth * w.width * kernels.lanes;  // of several panels none is a half one
+    p.panel_stride = w.depth * w.columns_in_panel;
     p.panels = w.data.data();
     p.width = w.width;
-    p.half = taps.half;
+    p.halves = taps.halves;
     p.a = windows;
     p.runs = runs.data();
     p.run_count = static_cast<Index>(runs.size());
@@ -86,7 +77,7 @@ void Taps<T>::sum(Rows<const T> x, Rows<T> y, Share rows) const {
     p.row_begin = rows.begin;
     p.row_end = rows.end;
     GRU_NATIVE_COUNTING(p.work = w.work; p.columns = out);
-    const Index most = taps.half ? w.depth : panel_bytes / static_cast<Index>(sizeof(T)) / w.columns_in_panel;
+    const Index most = taps.halves > 0 ? w.depth : panel_bytes / static_cast<Index>(sizeof(T)) / w.columns_in_panel;
     for (p.k_end = 0; p.k_begin = p.k_end, p.k_begin < w.depth; p.start = read_only(acc)) {
       p.k_end = std::min(p.k_begin + most, w.depth);
       const Index numbers = (p.k_end - p.k_begin) * w.columns_in_panel * (rows.end - rows.begin);

@@ -19,9 +19,9 @@ inline void add_tap(std::vector<Run>& runs, const Run& tap, bool whole) {
 template <class T>
 struct PackedTaps {
   PackedMatrix<T> matrix;
-  bool half = false;
+  int halves = 0;
   // Numbers of a row that a product writes.
-  Index columns() const { return matrix.columns() - (half ? kernels_for<T>().lanes / 2 : 0); }
+  Index columns() const { return halves > 0 ? halves * kernels_for<T>().lanes / 2 : matrix.columns(); }
 };
 // Without its weights. depth: of taps that have `channels` numbers each.
 template <class T>
