@@ -39,6 +39,13 @@ layer = gru_native.GRU(40, 64, seed=1)
 x = np.random.default_rng(1).standard_normal((200, 1, 40)).astype(np.float32)
 call = lambda: layer(x)[0].tobytes()
 """,
+    "weights": """
+layer = gru_native.LSTM(64, 128, seed=1)
+def call():
+    with layer.editing() as weights:
+        weights["bias_ih_l0"][0] = 1
+    return layer.weights["bias_ih_l0"].tobytes()
+""",
     "generate": """
 decoder = gru_native.AttentionDecoder(1000, 64, 128, 64, cell="gru", seed=1)
 memory = np.random.default_rng(1).standard_normal((20, 1, 64)).astype(np.float32)

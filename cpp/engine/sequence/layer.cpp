@@ -74,7 +74,7 @@ bool Layer<T>::load(const std::vector<const T*>& weights) {
   const Uninterrupted whole;
   std::int64_t size = 0;
   for (const Weight<T>& w : own) size += w.size();
-  TeamLease team(useful_threads_to_copy(size));
+  TeamLease team(useful_threads_to_copy(size), {impl_.get(), size});
   std::atomic<bool> others{std::exchange(impl_->half_loaded, true)};  // by a call that did not end
   team.run([&](int rank) {
     for (std::size_t i = 0; i < own.size(); ++i) {

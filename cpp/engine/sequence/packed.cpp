@@ -291,7 +291,9 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
           const std::vector<WeightIndex>& index, TeamLease* team) {
   packed.forget_transposed();
   std::optional<TeamLease> own;
-  if (!team) team = &own.emplace(useful_threads_to_copy(numbers_in(weights)));
+  static const char kind = 0;
+  const Index numbers = numbers_in(weights);
+  if (!team) team = &own.emplace(useful_threads_to_copy(numbers), Repeated(&kind, numbers));
   const CellKernels<T>& cell = kernels_for<T>().cell[cell_index(spec)];
   const Index hidden = spec.hidden_size;
   team->run_shares([&](int rank, int members) {
