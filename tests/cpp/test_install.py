@@ -255,13 +255,13 @@ def test_package_with_a_compiler_alone(package, tmp_path, bits):
 
 
 def test_the_package_is_small(package):
-    """As a wheel, which is a zip file, it has less than 12 MB."""
+    """As a wheel, which is a zip file, it has less than 12.5 MB."""
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in Path(package("cmake")).parents[2].rglob("*.*"):
             if path.is_file() and path.suffix != ".pyc":  # made by pip, in no wheel
                 zipped.write(path)
-    assert 1e6 < len(wheel.getvalue()) < 12e6
+    assert 1e6 < len(wheel.getvalue()) < 12.5e6
 
 
 def test_a_package_without_the_library_says_so(monkeypatch, tmp_path):
