@@ -36,9 +36,11 @@ class WholeConvolution(NamedTuple):
         """As it is written."""
         numbers, step, zero = dynamic_quantize(x)
         sums = whole_conv(self.node, numbers, zero, self.weight, self.zero)
-        factor = step * self.scale
+        factor = step * self.scale if np.isfinite(step) else np.float32(np.nan)
         if self.bias is not None:
-            sums += np.floor(self.bias / factor).reshape(-1, *[1] * (sums.ndim - 2))
+            with np.errstate(over="ignore"):
+                whole = np.floor(self.bias / factor).clip(-(2.0**31), 2.0**31)
+            sums += whole.reshape(-1, *[1] * (sums.ndim - 2))
         return [np.asarray(sums * factor, np.float32)]
 
     def prepared(self, x: Array) -> OfWholeNumbers | None:
@@ -109,6 +111,8 @@ def _found(
     weight, zero = constants.get(convolution.inputs[1]), constants.get(convolution.inputs[3])
     if scale is None or weight is None or weight.ndim not in (3, 4) or zero is None:
         return None
+    if any(constants[name].ndim > weight.ndim for name in factor.inputs if name in constants):
+        return None  # y has more axes
     if weight.dtype not in (np.int8, np.uint8) or zero.size not in (1, len(weight)):
         return None
     bias = None

@@ -15,14 +15,14 @@ from onnx_builder import Builder  # noqa: E402
 
 
 def whole_convolution(
-    b, rng, x, channels, kernel=(3, 3), *, bias=True, kind=np.uint8, **attributes
+    b, rng, x, channels, kernel=(3, 3), *, bias=True, kind=np.uint8, scale_shape=(), **attributes
 ):
     """The nodes of one, in either order where there are two, and its output."""
     weight = rng.integers(
         *((0, 256) if kind == np.uint8 else (-128, 128)), (*channels[::-1], *kernel)
     )
     zero = np.array(rng.integers(100, 150) if kind == np.uint8 else 0, kind)
-    scale = b.tensor(np.array(0.01 * rng.random() + 0.001, np.float32))
+    scale = b.tensor(np.full(scale_shape, 0.01 * rng.random() + 0.001, np.float32))
     q, step, offset = b.node("DynamicQuantizeLinear", x, outputs=3)
 
     def either(op, *inputs):
@@ -58,6 +58,48 @@ def assert_agrees(model, x):
             assert a.shape == wanted.shape
             np.testing.assert_allclose(a, wanted, 1e-5, 2e-5 * np.abs(wanted).max())
     return loaded
+
+
+def small(scale_shape=(), bias=False):
+    b, rng = Builder(13), np.random.default_rng(1)
+    y = whole_convolution(b, rng, "x", (3, 5), bias=bias, scale_shape=scale_shape)
+    return b.model({"x": [1, 3, 6, 6]}, [y], rank=4 if len(scale_shape) < 5 else 5)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1, 1, 1), (1, 1, 1, 1, 1)])
+def test_a_scale_with_axes(shape):
+    x = np.random.default_rng(2).standard_normal((1, 3, 6, 6)).astype(np.float32)
+    loaded = assert_agrees(small(shape, bias=True), x)
+    assert fused(loaded) == (len(shape) < 5)
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-44, 3e-43])
+def test_a_range_of_next_to_nothing(tiny):
+    x = np.tile(np.array([tiny, -tiny], np.float32), 54).reshape(1, 3, 6, 6)
+    assert_agrees(small(), x)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_what_has_no_range_is_nan(number):
+    """ONNX does not say what it is; calls of one model agree."""
+    x = np.ones((1, 3, 6, 6), np.float32)
+    x[0, 1, 2, 3] = number
+    loaded = gru_native.onnx.load(small(bias=True))
+    assert fused(loaded) == 1
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            assert np.isnan(loaded(x)).all()
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-36])
+def test_a_bias_of_too_many_steps_is_the_most_of_32_bits(size):
+    rng = np.random.default_rng(3)
+    x = (size * rng.uniform(-1, 1, (1, 3, 6, 6))).astype(np.float32)
+    loaded = gru_native.onnx.load(small(bias=True))
+    first = loaded(x)
+    assert np.isfinite(first).all()
+    for _ in range(3):
+        np.testing.assert_allclose(loaded(x), first, 1e-4)  # sums beside 2^31
 
 
 @pytest.mark.parametrize("seed", range(12))
