@@ -12,7 +12,7 @@ EIGEN_ALWAYS_INLINE Index max(Index a, Index b) { return a < b ? b : a; }
 
 // x[0] in even lanes and x[1] in odd ones.
 EIGEN_ALWAYS_INLINE Lanes<float> both_of_pair(const float* x) {
-  using Pairs = typename packet::packet_traits<double>::type;
+  using Pairs = packet::packet_traits<double>::type;
   static_assert(sizeof(Pairs) == sizeof(Lanes<float>::Packet));
   double pair;
   std::memcpy(&pair, x, sizeof(pair));
