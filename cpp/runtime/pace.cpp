@@ -64,7 +64,9 @@ int Pace::members(int wanted, std::int64_t now) {
   }
   if (looks_ > 0) return 1;
   const std::int64_t waited = now - entered_;
-  const bool often_enough = calls_ >= (long_ ? long_calls_between_tries : calls_between_tries);
+  // After a first fall sooner: it may have been for a moment.
+  const std::int64_t between = long_ ? long_calls_between_tries : calls_between_tries * wait_ / longest_wait;
+  const bool often_enough = calls_ >= between;
   if (level_ < top_ && waited >= (often_enough ? wait_ : times_of_rare_calls * wait_)) {
     enter(level_ + 1);
     entered_ = now;

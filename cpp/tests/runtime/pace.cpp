@@ -147,6 +147,17 @@ void what_is_held_up_by_chance_stays(unsigned seed) {
   CHECK(of_long.alone * 10 < of_long.made, "%d of %d long calls on one thread", of_long.alone, of_long.made);
 }
 
+// A moment in which nothing was as usual is soon over.
+void a_moment_is_soon_over() {
+  Calls calls;
+  const auto usual = [](int members) { return 4 * near(members); };
+  calls.during(500 * ms, usual);
+  calls.many(12, [](int members) { return 4 * far(members); });
+  CHECK(calls.alone > 0, "12 slow calls on two threads");
+  calls.during(60 * ms, usual);
+  CHECK(calls.one(usual) == 2, "one thread 60 ms later");
+}
+
 // Calls of one kind need not be all short or all long.
 void calls_around_half_a_millisecond_come_back() {
   Calls calls;
@@ -242,6 +253,7 @@ int main() {
   all_are_held_up_alike(3);
   one_slow_call_is_forgiven();
   what_is_held_up_by_chance_stays(5);
+  a_moment_is_soon_over();
   calls_around_half_a_millisecond_come_back();
   finds_the_best_of_many();
   long_calls_are_left_alone();
