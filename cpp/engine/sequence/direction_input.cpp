@@ -40,15 +40,18 @@ Step<T> DirectionForward<T>::rest_of(const Step<T>& s, const Part& mine, int mem
 // a = b + W x for some rows.
 template <class T>
 void DirectionForward<T>::input_product(Rows<const T> x, Index rows, Rows<T> gates, Share blocks) const {
-  if (weights_.dense_input.panels > 0) return dense_input_product(x, rows, gates);
-  Product<T> p = input_;
-  p.panel_begin = weights_.input.panel_begin(blocks.begin);
-  p.panel_end = weights_.input.panel_end(blocks.end);
-  p.row_end = rows;
-  p.a = x;
-  p.start = {weights_.bias.data(), 0, nullptr};
-  p.acc = gates;
-  multiply(p);
+  if (weights_.dense_input.panels > 0) {
+    dense_input_product(x, rows, gates);
+  } else {
+    Product<T> p = input_;
+    p.panel_begin = weights_.input.panel_begin(blocks.begin);
+    p.panel_end = weights_.input.panel_end(blocks.end);
+    p.row_end = rows;
+    p.a = x;
+    p.start = {weights_.bias.data(), 0, nullptr};
+    p.acc = gates;
+    multiply(p);
+  }
 
   // A slot that only the recurrent product fills begins at its bias.
   Progress progress;
@@ -77,16 +80,13 @@ void DirectionForward<T>::dense_input_product(Rows<const T> x, Index rows, Rows<
   multiply(p);
   Progress progress;
   for (Index row = 0; row < rows; ++row) {
-    progress.add(macs_of_copy * static_cast<double>(blocks_ * cell_.slots * lanes_));
+    progress.add(macs_of_copy * static_cast<double>(blocks_ * cell_.input.count * lanes_));
     T* const to = row_at(gates, row);
     std::copy_n(to, columns, sums);
     for (Index block = 0; block < blocks_; ++block)
-      for (int slot = 0; slot < cell_.slots; ++slot) {
-        const int gate = slot - cell_.input.first;
-        const Index at = (block * cell_.slots + slot) * lanes_;
-        const bool of_input = gate >= 0 && gate < cell_.input.count;  // others begin at their bias
-        std::copy_n(of_input ? sums + gate * hidden + block * lanes_ : weights_.bias.data() + at, lanes_, to + at);
-      }
+      for (int gate = 0; gate < cell_.input.count; ++gate)
+        std::copy_n(sums + gate * hidden + block * lanes_, lanes_,
+                    to + (block * cell_.slots + cell_.input.first + gate) * lanes_);
   }
 }
 
