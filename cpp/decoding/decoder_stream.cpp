@@ -5,7 +5,6 @@
 #include "decoding/stream_parts.h"
 #include "gru_native/generation.h"
 #include "runtime/interruption.h"
-#include "runtime/serial.h"
 #include "spec/check_decoder.h"
 #include "spec/check_decoding.h"
 #include "spec/checks.h"
@@ -24,14 +23,13 @@ struct DecoderStream<T>::Impl {
     has_stepped = other.has_stepped;
   }
 
-  const Serial serial;
   const Index batch;
   DecoderAtWork<T> at_work;
   typename DecoderSteps<T>::Store kept;  // where an interrupted step goes back to
   bool has_stepped = false;
 
   void step(const std::int64_t* tokens, T* logits) {
-    TeamLease team(at_work.members, {this, 1});
+    TeamLease team(at_work.members, {&at_work, batch});
     at_work.steps.step(tokens, {logits, at_work.spec.vocab_size, nullptr}, team);
     has_stepped = true;
   }
