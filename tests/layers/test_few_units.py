@@ -6,12 +6,10 @@ Against the reference, and against itself: no sum may depend on batch, threads o
 import numpy as np
 import pytest
 
-from checks import check, random_lengths
+from checks import check, on_any_threads, random_lengths
 from helpers import (
     CELLS_AND_OPTIONS,
     assert_same_bits,
-    assert_same_gradients,
-    assert_same_state,
     each,
     make_layer,
     random_case,
@@ -49,14 +47,7 @@ def test_same_bits(name, hidden_size, batch, dtype, threads):
         assert_same_bits(layer(case.x, case.state)[0], y)
         return y, state, layer.backward(tape, case.dy, case.dstate)
 
-    threads(1)
-    alone = run()
-    for count in (2, 3):
-        threads(count)
-        y, state, grads = run()
-        assert_same_bits(y, alone[0])
-        assert_same_state(state, alone[1])
-        assert_same_gradients(grads, alone[2])
+    alone = on_any_threads(run, threads)
     first, between = layer(case.x[:13], case.state)
     assert_same_bits(np.concatenate([first, layer(case.x[13:], between)[0]]), alone[0])
     row = batch // 2

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import reference
+from checks import on_any_threads
 from helpers import (
     CELLS_AND_OPTIONS,
     assert_close,
     assert_same_bits,
-    assert_same_gradients,
     assert_same_state,
     make_layer,
     random_case,
@@ -42,14 +42,7 @@ def test_same_bits(name, hidden_size, batch, lengths, dtype, threads):
         assert_same_bits(layer(case.x, case.state, lengths=many, mask=mask)[0], y)
         return y, state, layer.backward(tape, case.dy, case.dstate)
 
-    threads(1)
-    alone = run()
-    for count in (2, 3):
-        threads(count)
-        y, state, grads = run()
-        assert_same_bits(y, alone[0])
-        assert_same_state(state, alone[1])
-        assert_same_gradients(grads, alone[2])
+    on_any_threads(run, threads)
 
 
 @pytest.mark.parametrize("name", ["rnn_tanh", "lstm", "gru", "gru_reset_before", "lstm_proj"])

@@ -6,6 +6,9 @@ import reference
 from helpers import (
     assert_all_close,
     assert_close,
+    assert_same_bits,
+    assert_same_gradients,
+    assert_same_state,
     assert_slopes,
     gradient_arrays,
     make_layer,
@@ -24,6 +27,19 @@ def random_lengths(seq_len, batch, rng):
 def run(layer, case):
     y, final, tape = layer.forward(case.x, case.state, lengths=case.lengths)
     return y, final, gradient_arrays(layer.backward(tape, case.dy, case.dstate))
+
+
+def on_any_threads(run, threads):
+    """y, final state and gradients of run() on one thread. On more, their bits are the same."""
+    threads(1)
+    alone = run()
+    for count in (2, 3):
+        threads(count)
+        y, state, grads = run()
+        assert_same_bits(y, alone[0])
+        assert_same_state(state, alone[1])
+        assert_same_gradients(grads, alone[2])
+    return alone
 
 
 def check(case, dtype, tolerance):

@@ -107,12 +107,12 @@ def _found(
     levels = made_by(convolution.inputs[0], "DynamicQuantizeLinear", 1)
     if levels is None or (convolution.inputs[0], convolution.inputs[2]) != levels.outputs[::2]:
         return None
-    scale = _scale(factor, levels.outputs[1], constants)
     weight, zero = constants.get(convolution.inputs[1]), constants.get(convolution.inputs[3])
-    if scale is None or weight is None or weight.ndim not in (3, 4) or zero is None:
+    if weight is None or weight.ndim not in (3, 4) or zero is None:
         return None
-    if any(constants[name].ndim > weight.ndim for name in factor.inputs if name in constants):
-        return None  # y has more axes
+    scale = _scale(factor, levels.outputs[1], weight.ndim, constants)
+    if scale is None:
+        return None
     if weight.dtype not in (np.int8, np.uint8) or zero.size not in (1, len(weight)):
         return None
     bias = None
@@ -123,12 +123,13 @@ def _found(
     return levels.inputs[0], WholeConvolution(convolution, weight, zero, scale, bias)
 
 
-def _scale(factor: Node, step: str, constants: Mapping[str, Array]) -> Array | None:
-    """What a Mul multiplies the step of the levels by: one number."""
+def _scale(factor: Node, step: str, axes: int, constants: Mapping[str, Array]) -> Array | None:
+    """What a Mul multiplies the step of the levels by: one number, with no more axes than these."""
     others = [name for name in factor.inputs if name != step]
     scale = constants.get(others[0]) if len(others) == 1 else None
-    usual = scale is not None and scale.size == 1 and scale.dtype == np.float32
-    return scale.reshape(()) if scale is not None and usual and scale > 0 else None
+    if scale is None or scale.size != 1 or scale.ndim > axes or scale.dtype != np.float32:
+        return None
+    return scale.reshape(()) if scale > 0 else None
 
 
 def _bias(
@@ -150,7 +151,7 @@ def _bias(
     floor = made_by(cast.inputs[0], "Floor", 1) if cast is not None else None
     quotient = made_by(floor.inputs[0], "Div", 2) if floor is not None else None
     factor = made_by(quotient.inputs[1], "Mul", 2) if quotient is not None else None
-    if quotient is None or factor is None or _scale(factor, step, constants) != scale:
+    if quotient is None or factor is None or _scale(factor, step, weight.ndim, constants) != scale:
         return None
     bias = constants.get(quotient.inputs[0])
     usual = bias is not None and bias.dtype == np.float32 and bias.shape == (len(weight),)
