@@ -1,5 +1,9 @@
 #include "bindings/images.h"
 
+#include "bindings/without_gil.h"
+#include "engine/model/operation.h"
+#include "spec/check_operation.h"
+
 namespace gru_native::bindings {
 namespace {
 
@@ -8,6 +12,14 @@ template <class T>
 py::array numbers_argument(const char* name, const py::object& value) {
   if (py::isinstance<py::array_t<T>>(value)) return py::reinterpret_borrow<py::array>(value);
   return as_array<T>(name, value);
+}
+
+// Whether all of it can be read as T.
+template <class T>
+bool lies_on_numbers(const py::array& a) {
+  bool whole = reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;
+  for (int axis = 0; axis < a.ndim(); ++axis) whole = whole && a.strides(axis) % py::ssize_t(sizeof(T)) == 0;
+  return whole;
 }
 
 template <class T>
@@ -41,6 +53,45 @@ Array<T> image_argument(const char* name, const py::object& value, const Shape& 
   return in_memory<T>(name, image);
 }
 
+template <class T>
+py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish) {
+  const OperationSpec& spec = o.layer->spec();
+  if (!std::holds_alternative<Conv2dSpec>(spec.kind)) throw py::type_error("this block is no convolution of images");
+  std::vector<py::array> arrays;
+  ImageParts<T> parts;
+  std::int64_t channels = 0;
+  for (const py::handle each : given) {
+    py::array image = numbers_argument<T>("parts", py::reinterpret_borrow<py::object>(each));
+    const auto of = [&](int axis) { return arrays.empty() ? std::int64_t(-1) : std::int64_t(arrays[0].shape(axis)); };
+    check_shape("parts", image, {{"batch", of(0)}, {"channels", -1}, {"height", of(2)}, {"width", of(3)}});
+    if (image.size() == 0)
+      throw py::value_error("parts has shape " + shape_text(image) + "; expected at least one dot");
+    if (!lies_on_numbers<T>(image)) image = image.attr("copy")();
+    const auto stride = [&](int axis) { return Index(image.strides(axis)) / Index(sizeof(T)); };
+    parts.push_back({static_cast<const T*>(image.data()), image.shape(1), stride(3), stride(0), stride(2), stride(1)});
+    channels += image.shape(1);
+    arrays.push_back(std::move(image));
+  }
+  if (channels != input_channels(spec))
+    throw py::value_error("parts has " + std::to_string(channels) + " channels; expected " +
+                          std::to_string(input_channels(spec)));
+  OperationForwardCall<T> call;
+  call.seq_len = arrays[0].shape(3);
+  call.batch = arrays[0].shape(0);
+  call.channels = channels;
+  call.input_size = arrays[0].shape(2) * channels;
+  const std::int64_t outputs = spec.output_size(call.input_size, channels), out = spec.output_channels(channels);
+  if (outputs < 1 || call.seq_len < least_len(spec))
+    throw py::value_error("parts has shape " + shape_text(arrays[0]) + "; expected images that a window fits in");
+  const Layout layout{call.seq_len, call.batch, true, false},
+      made{spec.output_len(call.seq_len), call.batch, true, false};
+  const Array<T> y = empty_array<T>({made.seq_len, call.batch, outputs / out, out});
+  call.x = layout.view(parts[0].data, call.input_size);
+  call.y = made.view(const_cast<T*>(y.data()), outputs);
+  without_gil([&] { forward_of_parts(*o.layer, call, parts, swish); });
+  return as_image(y);
+}
+
 py::object as_image(const py::array& memory) {
   if (memory.ndim() == 4) return memory.attr("transpose")(1, 3, 2, 0);
   return memory.attr("transpose")(2, 1, 0);
@@ -59,6 +110,8 @@ bool lies_as_image(const py::object& value, bool ragged) {
   return array.ndim() == 4 && (ragged || !(array.flags() & py::array::c_style));
 }
 
+template py::object of_parts(const PyOperation<float>&, const py::tuple&, bool);
+template py::object of_parts(const PyOperation<double>&, const py::tuple&, bool);
 template Array<float> image_argument(const char*, const py::object&, std::int64_t);
 template Array<double> image_argument(const char*, const py::object&, std::int64_t);
 template Array<float> image_argument(const char*, const py::object&, const Shape&);

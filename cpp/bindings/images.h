@@ -2,6 +2,7 @@
 // reads them, (width, batch, height, channels): what our own blocks hand on is so already, and is not copied.
 #pragma once
 #include "bindings/arrays.h"
+#include "bindings/layer.h"
 
 namespace gru_native::bindings {
 
@@ -11,6 +12,11 @@ Array<T> image_argument(const char* name, const py::object& value, std::int64_t 
 // Of this shape in memory.
 template <class T>
 Array<T> image_argument(const char* name, const py::object& value, const Shape& shape);
+
+// A convolution of images, whose channels lie side by side in its x, each in memory of any order; with SiLU behind it
+// or not.
+template <class T>
+py::object of_parts(const PyOperation<T>& convolution, const py::tuple& parts, bool swish);
 
 // As users see it.
 py::object as_image(const py::array& memory);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/model/edges.h"
-#include "engine/model/images.h"
 #include "engine/model/window_stream.h"
 
 namespace gru_native {
@@ -50,6 +49,26 @@ std::vector<Run> PackedConvolution<T>::runs_at(Index step) const {
   return runs;
 }
 
+// A dot of all parts, whose numbers of a tap are one run for each part.
+template <class T>
+std::vector<Run> PackedConvolution<T>::runs_of(const ImageParts<T>& parts) const {
+  std::vector<Run> runs;
+  Index first = 0;
+  for (std::size_t i = 0; i < parts.size(); first += parts[i++].channels)
+    add_tap(runs, {behind_first(parts, i), first, parts[i].channels}, true);
+  return runs;
+}
+
+// Where the windows are single dots that lie evenly in all parts, their distance; 0: they are to be copied.
+template <class T>
+Index PackedConvolution<T>::together(const ImageParts<T>& parts, const Padded& padded, Index batch,
+                                     Index height) const {
+  if (taps_ > 1 || own_.groups > 1 || padded.pads()) return 0;
+  for (const ImagePart<T>& part : parts)
+    if (weight_.front().halves > 0 && part.channels % 2 != 0) return 0;
+  return common_dot(parts, batch, height);
+}
+
 template <class T>
 void PackedConvolution<T>::fill(const std::vector<Weight<const T>>& weights) {
   for (Index row = 0; row < own_.out_channels; ++row)
@@ -92,13 +111,18 @@ void PackedConvolution<T>::finish(T* y, Index numbers, bool swish) const {
 template <class T>
 void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
                                    Kept<T>* kept) const {
+  const auto* const parts = static_cast<const ImageParts<T>*>(call.parts);
   const Index channels = own_.in_channels, high = call.outputs / own_.out_channels, rows = call.out.rows * high;
   const Padded padded(own_.across, own_.down, channels, call.inputs / channels, call.in);
+  const Index dot = parts ? together(*parts, padded, call.in.batch, call.inputs / channels) : channels;
+  if (parts) x = {parts->front().data, call.inputs / channels * dot, nullptr};
   // Where its columns of dots lie evenly, and have no zeros above or below, x itself is the image but for its ends. A
   // tape has a copy of its own.
   const bool even = own_.across.taps == 1 || (!x.offset && !call.in.ragged());
-  const bool copies = kept || padded.pads_down() || !even || (padded.pads() && (x.offset || call.in.ragged()));
-  const std::vector<Run> runs = runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
+  const bool copies =
+      kept || dot == 0 || padded.pads_down() || !even || (padded.pads() && (x.offset || call.in.ragged()));
+  const std::vector<Run> runs =
+      parts && !copies ? runs_of(*parts) : runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
   const Edges edges(own_.across, call.in.seq_len, call.out.seq_len);
   const Share before{0, edges.first_whole}, behind{edges.end_whole, call.out.seq_len};
   T* const copy = call.arena->template take<T>(copies ? padded.numbers() : 0);
@@ -114,7 +138,7 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     for (Index row = 0; row < call.out.alive(t); ++row) {
       const Index from = call.in.first(step - first) + row;
       Index begin = copies ? padded.at(row, step, 0) : x.offset ? x.offset[from] : from * x.stride;
-      for (Index h = 0; h < high; ++h, begin += own_.down.stride * channels) *to++ = begin;
+      for (Index h = 0; h < high; ++h, begin += own_.down.stride * (copies ? channels : dot)) *to++ = begin;
     }
   }
   if (kept) {
@@ -136,7 +160,9 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     const FlushDenormals flush;
     if (copies) {
       if (rank == 0) padded.clear_sides(call.in, copy);
-      padded.copy(call.in, share_of(call.in.seq_len, 1, rank, team.size()), x, copy);
+      const Share steps = share_of(call.in.seq_len, 1, rank, team.size());
+      if (parts) padded.copy(call.in, steps, *parts, copy);
+      else padded.copy(call.in, steps, x, copy);
     } else if (rank == 0) {
       edges.copy(before, x, call.in.batch, call.inputs, image_before);
       edges.copy(behind, x, call.in.batch, call.inputs, image_behind);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/matrix/lazily.h"
+#include "engine/model/images.h"
 #include "engine/model/operation.h"
 #include "engine/model/taps.h"
 #include "spec/convolution.h"
@@ -45,6 +46,8 @@ class PackedConvolution final : public PackedOperation<T> {
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
   std::vector<Run> runs_at(Index step) const;
+  std::vector<Run> runs_of(const ImageParts<T>& parts) const;
+  Index together(const ImageParts<T>& parts, const Padded& padded, Index batch, Index height) const;
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;

@@ -4,6 +4,7 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/narrow.h"
+#include "engine/model/image_parts.h"
 #include "engine/sequence/timeline.h"
 #include "runtime/interruption.h"
 #include "spec/convolution.h"
@@ -46,6 +47,26 @@ class Padded {
         if (below_ > 0) std::fill_n(to + numbers, below_, T(0));
       }
       progress.add(macs_of_copy * static_cast<double>(in.alive(t) * height * channels_));
+    }
+  }
+  // The same of parts.
+  template <class T>
+  void copy(const Timeline& in, Share steps, const ImageParts<T>& parts, T* image) const {
+    const Index column = height * channels_, numbers = column - above_ - below_;
+    Progress progress;
+    for (Index row = 0; row < in.batch; ++row) {
+      for (Index t = steps.begin; t < steps.end; ++t) {
+        T* const to = image + at(row, across_.left + t, 0);
+        std::fill_n(to, above_, T(0));
+        std::fill_n(to + above_ + numbers, below_, T(0));
+      }
+      constexpr Index at_once = 64;
+      for (Index t = steps.begin; t < steps.end; t += at_once) {
+        const Share now{t, std::min(t + at_once, steps.end)};
+        copy_parts(parts, row, now, numbers / channels_, channels_, column,
+                   image + at(row, across_.left + t, 0) + above_);
+        progress.add(macs_of_copy * static_cast<double>((now.end - now.begin) * column));
+      }
     }
   }
   // Its columns of zeros, on the left and on the right.

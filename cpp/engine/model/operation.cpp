@@ -65,8 +65,8 @@ void Operation<T>::Impl::forward(const OperationForwardCall<T>& call, const Endi
   const bool straight = to.base && !to.offset;  // where the user has them
   const Matrix<T> y = straight ? Matrix<T>{to.base, to.stride} : take_padded_matrix<T>(*arena, out.rows, outputs);
   TeamLease team(useful_threads(packed->macs_of_row(inputs) * static_cast<double>(in.rows)), {this, in.rows});
-  packed->forward({in, out, inputs, outputs, images, arena.get(), false, ending.swish, ending.bias}, x, y, team,
-                  nullptr);
+  packed->forward({in, out, inputs, outputs, images, arena.get(), false, ending.swish, ending.bias, ending.parts}, x, y,
+                  team, nullptr);
   if (!straight) scatter(read_only(y), outputs, out, call.y, &team);
 }
 
@@ -78,6 +78,12 @@ void Operation<T>::forward(const OperationForwardCall<T>& call) const {
 template <class T>
 void forward_swish(const Operation<T>& convolution, const OperationForwardCall<T>& call) {
   impl_of(convolution).forward(call, {true});
+}
+
+template <class T>
+void forward_of_parts(const Operation<T>& convolution, const OperationForwardCall<T>& call, const ImageParts<T>& parts,
+                      bool swish) {
+  impl_of(convolution).forward(call, {swish, nullptr, &parts});
 }
 
 template <class T>
@@ -160,6 +166,10 @@ template class Operation<float>;
 template class Operation<double>;
 template void forward_swish(const Operation<float>&, const OperationForwardCall<float>&);
 template void forward_swish(const Operation<double>&, const OperationForwardCall<double>&);
+template void forward_of_parts(const Operation<float>&, const OperationForwardCall<float>&, const ImageParts<float>&,
+                               bool);
+template void forward_of_parts(const Operation<double>&, const OperationForwardCall<double>&, const ImageParts<double>&,
+                               bool);
 template class OperationTape<float>;
 template class OperationTape<double>;
 

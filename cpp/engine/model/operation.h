@@ -8,6 +8,7 @@
 
 #include "engine/matrix/matrices.h"
 #include "engine/matrix/weights.h"
+#include "engine/model/image_parts.h"
 #include "engine/sequence/timeline.h"
 #include "gru_native/operation.h"
 #include "runtime/denormals.h"
@@ -25,12 +26,14 @@ struct OperationRows {
   bool training = false;  // of a call with a tape
   bool swish = false;     // see forward_swish
   const void* bias = nullptr;  // numbers of the operation's type in place of a convolution's own; null: none
+  const void* parts = nullptr;  // ImageParts of the operation's type in place of x; null: none
 };
 // What a call of a convolution has of its own.
 template <class T>
 struct Ending {
   bool swish = false;
   const T* bias = nullptr;  // of each channel
+  const ImageParts<T>* parts = nullptr;  // read in place of x
 };
 
 // What backward needs of a forward call; each kind says what it keeps where. Memory comes from the tape's arena.
@@ -169,6 +172,12 @@ void activate_exactly(const ChosenActivation<T>& f, const T* x, T* y, Index n) {
 // spec: what has no slope that follows from y cannot be trained.
 template <class T>
 void forward_swish(const Operation<T>& convolution, const OperationForwardCall<T>& call);
+
+// The same as Operation::forward, of a convolution of images, whose x is these side by side; `call.x` says where the
+// first one begins, and is not read.
+template <class T>
+void forward_of_parts(const Operation<T>& convolution, const OperationForwardCall<T>& call, const ImageParts<T>& parts,
+                      bool swish);
 
 template <class T>
 struct Operation<T>::Impl {

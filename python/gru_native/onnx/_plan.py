@@ -177,7 +177,7 @@ class Plan:
             if known and slot not in self.inputs
         }
         kinds = [(getattr(v, "dtype", None), np.shape(v)) for v in self._values]
-        self._steps = joined(self._steps, self.outputs, self._convolutions)
+        self._steps = joined(self._steps, self.outputs, self._convolutions, kinds)
         new = {slot for slot, owner in self._owners.items() if slot == owner}
         self._steps = in_place(self._steps, self.outputs, new, kinds)
         self._values, self._convolutions = [], {}

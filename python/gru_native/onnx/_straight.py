@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from ..layers._weights import Array
 from ._bindings import behind
 from ._model import Node
 from .operators.convolution import Convolution
+
+Kind: TypeAlias = tuple[Any, tuple[int, ...]]  # dtype and shape of a value
 
 
 class Bound(NamedTuple):
@@ -35,32 +37,84 @@ def _uses(steps: Sequence[Bound], outputs: Sequence[int]) -> Counter[int]:
 
 
 def joined(
-    steps: Sequence[Bound], outputs: Sequence[int], convolutions: Mapping[int, Convolution]
+    steps: Sequence[Bound],
+    outputs: Sequence[int],
+    convolutions: Mapping[int, Convolution],
+    kinds: Sequence[Kind],
 ) -> list[Bound]:
-    """The steps with the functions behind convolutions as parts of these.
+    """The steps with what is before and behind convolutions as a part of these.
 
     convolutions: by the values that they make.
     """
+    left, made = _with_functions(steps, outputs, convolutions)
+    return _without_concats(left, outputs, made, kinds)
+
+
+def _with_functions(
+    steps: Sequence[Bound], outputs: Sequence[int], convolutions: Mapping[int, Convolution]
+) -> tuple[list[Bound], dict[int, Convolution]]:
+    """Steps of which a function behind a convolution is none, and the convolutions there are."""
     uses, made = _uses(steps, outputs), dict(convolutions)
     left: list[Bound] = []
     places: dict[int, int] = {}
+    ends: set[int] = set()
     for step in steps:
         x = step.inputs[0] if step.inputs else 0
-        before = made.pop(x, None) if uses[x] == 1 else None
-        after = None if before is None else behind(before, step.node)
+        before = made.get(x) if uses[x] == 1 else None
+        after = None if before is None or x in ends else behind(before, step.node)
         if after is not None:
             left[places[x]] = left[places[x]]._replace(call=after.call, outputs=step.outputs)
+            made[step.outputs[0]] = after
+            ends.add(step.outputs[0])
             continue
         places |= dict.fromkeys(step.outputs, len(left))
         left.append(step)
-    return left
+    return left, made
+
+
+def _without_concats(
+    steps: Sequence[Bound],
+    outputs: Sequence[int],
+    convolutions: Mapping[int, Convolution],
+    kinds: Sequence[Kind],
+) -> list[Bound]:
+    """The steps, where convolutions read what is side by side in their x where it lies.
+
+    Images of different widths they would have to copy: more than one of them does not do that.
+    """
+    readers: dict[int, list[Bound]] = {}
+    for step in steps:
+        for slot in set(step.inputs):
+            readers.setdefault(slot, []).append(step)
+
+    def reads_parts(step: Bound) -> bool:
+        made = convolutions.get(step.outputs[0]) if step.outputs else None
+        return made is not None and made.parts and len(step.inputs) == 1
+
+    parts: dict[int, tuple[int, ...]] = {}
+    for step in steps:
+        y, (dtype, shape) = step.outputs[0], kinds[step.outputs[0]]
+        if step.node.op != "Concat" or step.node.attributes["axis"] not in (1, -3):
+            continue
+        whole = len(shape) == 4 and y not in outputs and all(map(reads_parts, readers.get(y, ())))
+        widths = [kinds[slot][1][1] for slot in step.inputs] if whole else []
+        same = all(kinds[slot][0] == dtype for slot in step.inputs)
+        if (
+            whole
+            and same
+            and all(widths)
+            and (len(readers.get(y, ())) < 2 or len(set(widths)) == 1)
+        ):
+            parts[y] = step.inputs
+    left = (step for step in steps if step.outputs[0] not in parts)
+    return [step._replace(inputs=parts.get(step.inputs[0], step.inputs)) for step in left]
 
 
 def in_place(
     steps: Sequence[Bound],
     outputs: Sequence[int],
     new: Collection[int],
-    kinds: Sequence[tuple[Any, tuple[int, ...]]],
+    kinds: Sequence[Kind],
 ) -> list[Bound]:
     """The steps, of which NumPy's write into an array that nobody needs any more.
 

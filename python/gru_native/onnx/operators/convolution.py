@@ -101,13 +101,15 @@ class Convolution:
     """Conv for arrays of one shape, by a block of the core; see ``prepared``.
 
     Results lie in memory as the core has images, (width, batch, height, channels), where the next
-    convolution finds them without moving them.
+    convolution finds them without moving them. parts: whether ``call`` takes any number of images
+    as well, whose channels lie side by side in x.
     """
 
     def __init__(self, w: Windows, x: Array, weight: Array, bias: Array | None) -> None:
         self._own = w, x.shape, weight, bias
+        self.parts = len(w.kernel) == 2 and w.begin == w.end
         self._block = self._made("identity")
-        self.call: Callable[[Array], Array] = self._bound(self._block._core)
+        self.call: Callable[..., Array] = self._bound()
 
     def of_whole_numbers(self, scale: float, bias: Array | None) -> OfWholeNumbers:
         """The same, rounded; see OfWholeNumbers."""
@@ -116,10 +118,9 @@ class Convolution:
     def then(self, activation: Any) -> Convolution | None:
         """The same with a function behind it, by its name in the core, or "swish"."""
         other: Convolution = object.__new__(Convolution)
-        other._own = self._own
+        other._own, other.parts = self._own, self.parts
         other._block = self._block if activation == "swish" else self._made(activation)
-        core = other._block._core
-        other.call = other._bound(core.swish if activation == "swish" else core)
+        other.call = other._bound(swish=activation == "swish")
         return other
 
     def _made(self, activation: Any) -> Conv1d | Conv2d:
@@ -142,7 +143,13 @@ class Convolution:
         block.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
         return block
 
-    def _bound(self, core: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    def _bound(self, *, swish: bool = False) -> Callable[..., Array]:
+        core = self._block._core
+        if self.parts:
+            return lambda *images: core.of_parts(images, swish)
+        return self._bound_to(core.swish if swish else core)
+
+    def _bound_to(self, core: Callable[[Array], Array]) -> Callable[[Array], Array]:
         w, shape, weight, _ = self._own
         images = len(w.kernel) == 2
         call = core if images else lambda x: core(x.transpose(2, 0, 1)).transpose(1, 2, 0)
@@ -167,8 +174,8 @@ class OfWholeNumbers(Convolution):
 
     def __init__(self, own: Convolution, scale: float, bias: Array | None, swish: bool) -> None:
         self._own, self._block, self._ending = own._own, own._block, (scale, bias)
-        core = self._block._core
-        self.call = self._bound(lambda x: core.of_whole_numbers(x, scale, bias, swish))
+        core, self.parts = self._block._core, False
+        self.call = self._bound_to(lambda x: core.of_whole_numbers(x, scale, bias, swish))
 
     def then(self, activation: Any) -> Convolution | None:
         """With SiLU behind it."""

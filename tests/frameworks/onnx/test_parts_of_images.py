@@ -1,0 +1,266 @@
+"""Convolutions that read images side by side where they lie, instead of one that joins them.
+
+The oracle is the evaluator of the onnx package; bits are held against those of the joined image.
+"""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
+import gru_native  # noqa: E402
+import gru_native.onnx  # noqa: E402
+from onnx_builder import Builder  # noqa: E402
+
+SIZE = (8, 10)
+
+
+def numbers(seed, *shape, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def conv(b, x, channels, kernel=(1, 1), dtype=np.float32, **attributes):
+    weight = numbers(len(b.nodes), channels[1], channels[0], *kernel, dtype=dtype)
+    bias = numbers(len(b.nodes) + 99, channels[1], dtype=dtype)
+    return b.node("Conv", x, b.tensor(0.3 * weight), b.tensor(bias), **attributes)
+
+
+def image(b, kind, channels, dtype=np.float32):
+    """One of SIZE in memory of some order."""
+    if kind == "core":
+        return conv(b, "x", (3, channels), dtype=dtype)
+    if kind == "rows":  # as (batch, channels, height, width)
+        return b.node("Reshape", conv(b, "x", (3, channels), dtype=dtype), shape_of(b, channels))
+    if kind == "turned":
+        y = b.node("Transpose", conv(b, "x", (3, channels), dtype=dtype), perm=[0, 1, 3, 2])
+        return b.node("Reshape", y, shape_of(b, channels))
+    if kind == "backwards":
+        ends = [b.tensor(np.array(n)) for n in ([-1, -1], [-99, -99], [3, 1], [-1, -1])]
+        return b.node("Slice", conv(b, "x", (3, channels), dtype=dtype), *ends)
+    if kind == "some":  # every second channel, and every second column of twice as many
+        wide = b.node("Concat", *[conv(b, "x", (3, 2 * channels), dtype=dtype)] * 2, axis=3)
+        ends = [b.tensor(np.array(n)) for n in ([1, 0], [99, 99], [1, 3], [2, 2])]
+        return b.node("Slice", wide, *ends)
+    if kind == "spread":  # of one dot
+        y = b.node(
+            "Expand", b.tensor(numbers(5, channels, 1, 1, dtype=dtype)), shape_of(b, channels)
+        )
+        return b.node("Slice", y, *(b.tensor(np.array([n])) for n in (0, 99, 2)))
+    assert kind == "largest"
+    y = conv(b, "x", (3, channels), dtype=dtype)
+    return b.node("MaxPool", y, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
+def shape_of(b, channels):
+    return b.tensor(np.array([2, channels, *SIZE]))
+
+
+def model(b, outputs, dtype=np.float32):
+    return b.model({"x": [2, 3, *SIZE]}, outputs, dtype=dtype, rank=4)
+
+
+def ops_of(loaded):
+    (plan,) = loaded._planner._plans.values()
+    return [step.node.op for step in plan._steps]
+
+
+def assert_agrees(proto, joins, dtype=np.float32):
+    """joins: the Concats that are computed."""
+    loaded, oracle = gru_native.onnx.load(proto), ReferenceEvaluator(proto)
+    for seed in range(4):
+        x = numbers(seed + 7, 2, 3, *SIZE, dtype=dtype)
+        given = x.copy()
+        outputs = loaded(x)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        np.testing.assert_array_equal(x, given)
+        for actual, wanted in zip(outputs, oracle.run(None, {"x": x}), strict=True):
+            assert actual.dtype == dtype
+            np.testing.assert_allclose(actual, wanted, 1e-4, 1e-4)
+    assert ops_of(loaded).count("Concat") == joins
+    return loaded
+
+
+WINDOWS = [
+    ((1, 1), {}),
+    ((1, 1), {"strides": [2, 3]}),
+    ((3, 3), {"pads": [1, 1, 1, 1]}),
+    ((3, 2), {"strides": [2, 1], "dilations": [2, 1]}),
+    ((4, 1), {"pads": [2, 0, 2, 0], "strides": [4, 1]}),
+    ((1, 1), {"pads": [1, 2, 1, 2]}),
+]
+KINDS = ["core", "rows", "turned", "backwards", "some", "largest", "spread"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("outputs", [8, 24, 48, 70])
+def test_images_of_one_width(dtype, window, outputs):
+    for channels in (1, 4, 17):
+        b = Builder(17)
+        parts = [image(b, "core", channels, dtype) for _ in range(3)]
+        y = b.node("Concat", *parts, axis=1)
+        y = b.node("Relu", conv(b, y, (3 * channels, outputs), window[0], dtype, **window[1]))
+        assert_agrees(model(b, y, dtype), 0, dtype)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("second", KINDS)
+def test_memory_of_any_order(window, first, second):
+    for channels in ((2, 2), (3, 16)):
+        b = Builder(17)
+        parts = [image(b, *given) for given in zip((first, second), channels, strict=True)]
+        y = b.node("Concat", *parts, axis=-3)
+        y = conv(b, y, (sum(channels), 24), window[0], **window[1])
+        gate = b.node("Sigmoid", y)
+        wide = (first == "some") + (second == "some")  # those along the width
+        assert_agrees(model(b, b.node("Mul", y, gate)), wide)
+
+
+def test_the_input_itself():
+    b = Builder(17)
+    y = b.node("Concat", "x", image(b, "core", 4), "x", axis=1)
+    assert_agrees(model(b, conv(b, y, (10, 24), (3, 3), pads=[1, 1, 1, 1])), 0)
+
+
+def test_one_image_in_any_order():
+    for kind in KINDS:
+        for kernel, attributes in WINDOWS:
+            b = Builder(17)
+            y = conv(b, image(b, kind, 6), (6, 20), kernel, **attributes)
+            assert_agrees(model(b, y), kind == "some")
+
+
+def test_space_to_depth_of_slices():
+    b, parts = Builder(17), []
+    for across in (0, 1):
+        for down in (0, 1):
+            ends = [b.tensor(np.array(n)) for n in ([down, across], [99, 99], [2, 3], [2, 2])]
+            parts.append(b.node("Slice", "x", *ends))
+    y = b.node("Concat", *parts, axis=1)
+    assert_agrees(model(b, conv(b, y, (12, 24), (3, 3), pads=[1, 1, 1, 1])), 0)
+
+
+@pytest.mark.parametrize("how", ["another reader", "an output", "as weights", "another axis"])
+def test_joins_that_are_needed(how):
+    b = Builder(17)
+    parts = [image(b, "core", 4), image(b, "core", 4)]
+    y = b.node("Concat", *parts, axis=2 if how == "another axis" else 1)
+    outputs = []
+    if how == "another reader":
+        outputs.append(b.node("Tanh", y))
+    elif how == "an output":
+        outputs.append(y)
+    if how == "as weights":  # of 2 outputs
+        one = b.node("GlobalMaxPool", y)
+        outputs.append(
+            b.node("Conv", b.node("Concat", y, y, axis=1), b.node("Concat", one, one, axis=1))
+        )
+        proto = b.model({"x": [2, 3, *SIZE]}, outputs, rank=4)
+        assert_agrees(proto, 3)
+        return
+    outputs.append(conv(b, y, (4 if how == "another axis" else 8, 5)))
+    assert_agrees(model(b, outputs), 1)
+
+
+def test_parts_that_are_needed_elsewhere():
+    b = Builder(17)
+    first, second = image(b, "core", 4), image(b, "core", 4)
+    y = conv(b, b.node("Concat", first, second, axis=1), (8, 5))
+    late = b.node("Mul", b.node("Add", first, second), b.tensor(np.float32(3)))
+    again = conv(b, b.node("Concat", late, first, late, axis=1), (12, 5), (3, 3))
+    assert_agrees(model(b, [y, late, again]), 0)
+
+
+def test_one_part_twice_and_one_part_only():
+    b = Builder(17)
+    part = image(b, "core", 6)
+    twice = conv(b, b.node("Concat", part, part, axis=1), (12, 9))
+    once = conv(b, b.node("Concat", part, axis=1), (6, 24))
+    assert_agrees(model(b, [twice, once]), 0)
+
+
+def test_a_join_of_joins():
+    b = Builder(17)
+    inner = b.node("Concat", image(b, "core", 2), image(b, "rows", 4), axis=1)
+    outer = b.node("Concat", inner, image(b, "core", 6), inner, axis=1)
+    assert_agrees(model(b, conv(b, outer, (18, 7))), 1)
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (4, 6)])
+def test_several_convolutions_of_one_join(widths):
+    """Of different widths it would be copied by each."""
+    b = Builder(17)
+    y = b.node("Concat", *(image(b, "core", n) for n in widths), axis=1)
+    readers = [conv(b, y, (sum(widths), 5)), conv(b, y, (sum(widths), 7))]
+    assert_agrees(model(b, readers), widths == (4, 6))
+
+
+def test_convolutions_that_do_not_read_parts():
+    """Groups, and more zeros on one side."""
+    b = Builder(17)
+    y = b.node("Concat", image(b, "core", 4), image(b, "core", 4), axis=1)
+    uneven = conv(b, y, (8, 5), (2, 2), pads=[1, 1, 0, 0])
+    grouped = conv(b, b.node("Concat", y, y, axis=1), (8, 6), group=2)
+    assert_agrees(model(b, [uneven, grouped]), 2)
+
+
+def test_a_constant_part():
+    b = Builder(17)
+    constant = b.tensor(numbers(3, 2, 4, *SIZE))
+    y = b.node("Concat", constant, image(b, "core", 4), constant, axis=1)
+    assert_agrees(model(b, conv(b, y, (12, 5))), 0)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("outputs", [5, 24, 40, 48])
+def test_the_bits_are_those_of_the_joined_image(window, outputs, threads):
+    kernel, attributes = window
+    pads = attributes.get("pads", [0, 0])[:2]
+    block = gru_native.Conv2d(
+        12,
+        outputs,
+        kernel,
+        attributes.get("strides", 1),
+        tuple(pads),
+        attributes.get("dilations", 1),
+        seed=1,
+    )
+    images = [numbers(seed, 90, 2, 73, 4).transpose(1, 3, 2, 0) for seed in range(3)]
+    images[1] = np.ascontiguousarray(images[1])
+    for parts in (images, [images[0], images[2], images[0]]):
+        expected = block(np.concatenate(parts, 1))
+        for count in (1, 2, 3, 5):
+            threads(count)
+            np.testing.assert_array_equal(block._core.of_parts(tuple(parts), False), expected)
+
+
+def test_memory_off_the_grid_of_numbers():
+    block = gru_native.Conv2d(4, 5, 1, seed=1)
+    records = np.zeros((2, 2, 6, 7), np.dtype([("tag", "i1"), ("value", "<f4")]))
+    records["value"] = numbers(1, 2, 2, 6, 7)
+    whole = records["value"].copy()
+    expected = block(np.concatenate([whole, whole], 1))
+    actual = block._core.of_parts((records["value"], whole), False)
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_errors_name_the_argument():
+    core = gru_native.Conv2d(4, 5, 3, seed=1)._core
+    part = numbers(1, 2, 2, 6, 7)
+    for wrong, error in [
+        ((part,), ValueError),
+        ((part, part, part), ValueError),
+        ((part, part[:1]), ValueError),
+        ((part, part[..., :6]), ValueError),
+        ((part, part[0]), ValueError),
+        ((part[..., :2, :], part[..., :2, :]), ValueError),
+        ((part[..., :0], part[..., :0]), ValueError),
+        ((part, part.astype(np.float64)), TypeError),
+        ((), ValueError),
+    ]:
+        with pytest.raises(error, match="parts"):
+            core.of_parts(wrong, False)
+    with pytest.raises(TypeError, match="no convolution of images"):
+        gru_native.Conv1d(4, 5, 3, seed=1)._core.of_parts((part,), False)
