@@ -78,7 +78,7 @@ typename DirectionBackward<T>::Io DecoderBackward<T>::io(std::size_t layer) cons
 // From the logits to [s; context; emb], for a share of the rows.
 template <class T>
 void DecoderBackward<T>::read_out(int member, int members) {
-  const Share mine = share_of(time_.rows, whole_tiles, member, members);
+  const Share mine = share_of(time_.rows, 1, member, members);
   if (!dlogits_.base || mine.begin >= mine.end) return;
   const Index columns = spec().readout_columns(), words = spec().vocab_size;
   Progress progress;
@@ -165,7 +165,7 @@ void DecoderBackward<T>::run(int member, Crew& crew) {
   // What is left of the first layer's inputs.
   const Index blocks = directions_[0].input_blocks();
   const Index panels = divide_up(Index(spec().embedding_dim), panel_columns<T>());
-  const Share rest = share_of(time_.rows, whole_tiles, member, members);
+  const Share rest = share_of(time_.rows, 1, member, members);
   directions_[0].input_gradient(dx_[0], rest, {0, feeds() ? panels * DirectionBackward<T>::input_granule : blocks});
 #if defined(GRU_NATIVE_COUNT)
   // The steps have made the panel in which contexts begin, too. It is counted once.

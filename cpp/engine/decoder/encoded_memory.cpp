@@ -47,7 +47,7 @@ EncodedMemory<T> reserve_memory(const AttentionDecoderSpec& spec, const DecoderM
 template <class T>
 void encode(const AttentionDecoderSpec& spec, const PackedAttention<T>& w, const DecoderMemory<const T>& from,
             const EncodedMemory<T>& to, int member, Crew& crew) {
-  const Share mine = share_of(to.positions, whole_tiles, member, crew.size());
+  const Share mine = share_of(to.positions, 1, member, crew.size());
   Progress progress;
   for (Index b = 0; b < to.batch; ++b) {
     const Index begin = std::max(mine.begin, to.first[b]), end = std::min(mine.end, to.first[b] + to.length[b]);

@@ -203,7 +203,7 @@ void DecoderForward<T>::run(int member, Crew& crew) {
 
 template <class T>
 void DecoderForward<T>::read_out(Rows<T> logits, int member, Crew& crew) {
-  const Share mine = share_of(time_.rows, whole_tiles, member, crew.size());
+  const Share mine = share_of(time_.rows, 1, member, crew.size());
   const Index columns = spec_.readout_columns();
   if (mine.begin < mine.end) {
     multiply(w_.readout, rows_from(v_.z, 0), {w_.bias_readout.data(), 0, nullptr}, v_.a, mine);
@@ -214,13 +214,9 @@ void DecoderForward<T>::read_out(Rows<T> logits, int member, Crew& crew) {
     else activate(Activation::tanh, v_.r, columns, mine);
   }
   if (!logits.base) return;
-  // Few rows stay together, and the words are shared out: so each weight is read by one member only.
-  constexpr Index few_rows = 64;  // of a member: a block of the product
-  const Index panels = w_.output.panels;
-  const bool by_words = time_.rows < few_rows * crew.size();
-  if (!by_words) return make_logits(logits, mine, {0, panels});
-  crew.barrier(member);
-  make_logits(logits, {0, time_.rows}, share_of(panels, 1, member, crew.size()));
+  const ProductShare words = share_of_product(time_.rows, w_.output.panels, member, crew.size());
+  if (!words.by_rows) crew.barrier(member);  // it reads others' rows
+  make_logits(logits, words.rows, words.panels);
 }
 
 template <class T>

@@ -160,7 +160,7 @@ void GatedGraph<T>::Impl::forward(const GraphForwardCall<T>& call, ImplOf<GraphT
   team.run([&](int rank) {
     const FlushDenormals flush;
     const Share panels = share_of(packed->edge.panels, 1, rank, crew.size());
-    const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
+    const Share mine = share_of(nodes, 1, rank, crew.size());
     Progress progress;
     for (Index t = 0; t < time.seq_len; ++t) {
       progress.add(step_macs / crew.size());
@@ -241,7 +241,7 @@ void GatedGraph<T>::backward(const GraphTape<T>& tape_, const GraphBackwardCall<
 
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const Share mine = share_of(nodes, whole_tiles, rank, crew.size());
+    const Share mine = share_of(nodes, 1, rank, crew.size());
     typename DirectionBackward<T>::Io io{};
     io.dy = StepRows<const T>::always({call.dh, hidden});
     Progress progress;

@@ -96,7 +96,7 @@ void GraphReadout<T>::Impl::forward(const ReadoutForwardCall<T>& call, const Pac
   Crew crew(team);
   team.run([&, &z = z, &a = a, &y = y](int rank) {
     const FlushDenormals flush;
-    const Share mine = share_of(call.nodes, whole_tiles, rank, crew.size());
+    const Share mine = share_of(call.nodes, 1, rank, crew.size());
     Progress progress;
     for (Index v = mine.begin; v < mine.end; ++v) {
       progress.add(macs_of_new_number * static_cast<double>(hidden + annotation));
@@ -180,7 +180,7 @@ void GraphReadout<T>::backward(const ReadoutTape<T>& tape_, const ReadoutBackwar
     scratch.push_back(arena.take<T>(weight_gradients_scratch<T>(outputs, r.columns(), team.size())));
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const Share mine = share_of(tape.nodes, whole_tiles, rank, crew.size());
+    const Share mine = share_of(tape.nodes, 1, rank, crew.size());
     for (Index v = mine.begin; v < mine.end; ++v) {
       T* const to = from_row(dp, v).base;
       const Index from = r.sums() ? tape.graph_of(v) : v;

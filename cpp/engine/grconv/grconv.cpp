@@ -144,7 +144,7 @@ void GatedRecursiveConv<T>::Impl::forward(const GrConvForwardCall<T>& call, cons
   team.run([&](int rank) {
     const FlushDenormals flush;
     for (Index level = 0; level < levels.count; ++level) {
-      const Share mine = share_of(levels.rows(level), whole_tiles, rank, crew.size());
+      const Share mine = share_of(levels.rows(level), 1, rank, crew.size());
       if (level == 0) {
         multiply(packed.input, x, {zeros, 0, nullptr}, h_of(0), mine);
         for (Index row = mine.begin; row < mine.end; ++row) {  // NaN * 0 may stand in the padding, which is summed over
@@ -253,7 +253,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
   team.run([&](int rank) {
     const FlushDenormals flush;
     for (Index level = levels.count - 1; level > 0; --level) {
-      const Share mine = share_of(levels.rows(level), whole_tiles, rank, crew.size());
+      const Share mine = share_of(levels.rows(level), 1, rank, crew.size());
       const std::vector<Index>& left = levels.left[level];
       const Index below = levels.first[level - 1];
       if (mine.begin < mine.end) {
@@ -271,8 +271,7 @@ void GatedRecursiveConv<T>::backward(const GrConvTape<T>& tape_, const GrConvBac
       gather(level, mine);
       crew.barrier(rank);
     }
-    multiply(transposed.input, rows_from(dh, 0), {zeros, 0, nullptr}, dx,
-             share_of(rows, whole_tiles, rank, crew.size()));
+    multiply(transposed.input, rows_from(dh, 0), {zeros, 0, nullptr}, dx, share_of(rows, 1, rank, crew.size()));
     if (call.dweights.empty()) return;
 
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };

@@ -7,7 +7,7 @@
 
 namespace gru_native {
 
-inline constexpr Index whole_tiles = 12;  // rows that a member gets at least: see kernels/tile.h
+inline constexpr Index whole_tiles = 12;  // rows of whole tiles, whatever the kernel: see kernels/tile.h
 
 template <class T>
 Matrix<T> from_row(Matrix<T> m, Index row) {

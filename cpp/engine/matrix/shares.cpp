@@ -18,6 +18,16 @@ Share share_of(Index n, Index granule, int member, int members) {
   return {edge(member), edge(member + 1)};
 }
 
+ProductShare share_of_product(Index rows, Index panels, int member, int members) {
+  constexpr Index few_rows = 64;   // of a member: a block of the product
+  constexpr Index least_rows = 3;  // fewer take as long: it is the weights that are waited for
+  const auto cost = [=](Index r, Index p) { return std::max(r, least_rows) * p; };
+  const bool by_panels = members > 1 && panels > 1 && rows < few_rows * members &&
+                         cost(rows, divide_up(panels, members)) <= cost(divide_up(rows, members), panels);
+  if (by_panels) return {{0, rows}, share_of(panels, 1, member, members), false};
+  return {share_of(rows, 1, member, members), {0, panels}, true};
+}
+
 std::vector<Index> costliest_first(const std::vector<double>& costs) {
   std::vector<Index> order(costs.size());
   std::iota(order.begin(), order.end(), Index(0));

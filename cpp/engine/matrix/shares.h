@@ -19,6 +19,15 @@ struct Share {
 };
 Share share_of(Index n, Index granule, int member, int members);
 
+// What of a product falls to one member: some rows of all panels or, of few rows, some panels of all rows. Then each
+// weight is read by one member only.
+struct ProductShare {
+  Share rows, panels;
+  bool by_rows;
+  bool empty() const { return rows.begin == rows.end || panels.begin == panels.end; }
+};
+ProductShare share_of_product(Index rows, Index panels, int member, int members);
+
 // 0 .. costs.size() - 1 in descending order of their costs, of equals the first first.
 std::vector<Index> costliest_first(const std::vector<double>& costs);
 

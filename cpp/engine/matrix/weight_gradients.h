@@ -65,7 +65,7 @@ class WeightGradientSums {
 template <class T, class RowOf>
 void sum_weight_gradients(const WeightGradients<T>& g, T* scratch, int member, int members, const RowOf& row_of,
                           bool in_place = false) {
-  const Share share = share_of(g.outputs, outputs_at_once, member, members);
+  const Share share = share_of(g.outputs, 1, member, members);
   if (share.begin >= share.end) return;
   WeightGradientSums<T> sums(g, share, scratch, in_place);
   for (Index block = 0; block < sums.blocks(); ++block) {

@@ -168,7 +168,7 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
       edges.copy(behind, x, call.in.batch, call.inputs, image_behind);
     }
     all.barrier(rank);
-    const Share mine = share_of(rows, whole_tiles, rank, team.size());
+    const Share mine = share_of(rows, 1, rank, team.size());
     if (mine.begin == mine.end) return;
     Progress progress;
     const auto place = [&](Index row) { return y.base + row / high * y.stride + row % high * own_.out_channels; };

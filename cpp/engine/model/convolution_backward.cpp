@@ -289,7 +289,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
       if (own_.bias) std::copy(db + mine.begin, db + mine.end, dweights[1] + mine.begin);
     }
     for (const auto& places : spread.places) {
-      const Share mine = share_of(places.end - places.begin, whole_tiles, rank, team.size());
+      const Share mine = share_of(places.end - places.begin, 1, rank, team.size());
       const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, zeros};
       if (sums.columns() == own_.in_channels) {
         sums.each_sum(places.windows, mine, places.dx, [](Index, Index) {});

@@ -45,12 +45,13 @@ const PackedMatrix<T>& PackedDense<T>::transposed() const {
 
 namespace {
 template <class T>
-Product<T> rows_of_dense(const PackedDense<T>& w, Rows<const T> x, Matrix<T> y, Share rows) {
+Product<T> part_of_dense(const PackedDense<T>& w, Rows<const T> x, Matrix<T> y, const ProductShare& mine) {
   Product<T> p = dense_product(w);
   p.a = x;
   p.start = {w.bias.data(), 0, nullptr};
   p.acc = rows_of(y);
-  p.row_begin = rows.begin, p.row_end = rows.end;
+  p.row_begin = mine.rows.begin, p.row_end = mine.rows.end;
+  p.panel_begin = mine.panels.begin, p.panel_end = mine.panels.end;
   return p;
 }
 }  // namespace
@@ -59,10 +60,11 @@ template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team) {
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const Share mine = share_of(rows, whole_tiles, rank, team.size());
-    if (mine.begin == mine.end) return;
-    multiply(rows_of_dense(w, x, y, mine));
-    activate(w.spec.activation, y, w.spec.output_size, mine);
+    const ProductShare mine = share_of_product(rows, w.weight.panels, rank, team.size());
+    if (mine.empty()) return;
+    multiply(part_of_dense(w, x, y, mine));
+    const Share columns = units_of(mine.panels, panel_columns<T>(), w.spec.output_size);
+    activate(w.spec.activation, Matrix<T>{y.base + columns.begin, y.stride}, columns.end - columns.begin, mine.rows);
   });
 }
 
@@ -133,9 +135,8 @@ Matrix<T> forward_to(const PackedDense<T>& w, Rows<const T> x, const Timeline& t
   const Matrix<T> last = take_matrix<T>(arena, time.rows, 1);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const Share mine = share_of(time.rows, whole_tiles, rank, team.size());
-    if (mine.begin == mine.end) return;
-    multiply_to(rows_of_dense(w, x, {}, mine), {0, w.weight.panels}, outputs, rows, last);
+    const ProductShare mine = share_of_product(time.rows, w.weight.panels, rank, team.size());
+    if (!mine.empty()) multiply_to(part_of_dense(w, x, {}, mine), mine.panels, outputs, rows, last);
   });
   return {};
 }
@@ -207,15 +208,15 @@ void Dense<T>::backward(const DenseTape<T>& tape_, const DenseBackwardCall<T>& c
   Crew all(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const Share rows = share_of(time.rows, whole_tiles, rank, team.size());
-    activate_backward(spec.activation, tape.y, copied, outputs, rows);
-    if (back && rows.begin < rows.end) {
-      Product<T> p = product_of_rows(*back, d, {zeros, 0, nullptr}, {}, rows);
+    activate_backward(spec.activation, tape.y, copied, outputs, share_of(time.rows, 1, rank, team.size()));
+    all.barrier(rank);  // what follows may read all rows
+    if (back) {
+      const ProductShare mine = share_of_product(time.rows, back->panels, rank, team.size());
+      Product<T> p = product_of_rows(*back, d, {zeros, 0, nullptr}, {}, mine.rows);
       p.depth = outputs;
-      multiply_to(p, {0, back->panels}, inputs, dx, last);
+      if (!mine.empty()) multiply_to(p, mine.panels, inputs, dx, last);
     }
     if (call.dweights.empty()) return;
-    all.barrier(rank);  // the sums below run over all rows
     const WeightGradients<T> sums{time.rows,
                                   {d.base, d.stride},
                                   outputs,

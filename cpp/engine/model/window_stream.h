@@ -45,7 +45,7 @@ class WindowStream final : public OperationStream<T> {
     if (rows > 0)
       team.run([&](int rank) {
         const FlushDenormals flush;
-        const Share mine = share_of(rows, whole_tiles, rank, team.size());
+        const Share mine = share_of(rows, 1, rank, team.size());
         if (mine.begin < mine.end) compute_(first, y, mine);
       });
     wait_ += outputs * windows_.stride - steps;

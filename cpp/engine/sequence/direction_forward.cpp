@@ -138,12 +138,6 @@ inline typename DirectionForward<T>::Part DirectionForward<T>::part_of(int membe
           member};
 }
 
-// Many rows are cut where whole tiles of the kernels end. Of few, one member would then have half as many again.
-inline Share even_rows(Index rows, int member, int members) {
-  constexpr Index many = 8 * whole_tiles;
-  return share_of(rows, rows < many * members ? 1 : whole_tiles, member, members);
-}
-
 // The input products of the steps [early, early + steps) at once. Their compact rows lie side by side; not so those of
 // a member who has some of each step.
 template <class T>
@@ -154,7 +148,7 @@ inline void DirectionForward<T>::input_products(const Io& io, Index early, Index
   Rows<T> gates = rows_of(from_row(gates_, to));
   if (norm_) return norm_->input(x, to, rows, mine.blocks, mine.member, crew);
   if (mine.all) {
-    const Share share = even_rows(rows, mine.member, mine.all->size());
+    const Share share = share_of(rows, 1, mine.member, mine.all->size());
     skip_rows(x, share.begin), skip_rows(gates, share.begin);
     if (share.begin < share.end) input_product(x, share.end - share.begin, gates, {0, blocks_});
     return mine.all->barrier(mine.member);
@@ -162,7 +156,7 @@ inline void DirectionForward<T>::input_products(const Io& io, Index early, Index
   if (whole_batch(mine)) {
     input_product(x, rows, gates, mine.blocks);
     if (mine.rest.begin == mine.rest.end) return;
-    const Share share = even_rows(rows, mine.member, crew.size());
+    const Share share = share_of(rows, 1, mine.member, crew.size());
     skip_rows(x, share.begin), skip_rows(gates, share.begin);
     if (share.begin < share.end) input_product(x, share.end - share.begin, gates, mine.rest);
     return crew.barrier(mine.member);

@@ -16,7 +16,7 @@ void DirectionBackward<T>::input_gradient(Matrix<T> dx, bool add, int member, in
 template <class T>
 void DirectionBackward<T>::input_gradient_of(Index first, Index count, Matrix<T> dx, bool add, int member,
                                              int members) const {
-  const Share rows = share_of(count, whole_tiles, member, members);
+  const Share rows = share_of(count, 1, member, members);
   transposed_product(weights_.input, from_row(dproduct_x(), first + rows.begin), from_row(dx, rows.begin), add,
                      rows.end - rows.begin, {0, input_blocks()}, 0);
 }

@@ -19,7 +19,7 @@ namespace {
 template <class F>
 void each_share(const Timeline& time, bool forced, bool backward, double macs_of_row, int rank, int members,
                 const F& f) {
-  if (forced) return f(share_of(time.rows, whole_tiles, rank, members), Index(0));
+  if (forced) return f(share_of(time.rows, 1, rank, members), Index(0));
   const Share mine = share_of(time.batch, 1, rank, members);
   Progress progress;
   for (Index step = 0; step < time.seq_len; ++step) {
@@ -98,8 +98,7 @@ void OutputRnn<T>::Impl::forward(const OutputRnnForwardCall<T>& call, const Time
   Crew crew(team);
   team.run([&](int rank) {
     const FlushDenormals flush;
-    multiply(w.ih, rows_from(v.x, 0), {w.bias_h.data(), 0, nullptr}, v.h,
-             share_of(time.rows, whole_tiles, rank, crew.size()));
+    multiply(w.ih, rows_from(v.x, 0), {w.bias_h.data(), 0, nullptr}, v.h, share_of(time.rows, 1, rank, crew.size()));
     crew.barrier(rank);
     each_share(time, forced, false, macs_of_row(), rank, crew.size(), [&](Share rows, Index t) {
       if (!forced && t > 0)
@@ -233,8 +232,7 @@ void OutputRnn<T>::backward(const OutputRnnTape<T>& tape_, const OutputRnnBackwa
       multiply(transposed.oh, rows_from(d.h, 0), none, d.fed, rows);
     });
     crew.barrier(rank);
-    if (call.dx.data)
-      multiply(transposed.ih, rows_from(d.h, 0), none, d.x, share_of(time.rows, whole_tiles, rank, crew.size()));
+    if (call.dx.data) multiply(transposed.ih, rows_from(d.h, 0), none, d.x, share_of(time.rows, 1, rank, crew.size()));
     const auto gradient = [&](int weight) { return gradient_of(call.dweights, weight); };
     const auto sums = [&](Matrix<T> from, Index columns, Matrix<T> x, Index x_columns, int weight, int bias) {
       const WeightGradients<T> g{time.rows, read_only(from),  columns,       rows_from(x, 0),

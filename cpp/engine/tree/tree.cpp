@@ -77,7 +77,7 @@ Region region_of(Index begin, Index end, Index blocks, int member, int members) 
   const Index rows = end - begin;
   if (members > 1 && rows < whole_tiles * members)
     return {begin, end, share_of(blocks, granule, member, members), false};
-  const Share mine = share_of(rows, whole_tiles, member, members);
+  const Share mine = share_of(rows, 1, member, members);
   return {begin + mine.begin, begin + mine.end, {0, blocks}, true};
 }
 

@@ -130,7 +130,7 @@ void ForestBackward<T>::products(const Region& r) const {
 
 template <class T>
 void ForestBackward<T>::input_gradient(T* dx, int member, int members) const {
-  const Share mine = share_of(forest_.rows, whole_tiles, member, members);
+  const Share mine = share_of(forest_.rows, 1, member, members);
   const auto product = [&](const PackedMatrix<T>& w, Rows<const T> a, Index row, bool add) {
     Product<T> p = product_of(w, weights_.lanes, 1, 0);
     p.row_end = mine.end - row;

@@ -37,7 +37,7 @@ class Back {
     team_.run([&](int rank) {
       const FlushDenormals flush;
       const bool together = !tape_.head;  // one group of all rows
-      const Share mine = share_of(rows_, whole_tiles, rank, team_.size());
+      const Share mine = share_of(rows_, 1, rank, team_.size());
       const Share groups = share_of(static_cast<Index>(tape_.groups.size()), 1, rank, team_.size());
       if (call_.dx) {
         start_dx(mine);

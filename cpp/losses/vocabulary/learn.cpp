@@ -64,7 +64,7 @@ class Learning {
     const Index rows = static_cast<Index>(plan_.targets.size());
     team_.run([&](int rank) {
       const FlushDenormals flush;
-      const Share mine = share_of(rows, whole_tiles, rank, team_.size());
+      const Share mine = share_of(rows, 1, rank, team_.size());
       if (tape_.head) learn_classes(rank, mine);
       else if (!tape_.groups.empty()) learn_samples(rank, mine);
       else learn_nodes(mine);
