@@ -133,7 +133,7 @@ StateArrays<T> state_argument(const char* name, const py::object& value, const L
   const bool pair = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
   if (spec.has_c()) {
     if (!pair || py::len(value) != 2)
-      throw py::type_error(std::string(name) + " is a " + type_name(value) +
+      throw py::type_error(std::string(name) + " is " + a_type(value) +
                            (pair ? " of " + std::to_string(py::len(value)) : "") + "; expected the LSTM's pair (h, c)");
     const auto items = py::reinterpret_borrow<py::sequence>(value);
     s.h = take(std::string(name) + "[0] (h)", py::object(items[0]), out, spec.state_size());

@@ -16,7 +16,7 @@ std::vector<BlockSpec> blocks_of(const py::list& list) {
   for (const py::handle entry : list) {
     const std::string place = "block " + std::to_string(blocks.size()) + ": ";
     if (!py::isinstance<py::dict>(entry))
-      throw py::type_error(place + "it is a " + type_name(entry) + "; expected a dictionary");
+      throw py::type_error(place + "it is " + a_type(entry) + "; expected a dictionary");
     try {
       const auto options = py::reinterpret_borrow<py::dict>(entry);
       blocks.push_back(block_of(options));

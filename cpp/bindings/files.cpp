@@ -18,7 +18,7 @@ Path::Path(const py::handle& path) {
   if (!path_) {
     py::error_already_set error;
     if (!error.matches(PyExc_TypeError)) throw error;
-    raise_from(error, PyExc_TypeError, "path is a " + type_name(path) + "; expected a string or an os.PathLike");
+    raise_from(error, PyExc_TypeError, "path is " + a_type(path) + "; expected a string or an os.PathLike");
   }
   PyObject* bytes = nullptr;
   if (!PyUnicode_FSConverter(path_.ptr(), static_cast<void*>(&bytes)))

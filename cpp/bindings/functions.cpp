@@ -13,14 +13,14 @@ ActivationFunction function_argument(const char* name, const py::handle& value) 
   const auto refuse = [&](const std::string& what) {
     throw py::type_error(std::string(name) + " is " + what + "; expected a string, or a tuple of one and its numbers");
   };
-  if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value)) refuse("a " + type_name(value));
+  if (!py::isinstance<py::tuple>(value) && !py::isinstance<py::list>(value)) refuse(a_type(value));
   const auto parts = py::reinterpret_borrow<py::sequence>(value);
-  if (parts.empty() || !py::isinstance<py::str>(parts[0])) refuse("a " + type_name(value) + " without a name");
+  if (parts.empty() || !py::isinstance<py::str>(parts[0])) refuse(a_type(value) + " without a name");
   std::vector<double> numbers;
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const py::object number = parts[i];
     if (py::isinstance<py::bool_>(number) || !(PyFloat_Check(number.ptr()) || PyIndex_Check(number.ptr())))
-      refuse("a " + type_name(value) + " with a " + type_name(number));
+      refuse(a_type(value) + " with " + a_type(number));
     numbers.push_back(real_number(name, number, "numbers behind its function's name"));
   }
   return function_named(name, text(name, parts[0], "a function's name"), numbers);

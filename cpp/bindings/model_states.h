@@ -114,9 +114,9 @@ struct ModelStates {
     }
     const bool sequence = py::isinstance<py::tuple>(value) || py::isinstance<py::list>(value);
     if (!sequence || py::len(value) != parts.size())
-      throw py::type_error(name + " is a " + type_name(value) +
-                           (sequence ? " of " + std::to_string(py::len(value)) : "") + "; expected a tuple with " +
-                           std::to_string(parts.size()) + " states, one for each block that has one");
+      throw py::type_error(name + " is " + a_type(value) + (sequence ? " of " + std::to_string(py::len(value)) : "") +
+                           "; expected a tuple with " + std::to_string(parts.size()) +
+                           " states, one for each block that has one");
     return py::tuple(value);
   }
 };

@@ -11,7 +11,7 @@ namespace gru_native::bindings {
 namespace {
 
 [[noreturn]] void refuse(const char* option, const py::handle& value, const char* expected) {
-  throw py::type_error(std::string(option) + " is a " + type_name(value) + "; expected " + expected);
+  throw py::type_error(std::string(option) + " is " + a_type(value) + "; expected " + expected);
 }
 
 }  // namespace

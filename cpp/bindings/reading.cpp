@@ -8,7 +8,7 @@ namespace gru_native::bindings {
 namespace {
 
 [[noreturn]] void refuse(const std::string& name, py::handle value, const std::string& expected) {
-  throw py::type_error(name + " is a " + type_name(value) + "; expected " + expected);
+  throw py::type_error(name + " is " + a_type(value) + "; expected " + expected);
 }
 
 // NumPy takes an object whose length or buffer it cannot have for a number. Throws why it cannot.
@@ -23,6 +23,7 @@ void check_readable(py::handle value) {
 }  // namespace
 
 void register_reading(py::module_& m) {
+  m.def("a_type", &a_type, py::arg("value"), "What a value is, for a message: \"an int\", \"a GRU\".");
   m.def("numpy_array", &numpy_array, py::arg("name"), py::arg("value"), py::arg("expected"),
         py::arg("dtype") = py::none(),
         "The argument of this name as NumPy reads it.\n\n"
@@ -52,7 +53,14 @@ void throw_from(const std::string& place) {
   }
 }
 
-std::string type_name(py::handle value) { return py::str(py::type::of(value).attr("__name__")); }
+// As one says it: letters of a name that begins with two capitals are spelt out.
+std::string a_type(py::handle value) {
+  const std::string name = py::str(py::type::of(value).attr("__name__"));
+  const auto is_capital = [&](std::size_t i) { return i < name.size() && name[i] >= 'A' && name[i] <= 'Z'; };
+  const std::string vowels = is_capital(0) && is_capital(1) ? "AEFHILMNORSX" : "AEIOaeio";
+  const bool has_vowel = vowels.find(name[0]) != std::string::npos || name == "ndarray";
+  return (has_vowel ? "an " : "a ") + name;
+}
 
 py::array numpy_array(const std::string& name, py::handle value, const std::string& expected, py::handle dtype) {
   try {
@@ -62,7 +70,7 @@ py::array numpy_array(const std::string& name, py::handle value, const std::stri
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
     raise_from(error, PyExc_TypeError,
-               name + " is a " + type_name(value) + " that NumPy cannot read as an array (" +
+               name + " is " + a_type(value) + " that NumPy cannot read as an array (" +
                    std::string(py::str(error.value())) + "); expected " + expected);
   }
 }
@@ -73,7 +81,7 @@ py::int_ whole_number(const std::string& name, py::handle value, const std::stri
   if (whole) return whole;
   py::error_already_set error;
   if (!error.matches(PyExc_TypeError)) throw error;
-  raise_from(error, PyExc_TypeError, name + " is a " + type_name(value) + "; expected " + expected);
+  raise_from(error, PyExc_TypeError, name + " is " + a_type(value) + "; expected " + expected);
 }
 
 double real_number(const std::string& name, py::handle value, const std::string& expected) {
@@ -85,7 +93,7 @@ double real_number(const std::string& name, py::handle value, const std::string&
   if (error.matches(PyExc_OverflowError))
     raise_from(error, PyExc_ValueError, name + " is out of range; expected " + expected);
   if (!error.matches(PyExc_TypeError)) throw error;
-  raise_from(error, PyExc_TypeError, name + " is a " + type_name(value) + "; expected " + expected);
+  raise_from(error, PyExc_TypeError, name + " is " + a_type(value) + "; expected " + expected);
 }
 
 std::string text(const std::string& name, py::handle value, const std::string& expected) {

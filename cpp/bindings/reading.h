@@ -18,8 +18,8 @@ namespace py = pybind11;
 // this before its text; others pass unchanged.
 [[noreturn]] void throw_from(const std::string& place);
 
-// Its class, for a message.
-std::string type_name(py::handle value);
+// What it is, for a message: "an int", "a GRU".
+std::string a_type(py::handle value);
 
 // The argument `name` as NumPy reads it, without copying an array.
 py::array numpy_array(const std::string& name, py::handle value, const std::string& expected,

@@ -4,7 +4,7 @@ from os import PathLike
 from typing import Any, Generic, NoReturn, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self
 
 from ._core_decoders import *  # noqa: F403
@@ -12,6 +12,8 @@ from ._core_decoding import *  # noqa: F403
 from ._core_losses import *  # noqa: F403
 from ._core_parts import _T, _Pybind11Type
 from ._core_parts import Edit as Edit
+from ._core_parts import a_type as a_type
+from ._core_parts import numpy_array as numpy_array
 
 # h, or (h, c) for the LSTM. What comes back is Any: which of the two it is follows from the cell.
 _StateLike: TypeAlias = ArrayLike | tuple[ArrayLike, ArrayLike]
@@ -25,9 +27,6 @@ def get_adaptive_threads() -> bool: ...
 def use_threads_here(most: int, openmp: bool) -> tuple[int, bool]: ...
 def active_isa() -> str: ...
 def available_isas() -> list[str]: ...
-def numpy_array(
-    name: str, value: Any, expected: str, dtype: DTypeLike | None = None
-) -> NDArray[Any]: ...
 def check_block(block: dict[str, Any]) -> None: ...
 def check_lengths(seq_len: int, batch: int, lengths: ArrayLike | None) -> list[int] | None: ...
 def check_tree(*, input_size: int, hidden_size: int, arity: int | None, bias: bool) -> None: ...

@@ -1,13 +1,18 @@
-"""What all parts of _core are made of."""
+"""What all parts of _core are made of, and how they read the user's objects."""
 
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 _T = TypeVar("_T", np.float32, np.float64)
 
 class _Pybind11Type(type): ...
+
+def a_type(value: object) -> str: ...
+def numpy_array(
+    name: str, value: Any, expected: str, dtype: DTypeLike | None = None
+) -> NDArray[Any]: ...
 
 class Edit(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # only edit makes one

@@ -94,7 +94,7 @@ def save(model: Block | Chain | AttentionDecoder | LargeSoftmax, path: PathLike)
         model._core.save(path, model._stored())
         return
     if not isinstance(model, (Chain, *CLASSES.values())):
-        raise TypeError(f"model is a {type(model).__name__}; expected a layer or a Chain")
+        raise TypeError(f"model is {_core.a_type(model)}; expected a layer or a Chain")
     steps = model._core.steps if isinstance(model, Chain) else [Step("", "", model)]
     blocks = [describe(step.block, step.prefix) for step in steps]
     _core.write_model(path, blocks, model._stored())

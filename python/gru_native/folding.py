@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._core import a_type
 from .files import assembled, build, describe
 from .layers import Chain, Conv1d, Conv2d, Dense
 from .layers._flow import Step
@@ -39,7 +40,7 @@ def fold(model: Chain) -> Chain:
     Chain([Dense(3, 4, dtype=float32)])
     """
     if not isinstance(model, Chain):
-        raise TypeError(f"model is a {type(model).__name__}; expected a Chain")
+        raise TypeError(f"model is {a_type(model)}; expected a Chain")
     made: list[Step] = []
     with model._core.together:
         for step in model._core.steps:

@@ -65,7 +65,7 @@ def set_adaptive_threads(adaptive: bool) -> None:
         For what is no bool.
     """
     if not isinstance(adaptive, bool):
-        raise TypeError(f"adaptive is a {type(adaptive).__name__}; expected a bool")
+        raise TypeError(f"adaptive is {_core.a_type(adaptive)}; expected a bool")
     _core.set_adaptive_threads(adaptive)
 
 

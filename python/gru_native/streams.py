@@ -29,7 +29,7 @@ def restored(state: dict[str, Any]) -> Stream:
     with reading("Stream"):
         model, batch_size, its_state = opened(state, *HELD)
         if not isinstance(model, (RNN, LSTM, GRU, Chain)):
-            raise TypeError(f"its model is a {type(model).__name__}; expected a layer or a Chain")
+            raise TypeError(f"its model is {_core.a_type(model)}; expected a layer or a Chain")
         for part in _arrays(its_state):  # before room is made for as many sequences
             if part.ndim not in (2, 3) or part.shape[part.ndim - 2] != batch_size:
                 raise ValueError(f"state has shape {part.shape}; expected batch={batch_size}")
@@ -42,7 +42,7 @@ def _arrays(state: Any) -> list[np.ndarray[Any, Any]]:
     if isinstance(state, tuple):
         return [array for part in state for array in _arrays(part)]
     if not isinstance(state, np.ndarray):
-        raise TypeError(f"state holds a {type(state).__name__}; expected arrays")
+        raise TypeError(f"state holds {_core.a_type(state)}; expected arrays")
     return [state]
 
 

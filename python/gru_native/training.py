@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._core import a_type
 from .layers._arguments import number, row_mask
 from .layers._row_gradient import RowGradient
 from .layers._weights import Array
@@ -70,14 +71,12 @@ def _gradient_arrays(grads: object) -> list[NDArray[Any]]:
     elif isinstance(grads, Iterable) and not isinstance(grads, (str, bytes, np.ndarray)):
         named = {f"grads[{i}]": g for i, g in enumerate(grads)}
     else:
-        raise TypeError(
-            f"grads is a {type(grads).__name__}; expected a mapping or a sequence of arrays"
-        )
+        raise TypeError(f"grads is {a_type(grads)}; expected a mapping or a sequence of arrays")
     for name, g in named.items():
         if isinstance(g, RowGradient):
             g = named[name] = g.values
         if not isinstance(g, np.ndarray):
-            raise TypeError(f"{name} is a {type(g).__name__}; expected a NumPy array")
+            raise TypeError(f"{name} is {a_type(g)}; expected a NumPy array")
         if g.dtype not in FLOATS:
             raise TypeError(f"{name} has dtype {g.dtype}; expected float32 or float64")
         if not g.flags.writeable:
@@ -135,8 +134,7 @@ def _reset(name: str, state: object, mask: NDArray[np.bool_]) -> Any:
     if isinstance(state, (tuple, list)):
         return tuple(_reset(f"{name}[{i}]", part, mask) for i, part in enumerate(state))
     if not isinstance(state, np.ndarray):
-        kind = type(state).__name__
-        raise TypeError(f"{name} is a {kind}; expected an array or a tuple of arrays")
+        raise TypeError(f"{name} is {a_type(state)}; expected an array or a tuple of arrays")
     if state.dtype not in FLOATS:
         raise TypeError(f"{name} has dtype {state.dtype}; expected float32 or float64")
     if state.ndim != 3 or state.shape[1] != len(mask):

@@ -181,7 +181,7 @@ def test_same_bits_for_any_threads(threads):
         (lambda: BatchNorm1d(3, eps=-1.0), ValueError, r"eps is -1\.0+; expected"),
         (lambda: BatchNorm1d(3, momentum=1.5), ValueError, r"momentum is 1\.50+; expected"),
         (lambda: BatchNorm1d(3, momentum=None), TypeError, "momentum is a NoneType"),
-        (lambda: BatchNorm1d(3, affine=1), TypeError, "affine is a int"),
+        (lambda: BatchNorm1d(3, affine=1), TypeError, "affine is an int"),
         (
             lambda: BatchNorm1d(3).forward(np.ones((1, 1, 3), np.float32)),
             ValueError,
@@ -190,7 +190,7 @@ def test_same_bits_for_any_threads(threads):
         (
             lambda: BatchNorm1d(3).forward(np.ones((2, 3), np.float32), training=1),
             TypeError,
-            "training is a int",
+            "training is an int",
         ),
         (
             lambda: BatchNorm1d(3).update_statistics(

@@ -205,14 +205,14 @@ def test_counts(seed):
     ("make", "error", "text"),
     [
         (lambda: Pool("min"), ValueError, 'kind is "min"; expected'),
-        (lambda: Pool(1), TypeError, "kind is a int"),
+        (lambda: Pool(1), TypeError, "kind is an int"),
         (lambda: MaxPool1d(0), ValueError, "kernel_size is 0; expected at least 1"),
         (lambda: MaxPool1d(3, 0), ValueError, "stride is 0; expected at least 1"),
         (lambda: MaxPool1d(3, padding=2), ValueError, "padding is 2; expected 0 to 1"),
         (lambda: AvgPool1d(3, padding=-1), ValueError, "padding is -1; expected 0 to 1"),
         (lambda: MaxPool1d(3, dilation=0), ValueError, "dilation is 0"),
         (lambda: MaxPool1d(2**40, dilation=2**40), ValueError, "kernel_size"),
-        (lambda: AvgPool1d(3, ceil_mode=1), TypeError, "ceil_mode is a int"),
+        (lambda: AvgPool1d(3, ceil_mode=1), TypeError, "ceil_mode is an int"),
         (
             lambda: AvgPool1d(5)(np.zeros((4, 1, 3), np.float32)),
             ValueError,

@@ -255,10 +255,10 @@ def test_same_bits_for_any_batch_and_threads():
     ("make", "error", "text"),
     [
         (lambda: Activation("tahn"), ValueError, 'name is "tahn"; expected'),
-        (lambda: Activation(3), TypeError, "name is a int"),
+        (lambda: Activation(3), TypeError, "name is an int"),
         (lambda: LayerNorm(0), ValueError, "normalized_shape is 0; expected at least 1"),
         (lambda: LayerNorm(3, eps=-1.0), ValueError, r"eps is -1\.0+; expected"),
-        (lambda: LayerNorm(3, bias=1), TypeError, "bias is a int"),
+        (lambda: LayerNorm(3, bias=1), TypeError, "bias is an int"),
         (lambda: Embedding(0, 3), ValueError, "num_embeddings is 0; expected at least 1"),
         (lambda: Embedding(2**24 + 1, 1), ValueError, r"num_embeddings is 16777217; .* float32"),
         (lambda: Embedding(3, 2, padding_idx=3), ValueError, "padding_idx is 3; expected"),

@@ -368,7 +368,7 @@ BAD_STREAMS = [
     (lambda s: s([-1, 5]), ValueError, r"tokens\[0\] is -1; expected 0 to 4"),
     (lambda s: s([1.0, 2.0]), TypeError, "tokens"),
     (lambda s: s(None), TypeError, "tokens"),
-    (lambda s: setattr(s, "state", M), TypeError, "state is a ndarray"),
+    (lambda s: setattr(s, "state", M), TypeError, "state is an ndarray"),
     (lambda s: setattr(s, "state", (M, M, M)), TypeError, "state is a tuple of 3"),
     (lambda s: setattr(s, "state", gn.DecoderState(None, M)), ValueError, "state.context"),
     (lambda s: setattr(s, "state", gn.DecoderState(None, None, [M])), ValueError, "state.weights"),

@@ -258,7 +258,7 @@ make = decoding.TransducerJoint
 beam = decoding.transducer_beam
 BAD = [
     (lambda: make(D, D), TypeError, "prediction is a Dense; expected RNN, LSTM, GRU or Chain"),
-    (lambda: make(G, 3), TypeError, "output is a int"),
+    (lambda: make(G, 3), TypeError, "output is an int"),
     (lambda: make(G, G), TypeError, "output is a GRU"),
     (lambda: make(G, Dense(9, 3, dtype=np.float64)), ValueError, "output has dtype float64"),
     (lambda: make(G, Chain([GRU(9, 3)])), ValueError, "output is a model with a recurrent layer"),

@@ -166,7 +166,7 @@ BAD_DESCRIPTIONS = [
     ([{"type": "Dense", "input_size": "3"}], "input_size is a str"),
     ([{"type": "Dense", "input_size": True}], "input_size is a bool"),
     ([{"type": "Dense", "input_size": 2**70}], "input_size is out of range"),
-    ([{"type": "Dense", "bias": 1}], "bias is a int"),
+    ([{"type": "Dense", "bias": 1}], "bias is an int"),
     ([{"type": "Dense", "activation": "gelu"}], "activation is .gelu"),
     ([{"type": "Dense", "input_size": 3, "output_size": 5}], r"weight has shape \(4, 3\)"),
     ([{"type": "LSTM", "input_size": 3, "hidden_size": 2**40}], "no tensor|larger than memory"),
@@ -239,7 +239,7 @@ def test_bad_files(content, text, path):
 
 
 def test_arguments(path, tmp_path):
-    with pytest.raises(TypeError, match="model is a int"):
+    with pytest.raises(TypeError, match="model is an int"):
         gru_native.save(3, path)
     with pytest.raises(FileNotFoundError):
         gru_native.load(path)

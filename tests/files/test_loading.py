@@ -62,7 +62,7 @@ def test_what_is_no_regular_file_is_an_error_at_once(tmp_path, of, make, text):
 
 
 def test_paths(tmp_path):
-    no_path = r"path is a int; expected a string or an os\.PathLike"
+    no_path = r"path is an int; expected a string or an os\.PathLike"
     with pytest.raises(TypeError, match=no_path):
         gru_native.load(3)
     with pytest.raises(TypeError, match=no_path):

@@ -51,7 +51,7 @@ def test_wrong_kinds_are_named():
     sizes = {"type": "LSTM", "input_size": 3, "hidden_size": 4}
     with pytest.raises(TypeError, match=r"hidden_size is a str; expected a whole number"):
         _core.Layer32(**{**sizes, "hidden_size": "4"})
-    with pytest.raises(TypeError, match=r"peephole is a int; expected True or False"):
+    with pytest.raises(TypeError, match=r"peephole is an int; expected True or False"):
         _core.Layer32(**sizes, peephole=1)
     with pytest.raises(ValueError, match="has no type"):
         _core.Layer32(input_size=3, hidden_size=4)

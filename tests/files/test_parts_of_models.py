@@ -64,11 +64,11 @@ def test_a_part_of_a_model(tmp_path):
     for missing in ("net.encoder.scal", "net.x.", ""):
         with pytest.raises(ValueError, match=f'has no tensor "{missing}", which shall be ignored'):
             load(tmp_path / "m.safetensors", ignore=["net.positions", "net.encoder.", missing])
-    with pytest.raises(TypeError, match="prefix is a int; expected a string"):
+    with pytest.raises(TypeError, match="prefix is an int; expected a string"):
         load(tmp_path / "m.safetensors", prefix=3)
-    with pytest.raises(TypeError, match="ignore is a int; expected a string"):
+    with pytest.raises(TypeError, match="ignore is an int; expected a string"):
         load(tmp_path / "m.safetensors", ignore=[3])
-    with pytest.raises(TypeError, match="ignore is a int; expected a list of names"):
+    with pytest.raises(TypeError, match="ignore is an int; expected a list of names"):
         load(tmp_path / "m.safetensors", ignore=3)
 
 

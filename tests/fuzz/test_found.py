@@ -14,8 +14,8 @@ EMPTY = np.array([], np.float32)  # which is neither true nor false
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
-        (lambda: gn.GRU(3, 4).forward(x, training=EMPTY), TypeError, "training is a ndarray"),
-        (lambda: gn.GRU(3, 4).load_state_dict({}, strict=EMPTY), TypeError, "strict is a ndarray"),
+        (lambda: gn.GRU(3, 4).forward(x, training=EMPTY), TypeError, "training is an ndarray"),
+        (lambda: gn.GRU(3, 4).load_state_dict({}, strict=EMPTY), TypeError, "strict is an ndarray"),
         (lambda: gn.GRU(3, 4)(x, masked_output="\ud800"), ValueError, "masked_output holds what"),
         (lambda: gn.GRU(3, 4).quantize("\ud800"), ValueError, "precision holds what is no"),
         (lambda: gn.GatedRecursiveConv(3, 4, activation="\ud800"), ValueError, "activation holds"),

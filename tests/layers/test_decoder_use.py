@@ -293,7 +293,7 @@ CALLS = [
     ),
     ((T, M), {"lengths": [4, 0]}, ValueError, r"lengths\[0\] is 4; expected 0 to seq_len=3"),
     ((T[:, 0], M[:, 0]), {"lengths": [2]}, ValueError, "lengths was given with targets of rank 1"),
-    ((T, M), {"state": M}, TypeError, "state is a ndarray; expected the LSTM's pair"),
+    ((T, M), {"state": M}, TypeError, "state is an ndarray; expected the LSTM's pair"),
     (
         (T, M),
         {"state": DecoderState(None, M)},
@@ -314,7 +314,7 @@ def test_calls_are_checked(arguments, named, error, text):
 
 def test_several_memories_are_a_list():
     decoder = AttentionDecoder(9, 4, 6, 5, num_memories=2, seed=1)
-    with pytest.raises(TypeError, match="memory is a ndarray; expected a list of 2 arrays"):
+    with pytest.raises(TypeError, match="memory is an ndarray; expected a list of 2 arrays"):
         decoder(T, M)
     with pytest.raises(ValueError, match="memory has 3 items; expected num_memories=2"):
         decoder(T, [M, M, M])
@@ -339,8 +339,8 @@ def test_several_memories_are_a_list():
         ({"location_width": 4}, ValueError, "location_width is 4; expected an odd number"),
         ({"dropout": 1.5}, ValueError, "dropout is 1.5"),
         ({"num_memories": 2**62}, ValueError, "would be larger than memory can be"),
-        ({"cell": 3}, TypeError, "cell is a int; expected a string"),
-        ({"input_feeding": 1}, TypeError, "input_feeding is a int; expected True or False"),
+        ({"cell": 3}, TypeError, "cell is an int; expected a string"),
+        ({"input_feeding": 1}, TypeError, "input_feeding is an int; expected True or False"),
     ],
 )
 def test_options_are_checked(options, error, text):

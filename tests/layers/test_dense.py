@@ -289,7 +289,7 @@ def test_chain_weights():
 
 BAD_CHAINS = [
     (lambda: Chain([]), ValueError, "empty"),
-    (lambda: Chain([GRU(2, 3), 7]), TypeError, r"blocks\[1\] is a int"),
+    (lambda: Chain([GRU(2, 3), 7]), TypeError, r"blocks\[1\] is an int"),
     (
         lambda: Chain([GRU(2, 3), GRU(2, 3)]),
         ValueError,
@@ -304,7 +304,7 @@ BAD_CHAINS = [
     ),
     (lambda: chain()(numbers(5, 2, 4)), ValueError, r"blocks\[0\]: x has shape"),
     (lambda: chain()(numbers(5, 2, 3), (None,)), ValueError, "state has 1 entries; expected 2"),
-    (lambda: chain()(numbers(5, 2, 3), numbers(2)), TypeError, "state is a ndarray"),
+    (lambda: chain()(numbers(5, 2, 3), numbers(2)), TypeError, "state is an ndarray"),
     (lambda: chain()(numbers(5, 2, 3), (None, numbers(3))), ValueError, r"blocks\[2\]: state"),
     (lambda: chain().backward(None, None), TypeError, "tape is a NoneType"),
     (lambda: Chain([GRU(2, 3, bidirectional=True)]).stream(), ValueError, "bidirectional"),

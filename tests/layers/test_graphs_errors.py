@@ -95,7 +95,7 @@ def test_backward_arguments_are_refused():
             {"aggregate": "mean"},
         ),
         (ValueError, 'bias is "both"; expected "edge", "node" or None', (3, 1), {"bias": "both"}),
-        (TypeError, "bias is a int", (3, 1), {"bias": 1}),
+        (TypeError, "bias is an int", (3, 1), {"bias": 1}),
         (TypeError, "aggregate is a NoneType", (3, 1), {"aggregate": None}),
         (ValueError, "larger than memory", (2**40, 1), {}),
         (ValueError, "dtype is int64", (3, 1), {"dtype": np.int64}),

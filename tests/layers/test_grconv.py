@@ -303,7 +303,7 @@ def test_backward_arguments_are_refused():
             (1, 1),
             {"activation": "gelu"},
         ),
-        (TypeError, "activation is a int", (1, 1), {"activation": 3}),
+        (TypeError, "activation is an int", (1, 1), {"activation": 3}),
         (TypeError, "hidden_size is a float", (1, 1.5), {}),
     ],
 )

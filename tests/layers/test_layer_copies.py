@@ -251,7 +251,7 @@ def test_a_chain_of_other_blocks():
     def change(state):
         state["options"]["blocks"] = [chain.blocks[1], 3]
 
-    with pytest.raises(pickle.UnpicklingError, match=r"blocks\[1\] is a int"):
+    with pytest.raises(pickle.UnpicklingError, match=r"blocks\[1\] is an int"):
         altered(chain, change)
 
 

@@ -152,7 +152,7 @@ def test_modules_of_pytorch_have_it():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: GRU(2, 3, learn_initial_state=1), TypeError, "learn_initial_state is a int"),
+        (lambda: GRU(2, 3, learn_initial_state=1), TypeError, "learn_initial_state is an int"),
         (
             lambda: RTRL(RNN(2, 3, learn_initial_state=True)),
             ValueError,

@@ -280,7 +280,7 @@ def test_errors_name_the_argument():
     _, _, tape = p.forward()
     refused(ValueError, "dy and dstate are both None", lambda: layer.backward(tape))
     refused(ValueError, "dy has shape", lambda: layer.backward(tape, p.dy[:2]))
-    refused(TypeError, "tape is a int", lambda: layer.backward(3, p.dy))
+    refused(TypeError, "tape is an int", lambda: layer.backward(3, p.dy))
     other = Problem(forced=True).layer
     refused(ValueError, "another layer", lambda: other.backward(tape, p.dy))
     single = Problem(forced=True, dtype=np.float32).layer

@@ -121,7 +121,7 @@ def test_errors():
         total.backward(tape, np.zeros((5, 3)))
     with pytest.raises(ValueError, match="tape was made by another layer"):
         scores.backward(tape, np.zeros((5, 1)))
-    with pytest.raises(TypeError, match="tape is a int"):
+    with pytest.raises(TypeError, match="tape is an int"):
         total.backward(3, np.zeros((1, 3)))
     for sizes, name in (((0, 1, 1), "hidden"), ((1, 0, 1), "annotation"), ((1, 1, 0), "output")):
         with pytest.raises(ValueError, match=f"{name}_size is 0"):

@@ -330,7 +330,7 @@ def test_states_that_are_none_of_the_pool(pool):
         ({**saved, "states": saved["states"].astype(np.float64)}, TypeError, "states"),
         ({**saved, "capacity": -1}, ValueError, "capacity"),
         ({"sessions": [0]}, TypeError, "save_state"),
-        (5, TypeError, "saved is a int"),
+        (5, TypeError, "saved is an int"),
     ]
     for bad, error, text in wrong:
         with pytest.raises(error, match=text):

@@ -206,9 +206,9 @@ def resealed(state, names):
 STREAM_DAMAGES = {
     "format": (lambda s: s.update(format=99), "format 99"),
     "no model": (lambda s: s.pop("model"), "no model"),
-    "a model's kind": (lambda s: s.update(model=3), "its model is a int"),
+    "a model's kind": (lambda s: s.update(model=3), "its model is an int"),
     "a dense model": (lambda s: s.update(model=Dense(3, 4)), "its model is a Dense"),
-    "another model": (lambda s: s.update(model=LSTM(3, 4, 2)), "state is a ndarray|tuple"),
+    "another model": (lambda s: s.update(model=LSTM(3, 4, 2)), "state is an ndarray|tuple"),
     "another size": (lambda s: s.update(model=GRU(3, 5, 2)), "state has shape"),
     "two directions": (lambda s: s.update(model=GRU(3, 4, bidirectional=True)), "bidirectional"),
     "another dtype": (lambda s: s.update(model=GRU(3, 4, 2, dtype=np.float64)), "dtype"),
@@ -241,7 +241,7 @@ def altered_rtrl(change, sealed=True):
 RTRL_DAMAGES = {
     "format": (lambda s: s.update(format=99), "format 99"),
     "no layer": (lambda s: s.pop("layer"), "no layer"),
-    "a layer's kind": (lambda s: s.update(layer=3), "layer is a int"),
+    "a layer's kind": (lambda s: s.update(layer=3), "layer is an int"),
     "another layer": (lambda s: s.update(layer=GRU(3, 5)), "carried has shape|too little"),
     "a smaller layer": (lambda s: s.update(layer=GRU(1, 2)), "carried has shape"),
     "a stack": (lambda s: s.update(layer=GRU(1, 2, 2)), "num_layers"),
@@ -253,7 +253,7 @@ RTRL_DAMAGES = {
     "carried's dtype": (lambda s: s.update(carried=s["carried"].astype("f8")), "dtype float64"),
     "less carried": (lambda s: s.update(carried=s["carried"][:-1]), "carried has shape"),
     "two dimensions": (lambda s: s.update(carried=s["carried"][None]), "carried has shape"),
-    "gradients' kind": (lambda s: s.update(gradients=3), "mapping is a int"),
+    "gradients' kind": (lambda s: s.update(gradients=3), "mapping is an int"),
     "a gradient less": (lambda s: s["gradients"].popitem(), "lacks"),
     "a gradient's shape": (
         lambda s: s["gradients"].update(bias_ih_l0=np.zeros(5, np.float32)),

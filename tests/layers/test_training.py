@@ -121,8 +121,8 @@ def read_only():
 @pytest.mark.parametrize(
     ("grads", "error", "text"),
     [
-        (np.ones(3), TypeError, "grads is a ndarray; expected a mapping or a sequence"),
-        (3, TypeError, "grads is a int; expected"),
+        (np.ones(3), TypeError, "grads is an ndarray; expected a mapping or a sequence"),
+        (3, TypeError, "grads is an int; expected"),
         ("ab", TypeError, "grads is a str; expected"),
         ([np.full(2, 9.0), [1.0]], TypeError, "grads[1] is a list; expected a NumPy array"),
         ({"w": None}, TypeError, "grads['w'] is a NoneType; expected a NumPy array"),

@@ -31,7 +31,7 @@ MAKING = [
     (lambda: C(3, 3, classes=[0, 1]), ValueError, r"classes.size\(\) is 2"),
     (lambda: C(3, 3, classes=[0, 1, -1]), ValueError, r"classes\[2\] is -1; expected 0 to 2"),
     (lambda: C(3, 3, classes=[0, 1, 0.5]), TypeError, "classes"),
-    (lambda: C(3, 3, bias=1), TypeError, "bias is a int"),
+    (lambda: C(3, 3, bias=1), TypeError, "bias is an int"),
     (lambda: C(3, 3, dtype=int), ValueError, "dtype is int64"),
     (lambda: C(3, 3, seed=-1), ValueError, "seed is -1"),
 ]
@@ -65,7 +65,7 @@ CALLS = [
     (lambda c: c.top_k(X, 0), ValueError, "k is 0; expected 1 to vocab_size=37"),
     (lambda c: c.top_k(X, 38), ValueError, "k is 38"),
     (lambda c: c.top_k(X, 1.0), TypeError, "k is a float"),
-    (lambda c: c.backward(3), TypeError, "tape is a int"),
+    (lambda c: c.backward(3), TypeError, "tape is an int"),
     (lambda c: c.backward(make("TreeSoftmax").forward(X, Y)[1]), ValueError, "another layer"),
 ]
 

@@ -272,8 +272,8 @@ W, B = np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
 NAN = np.nan
 MAKING = [
     (lambda: optim.SGD([]), ValueError, "layers is empty"),
-    (lambda: optim.SGD(3), TypeError, "layers is a int"),
-    (lambda: optim.SGD([LAYER, 3]), TypeError, r"layers\[1\] is a int"),
+    (lambda: optim.SGD(3), TypeError, "layers is an int"),
+    (lambda: optim.SGD([LAYER, 3]), TypeError, r"layers\[1\] is an int"),
     (lambda: optim.SGD([LAYER, LAYER]), ValueError, r"layers\[1\] has the weight weight of"),
     (lambda: optim.SGD([Chain([LAYER]), LAYER]), ValueError, r"layers\[1\] has the weight"),
     (lambda: optim.SGD([LAYER, Dense(2, 2, dtype=np.float64)]), ValueError, "has dtype float64"),
@@ -294,7 +294,7 @@ MAKING = [
 ]
 STEPS = [
     ([W], TypeError, "grads is a list; expected what backward returned"),
-    (3, TypeError, "grads is a int"),
+    (3, TypeError, "grads is an int"),
     ({"weight": W, "w": B}, ValueError, "grads has 'w', which is no weight"),
     ({"weight": W.T}, ValueError, r"grads\['weight'\] has shape \(3, 2\)"),
     ({"weight": W.astype(float)}, TypeError, r"grads\['weight'\] has dtype float64"),
@@ -339,7 +339,7 @@ def test_errors_of_lists():
     for grads, kind, text in [
         ({"weight": W}, TypeError, "grads is a dict; expected a list"),
         ([{}], ValueError, "grads has 1 entries; expected 2"),
-        ([{}, 3], TypeError, r"grads\[1\] is a int"),
+        ([{}, 3], TypeError, r"grads\[1\] is an int"),
         ([{}, {"weight": W}], ValueError, r"grads\['1.weight'\] has shape"),
     ]:
         with pytest.raises(kind, match=text):

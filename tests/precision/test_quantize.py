@@ -258,7 +258,7 @@ ERRORS = {
     "others": (
         lambda: gru_native.compare(GRU(3, 4), LSTM(3, 4), np.zeros((2, 1, 3), np.float32)),
         TypeError,
-        "layer is a GRU and fast a LSTM",
+        "layer is a GRU and fast an LSTM",
     ),
     "in a chain": (
         lambda: Chain([GRU(3, 4), Dense(4, 2)]).quantize("int7"),

@@ -320,5 +320,5 @@ def test_arguments(path):
     write(path, I8)
     with pytest.raises(ValueError, match="precision is 'int8'; expected 'float32' or None"):
         gru_native.load(path, precision="int8")
-    with pytest.raises(TypeError, match="precision is a int"):
+    with pytest.raises(TypeError, match="precision is an int"):
         gru_native.load(path, precision=8)

@@ -99,7 +99,7 @@ def test_it_is_turned_off_and_on():
 
 @pytest.mark.parametrize("value", [1, "yes", None, np.True_])
 def test_only_a_bool_says_so(value):
-    expected = rf"^adaptive is a {type(value).__name__}; expected a bool$"
+    expected = rf"^adaptive is an? {type(value).__name__}; expected a bool$"
     with pytest.raises(TypeError, match=expected):
         gru_native.set_adaptive_threads(value)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from .._core import a_type
 from ..layers import (
     GRU,
     LSTM,
@@ -110,7 +111,7 @@ def count(
         layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
     ):
         raise TypeError(
-            f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, OutputRNN, "
+            f"layer is {a_type(layer)}; expected an RNN, LSTM, GRU, OutputRNN, "
             "Dense, Chain, GatedRecursiveConv or another block"
         )
     parts = parts_of(layer)
@@ -189,7 +190,7 @@ def count_tree(
         For another kind of layer or argument.
     """
     if not isinstance(layer, (ChildSumTreeLSTM, NaryTreeLSTM)):
-        raise TypeError(f"layer is a {type(layer).__name__}; expected a Tree-LSTM")
+        raise TypeError(f"layer is {a_type(layer)}; expected a Tree-LSTM")
     tree = Tree.of(layer)
     forest = Forest.of(parents, slots, tree.arity)
     passes = tree.passes(forest, dh=flag("dh", dh), dc=flag("dc", dc))
@@ -245,7 +246,7 @@ def count_graph(
         given.
     """
     if not isinstance(layer, GatedGraph):
-        raise TypeError(f"layer is a {type(layer).__name__}; expected a GatedGraph")
+        raise TypeError(f"layer is {a_type(layer)}; expected a GatedGraph")
     if (edges is None) == (graphs is None):
         raise TypeError("expected either edges or graphs")
     columns = layer.hidden_size if annotation_size is None else annotation_size
@@ -301,7 +302,7 @@ def count_readout(
         For another kind of layer or argument.
     """
     if not isinstance(layer, (NodeScores, GraphSum)):
-        raise TypeError(f"layer is a {type(layer).__name__}; expected NodeScores or GraphSum")
+        raise TypeError(f"layer is {a_type(layer)}; expected NodeScores or GraphSum")
     readout, nodes = Readout.of(layer), at_least("nodes", nodes, 1)
     graphs = at_least("graphs", graphs, 1)
     passes = readout.passes(nodes, graphs)

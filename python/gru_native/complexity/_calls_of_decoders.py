@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from .._core import a_type
 from ..layers import AttentionDecoder
 from ..layers._arguments import flag
 from ._arguments import at_least, fits, lengths_of
@@ -71,7 +72,7 @@ def count_decoder(
         For another kind of decoder or argument.
     """
     if not isinstance(decoder, AttentionDecoder):
-        raise TypeError(f"decoder is a {type(decoder).__name__}; expected an AttentionDecoder")
+        raise TypeError(f"decoder is {a_type(decoder)}; expected an AttentionDecoder")
     steps, batch = at_least("steps", steps, 1), at_least("batch", batch, 1)
     fits("the arrays", steps * batch, steps=steps, batch=batch)
     own = lengths_of("lengths", lengths, batch, 0, steps, "steps")

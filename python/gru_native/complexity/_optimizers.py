@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._core import a_type
 from ..optim import SGD, Adagrad, Adam, AdamW
 from ._arguments import at_least
 from ._cells import MULTIPLY_ADD
@@ -52,7 +53,7 @@ def count_step(optimizer: SGD | Adagrad | Adam | AdamW, numbers: int | None = No
         For another kind of optimizer or argument.
     """
     if not isinstance(optimizer, (SGD, Adagrad, Adam, AdamW)):
-        raise TypeError(f"optimizer is a {type(optimizer).__name__}; expected one of optim")
+        raise TypeError(f"optimizer is {a_type(optimizer)}; expected one of optim")
     most = sum(w.size for w in optimizer._weights.values())
     n = most if numbers is None else at_least("numbers", numbers, 0)
     if n > most:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from .._core import a_type
 from ..layers import (
     GRU,
     LSTM,
@@ -89,7 +90,7 @@ def parts_of(layer: Sequential) -> dict[str, Part]:
         return parts
     if isinstance(layer, OfImages):
         raise ValueError(
-            f"a {type(layer).__name__} by itself does not know how high images are; expected a "
+            f"{a_type(layer)} by itself does not know how high images are; expected a "
             "chain with an Image of features before it"
         )
     return {"": part_of(layer)}
@@ -103,12 +104,12 @@ def precisions_of(layer: Any, asked: str | None) -> dict[str, str]:
     if asked is None:
         return {p: precision for p, precision in own.items() if precision is not None}
     if not any(isinstance(block, Quantizable) for block in blocks):
-        raise ValueError(f"a {type(blocks[0]).__name__} has no form of precision {asked!r}")
+        raise ValueError(f"{a_type(blocks[0])} has no form of precision {asked!r}")
     for block in blocks:
         if isinstance(block, OPERATIONS):
             continue  # it stays as it is
         if not isinstance(block, Quantizable):
-            raise ValueError(f"a {type(block).__name__} has no form of precision {asked!r}")
+            raise ValueError(f"{a_type(block)} has no form of precision {asked!r}")
         if (precision := block._few_bits()) not in (None, asked):
             raise ValueError(f"the layer has {precision} weights already; expected full precision")
     few = [step.prefix for step in steps if isinstance(step.block, Quantizable)]
@@ -145,7 +146,7 @@ def tensors_of(layer: object) -> Sequence[Tensor]:
         layer, (RNN, LSTM, GRU, Dense, *OPERATIONS, Chain, GatedRecursiveConv, OutputRNN)
     ):
         return prefixed(parts_of(layer))
-    raise TypeError(f"layer is a {type(layer).__name__}; expected one of gru_native's layers")
+    raise TypeError(f"layer is {a_type(layer)}; expected one of gru_native's layers")
 
 
 @dataclass(frozen=True)

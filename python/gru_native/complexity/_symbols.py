@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
+from .._core import a_type
 from ..layers import (
     GRU,
     LSTM,
@@ -176,7 +177,7 @@ def _symbolic(layer: Layer, outputs: bool) -> tuple[list[Counted], dict[str, Any
     elif isinstance(layer, (NodeScores, GraphSum)):
         part, names = Readout.of(layer), {"columns": "n_i", "output_size": "n_o"}
     else:
-        raise TypeError(f"layer is a {type(layer).__name__}; expected one of gru_native's layers")
+        raise TypeError(f"layer is {a_type(layer)}; expected one of gru_native's layers")
     sizes = {symbol: int(getattr(part, field)) for field, symbol in names.items()}
     symbols: dict[str, Any] = {field: Polynomial(symbol) for field, symbol in names.items()}
     symbolic = replace(part, **symbols)

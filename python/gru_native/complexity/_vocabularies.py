@@ -82,8 +82,9 @@ def count_large_softmax(
         For another kind of layer or argument.
     """
     if not isinstance(layer, LARGE_SOFTMAXES):
-        kind = type(layer).__name__
-        raise TypeError(f"layer is a {kind}; expected a softmax over a large vocabulary")
+        raise TypeError(
+            f"layer is {_core.a_type(layer)}; expected a softmax over a large vocabulary"
+        )
     words = _words(layer, targets, None if ignore is None else size("ignore", ignore))
     if samples is not None and not isinstance(layer, (SampledSoftmax, NoiseContrastive)):
         raise ValueError(f"samples is {samples}; expected None of a layer that draws no words")

@@ -25,7 +25,7 @@ def _cores(name: str, model: object, kinds: tuple[type[Any], ...], dtype: object
     if not isinstance(model, (*kinds, Chain)):
         *most, last = [kind.__name__ for kind in (*kinds, Chain)]
         expected = f"{', '.join(most)} or {last}"
-        raise TypeError(f"{name} is a {type(model).__name__}; expected {expected}")
+        raise TypeError(f"{name} is {_core.a_type(model)}; expected {expected}")
     network: Any = model
     if network.dtype != dtype:
         raise ValueError(f"{name} has dtype {network.dtype}; expected {dtype}, that of prediction")
@@ -126,8 +126,9 @@ class TransducerJoint(Fixed):
         is_network = isinstance(output, (Dense, Chain))
         other_layer = isinstance(output, Weighted) and not is_network
         if other_layer or not (output is None or callable(output)):
-            kind = type(output).__name__
-            raise TypeError(f"output is a {kind}; expected a Dense, a Chain, a function or None")
+            raise TypeError(
+                f"output is {_core.a_type(output)}; expected a Dense, a Chain, a function or None"
+            )
         if is_network:
             made = _cores("output", output, (Dense,), self.dtype)
         if embedding is None:
@@ -280,7 +281,7 @@ class TransducerStream(CopiedByCore, Fixed):
         state: tuple[Array, Array, Array] | None,
     ) -> None:
         if not isinstance(joint, TransducerJoint):
-            raise TypeError(f"joint is a {type(joint).__name__}; expected a TransducerJoint")
+            raise TypeError(f"joint is {_core.a_type(joint)}; expected a TransducerJoint")
         self.batch_size = size("batch_size", batch_size)
         self._max_symbols = size("max_symbols", max_symbols)
         self._joint = joint._without_networks()

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from .._core import a_type
 from ..layers._arguments import size
 from ..layers.hypotheses import hypotheses
 from ._transducer import TransducerJoint
@@ -61,7 +62,7 @@ def transducer_beam(
     those whose beginning came first, then the better label, then the smaller one.
     """
     if not isinstance(joint, TransducerJoint):
-        raise TypeError(f"joint is a {type(joint).__name__}; expected a TransducerJoint")
+        raise TypeError(f"joint is {a_type(joint)}; expected a TransducerJoint")
     found = joint._core.beam(
         encoded, lengths, size("beam_size", beam_size), size("max_symbols", max_symbols)
     )

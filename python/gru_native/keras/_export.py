@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Any
 
+from .._core import a_type
 from ..layers import Chain
 from ..layers import Dense as NativeDense
 from ._cells import Native
@@ -44,9 +45,7 @@ def from_keras(layer: Any) -> Layer:
     """
     keras = sys.modules.get("keras")
     if keras is None or not isinstance(layer, keras.layers.Layer):
-        raise TypeError(
-            f"layer is a {type(layer).__name__}; expected a layer or a model of Keras 3"
-        )
+        raise TypeError(f"layer is {a_type(layer)}; expected a layer or a model of Keras 3")
     if not layer.built:
         raise ValueError(f"layer {layer.name!r} has no weights yet; expected one that is built")
     source = Arrays(layer.get_weights())

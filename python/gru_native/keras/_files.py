@@ -69,7 +69,7 @@ def load(path: PathLike, config: str | Mapping[str, Any] | None = None) -> Layer
         Without h5py.
     """
     if config is not None and not isinstance(config, (str, Mapping)):
-        raise TypeError(f"config is a {type(config).__name__}; expected JSON, or a dictionary")
+        raise TypeError(f"config is {_core.a_type(config)}; expected JSON, or a dictionary")
     with _named(path), _opened(path) as (source, inside, version):
         if inside is not None and config is not None:
             raise ValueError("has a config of its own; expected none beside it")
@@ -108,9 +108,7 @@ def load_weights(model: Layer, path: PathLike) -> None:
         Without h5py.
     """
     if not isinstance(model, Layer):
-        raise TypeError(
-            f"model is a {type(model).__name__}; expected what from_keras or load makes"
-        )
+        raise TypeError(f"model is {_core.a_type(model)}; expected what from_keras or load makes")
     with _named(path), _opened(path) as (source, _, _):
         _check_frozen(model, source)
         arrays = [

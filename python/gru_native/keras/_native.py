@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core import a_type
 from ..layers import GRU, LSTM, RNN, Chain, Image, Parallel, Pool, Residual
 from ..layers import Dense as NativeDense
 from ..layers._images import OfImages
@@ -37,7 +38,7 @@ def from_native(layer: Any) -> Layer:
         return layers[0] if len(layers) == 1 else Sequential("stack", layers, None)
     if not isinstance(layer, Chain):
         raise TypeError(
-            f"layer is a {type(layer).__name__}; expected an RNN, LSTM, GRU, Dense or Chain, or "
+            f"layer is {a_type(layer)}; expected an RNN, LSTM, GRU, Dense or Chain, or "
             "what from_keras made"
         )
     return _Paths(layer).model()
@@ -151,7 +152,7 @@ class _Paths:
             if isinstance(before, (RNN, LSTM, GRU)) and not before.bidirectional:
                 return here  # the layer before gives its last y only
             raise ValueError(
-                f"layer has a Pool('last') behind a {type(before).__name__}, which Keras's layers "
+                f"layer has a Pool('last') behind {a_type(before)}, which Keras's layers "
                 "do not have; expected an RNN, LSTM or GRU of one direction"
             )
         self._read += not isinstance(block, Pool)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import layers as native
+from .._core import a_type
 from ..layers._sides import both
 from ..layers._weights import Array
 from ._activations import keras_name
@@ -41,7 +42,7 @@ def layers_of(block: Any, name: str, images: bool, features: int | None) -> list
     for kind, make in _MAKERS.items():
         if isinstance(block, kind):
             return make(block, name, images, features)
-    raise TypeError(f"layer has a {type(block).__name__}, which Keras's layers do not have")
+    raise TypeError(f"layer has {a_type(block)}, which Keras's layers do not have")
 
 
 def _refuse(name: str, **options: tuple[Any, Any]) -> None:

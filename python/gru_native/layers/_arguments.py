@@ -24,8 +24,7 @@ def size(name: str, value: object) -> int:
     try:
         whole = index(value)  # type: ignore[arg-type]
     except TypeError as error:
-        kind = type(value).__name__
-        raise TypeError(f"{name} is a {kind}; expected a whole number") from error
+        raise TypeError(f"{name} is {_core.a_type(value)}; expected a whole number") from error
     if not -(2**63) <= whole < 2**63:
         raise ValueError(f"{name} is {whole}; expected a size that memory can hold")
     return whole
@@ -46,19 +45,19 @@ def items(name: str, value: Iterable[A], expected: str) -> list[A]:
     try:
         each = iter(value)
     except TypeError as error:
-        raise TypeError(f"{name} is a {type(value).__name__}; expected {expected}") from error
+        raise TypeError(f"{name} is {_core.a_type(value)}; expected {expected}") from error
     return list(each)
 
 
 def flag(name: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected True or False")
+        raise TypeError(f"{name} is {_core.a_type(value)}; expected True or False")
     return bool(value)
 
 
 def number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a number")
+        raise TypeError(f"{name} is {_core.a_type(value)}; expected a number")
     try:
         return float(value)
     except OverflowError as error:
@@ -67,7 +66,7 @@ def number(name: str, value: object) -> float:
 
 def text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a string")
+        raise TypeError(f"{name} is {_core.a_type(value)}; expected a string")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -83,7 +82,7 @@ def function(name: str, value: object) -> Function:
         return (value[0], *numbers) if numbers else value[0]  # type: ignore[return-value]
     if not isinstance(value, str):
         raise TypeError(
-            f"{name} is a {type(value).__name__}; expected a string such as 'tanh' or 'relu', or a "
+            f"{name} is {_core.a_type(value)}; expected a string such as 'tanh' or 'relu', or a "
             "tuple of one and its numbers"
         )
     return value
@@ -133,6 +132,6 @@ def of_dtype(dtype: np.dtype[Any], single: type[A], double: type[B]) -> type[A] 
 def check_tape(tape: object, dtype: np.dtype[Any], single: type[Any], double: type[Any]) -> None:
     """Refuse what is no tape of this dtype; whose tape it is, the core knows."""
     if not isinstance(tape, (single, double)):
-        raise TypeError(f"tape is a {type(tape).__name__}; expected a tape from forward")
+        raise TypeError(f"tape is {_core.a_type(tape)}; expected a tape from forward")
     if not isinstance(tape, of_dtype(dtype, single, double)):
         raise ValueError("tape was made by a layer of another dtype; expected one of this layer")

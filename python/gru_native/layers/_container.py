@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._core import a_type
 from ._arguments import flag
 from ._blocks import RECURRENT
 from ._flow import Mark, Step, leaves, named, recurrent, sizes, walk, walk_back
@@ -308,7 +309,7 @@ class Container(Quantizable, Weighted):
             or len(tape.joined) != len(steps)
         ):
             kind = type(self).__name__.lower()
-            raise TypeError(f"tape is a {type(tape).__name__}; expected a tape of this {kind}")
+            raise TypeError(f"tape is {a_type(tape)}; expected a tape of this {kind}")
 
     def _states(self, state: Sequence[Any] | None, name: str = "state") -> Iterator[Any]:
         """The entry of each recurrent layer."""
@@ -317,7 +318,7 @@ class Container(Quantizable, Weighted):
             return iter([None] * count)
         if not isinstance(state, (tuple, list)):
             raise TypeError(
-                f"{name} is a {type(state).__name__}; expected a tuple with one entry for each "
+                f"{name} is {a_type(state)}; expected a tuple with one entry for each "
                 "recurrent layer"
             )
         if len(state) != count:

@@ -129,7 +129,7 @@ def sizes(steps: Sequence[Step], whole: bool) -> Sizes:
             raise ValueError(f"{name} is an Embedding, which can only be the first block")
         if here.pool is not None and reads_steps(block):
             raise ValueError(
-                f"{name} is a {type(block).__name__}, which reads steps; {here.pool}, a Pool, "
+                f"{name} is {_core.a_type(block)}, which reads steps; {here.pool}, a Pool, "
                 "leaves none"
             )
         own: int | None = block.input_size
@@ -159,15 +159,15 @@ def _settled(name: str, block: Any, here: _Rows, paths: Paths[_Rows]) -> _Rows:
     """What these are, which a block may be the first to say, and whether it reads that."""
     may, must = _images_of(block)
     own = block._channels if may else 0
-    kind = type(block).__name__
+    kind = _core.a_type(block)
     if here.channels == EITHER and (must or not may):
         here = _told(here, IMAGES if must else ROWS, paths)
     if here.channels == IMAGES and own:
         here = _told(here, own, paths)
     if must and here.channels == ROWS:
-        raise ValueError(f"{name} is a {kind}, which reads images; expected an Image before it")
+        raise ValueError(f"{name} is {kind}, which reads images; expected an Image before it")
     if not may and here.channels != ROWS:
-        raise ValueError(f"{name} is a {kind}, which reads rows; expected Columns before it")
+        raise ValueError(f"{name} is {kind}, which reads rows; expected Columns before it")
     if own and here.channels > 0 and here.channels != own:
         raise ValueError(
             f"{name} has {own} channels; expected {here.channels}, those of the images before it"

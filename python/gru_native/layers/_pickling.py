@@ -81,7 +81,7 @@ def attributes_beside(thing: object, *made_anew: str) -> dict[str, Any]:
 def set_attributes(thing: object, attributes: Mapping[str, Any]) -> None:
     """Set them whether they are fixed or not."""
     if not isinstance(attributes, Mapping):
-        raise TypeError(f"its attributes are a {type(attributes).__name__}; expected a mapping")
+        raise TypeError(f"its attributes are {_core.a_type(attributes)}; expected a mapping")
     for name, value in attributes.items():
         object.__setattr__(thing, name, value)
 

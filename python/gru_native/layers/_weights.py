@@ -124,7 +124,7 @@ def check_state_dict(
     """The arrays to load, checked; nothing is written yet."""
     if not isinstance(mapping, Mapping):
         raise TypeError(
-            f"mapping is a {type(mapping).__name__}; expected a mapping of names to arrays"
+            f"mapping is {_core.a_type(mapping)}; expected a mapping of names to arrays"
         )
     missing = [name for name in own if name not in mapping]
     surplus = [name for name in mapping if name not in own]
@@ -187,7 +187,7 @@ class Weighted(Fixed):
         self.seed = seed
         if (given := vars(self).get("_random")) is not None:  # by a pickle, which has weights, too
             if not isinstance(given, np.random.Generator):
-                raise TypeError(f"its random numbers are a {type(given).__name__}")
+                raise TypeError(f"its random numbers are {_core.a_type(given)}")
             return
         self._random = generator(seed)
         if vars(self).pop("_made", None) is not None:  # which has weights, too

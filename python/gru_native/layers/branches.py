@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .._core import a_type
 from ._arguments import items, text
 from ._container import Container, in_few_bits, is_block, steps_of
 from ._flow import Mark, Step
@@ -155,7 +156,7 @@ def _branched(paths: list[list[Step]], join: str, like: Any) -> list[Step]:
 
 def _check(name: str, block: object) -> None:
     if not is_block(block) and not isinstance(block, Container):
-        raise TypeError(f"{name} is a {type(block).__name__}; expected a layer or another block")
+        raise TypeError(f"{name} is {a_type(block)}; expected a layer or another block")
 
 
 def _join(join: str) -> str:

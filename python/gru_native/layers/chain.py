@@ -68,8 +68,9 @@ class Chain(Container):
             raise ValueError("blocks is empty; expected at least one layer")
         for i, block in enumerate(self.blocks):
             if not is_block(block) and not isinstance(block, (Residual, Parallel)):
-                kind = type(block).__name__
-                raise TypeError(f"blocks[{i}] is a {kind}; expected a layer or another block")
+                raise TypeError(
+                    f"blocks[{i}] is {_core.a_type(block)}; expected a layer or another block"
+                )
         self._set(self._steps(), whole=True)
         has_images = any(isinstance(step.block, (Image, OfImages)) for step in self._core.steps)
         if self.input_size is None and not has_images:

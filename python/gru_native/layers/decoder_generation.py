@@ -59,8 +59,7 @@ class DecoderStream(CopiedByCore):
         state: StateLike | DecoderState | None = None,
     ) -> None:
         if not isinstance(decoder, GeneratingDecoder):
-            kind = type(decoder).__name__
-            raise TypeError(f"decoder is a {kind}; expected an AttentionDecoder")
+            raise TypeError(f"decoder is {_core.a_type(decoder)}; expected an AttentionDecoder")
         memories = decoder._per_memory("memory", memory)
         lengths = decoder._per_memory("memory_lengths", memory_lengths)
         self._make(decoder, memories, lengths, parts_of(state), None)
@@ -102,7 +101,7 @@ class DecoderStream(CopiedByCore):
         attributes: dict[str, Any],
     ) -> None:
         if not isinstance(decoder, GeneratingDecoder):
-            raise TypeError(f"its decoder is a {type(decoder).__name__}")
+            raise TypeError(f"its decoder is {_core.a_type(decoder)}")
         if not isinstance(state, tuple) or len(state) != 3:
             raise ValueError("its state is no tuple of three")
         if not isinstance(memory, list) or not isinstance(memory_lengths, list):
@@ -183,8 +182,9 @@ class GeneratingDecoder(Weighted):
         ):
             return [value]
         if not listed:
-            kind = type(value).__name__
-            raise TypeError(f"{name} is a {kind}; expected a list of {self.num_memories} arrays")
+            raise TypeError(
+                f"{name} is {_core.a_type(value)}; expected a list of {self.num_memories} arrays"
+            )
         return [*value]
 
     def generate(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._core import a_type
 from ._arguments import text
 from ._weights import Array
 
@@ -170,7 +171,7 @@ def compare(layer: Any, fast: Any, x: ArrayLike, **call: Any) -> tuple[Differenc
     True
     """
     if type(layer) is not type(fast) or not isinstance(layer, Quantizable):
-        kinds = f"layer is a {type(layer).__name__} and fast a {type(fast).__name__}"
+        kinds = f"layer is {a_type(layer)} and fast {a_type(fast)}"
         raise TypeError(f"{kinds}; expected a layer and what its quantize() made of it")
     blocks = getattr(layer, "blocks", (layer,))
     differences: list[Difference] = []

@@ -71,7 +71,7 @@ class RTRL:
 
     def __init__(self, layer: Recurrent, batch_size: int = 1) -> None:
         if not isinstance(layer, (RNN, GRU, LSTM)):
-            raise TypeError(f"layer is a {type(layer).__name__}; expected an RNN, GRU or LSTM")
+            raise TypeError(f"layer is {_core.a_type(layer)}; expected an RNN, GRU or LSTM")
         self._gradients: dict[str, Array] = {n: np.zeros_like(w) for n, w in layer.weights.items()}
         core_type = of_dtype(layer.dtype, _core.Rtrl32, _core.Rtrl64)
         batch, hidden = size("batch_size", batch_size), layer.hidden_size

@@ -249,7 +249,7 @@ class SessionPool:
             capacity, sessions, states = (saved[n] for n in ("capacity", "sessions", "states"))
         except (KeyError, TypeError, IndexError) as error:
             raise TypeError(
-                f"saved is a {type(saved).__name__}; expected what save_state returned"
+                f"saved is {_core.a_type(saved)}; expected what save_state returned"
             ) from error
         name = "saved['capacity']"
         slots = size(name, capacity)

@@ -72,14 +72,14 @@ def export(
         if not isinstance(block, (RNN, LSTM, GRU, Dense)):
             here = "layer has" if isinstance(layer, Chain) else "layer is"
             raise TypeError(
-                f"{here} a {type(block).__name__}; expected a layer or a Chain of RNN, LSTM, GRU "
+                f"{here} {_core.a_type(block)}; expected a layer or a Chain of RNN, LSTM, GRU "
                 "and Dense"
             )
         blocks.append(block)
         precision = block._few_bits()
         if precision == "bf16" or (precision and isinstance(block, (RNN, GRU))):
             raise ValueError(
-                f"layer has a {type(block).__name__} of {precision}, for which ONNX has no "
+                f"layer has {_core.a_type(block)} of {precision}, for which ONNX has no "
                 "operator; export it in full precision"
             )
     writer = _Writer(np.dtype(layer.dtype))

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 
 from .. import files
-from .._core import numpy_array
+from .._core import a_type, numpy_array
 from ..layers import GRU, LSTM, RNN, Block, Chain
 from ..layers._arguments import flag
 from ..layers._weights import Array
@@ -308,7 +308,7 @@ def _checked(name: str, value: ArrayLike, expected: Input) -> NDArray[Any]:
         if hasattr(value, "dtype") and not (narrow and (floats or expected.dtype.kind in "fi")):
             raise TypeError(f"{name} has dtype {array.dtype}; expected {expected.dtype}")
         if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} is a {type(value).__name__}; expected numbers")
+            raise TypeError(f"{name} is {a_type(value)}; expected numbers")
         if array.dtype.kind == "f" and expected.dtype.kind != "f":
             raise TypeError(f"{name} has dtype {array.dtype}; expected {expected.dtype}")
         array = array.astype(expected.dtype)

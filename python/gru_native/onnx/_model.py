@@ -76,7 +76,7 @@ def read(source: PathLike | onnx.ModelProto) -> Graph:
     if isinstance(source, onnx.ModelProto):
         return _graph(source, None)
     if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(f"model is a {type(source).__name__}; expected a path or a ModelProto")
+        raise TypeError(f"model is {_core.a_type(source)}; expected a path or a ModelProto")
     path = Path(source)
     try:
         proto = onnx.ModelProto.FromString(_core.read_file(path))

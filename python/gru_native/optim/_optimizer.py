@@ -139,7 +139,7 @@ def layers_of(argument: str, layers: Any) -> list[Weighted]:
     for i, layer in enumerate(found):
         here = f"{argument}[{i}]"
         if not isinstance(layer, Weighted):
-            raise TypeError(f"{here} is a {type(layer).__name__}; expected a layer")
+            raise TypeError(f"{here} is {_core.a_type(layer)}; expected a layer")
         if layer.dtype != found[0].dtype:
             raise ValueError(
                 f"{here} has dtype {layer.dtype}; expected {found[0].dtype}, that of the first"
@@ -170,7 +170,7 @@ def gradients_of(grads: Any, weights: dict[str, Array], layers: int | None) -> d
     else:
         if not isinstance(grads, (list, tuple)) or hasattr(grads, "weights"):
             raise TypeError(
-                f"grads is a {type(grads).__name__}; expected a list, an entry for each layer"
+                f"grads is {_core.a_type(grads)}; expected a list, an entry for each layer"
             )
         if len(grads) != layers:
             raise ValueError(f"grads has {len(grads)} entries; expected {layers}, one a layer")
@@ -194,7 +194,7 @@ def _mapping_of(name: str, grads: Any) -> Mapping[str, Any]:
     weights = getattr(grads, "weights", grads)
     if not isinstance(weights, Mapping):
         raise TypeError(
-            f"{name} is a {type(grads).__name__}; expected what backward returned, or a mapping"
+            f"{name} is {_core.a_type(grads)}; expected what backward returned, or a mapping"
         )
     return weights
 

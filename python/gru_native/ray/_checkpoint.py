@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from .._core import a_type
 from ..files import PathLike, save
 from ..layers._weights import Array, check_state_dict
 
@@ -35,8 +36,9 @@ class Checkpoint:
         try:
             self._folder = Path(folder)
         except TypeError as error:
-            kind = type(folder).__name__
-            raise TypeError(f"checkpoint is a {kind}; expected a path of a folder") from error
+            raise TypeError(
+                f"checkpoint is {a_type(folder)}; expected a path of a folder"
+            ) from error
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = self._folder / "state.npz"
 

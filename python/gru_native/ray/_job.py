@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import ray
 
+from .._core import a_type
 from ..files import PathLike
 from ..layers import Embedding
 from ..layers._arguments import flag, number, size
@@ -77,7 +78,7 @@ class Job:
         called = {"loss": loss, "batches": batches, "optimizer": optimizer}
         for name, function in called.items() | ({"lr": lr}.items() if lr is not None else set()):
             if not callable(function):
-                raise TypeError(f"{name} is a {type(function).__name__}; expected a function")
+                raise TypeError(f"{name} is {a_type(function)}; expected a function")
         self._lr = lr
         self.rate(0)
         kinds = _kinds_of_states(optimizer)
@@ -228,7 +229,7 @@ def _kinds_of_states(optimizer: Any) -> set[str]:
     made = optimizer([Embedding(1, 1, seed=0)])
     if not isinstance(made, Optimizer):
         raise TypeError(
-            f"optimizer gave a {type(made).__name__}; expected an optimizer of gru_native.optim "
+            f"optimizer gave {a_type(made)}; expected an optimizer of gru_native.optim "
             "for the layers that it is called with"
         )
     return {name.rpartition(".")[2] for name in made.state_dict()}

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 import ray.data
 
+from .._core import a_type
 from ..layers._weights import Array, Weighted
 from ..optim._optimizer import layers_of
 from ..runtime import set_num_threads
@@ -25,9 +26,7 @@ class _Predictor:
     def __call__(self, batch: dict[str, Array]) -> Any:
         made = self._call(self._model, batch)
         if not isinstance(made, Mapping):
-            raise TypeError(
-                f"call gave a {type(made).__name__}; expected a mapping of names to arrays"
-            )
+            raise TypeError(f"call gave {a_type(made)}; expected a mapping of names to arrays")
         return made
 
 
@@ -77,9 +76,9 @@ def predict(
     layers = layers_of("model", model)
     own = model if isinstance(model, Weighted) else layers
     if not isinstance(data, ray.data.Dataset):
-        raise TypeError(f"data is a {type(data).__name__}; expected a ray.data.Dataset")
+        raise TypeError(f"data is {a_type(data)}; expected a ray.data.Dataset")
     if not callable(call):
-        raise TypeError(f"call is a {type(call).__name__}; expected a function")
+        raise TypeError(f"call is {a_type(call)}; expected a function")
     rows, pool = at_least("batch_size", batch_size, 1), at_least("workers", workers, 1)
     each = shared_threads(pool, threads)
     return data.map_batches(

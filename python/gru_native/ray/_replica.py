@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import a_type
 from ..layers._arguments import number
 from ..layers._container import Container
 from ..layers._flow import leaves
@@ -47,7 +48,7 @@ class Replica:
         made = self._loss(self._model, self._batches(self._worker, step))
         where = f"loss of worker {self._worker} at step {step}"
         if not isinstance(made, tuple) or len(made) != 2:
-            raise TypeError(f"{where} gave a {type(made).__name__}; expected (loss, gradients)")
+            raise TypeError(f"{where} gave {a_type(made)}; expected (loss, gradients)")
         count = None if self._single else len(self._layers)
         try:
             loss = number("loss", made[0])

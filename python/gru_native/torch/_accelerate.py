@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from .. import layers
+from .._core import a_type
 from ._modules import CLASSES
 from ._quantized import kind_of
 
@@ -142,5 +143,5 @@ def restore(model: M) -> M:
 
 def _modules(model: object) -> list[nn.Module]:
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+        raise TypeError(f"model is {a_type(model)}; expected a torch.nn.Module")
     return list(model.modules())

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from .. import layers
+from .._core import a_type
 from ..layers._arguments import text
 from ..layers._recurrent import USUAL
 from ._blocks import KNOWN, block_of
@@ -117,11 +118,10 @@ def _of_cell(module: Any, kind: type[Any], dtype: Any) -> Any:
 
 
 def _of_graph(module: nn.Module, batch_first: bool | None, floats: bool) -> Any:
-    kind = type(module).__name__
     if batch_first is not None or not any(True for _ in module.children()):
         raise TypeError(
-            f"module is a {kind}; expected a torch.nn.LSTM, GRU, RNN, one of their cells, {KNOWN}, "
-            "an activation, or a module that holds such ones"
+            f"module is {a_type(module)}; expected a torch.nn.LSTM, GRU, RNN, one of their cells, "
+            f"{KNOWN}, an activation, or a module that holds such ones"
         )
     return Follower(
         module, lambda inner, first, dtype: _converted(inner, first, floats, dtype)
@@ -159,8 +159,7 @@ def to_torch(layer: layers.RNN | layers.LSTM | layers.GRU) -> nn.RNNBase:
     """
     own = next((c for c in CLASSES if type(layer) is c.numpy_class), None)
     if own is None:
-        kind = type(layer).__name__
-        raise TypeError(f"layer is a {kind}; expected a gru_native.LSTM, GRU or RNN")
+        raise TypeError(f"layer is {a_type(layer)}; expected a gru_native.LSTM, GRU or RNN")
     keywords = {name: v for name, v in layer._cell_options.items() if v != USUAL[name]}
     module_class = own if keywords.keys() & own_options(type(layer)).keys() else own.torch_class
     if isinstance(layer, layers.RNN):

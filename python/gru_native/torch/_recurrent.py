@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .._core import a_type
 from ..layers import _recurrent as on_numpy
 from ..layers._weights import Array
 from . import _operators  # noqa: F401  torch.ops.gru_native
@@ -210,8 +211,8 @@ class Recurrent(nn.RNNBase):
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         if not isinstance(input, Tensor):
-            kind = type(input).__name__
-            raise TypeError(f"input is a {kind}; expected a tensor or a PackedSequence")
+            kind = a_type(input)
+            raise TypeError(f"input is {kind}; expected a tensor or a PackedSequence")
         if input.dim() == 2 and not input.is_nested:
             batch = 0 if self.batch_first else 1
             hx = _each(lambda s: _unbatched(s).unsqueeze(1), hx)
@@ -293,7 +294,7 @@ class Recurrent(nn.RNNBase):
         pair = isinstance(hx, (tuple, list))
         if pair != (self.mode == "LSTM") or (pair and len(hx) != 2):
             expected = "the LSTM's pair (h_0, c_0)" if self.mode == "LSTM" else "a tensor"
-            raise TypeError(f"hx is a {type(hx).__name__}; expected {expected}")
+            raise TypeError(f"hx is {a_type(hx)}; expected {expected}")
         state = tuple(hx) if pair else (hx,)
         for name, tensor in zip(("hx[0]", "hx[1]") if pair else ("hx",), state, strict=True):
             _check(name, tensor, x.dtype)
@@ -362,7 +363,7 @@ def _check(name: str, tensor: Any, dtype: torch.dtype) -> None:
 
 def _check_place(name: str, tensor: Any) -> None:
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"{name} is a {type(tensor).__name__}; expected a tensor")
+        raise TypeError(f"{name} is {a_type(tensor)}; expected a tensor")
     if tensor.device.type != "cpu":
         raise TypeError(
             f"{name} is on device {tensor.device}; expected the CPU, where gru_native computes: "

@@ -101,5 +101,5 @@ def test_without_keras_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(ImportError, match=r"pip install \"gru-native\[keras\]\""):
         to_keras(gru_native.LSTM(3, 4))
-    with pytest.raises(TypeError, match="layer is a LSTM; expected a layer or a model of Keras"):
+    with pytest.raises(TypeError, match="layer is an LSTM; expected a layer or a model of Keras"):
         from_keras(gru_native.LSTM(3, 4))

@@ -85,7 +85,7 @@ def test_arguments_are_checked(saved, tmp_path):
         load(folder / "model.weights.h5")
     with pytest.raises(ValueError, match=r"model\.keras: has a config of its own"):
         load(folder / "model.keras", model.to_json())
-    with pytest.raises(TypeError, match="config is a int"):
+    with pytest.raises(TypeError, match="config is an int"):
         load(folder / "model.weights.h5", 3)
     with pytest.raises(TypeError, match="model is a Sequential"):
         load_weights(model, folder / "model.keras")

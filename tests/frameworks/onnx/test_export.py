@@ -297,5 +297,5 @@ def test_each_option_is_exported_or_refused(kind, tmp_path):
 def test_no_layer(tmp_path):
     with pytest.raises(TypeError, match="layer is a str; expected a layer or a Chain"):
         gru_native.onnx.export("layer", tmp_path / "model.onnx")
-    with pytest.raises(TypeError, match="state is a int; expected True or False"):
+    with pytest.raises(TypeError, match="state is an int; expected True or False"):
         gru_native.onnx.export(gru_native.GRU(1, 1), tmp_path / "model.onnx", state=1)

@@ -128,7 +128,7 @@ def test_arguments(tmp_path):
         (lambda: model(x[0], lengths), ValueError, r"'x' has shape \(2, 3\); expected \(any, any"),
         (lambda: model(x[..., :2], lengths), ValueError, r"expected \(any, any, 3\)"),
         (lambda: model(x, [5, 6]), ValueError, r"node 'gru_0' \(GRU\): .*lens.* is 6"),
-        (lambda: gru_native.onnx.load(3), TypeError, "model is a int; expected a path"),
+        (lambda: gru_native.onnx.load(3), TypeError, "model is an int; expected a path"),
     ):
         with pytest.raises(kind, match=says):
             call()

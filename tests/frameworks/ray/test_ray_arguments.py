@@ -42,13 +42,13 @@ def twice():
 
 
 WRONG = [
-    ({"model": 3}, TypeError, "model is a int; expected a layer"),
+    ({"model": 3}, TypeError, "model is an int; expected a layer"),
     ({"model": []}, ValueError, "model is empty"),
-    ({"model": [ray_runs.model(), 5]}, TypeError, r"model\[1\] is a int"),
+    ({"model": [ray_runs.model(), 5]}, TypeError, r"model\[1\] is an int"),
     ({"model": gru_native.Activation("tanh")}, ValueError, "model has no we"),
     ({"model": twice()}, ValueError, "model has one weight as 0.weight_ih_l0 and 1.weight_ih_l0"),
     ({"model": int8()}, ValueError, "model has weights of few bits"),
-    ({"loss": 3}, TypeError, "loss is a int; expected a function"),
+    ({"loss": 3}, TypeError, "loss is an int; expected a function"),
     ({"batches": None}, TypeError, "batches is a NoneType; expected a function"),
     ({"optimizer": "adam"}, TypeError, "optimizer is a str; expected a function"),
     ({"optimizer": lambda layers: None}, TypeError, "optimizer gave a NoneType"),
@@ -62,7 +62,7 @@ WRONG = [
     ({"threads": 0}, ValueError, "threads is 0"),
     ({"max_restarts": -2}, ValueError, "max_restarts is -2; expected -1 or more"),
     ({"checkpoint_every": 0}, ValueError, "checkpoint_every is 0"),
-    ({"checkpoint": 5}, TypeError, "checkpoint is a int; expected a path"),
+    ({"checkpoint": 5}, TypeError, "checkpoint is an int; expected a path"),
     ({"resume": "yes"}, TypeError, "resume is a str"),
     ({"seed": -1}, ValueError, "seed is -1"),
 ]
@@ -117,7 +117,7 @@ BAD = [
     (lambda m, b: None, TypeError, r"loss of worker 1 at step 4 gave a NoneType; expected \(loss"),
     (lambda m, b: (1.0, 2, 3), TypeError, "at step 4 gave a tuple"),
     (lambda m, b: ("low", {}), TypeError, "loss is a str; expected a number"),
-    (lambda m, b: (1.0, 3), TypeError, "grads is a int"),
+    (lambda m, b: (1.0, 3), TypeError, "grads is an int"),
     (lambda m, b: (1.0, {"w": NAN}), ValueError, "grads has 'w', which is no weight"),
     (lambda m, b: (1.0, {"weight": NAN}), ValueError, r"grads\['weight'\] is not finite; .* None"),
     (lambda m, b: (1.0, {"weight": NAN.T}), ValueError, r"has shape \(3, 1\); expected \(1, 3\)"),
@@ -252,9 +252,9 @@ def test_predictions_have_the_bits_of_one_call(tmp_path):
 def test_wrong_arguments_of_predict_are_named():
     right = {"model": gru_native.Dense(3, 2), "data": ray.data.range(4), "call": lambda m, b: b}
     for wrong, error, text in [
-        ({"model": 3}, TypeError, "model is a int"),
-        ({"data": np.zeros(4)}, TypeError, "data is a ndarray; expected a ray.data.Dataset"),
-        ({"call": 3}, TypeError, "call is a int; expected a function"),
+        ({"model": 3}, TypeError, "model is an int"),
+        ({"data": np.zeros(4)}, TypeError, "data is an ndarray; expected a ray.data.Dataset"),
+        ({"call": 3}, TypeError, "call is an int; expected a function"),
         ({"batch_size": 0}, ValueError, "batch_size is 0"),
         ({"workers": 9}, ValueError, "workers is 9, of threads=1; expected at most 3"),
     ]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...._core import a_type
 from ....layers._arguments import number, size
 from .functions import functions
 
@@ -51,13 +52,13 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if not isinstance(value, str):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a text")
+        raise TypeError(f"{name} is {a_type(value)}; expected a text")
     return value
 
 
 def _list(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
-        raise TypeError(f"{name} is a {type(value).__name__}; expected a list")
+        raise TypeError(f"{name} is {a_type(value)}; expected a list")
     return list(value)
 
 
