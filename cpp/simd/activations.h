@@ -115,10 +115,10 @@ EIGEN_ALWAYS_INLINE Lanes<double> tanh(Lanes<double> x) {
   V q = z + V(1.12811678491632931402e2);
   q = multiply_add(z, q, V(2.23548839060100448583e3));
   q = multiply_add(z, q, V(4.84406305325125486048e3));
-  const V near = multiply_add(p * z / q, x, x);
   const V magnitude = abs(x);
+  const V near = multiply_add(p * z / q, magnitude, magnitude);
   const V far = V(1.) - V(2.) / (V(packet::pexp((magnitude + magnitude).p)) + V(1.));
-  return keep_nan(x, where_less(magnitude, V(0.625), near, with_sign_of(x, far)));
+  return keep_nan(x, with_sign_of(x, where_less(magnitude, V(0.625), near, far)));
 }
 
 // max(x, 0); NaN stays NaN.

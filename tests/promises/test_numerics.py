@@ -222,3 +222,15 @@ def test_a_caller_who_flushes_denormals_still_does(dtype):
         pytest.skip("torch cannot flush denormals on this CPU")
     assert seen == [False, False]
     assert denormals_live(dtype)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["identity", "tanh", "softsign", "leaky_relu", "elu", ("scaled_tanh", 1.7, 0.6)],
+    ids=str,
+)
+def test_odd_functions_keep_the_sign_of_zero(name, dtype):
+    x = np.tile(np.array([0.0, -0.0, -0.0], dtype), (1, 1, 11))
+    y = gru_native.Activation(name, dtype=dtype)(x)
+    assert np.all(y == 0)
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(x))

@@ -75,6 +75,16 @@ double sweep_doubles(const Kernel& kernel, const Exact& exact) {
   return worst;
 }
 
+// tanh is odd, at zero too.
+template <class T, class Kernel>
+void check_zeros(const Kernel& tanh, const char* isa) {
+  alignas(64) T x[16], y[16];
+  for (int i = 0; i < 16; ++i) x[i] = i % 2 == 1 ? T(-0.0) : T(0);
+  tanh(x, y, 16);
+  for (int i = 0; i < 16; ++i)
+    CHECK(y[i] == 0 && std::signbit(y[i]) == std::signbit(x[i]), "%s: tanh(%g) = %g", isa, double(x[i]), double(y[i]));
+}
+
 void check_isa(const IsaKernels& isa) {
   const auto exact_tanh = [](double x) { return std::tanh(x); };
   // Every 61st float (a prime: all mantissas and exponents get their turn); 1 takes all 2^32, in minutes.
@@ -93,6 +103,8 @@ void check_isa(const IsaKernels& isa) {
   CHECK(t.error <= 4, "%g", t.error);
   CHECK(s64 < 1e-15, "%g", s64);
   CHECK(t64 < 1e-15, "%g", t64);
+  check_zeros<float>(f32[tanh].forward, isa.name);
+  check_zeros<double>(f64[tanh].forward, isa.name);
 }
 
 }  // namespace
