@@ -17,7 +17,7 @@ class DecoderAtWork {
                       most) {}
   // With the weights and memories of another one, but not yet started.
   DecoderAtWork(const DecoderAtWork& other, Index batch, Index most)
-      : DecoderAtWork(other.spec, other.packed_, other.serial.number, other.arena_.get_deleter().pool->lease(),
+      : DecoderAtWork(other.spec, other.packed_, other.serial, other.arena_.get_deleter().pool->lease(),
                       views(other.memories()), batch, most) {}
   DecoderAtWork(const DecoderAtWork&) = delete;
   DecoderAtWork& operator=(const DecoderAtWork&) = delete;
@@ -61,7 +61,7 @@ class DecoderAtWork {
   DecoderAtWork(const AttentionDecoderSpec& spec, std::shared_ptr<const PackedDecoder<T>> packed, std::uint64_t number,
                 ArenaPool::Lease arena, const std::vector<DecoderMemory<const T>>& memory, Index batch, Index most)
       : spec(spec),
-        serial{number},
+        serial(number),
         layers_(layers_of(spec)),
         packed_(std::move(packed)),
         arena_(std::move(arena)),
@@ -69,7 +69,7 @@ class DecoderAtWork {
         macs_of_row_(macs_of_row(spec, positions_of_all())),
         members(useful_threads(spec, most, 1, positions_of_all())),
         steps(this->spec, layers_, *packed_, memories_, most, members, *arena_) {
-    TeamLease team(members, {this, positions_of_all() * batch});
+    TeamLease team(members, {serial, positions_of_all() * batch});
     Crew crew(team);
     team.run([&](int rank) {
       const FlushDenormals flush;
@@ -98,9 +98,7 @@ class DecoderAtWork {
 
  public:
   const AttentionDecoderSpec spec;
-  const struct {
-    std::uint64_t number;
-  } serial;  // the decoder's: its calls are of one kind, whoever makes them (runtime/pace.h)
+  const std::uint64_t serial;  // the decoder's: its calls are of one kind, whoever makes them (runtime/pace.h)
 
  private:
   const LayerSpec layers_;

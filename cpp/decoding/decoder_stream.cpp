@@ -29,7 +29,7 @@ struct DecoderStream<T>::Impl {
   bool has_stepped = false;
 
   void step(const std::int64_t* tokens, T* logits) {
-    TeamLease team(at_work.members, {&at_work, batch});
+    TeamLease team(at_work.members, {at_work.serial, batch});
     at_work.steps.step(tokens, {logits, at_work.spec.vocab_size, nullptr}, team);
     has_stepped = true;
   }

@@ -178,7 +178,7 @@ class Generation {
   void go_on(Index step) {
     T* const logits = reinterpret_cast<T*>(logits_.data());
     const Index rows = static_cast<Index>(tokens_.size());
-    TeamLease team(decoder_.members, {&decoder_, rows});
+    TeamLease team(decoder_.members, {decoder_.serial, rows});
     decoder_.steps.step(tokens_.data(), {logits, words_, nullptr}, team);
     outlooks_.clear();
     for (const Writing<T>& w : sequences_)

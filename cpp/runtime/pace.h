@@ -50,7 +50,9 @@ struct Repeated {
   Repeated() = default;
   template <class Owner>
   Repeated(const Owner* owner, std::int64_t amount, int line = __builtin_LINE())
-      : of(number_of(owner, 0)), units(static_cast<double>(amount)), place(line) {}
+      : Repeated(number_of(owner, 0), amount, line) {}
+  Repeated(std::uint64_t whose, std::int64_t amount, int line = __builtin_LINE())
+      : of(whose), units(static_cast<double>(amount)), place(line) {}
   std::uint64_t of = 0;  // 0: it is of no kind, and gets the threads that it wants
   double units = 0;
   int place = 0;
