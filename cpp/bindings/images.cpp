@@ -1,5 +1,7 @@
 #include "bindings/images.h"
 
+#include <algorithm>
+
 #include "bindings/without_gil.h"
 #include "engine/model/operation.h"
 #include "spec/check_operation.h"
@@ -54,7 +56,8 @@ Array<T> image_argument(const char* name, const py::object& value, const Shape& 
 }
 
 template <class T>
-py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish) {
+py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish, std::int64_t down,
+                    std::int64_t across) {
   const OperationSpec& spec = o.layer->spec();
   if (!std::holds_alternative<Conv2dSpec>(spec.kind)) throw py::type_error("this block is no convolution of images");
   std::vector<py::array> arrays;
@@ -67,8 +70,13 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish)
     if (image.size() == 0)
       throw py::value_error("parts has shape " + shape_text(image) + "; expected at least one dot");
     if (!lies_on_numbers<T>(image)) image = image.attr("copy")();
-    const auto stride = [&](int axis) { return Index(image.strides(axis)) / Index(sizeof(T)); };
-    parts.push_back({static_cast<const T*>(image.data()), image.shape(1), stride(3), stride(0), stride(2), stride(1)});
+    // What there is one of may have any stride.
+    const auto stride = [&](int axis, Index usual) {
+      return image.shape(axis) == 1 ? usual : Index(image.strides(axis)) / Index(sizeof(T));
+    };
+    const Index wide = image.shape(1), channel = stride(1, 1), dot = stride(2, wide);
+    const Index row = stride(0, image.shape(2) * dot), step = stride(3, image.shape(0) * row);
+    parts.push_back({static_cast<const T*>(image.data()), wide, step, row, dot, channel});
     channels += image.shape(1);
     arrays.push_back(std::move(image));
   }
@@ -83,11 +91,18 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish)
   const std::int64_t outputs = spec.output_size(call.input_size, channels), out = spec.output_channels(channels);
   if (outputs < 1 || call.seq_len < least_len(spec))
     throw py::value_error("parts has shape " + shape_text(arrays[0]) + "; expected images that a window fits in");
-  const Layout layout{call.seq_len, call.batch, true, false},
-      made{spec.output_len(call.seq_len), call.batch, true, false};
-  const Array<T> y = empty_array<T>({made.seq_len, call.batch, outputs / out, out});
-  call.x = layout.view(parts[0].data, call.input_size);
-  call.y = made.view(const_cast<T*>(y.data()), outputs);
+  const std::int64_t steps = spec.output_len(call.seq_len), height = outputs / out + 2 * down, column = height * out;
+  const Array<T> y = empty_array<T>({steps + 2 * across, call.batch, height, out});
+  T* const numbers = const_cast<T*>(y.data());
+  const Index sides = across * call.batch * column;
+  std::fill_n(numbers, sides, T(0));
+  std::fill_n(numbers + y.size() - sides, sides, T(0));
+  for (T* to = numbers + sides; down > 0 && to < numbers + y.size() - sides; to += column) {
+    std::fill_n(to, down * out, T(0));
+    std::fill_n(to + column - down * out, down * out, T(0));
+  }
+  call.x = {parts[0].data, call.batch * call.input_size, call.input_size};
+  call.y = {numbers + sides + down * out, call.batch * column, column};
   without_gil([&] { forward_of_parts(*o.layer, call, parts, swish); });
   return as_image(y);
 }
@@ -110,8 +125,8 @@ bool lies_as_image(const py::object& value, bool ragged) {
   return array.ndim() == 4 && (ragged || !(array.flags() & py::array::c_style));
 }
 
-template py::object of_parts(const PyOperation<float>&, const py::tuple&, bool);
-template py::object of_parts(const PyOperation<double>&, const py::tuple&, bool);
+template py::object of_parts(const PyOperation<float>&, const py::tuple&, bool, std::int64_t, std::int64_t);
+template py::object of_parts(const PyOperation<double>&, const py::tuple&, bool, std::int64_t, std::int64_t);
 template Array<float> image_argument(const char*, const py::object&, std::int64_t);
 template Array<double> image_argument(const char*, const py::object&, std::int64_t);
 template Array<float> image_argument(const char*, const py::object&, const Shape&);

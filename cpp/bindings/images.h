@@ -14,9 +14,10 @@ template <class T>
 Array<T> image_argument(const char* name, const py::object& value, const Shape& shape);
 
 // A convolution of images, whose channels lie side by side in its x, each in memory of any order; with SiLU behind it
-// or not.
+// or not. The image that it makes has so many zeros above and below, and on the left and right.
 template <class T>
-py::object of_parts(const PyOperation<T>& convolution, const py::tuple& parts, bool swish);
+py::object of_parts(const PyOperation<T>& convolution, const py::tuple& parts, bool swish, std::int64_t down,
+                    std::int64_t across);
 
 // As users see it.
 py::object as_image(const py::array& memory);

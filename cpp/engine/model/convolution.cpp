@@ -111,9 +111,10 @@ void PackedConvolution<T>::finish(T* y, Index numbers, bool swish) const {
 template <class T>
 void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, Matrix<T> y, TeamLease& team,
                                    Kept<T>* kept) const {
-  const auto* const parts = static_cast<const ImageParts<T>*>(call.parts);
+  const auto* parts = static_cast<const ImageParts<T>*>(call.parts);
   const Index channels = own_.in_channels, high = call.outputs / own_.out_channels, rows = call.out.rows * high;
   const Padded padded(own_.across, own_.down, channels, call.inputs / channels, call.in);
+  if (parts && parts->size() == 1 && is_dense(parts->front(), call.in.batch, call.inputs / channels)) parts = nullptr;
   const Index dot = parts ? together(*parts, padded, call.in.batch, call.inputs / channels) : channels;
   if (parts) x = {parts->front().data, call.inputs / channels * dot, nullptr};
   // Where its columns of dots lie evenly, and have no zeros above or below, x itself is the image but for its ends. A
@@ -152,7 +153,11 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     std::copy_n(static_cast<const T*>(call.bias), own_.out_channels, bias);
     sums.start = bias;
   }
-  const bool in_place = sums.columns() == own_.out_channels && (high == 1 || y.stride == call.outputs);
+  const bool in_place = sums.columns() == own_.out_channels;
+  const bool dense = high == 1 || y.stride == call.outputs;  // else there is something between the columns of y
+  Index* const y_offset = in_place && !dense ? call.arena->template take<Index>(rows) : nullptr;
+  for (Index row = 0; row < call.out.rows && y_offset; ++row)
+    for (Index h = 0; h < high; ++h) y_offset[row * high + h] = row * y.stride + h * own_.out_channels;
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   for (T*& own : scratch) own = call.arena->template take<T>(in_place ? 0 : sums.scratch_size());
   Crew all(team);
@@ -175,13 +180,16 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     const auto finish_block = [&](Index begin, Index count) {
       if (y.stride == call.outputs) finish(place(begin), count * own_.out_channels, call.swish);
       else
-        for (Index row = begin; row < begin + count; ++row) finish(place(row), own_.out_channels, call.swish);
+        for (Index row = begin, now; row < begin + count; row += now) {
+          now = std::min(high - row % high, begin + count - row);
+          finish(place(row), now * own_.out_channels, call.swish);
+        }
       progress.add(macs_of_function * static_cast<double>(count * own_.out_channels));
     };
     const auto sum_windows = [&](const T* image, Index first, Index end, Index begins) {  // row `begins` at the image
       const Rows<const T> windows{image - (evenly ? begins * x.stride : 0), x.stride, offset};
       const Share own{std::max(mine.begin, first), std::min(mine.end, end)};
-      if (in_place) return sums.each_sum(windows, own, Rows<T>{y.base, y.stride / high, nullptr}, finish_block);
+      if (in_place) return sums.each_sum(windows, own, Rows<T>{y.base, y.stride / high, y_offset}, finish_block);
       sums.each_sum(windows, own, scratch[static_cast<std::size_t>(rank)],
                     [&](Index begin, Index count, Matrix<T> from) {
                       for (Index i = 0; i < count; ++i)

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "engine/matrix/matrices.h"
@@ -32,6 +33,12 @@ Index common_dot(const ImageParts<T>& parts, Index batch, Index height) {
   }
   return dot;
 }
+// Whether it is an image as the engine has them.
+template <class T>
+bool is_dense(const ImagePart<T>& part, Index batch, Index height) {
+  return part.channel == 1 && part.dot == part.channels && part.row == height * part.dot &&
+         part.step == batch * part.row;
+}
 // How many numbers behind the first one another begins.
 template <class T>
 Index behind_first(const ImageParts<T>& parts, std::size_t i) {
@@ -45,7 +52,7 @@ template <class T>
 void copy_part(const ImagePart<T>& part, const T* from, Index steps, Index dots, Index channels, Index column, T* to) {
   for (Index t = 0; t < steps; ++t, from += part.step, to += column) {
     if (part.channel == 1 && part.dot == channels && part.channels == channels) copy_row(from, dots * channels, to);
-    else if (part.channel == 1)
+    else if (part.channel == 1 && part.channels > 1)
       for (Index h = 0; h < dots; ++h) copy_row(from + h * part.dot, part.channels, to + h * channels);
     else
       for (Index c = 0; c < part.channels; ++c) {
@@ -57,13 +64,14 @@ void copy_part(const ImagePart<T>& part, const T* from, Index steps, Index dots,
   }
 }
 
-// A column of `height` dots for each step of a share, of one image of the batch. Where channels are apart, a line of x
-// serves several steps, so these are copied together, a few dots of each.
+// A column of `height` dots for each step of a share, of one image of the batch. Where steps are nearer to each other
+// than dots, a line of x serves several, so these are copied together, a few dots of each.
 template <class T>
 void copy_parts(const ImageParts<T>& parts, Index row, Share steps, Index height, Index channels, Index column, T* to) {
-  constexpr Index block = 16;
-  const bool apart = std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.channel != 1; });
-  const Index wide = apart ? block : 1, high = apart ? block : height;
+  constexpr Index block = 32;
+  const bool apart =
+      std::any_of(parts.begin(), parts.end(), [](const auto& p) { return std::abs(p.step) < std::abs(p.dot); });
+  const Index wide = apart ? block / 2 : 1, high = apart ? block : height;
   for (Index first = steps.begin; first < steps.end; first += wide)
     for (Index top = 0; top < height; top += high) {
       T* y = to + (first - steps.begin) * column + top * channels;

@@ -47,7 +47,7 @@ def joined(
     convolutions: by the values that they make.
     """
     left, made = _with_functions(steps, outputs, convolutions)
-    return _without_concats(left, outputs, made, kinds)
+    return _with_zeros(_without_concats(left, outputs, made, kinds), outputs, made)
 
 
 def _with_functions(
@@ -72,6 +72,14 @@ def _with_functions(
     return left, made
 
 
+def _readers(steps: Sequence[Bound]) -> dict[int, list[Bound]]:
+    readers: dict[int, list[Bound]] = {}
+    for step in steps:
+        for slot in set(step.inputs):
+            readers.setdefault(slot, []).append(step)
+    return readers
+
+
 def _without_concats(
     steps: Sequence[Bound],
     outputs: Sequence[int],
@@ -82,10 +90,7 @@ def _without_concats(
 
     Images of different widths they would have to copy: more than one of them does not do that.
     """
-    readers: dict[int, list[Bound]] = {}
-    for step in steps:
-        for slot in set(step.inputs):
-            readers.setdefault(slot, []).append(step)
+    readers = _readers(steps)
 
     def reads_parts(step: Bound) -> bool:
         made = convolutions.get(step.outputs[0]) if step.outputs else None
@@ -108,6 +113,30 @@ def _without_concats(
             parts[y] = step.inputs
     left = (step for step in steps if step.outputs[0] not in parts)
     return [step._replace(inputs=parts.get(step.inputs[0], step.inputs)) for step in left]
+
+
+def _with_zeros(
+    steps: Sequence[Bound], outputs: Sequence[int], convolutions: Mapping[int, Convolution]
+) -> list[Bound]:
+    """The steps, where convolutions write the zeros that all those behind them need around x."""
+    made, readers = dict(convolutions), _readers(steps)
+    for step in steps:
+        y = step.outputs[0]
+        behind_it = [reader for reader in readers.get(y, ()) if len(reader.inputs) == 1]
+        users = [made[reader.outputs[0]] for reader in behind_it if reader.outputs[0] in made]
+        if y not in made or y in outputs or len(users) != len(readers.get(y, ())):
+            continue
+        paddings = {user.padding for user in users}
+        if len(paddings) != 1 or not all(c.parts for c in (made[y], *users)):
+            continue
+        (zeros,) = paddings
+        if any(zeros):
+            made[y] = made[y].with_zeros(zeros)
+            made |= {reader.outputs[0]: made[reader.outputs[0]].of_padded() for reader in behind_it}
+    return [
+        step._replace(call=made[step.outputs[0]].call) if step.outputs[0] in made else step
+        for step in steps
+    ]
 
 
 def in_place(

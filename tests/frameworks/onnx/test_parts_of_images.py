@@ -236,6 +236,64 @@ def test_the_bits_are_those_of_the_joined_image(window, outputs, threads):
             np.testing.assert_array_equal(block._core.of_parts(tuple(parts), False), expected)
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("outputs", [5, 24, 40, 48])
+def test_zeros_around_results(window, outputs, threads):
+    kernel, attributes = window
+    strides, dilations = attributes.get("strides", 1), attributes.get("dilations", 1)
+    for function in ("identity", "sigmoid"):
+        block = gru_native.Conv2d(
+            *(6, outputs, kernel, strides, 0, dilations), seed=1, activation=function
+        )
+        x = numbers(3, 90, 2, 73, 6).transpose(1, 3, 2, 0)
+        y = block(x)
+        for swish in (False, True):
+            wanted = block._core.swish(x) if swish else y
+            for down, across in ((1, 2), (3, 0), (0, 1)):
+                expected = np.pad(wanted, ((0, 0), (0, 0), (down, down), (across, across)))
+                for count in (1, 2, 3):
+                    threads(count)
+                    actual = block._core.of_parts((x,), swish, down, across)
+                    np.testing.assert_array_equal(actual, expected)
+
+
+PADDED = {"pads": [1, 2, 1, 2]}
+OTHERS = [
+    ("conv", (3, 5), PADDED),
+    ("conv", (3, 5), {**PADDED, "strides": [2, 2]}),
+    ("conv", (2, 3), {**PADDED, "dilations": [2, 1]}),
+    ("conv", (3, 3), {"pads": [1, 1, 1, 1]}),
+    ("conv", (1, 1), {}),
+    ("conv", (3, 3), {"pads": [1, 2, 0, 1]}),
+    ("conv", (3, 1), {**PADDED, "group": 2}),
+    ("join", (3, 5), PADDED),
+    ("Tanh", None, {}),
+    ("output", None, {}),
+]
+
+
+@pytest.mark.parametrize("first", range(len(OTHERS)))
+@pytest.mark.parametrize("second", range(len(OTHERS)))
+def test_zeros_for_what_reads_a_convolution(first, second):
+    """Those that all of its readers need, if all of them are convolutions."""
+    b, outputs = Builder(17), []
+    for kind in ("Relu", "Sigmoid", None):
+        x = conv(b, "x", (3, 6), (3, 3), pads=[1, 1, 1, 1])
+        if kind is not None:
+            x = b.node("Mul", x, b.node(kind, x)) if kind == "Sigmoid" else b.node(kind, x)
+        for what, kernel, attributes in (OTHERS[first], OTHERS[second]):
+            channels = (6 // attributes.get("group", 1), 6)
+            if what == "conv":
+                y = conv(b, x, channels, kernel, **attributes)
+                y = conv(b, b.node("LeakyRelu", y), (6, 4), (3, 5), **PADDED)
+            elif what == "join":
+                y = conv(b, b.node("Concat", x, x, axis=1), (12, 5), kernel, **attributes)
+            else:
+                y = x if what == "output" else b.node(what, x)
+            outputs.append(b.node("Identity", y))
+    assert_agrees(model(b, outputs), 0)
+
+
 def test_memory_off_the_grid_of_numbers():
     block = gru_native.Conv2d(4, 5, 1, seed=1)
     records = np.zeros((2, 2, 6, 7), np.dtype([("tag", "i1"), ("value", "<f4")]))

@@ -101,27 +101,51 @@ class Convolution:
     """Conv for arrays of one shape, by a block of the core; see ``prepared``.
 
     Results lie in memory as the core has images, (width, batch, height, channels), where the next
-    convolution finds them without moving them. parts: whether ``call`` takes any number of images
-    as well, whose channels lie side by side in x.
+    convolution finds them without moving them. activation: by its name in the core, or "swish".
+    zeros: how many the results have around them, above and below, and on the left and right.
+    parts: whether ``call`` takes any number of images whose channels lie side by side in x; only
+    then there may be zeros.
     """
 
-    def __init__(self, w: Windows, x: Array, weight: Array, bias: Array | None) -> None:
-        self._own = w, x.shape, weight, bias
+    def __init__(
+        self,
+        w: Windows,
+        x: tuple[int, ...],
+        weight: Array,
+        bias: Array | None,
+        activation: Any = "identity",
+        zeros: tuple[int, ...] = (0, 0),
+        block: Conv1d | Conv2d | None = None,
+    ) -> None:
+        self._own = w, x, weight, bias
+        self._activation, self._zeros = activation, zeros
         self.parts = len(w.kernel) == 2 and w.begin == w.end
-        self._block = self._made("identity")
+        self._block = block or self._made("identity" if activation == "swish" else activation)
         self.call: Callable[..., Array] = self._bound()
+
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """The zeros that its windows need around x."""
+        return self._own[0].begin
 
     def of_whole_numbers(self, scale: float, bias: Array | None) -> OfWholeNumbers:
         """The same, rounded; see OfWholeNumbers."""
         return OfWholeNumbers(self, scale, bias, swish=False)
 
     def then(self, activation: Any) -> Convolution | None:
-        """The same with a function behind it, by its name in the core, or "swish"."""
-        other: Convolution = object.__new__(Convolution)
-        other._own, other.parts = self._own, self.parts
-        other._block = self._block if activation == "swish" else self._made(activation)
-        other.call = other._bound(swish=activation == "swish")
-        return other
+        """The same with a function behind it."""
+        same = self._block if activation == "swish" else None
+        return Convolution(*self._own, activation, block=same)
+
+    def with_zeros(self, zeros: tuple[int, ...]) -> Convolution:
+        """The same, whose results have zeros around them."""
+        return Convolution(*self._own, self._activation, zeros, self._block)
+
+    def of_padded(self) -> Convolution:
+        """The same for images that have their zeros around them."""
+        w, x, weight, bias = self._own
+        w = w._replace(begin=(0, 0), end=(0, 0))
+        return Convolution(w, x, weight, bias, self._activation, self._zeros)
 
     def _made(self, activation: Any) -> Conv1d | Conv2d:
         w, shape, weight, bias = self._own
@@ -143,11 +167,12 @@ class Convolution:
         block.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
         return block
 
-    def _bound(self, *, swish: bool = False) -> Callable[..., Array]:
-        core = self._block._core
-        if self.parts:
-            return lambda *images: core.of_parts(images, swish)
-        return self._bound_to(core.swish if swish else core)
+    def _bound(self) -> Callable[..., Array]:
+        core, swish = self._block._core, self._activation == "swish"
+        if not self.parts:
+            return self._bound_to(core.swish if swish else core)
+        zeros = self._zeros
+        return lambda *images: core.of_parts(images, swish, *zeros)
 
     def _bound_to(self, core: Callable[[Array], Array]) -> Callable[[Array], Array]:
         w, shape, weight, _ = self._own
@@ -192,7 +217,7 @@ def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> 
         return None
     if 0 in x.shape or 0 in w.out or len(kernel) > 2:
         return None
-    return Convolution(w, x, weight, bias)
+    return Convolution(w, x.shape, weight, bias)
 
 
 @operator("Conv")
