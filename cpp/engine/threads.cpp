@@ -21,6 +21,7 @@ constexpr Index copied_numbers = 32768;  // from here on a copy is worth sharing
 constexpr double most_bytes_by_rows = 512 * 1024;  // of weights: half of a second-level cache, which keeps them
 constexpr Index least_rows = 4;          // of a member: with fewer, a weight that is read is used too seldom
 constexpr Index fewest_rows = 2;         // the same, where there are not units enough for all members
+constexpr Index most_panels = 48;        // of which one more than others have is worth a share of its rows
 
 int at_most(double threads) { return static_cast<int>(std::min<double>(most_threads, threads)); }
 
@@ -70,6 +71,10 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members) {
   const double weights = macs_of_row(spec) / double(spec.directions() * spec.num_layers);
   if (weights * bytes_of_weight(spec.precision) > most_bytes_by_rows) return false;
   return batch >= least_rows * members || spec.hidden_size <= kernels_for<float>().lanes * (members - 1);
+}
+
+bool shares_rest(Index panels, Index batch, int members) {
+  return panels % members != 0 && panels > members && panels <= most_panels && batch >= least_rows * members;
 }
 
 bool recurs_alone(const LayerSpec& spec, Index rows, Index steps) {

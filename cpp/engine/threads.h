@@ -29,6 +29,9 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members);
 // Where rows are too few for that: whether one member goes through the steps alone, for units are so few that to wait
 // at every step would take longer than it saves. The others then help with the products before and after.
 bool recurs_alone(const LayerSpec& spec, Index rows, Index steps);
+// Of units: whether panels that are over, where members cannot have as many each, are shared out by rows. Of few rows,
+// weights would be read too often for that, and of many panels one more is little.
+bool shares_rest(Index panels, Index batch, int members);
 int useful_threads(const DenseSpec& spec, Index rows);
 // With `forced` outputs no step waits for another; else each sequence is one member's.
 int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced);

@@ -190,6 +190,23 @@ typename DirectionBackward<T>::Part DirectionBackward<T>::part_of(int member, in
           member};
 }
 
+// As in DirectionForward. A row is one member's at every step: no barrier lies between its dh and the next step.
+template <class T>
+void DirectionBackward<T>::leave_rest(Part& mine, int members) const {
+  if (projects_ || has_candidate_ || zones_ || norm_ || dpeephole_ || cell_.recurrent_gates > 0) return;
+  const Index panels = divide_up(blocks_, granule), each = panels / members * granule;
+  if (!shares_rest(panels, time_.batch, members)) return;
+  mine.blocks = mine.state_blocks = {mine.member * each, (mine.member + 1) * each};
+  mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
+  mine.rest = {members * each, blocks_};
+  mine.rest_rows = rows_of_member(time_, mine.member, members);
+}
+
+template <class T>
+double DirectionBackward<T>::macs_of_row(Share blocks) const {
+  return macs_of_new_number * static_cast<double>((blocks.end - blocks.begin) * lanes_ * cell_.slots);
+}
+
 template <class T>
 void DirectionBackward<T>::step(const Io& io, Index t, int member, Crew& crew) {
   step(io, t, part_of(member, crew.size()), crew);
@@ -208,8 +225,13 @@ void DirectionBackward<T>::step(const Io& io, Index t, const Part& mine, Crew& c
   if (projects_) projection(b, t, mine, crew);
   if (zones_) zone(b, mine.units, t);
   if (norm_) norm_->output(b, row, mine.blocks, member, crew);
-  in_step_parts(b, macs_of_new_number * static_cast<double>((b.block_end - b.block_begin) * lanes_ * cell_.slots),
-                cell_.backward);
+  in_step_parts(b, macs_of_row(mine.blocks), cell_.backward);
+  const Share rest{std::min(mine.rest_rows.begin, b.rows), std::min(mine.rest_rows.end, b.rows)};
+  if (rest.begin < rest.end) {
+    BackStep<T> others = rows_of(b, rest.begin, rest.end);
+    others.block_begin = mine.rest.begin, others.block_end = mine.rest.end;
+    in_step_parts(others, macs_of_row(mine.rest), cell_.backward);
+  }
   crew.barrier(member);
   if (has_candidate_) {
     candidate(b, t, mine);
@@ -221,6 +243,9 @@ void DirectionBackward<T>::step(const Io& io, Index t, const Part& mine, Crew& c
   }
   if (zones_) add_kept(b.rows, mine.units);
   recurrent_products(b, t, mine, crew);
+  if (rest.begin < rest.end)
+    transposed_product(weights_.recurrent, from_row(dproduct_h(), row + rest.begin), from_row(dh_, rest.begin), true,
+                       rest.end - rest.begin, mine.rest, t);
 }
 
 template <class T>
@@ -276,7 +301,9 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
     Crew alone;
     if (by_rows || member == 0) steps(io, mine, alone);
   } else {
-    steps(io, part_of(member, crew.size()), crew);
+    Part mine = part_of(member, crew.size());
+    leave_rest(mine, crew.size());
+    steps(io, mine, crew);
   }
   crew.barrier(member);
   if (member == 0) end(io);

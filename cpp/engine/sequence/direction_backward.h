@@ -66,8 +66,11 @@ class DirectionBackward {
   struct Part {
     Share blocks, units, state_blocks, rows;
     int member;
+    Share rest{}, rest_rows{};  // blocks that are shared out by rows
   };
   Part part_of(int member, int members) const;
+  void leave_rest(Part& mine, int members) const;
+  double macs_of_row(Share blocks) const;  // of the cell
   void copy_states(const T* dh, const T* dc, T* dh_to, T* dc_to) const;
   void steps(const Io& io, const Part& mine, Crew& crew);
   void step(const Io& io, Index t, const Part& mine, Crew& crew);

@@ -4,6 +4,7 @@
 #include "engine/matrix/matrices.h"
 #include "engine/sequence/direction_forward.h"
 #include "engine/sequence/step_parts.h"
+#include "engine/threads.h"
 
 namespace gru_native {
 
@@ -14,12 +15,11 @@ bool DirectionForward<T>::is_uneven(int members) const {
 }
 
 // Where panels are an odd number, one member would have one more than the other: of those that are over, each gets some
-// rows. Of few rows, weights would be read too often for that, and of many panels one more is little.
+// rows.
 template <class T>
 void DirectionForward<T>::leave_rest(Part& mine, int members) const {
-  constexpr Index fewest_rows = 4, most_panels = 48;
   const Index panels = divide_up(blocks_, granule_), each = panels / members;
-  if (panels % members == 0 || each == 0 || panels > most_panels || time_.batch < fewest_rows * members) return;
+  if (!shares_rest(panels, time_.batch, members)) return;
   if (wide_ || norm_ || zoneout_.h.active() || zoneout_.c.active()) return;
   mine.blocks = {mine.member * each * granule_, (mine.member + 1) * each * granule_};
   mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
