@@ -25,12 +25,14 @@ import numpy as np
 Result = dict[str, Any]
 
 
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
 def _median_us(call: Callable[[], object], calls: int) -> float:
-    times = []
-    for _ in range(calls + 3):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
+    times = [_seconds(call) for _ in range(calls + 3)]
     return statistics.median(times[3:]) * 1e6
 
 
@@ -204,6 +206,26 @@ def step(quick: bool) -> Result:
     return found
 
 
+def packing(quick: bool) -> Result:
+    """What it takes to pack an LSTM 512 -> 512, in parts of a copy of its weights (packing.cpp).
+
+    `call` is what the first call of a new layer takes longer than its second: layers pack when
+    their weights are set.
+    """
+    import gru_native
+    from measuring import native
+
+    x = np.zeros((1, 1, 512), np.float32)
+    longer = []
+    for seed in range(5 if quick else 40):
+        layer = gru_native.LSTM(512, 512, seed=seed)
+        first, second = (_seconds(partial(layer, x)) for _ in range(2))
+        longer.append(first - second)
+    native.build("packing")
+    found = native.run("packing", str(min(gru_native.get_num_threads(), 2)))
+    return {**found, "call": 1e6 * statistics.median(longer) / found["copy_us"]}
+
+
 CHECKS = {
     "import_time": import_time,
     "memory": memory,
@@ -211,6 +233,7 @@ CHECKS = {
     "neighbour": neighbour,
     "idle": idle,
     "step": step,
+    "packing": packing,
 }
 
 

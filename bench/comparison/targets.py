@@ -271,4 +271,10 @@ def _costs(checks: dict[str, Any]) -> list[Target]:
             [("stream", value("step", "stream_us")), ("layer", value("step", "layer_us"))],
             " us",
         ),
+        _most(
+            "packing LSTM 512->512, to a copy of its weights",
+            1.5,
+            [(what, value("packing", what)) for what in ("new", "again", "call")],
+            "x",
+        ),
     ]

@@ -11,6 +11,7 @@ from helpers import (
     CELLS,
     CELLS_AND_OPTIONS,
     assert_close,
+    assert_same_bits,
     make_layer,
     parts,
     random_case,
@@ -96,6 +97,25 @@ def test_a_weight_that_is_no_number_shows_at_the_first_step(cell, value, dtype):
         expected, _, _ = reference.forward(case.spec, exact.weights, exact.x[:1])
     assert np.isnan(expected).all()
     assert np.isnan(y).all()
+
+
+@pytest.mark.parametrize("name", ["weight_hh_l0", "weight_hh_l1_reverse"])
+@pytest.mark.parametrize("place", [(0, 0), (-1, -1), (21, 36), (36, 15), (40, 16)])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_weight_that_is_no_number_shows_wherever_it_stands(cell, value, place, name, dtype):
+    """It is looked for panel by panel, by several threads, and anew after each edit."""
+    spec = spec_of(cell, 7, 37, 2, True)
+    case = random_case(spec, np.random.default_rng(2), seq_len=1, batch=2, state=False).cast(dtype)
+    layer = make_layer(spec, case.weights, dtype=dtype)
+    finite, _ = layer(case.x)
+    with layer.editing() as weights:
+        before = weights[name][place]
+        weights[name][place] = value
+    assert np.isnan(layer(case.x)[0]).any()
+    with layer.editing() as weights:
+        weights[name][place] = before
+    assert_same_bits(layer(case.x)[0], finite)
 
 
 @pytest.mark.parametrize("cell", CELLS_AND_OPTIONS)

@@ -69,7 +69,7 @@ Index dense_columns(Index columns, Index lanes);
 
 // The kernels' turn() (kernels/turn.h).
 template <class T>
-void turn(const T* const* rows, Index depth, T* to, Index stride);
+bool turn(const T* const* rows, Index depth, T* to, Index stride);
 
 inline constexpr int most_lanes = 16;
 
@@ -101,9 +101,11 @@ struct Depths {
 };
 
 // row(gate, unit): where that row of a torch matrix begins, of which only those k are filled; null: it has none.
+// Whether all that it has filled is finite.
 template <class T, class RowOf>
-void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row, Depths k_of_rows) {
-  constexpr Index steps = 64;  // of k at once: what is read and what is written fit the first cache together
+bool fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row, Depths k_of_rows) {
+  constexpr Index steps = 512;  // of k at once: the rows of a vector fit the first cache, what is written the second
+  bool finite = true;
   const Index columns = m.width * lanes;
   const Index first = k_of_rows.first, last = first + k_of_rows.count;
   const T* rows[4][most_lanes] = {};
@@ -122,16 +124,17 @@ void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const
     const Index count = std::min(steps, last - begin);
     for (int v = 0; v < m.width; ++v) {
       if (!has_any[v]) continue;
-      turn<T>(rows[v], count, to + begin * columns + v * lanes, columns);
+      finite &= turn<T>(rows[v], count, to + begin * columns + v * lanes, columns);
       for (Index lane = 0; lane < lanes; ++lane)
         if (rows[v][lane]) rows[v][lane] += count;
     }
   }
+  return finite;
 }
 
 template <class T, class RowOf>
-void fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
-  fill_panel(m, panel, units, lanes, row, {0, m.depth});
+bool fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const RowOf& row) {
+  return fill_panel(m, panel, units, lanes, row, {0, m.depth});
 }
 // All panels, by a team of its own if that is worth it.
 template <class T, class RowOf>

@@ -1,6 +1,5 @@
 #include "engine/sequence/packed.h"
 
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -74,19 +73,6 @@ void fill_dense_bias(PackedDirection<T>& p, const CellKernels<T>& cell, Index hi
     for (Index unit = 0; unit < hidden; ++unit)
       p.dense_bias.data()[gate * hidden + unit] =
           p.bias.data()[(unit / lanes * cell.slots + cell.input.first + gate) * lanes + unit % lanes];
-}
-
-template <class T>
-bool all_finite(const T* data, Index n) {
-  int others = 0;  // rather than a bool: the compiler can then take several numbers at once
-  for (Index k = 0; k < n; ++k) others |= !(std::fabs(data[k]) <= std::numeric_limits<T>::max());
-  return others == 0;
-}
-
-template <class T>
-bool has_finite_recurrence(const std::vector<Weight<const T>>& weights, const WeightIndex& at) {
-  const Weight<const T>& hh = weights[at.hh];
-  return all_finite(hh.data, hh.size()) && (at.rr < 0 || all_finite(weights[at.rr].data, weights[at.rr].size()));
 }
 
 // bias(number of a slot, those of torch's biases that it is the sum of, or null), and number(packed, torch's) for each
@@ -247,7 +233,7 @@ std::unique_ptr<PackedWeights<T>> reserve_vectors(const LayerSpec& spec, std::si
   packed->lanes = kernels_for<T>().lanes;
   packed->blocks = divide_up(spec.hidden_size, packed->lanes);
   packed->outputs = spec.output_size();
-  packed->forward.resize(directions);
+  packed->forward = std::vector<PackedDirection<T>>(directions);
   for (PackedDirection<T>& p : packed->forward) allocate_vectors(p, spec);
   return packed;
 }
@@ -290,6 +276,7 @@ template <class T>
 void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Weight<const T>>& weights,
           const std::vector<WeightIndex>& index, TeamLease* team) {
   packed.forget_transposed();
+  for (PackedDirection<T>& p : packed.forward) p.finite = true;
   std::optional<TeamLease> own;
   static const char kind = 0;
   const Index numbers = numbers_in(weights);
@@ -308,17 +295,20 @@ void pack(PackedWeights<T>& packed, const LayerSpec& spec, const std::vector<Wei
             return ih.data + (gate * hidden + column % hidden) * ih.shape[1];
           });
       each_matrix(p, spec, weights, index[i], [&](PackedMatrix<T>& m, Index units, int, Index, const auto& row) {
-        for (Index panel = 0; panel < m.panels; ++panel)
-          if (turn++ % members == rank)
-            fill_panel(m, panel, units, packed.lanes, [&](int gate, Index unit) {
-              const RowOf of = row(gate, unit);
-              return weights[of.weight].data + of.row * m.depth;
-            });
+        const int weight = row(0, 0).weight;
+        const bool recurs = weight == index[i].hh || weight == index[i].rr;
+        for (Index panel = 0; panel < m.panels; ++panel) {
+          if (turn++ % members != rank) continue;
+          const bool finite = fill_panel(m, panel, units, packed.lanes, [&](int gate, Index unit) {
+            const RowOf of = row(gate, unit);
+            return weights[of.weight].data + of.row * m.depth;
+          });
+          if (recurs && !finite) p.finite.store(false, std::memory_order_relaxed);
+        }
       });
       if (turn++ % members != rank) continue;
       fill_vectors(p, spec, weights, index[i]);
       fill_dense_bias(p, cell, hidden, packed.lanes);
-      p.finite = has_finite_recurrence(weights, index[i]);
     }
   });
 }

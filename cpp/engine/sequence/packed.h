@@ -1,5 +1,6 @@
 // The weights of a layer as the kernels want them.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct PackedDirection {
   Buffer<T> dense_bias;       // likewise
   PackedMatrix<T> second;     // the GRU's candidate with reset before, or the LSTM's projection; else empty
   PackedMatrix<T> gates;      // gate recurrence: from i f o of the step before; else empty
-  bool finite = true;         // weight_hh and weight_rr: then a product with zeros is zero
+  std::atomic<bool> finite{true};  // weight_hh and weight_rr: then a product with zeros is zero
   Buffer<T> bias;             // [block][slot][lane]
   Buffer<T> peephole;         // [block][i, f, o][lane]; or empty
   Buffer<T> gain_x, gain_h, gain_c, bias_c;  // layer normalisation: [block][slot of the product][lane]; or empty
