@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bindings/without_gil.h"
+#include "engine/model/largest.h"
 #include "engine/model/operation.h"
 #include "spec/check_operation.h"
 
@@ -105,6 +106,32 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
   call.y = {numbers + sides + down * out, call.batch * column, column};
   without_gil([&] { forward_of_parts(*o.layer, call, parts, swish); });
   return as_image(y);
+}
+
+py::object largest_of_windows(const py::object& x, const py::tuple& taps, const py::tuple& strides,
+                              const py::tuple& before, const py::tuple& outputs) {
+  const auto side = [&](std::size_t i) {
+    const auto number = [&](const char* name, const py::tuple& given, Index least) {
+      const Index n = given.size() == 2 ? given[i].cast<Index>() : -1;
+      if (n < least)
+        throw py::value_error(std::string(name) + " are not two numbers from " + std::to_string(least) + " on");
+      return n;
+    };
+    return LargestSide{number("taps", taps, 1), number("strides", strides, 1), number("before", before, 0),
+                       number("outputs", outputs, 1)};
+  };
+  const LargestSide down = side(0), across = side(1);
+  return with_dtype_of(x, [&](auto zero) {
+    using T = decltype(zero);
+    const Array<T> image = image_argument<T>("x", x, 0);
+    if (image.ndim() != 4) throw py::value_error("x has " + std::to_string(image.ndim()) + " axes; expected 4");
+    const Index width = image.shape(0), batch = image.shape(1), height = image.shape(2), channels = image.shape(3);
+    Array<T> y = empty_array<T>({across.outputs, batch, down.outputs, channels});
+    const T* const from = image.data();
+    T* const to = y.mutable_data();
+    without_gil([&] { gru_native::largest_of_windows(down, across, from, width, batch, height, channels, to); });
+    return as_image(y);
+  });
 }
 
 py::object as_image(const py::array& memory) {

@@ -19,6 +19,10 @@ template <class T>
 py::object of_parts(const PyOperation<T>& convolution, const py::tuple& parts, bool swish, std::int64_t down,
                     std::int64_t across);
 
+// The largest numbers of an image's windows; of each side's two numbers the first is of the height.
+py::object largest_of_windows(const py::object& x, const py::tuple& taps, const py::tuple& strides,
+                              const py::tuple& before, const py::tuple& outputs);
+
 // As users see it.
 py::object as_image(const py::array& memory);
 std::string image_shape_text(const Shape& memory);

@@ -381,6 +381,8 @@ void register_operation(py::module_& m) {
 void register_operations(py::module_& m) {
   register_operation<float>(m);
   register_operation<double>(m);
+  m.def("largest_of_windows", &largest_of_windows, py::arg("x"), py::arg("taps"), py::arg("strides"), py::arg("before"),
+        py::arg("outputs"));
 }
 
 }  // namespace gru_native::bindings

@@ -13,6 +13,7 @@ from ._core_losses import *  # noqa: F403
 from ._core_parts import _T, _Pybind11Type
 from ._core_parts import Edit as Edit
 from ._core_parts import a_type as a_type
+from ._core_parts import largest_of_windows as largest_of_windows
 from ._core_parts import numpy_array as numpy_array
 
 # h, or (h, c) for the LSTM. What comes back is Any: which of the two it is follows from the cell.

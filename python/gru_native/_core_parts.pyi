@@ -13,6 +13,13 @@ def a_type(value: object) -> str: ...
 def numpy_array(
     name: str, value: Any, expected: str, dtype: DTypeLike | None = None
 ) -> NDArray[Any]: ...
+def largest_of_windows(
+    x: Any,
+    taps: tuple[int, ...],
+    strides: tuple[int, ...],
+    before: tuple[int, ...],
+    outputs: tuple[int, ...],
+) -> NDArray[Any]: ...
 
 class Edit(metaclass=_Pybind11Type):
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # only edit makes one

@@ -179,7 +179,8 @@ def _max_pool(
 ) -> Call | Direct | None:
     if y.ndim != 4 or y.dtype not in (np.float32, np.float64) or not y.size:
         return None
-    return Direct(prepared_max(node, inputs[0]), (0,))
+    made = prepared_max(node, inputs[0])
+    return None if made is None else Direct(made, (0,))
 
 
 def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:

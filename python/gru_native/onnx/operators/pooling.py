@@ -7,11 +7,12 @@ from math import prod
 
 import numpy as np
 
+from ..._core import largest_of_windows
 from ...layers._weights import Array
 from .._model import Node
 from .budget import room
 from .registry import operator
-from .windows import BACK, IMAGE, Windows, numbers, padded, taps, views, windows
+from .windows import Windows, numbers, padded, taps, views, windows
 
 _FEW = 64  # elements of a kernel along an axis that are taken one by one
 
@@ -54,39 +55,18 @@ def _max_pool(node: Node, x: Array) -> Sequence[Array]:
     return [y, _places(node, x, source, w)]
 
 
-def prepared_max(node: Node, x: Array) -> Callable[[Array], Array]:
+def prepared_max(node: Node, x: Array) -> Callable[[Array], Array] | None:
     """A function that computes MaxPool for images of x's shape and dtype, which are floats.
 
-    Its results lie in memory as the core's do. What is largest in a window of twice the elements
-    follows from two of those before.
+    Its results lie in memory as the core's do. None: the core does not compute it, or would have
+    to make more numbers between one side and the other than it has before and behind them.
     """
     w = _windows(node, x)
-    spatial = [b + n + e for b, n, e in zip(w.begin, x.shape[2:], w.end, strict=True)]
-    whole, dtype = [(*x.shape[:2], *spatial)[i] for i in IMAGE], x.dtype
-    inner = [slice(b, b + n) for b, n in zip(w.begin, x.shape[2:], strict=True)]
-    place = (inner[1], slice(None), inner[0])
-    room(whole, dtype)
-
-    def largest(x: Array, axis: int, side: int) -> Array:
-        def part(x: Array, begin: int, end: int | None, step: int = 1) -> Array:
-            return x[(slice(None),) * axis + (slice(begin, end, step),)]
-
-        taps, dilation, done = w.kernel[side], w.dilations[side], 1
-        while done < taps:
-            more = min(done, taps - done)
-            x = np.maximum(part(x, 0, -more * dilation), part(x, more * dilation, None))
-            done += more
-        return part(x, 0, (w.out[side] - 1) * w.strides[side] + 1, w.strides[side])
-
-    def pool(x: Array) -> Array:
-        source = x.transpose(IMAGE)
-        if any((*w.begin, *w.end)):
-            source = np.full(whole, -np.inf, dtype)
-            source[place] = x.transpose(IMAGE)
-        y = largest(largest(source, 0, 1), 2, 0)
-        return np.array(y, order="C").transpose(BACK)
-
-    return pool
+    between = w.out[0] * x.shape[3]
+    if max(w.dilations) > 1 or between > x.shape[2] * x.shape[3] + w.out[0] * w.out[1]:
+        return None
+    sides = w.kernel, w.strides, tuple(w.begin), w.out
+    return lambda x: largest_of_windows(x, *sides)
 
 
 def _places(node: Node, x: Array, source: Array, w: Windows) -> Array:
