@@ -9,11 +9,19 @@ from helpers import assert_close, assert_same_bits
 ROWS = [1, 2, 3, 5, 9, 13, 25, 29, 140]
 # Columns of one panel, of several whole ones, of an odd number with a part of one.
 SIZES = [(96, 17), (160, 256), (131, 330), (513, 64)]
-FUNCTIONS = {"identity": lambda a: a, "tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}
-SLOPES = {
-    "identity": lambda y: 1.0,
-    "tanh": lambda y: 1 - y * y,
-    "relu": lambda y: (y > 0).astype(y.dtype),
+FUNCTIONS = {
+    "identity": lambda a: a,
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    "softmax": lambda a: np.exp(a) / np.exp(a).sum(-1, keepdims=True),  # of whole rows
+    "log_softmax": lambda a: a - np.log(np.exp(a).sum(-1, keepdims=True)),
+}
+BACK = {
+    "identity": lambda y, dy: dy,
+    "tanh": lambda y, dy: dy * (1 - y * y),
+    "relu": lambda y, dy: dy * (y > 0),
+    "softmax": lambda y, dy: y * (dy - (y * dy).sum(-1, keepdims=True)),
+    "log_softmax": lambda y, dy: dy - np.exp(y) * dy.sum(-1, keepdims=True),
 }
 
 
@@ -50,7 +58,7 @@ def test_dense(rows, inputs, outputs, activation, dtype, threads):
     w, b = (layer.weights[name].astype(np.float64) for name in ("weight", "bias"))
     flat = x[:, 0].astype(np.float64)
     y = FUNCTIONS[activation](flat @ w.T + b)
-    d = dy[:, 0] * SLOPES[activation](y)
+    d = BACK[activation](y, dy[:, 0])
     exact = [y, y, d @ w, d.T @ flat, d.sum(0)]
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     for found, wanted in zip(alone, exact, strict=True):
@@ -58,10 +66,11 @@ def test_dense(rows, inputs, outputs, activation, dtype, threads):
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
+@pytest.mark.parametrize("activation", ["relu", "softmax"])
 @pytest.mark.parametrize("rows", [1, 3, 13, 29])
-def test_few_bits(rows, precision, threads):
+def test_few_bits(rows, activation, precision, threads):
     x = numbers(rows, 1, 500).astype(np.float32)
-    few = Dense(500, 330, activation="relu", seed=1).quantize(precision)
+    few = Dense(500, 330, activation=activation, seed=1).quantize(precision)
     alone, *shared = on_threads(threads, lambda: few(x))
     for found in shared:
         assert_same_bits(found, alone)

@@ -54,13 +54,22 @@ Product<T> part_of_dense(const PackedDense<T>& w, Rows<const T> x, Matrix<T> y, 
   p.panel_begin = mine.panels.begin, p.panel_end = mine.panels.end;
   return p;
 }
+
+// A softmax is of whole rows.
+template <class T>
+ProductShare share_of_dense(const PackedDense<T>& w, Index rows, int member, int members) {
+  const DenseActivation f = w.spec.activation;
+  if (f == DenseActivation::softmax || f == DenseActivation::log_softmax)
+    return {share_of(rows, 1, member, members), {0, w.weight.panels}, true};
+  return share_of_product(rows, w.weight.panels, member, members);
+}
 }  // namespace
 
 template <class T>
 void dense_forward(const PackedDense<T>& w, Rows<const T> x, Index rows, Matrix<T> y, TeamLease& team) {
   team.run([&](int rank) {
     const FlushDenormals flush;
-    const ProductShare mine = share_of_product(rows, w.weight.panels, rank, team.size());
+    const ProductShare mine = share_of_dense(w, rows, rank, team.size());
     if (mine.empty()) return;
     multiply(part_of_dense(w, x, y, mine));
     const Share columns = units_of(mine.panels, panel_columns<T>(), w.spec.output_size);
