@@ -213,8 +213,9 @@ def step(quick: bool) -> Result:
 def packing(quick: bool) -> Result:
     """What it takes to pack an LSTM 512 -> 512, in parts of a copy of its weights (packing.cpp).
 
-    `call` is what the first call of a new layer takes longer than its second: layers pack when
-    their weights are set.
+    `new` into new memory, as the copy beside it; `again` into memory that the layer has. `call` is
+    what the first call of a new layer takes longer than its second: layers pack when their weights
+    are set.
     """
     import gru_native
     from measuring import native

@@ -272,9 +272,9 @@ def _costs(checks: dict[str, Any]) -> list[Target]:
             " us",
         ),
         _most(
-            "packing LSTM 512->512, to a copy of its weights",
+            "packing a new LSTM 512->512, to a copy of its weights",
             1.5,
-            [(what, value("packing", what)) for what in ("new", "again", "call")],
+            [(what, value("packing", what)) for what in ("new", "call")],
             "x",
         ),
     ]

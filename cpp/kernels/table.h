@@ -327,8 +327,8 @@ template <class T>
 struct Kernels {
   int lanes;
   void (*product)(const Product<T>&);
-  // to[k * stride + i] = rows[i][k] or 0; whether all of them are finite.
-  bool (*turn)(const T* const* rows, Index depth, T* to, Index stride);
+  void (*turn)(const T* const* rows, Index depth, T* to, Index stride);  // to[k * stride + i] = rows[i][k] or 0
+  bool (*all_finite)(const T* a, Index n);
   void (*column_sums)(const T* a, Index stride, Index rows, Index columns, T* sums);  // sums[c] += a[0][c] + ...
   CellKernels<T> cell[cell_kinds];
   void (*norm_rows)(const NormRows<T>&);

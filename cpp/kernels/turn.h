@@ -8,7 +8,7 @@ namespace gru_native::GRU_NATIVE_ISA {
 
 // all: no row is null.
 template <bool all, class T>
-bool turn_rows(const T* const* rows, Index depth, T* to, Index stride) {
+void turn_rows(const T* const* rows, Index depth, T* to, Index stride) {
   using V = Lanes<T>;
   const V zeros(T(0));
   const T* from[V::size];
@@ -20,28 +20,36 @@ bool turn_rows(const T* const* rows, Index depth, T* to, Index stride) {
     in_row[i] = all || rows[i] ? ~Index(0) : 0;
   }
   const auto at = [&](int i, Index k) { return from[i] + (all ? k : k & in_row[i]); };
-  V products = zeros;  // with 0: NaN where a number is NaN or infinite
   Index k = 0;
   for (; k + V::size <= depth; k += V::size) {
     packet::PacketBlock<typename V::Packet, V::size> block;
     for (int i = 0; i < V::size; ++i) block.packet[i] = V::load(at(i, k)).p;
-    for (int i = 0; i < V::size; ++i) products = multiply_add(V(block.packet[i]), zeros, products);
     packet::ptranspose(block);
     for (int i = 0; i < V::size; ++i) V(block.packet[i]).store(to + (k + i) * stride);
   }
-  alignas(64) T sums[V::size];
-  products.store(sums);
   for (; k < depth; ++k)
-    for (int i = 0; i < V::size; ++i) {
-      to[k * stride + i] = *at(i, k);
-      sums[i] += *at(i, k) * T(0);
-    }
-  return std::all_of(sums, sums + V::size, [](T sum) { return sum == 0; });
+    for (int i = 0; i < V::size; ++i) to[k * stride + i] = *at(i, k);
 }
 
-// to[k * stride + i] = rows[i][k] for k < depth, and for i < lanes; 0 where rows[i] is null. Whether all are finite.
+// Whether all n numbers are finite: only then are their products with 0 all 0, and else one is NaN.
 template <class T>
-bool turn(const T* const* rows, Index depth, T* to, Index stride) {
+bool all_finite(const T* a, Index n) {
+  using V = Lanes<T>;
+  constexpr int chains = 4;
+  const V zeros(T(0));
+  V sums[chains] = {zeros, zeros, zeros, zeros};
+  Index k = 0;
+  for (; k + chains * V::size <= n; k += chains * V::size)
+    for (int c = 0; c < chains; ++c) sums[c] = multiply_add(V::load(a + k + c * V::size), zeros, sums[c]);
+  for (; k < n; k += V::size) sums[0] = multiply_add(V::load_first(a + k, n - k), zeros, sums[0]);
+  alignas(64) T sum[V::size];
+  ((sums[0] + sums[1]) + (sums[2] + sums[3])).store(sum);
+  return std::all_of(sum, sum + V::size, [](T x) { return x == 0; });
+}
+
+// to[k * stride + i] = rows[i][k] for k < depth, and for i < lanes; 0 where rows[i] is null.
+template <class T>
+void turn(const T* const* rows, Index depth, T* to, Index stride) {
   const bool all = std::all_of(rows, rows + Lanes<T>::size, [](const T* row) { return row != nullptr; });
   return all ? turn_rows<true>(rows, depth, to, stride) : turn_rows<false>(rows, depth, to, stride);
 }

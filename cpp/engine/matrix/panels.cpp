@@ -8,8 +8,12 @@
 namespace gru_native {
 
 template <class T>
-bool turn(const T* const* rows, Index depth, T* to, Index stride) {
-  return kernels_for<T>().turn(rows, depth, to, stride);
+void turn(const T* const* rows, Index depth, T* to, Index stride) {
+  kernels_for<T>().turn(rows, depth, to, stride);
+}
+template <class T>
+bool all_finite(const T* a, Index n) {
+  return kernels_for<T>().all_finite(a, n);
 }
 
 template <class T>
@@ -135,8 +139,10 @@ PackedMatrix<T> transpose(const PackedMatrix<T>& m, Index lanes, Index blocks) {
   return t;
 }
 
-template bool turn(const float* const*, Index, float*, Index);
-template bool turn(const double* const*, Index, double*, Index);
+template void turn(const float* const*, Index, float*, Index);
+template void turn(const double* const*, Index, double*, Index);
+template bool all_finite(const float*, Index);
+template bool all_finite(const double*, Index);
 template PackedMatrix<float> empty_shape(Index, int, Index, Index);
 template PackedMatrix<float> empty_panels(Index, int, Index, Index);
 template PackedMatrix<double> empty_panels(Index, int, Index, Index);

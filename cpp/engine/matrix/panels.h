@@ -67,9 +67,11 @@ PackedMatrix<T> empty_columns(Index columns, Index depth, Index lanes);
 // How many these then are, with what pads them.
 Index dense_columns(Index columns, Index lanes);
 
-// The kernels' turn() (kernels/turn.h).
+// The kernels' (kernels/turn.h).
 template <class T>
-bool turn(const T* const* rows, Index depth, T* to, Index stride);
+void turn(const T* const* rows, Index depth, T* to, Index stride);
+template <class T>
+bool all_finite(const T* a, Index n);
 
 inline constexpr int most_lanes = 16;
 
@@ -124,7 +126,10 @@ bool fill_panel(PackedMatrix<T>& m, Index panel, Index units, Index lanes, const
     const Index count = std::min(steps, last - begin);
     for (int v = 0; v < m.width; ++v) {
       if (!has_any[v]) continue;
-      finite &= turn<T>(rows[v], count, to + begin * columns + v * lanes, columns);
+      // Each row as one run: that also brings it into the cache.
+      for (Index lane = 0; lane < lanes; ++lane)
+        if (rows[v][lane]) finite &= all_finite(rows[v][lane], count);
+      turn<T>(rows[v], count, to + begin * columns + v * lanes, columns);
       for (Index lane = 0; lane < lanes; ++lane)
         if (rows[v][lane]) rows[v][lane] += count;
     }
