@@ -13,6 +13,7 @@ from ..layers._weights import Array
 from ._model import Node
 from .operators import compute
 from .operators.convolution import Convolution, prepared, whole_image, whole_kernel
+from .operators.einsum import prepared_einsum
 from .operators.parts import slices
 from .operators.pooling import prepared_max
 from .operators.windows import BACK, IMAGE
@@ -300,6 +301,14 @@ def _conv_integer(
     return whole
 
 
+def _einsum(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct | None:
+    floats = y.dtype in (np.float32, np.float64) and all(a.dtype == y.dtype for a in inputs)
+    if len(inputs) != 2 or not floats or known[0]:
+        return None
+    call = prepared_einsum(node, inputs[0], inputs[1], y, constant=known[1])
+    return None if call is None else Direct(call, (0, 1))
+
+
 def _swish(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct | None:
     if (
         node.attributes.get("alpha", 1.0) != 1.0
@@ -328,6 +337,7 @@ _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "Resize": _resize,
     "Upsample": _resize,
     "ConvInteger": _conv_integer,
+    "Einsum": _einsum,
     "Pow": _power,
     "Relu": _relu,
     "Swish": _swish,
