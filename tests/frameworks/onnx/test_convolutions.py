@@ -94,6 +94,43 @@ def test_convolutions_in_pieces():
     assert compare(node, [x, weight], atol=1e-4)
 
 
+OF_IMAGES = [
+    ("Conv", [(3, 4, 1, 1)], {}),
+    ("Conv", [(3, 4, 2, 2)], {"strides": [2, 1], "pads": [1, 0, 1, 0]}),
+    ("Conv", [(6, 2, 3, 2)], {"group": 2}),
+    ("Conv", [(4, 1, 2, 2)], {"group": 4}),
+    ("ConvTranspose", [(4, 3, 2, 2)], {"strides": [2, 2]}),
+    ("MaxPool", [], {"kernel_shape": [3, 2]}),
+    ("MaxPool", [], {"kernel_shape": [3, 2], "outputs": ["y", "where"]}),
+    ("AveragePool", [], {"kernel_shape": [2, 2]}),
+    ("AveragePool", [], {"kernel_shape": [80, 2]}),
+    ("LpPool", [], {"kernel_shape": [2, 2]}),
+    ("GlobalMaxPool", [], {}),
+    ("SpaceToDepth", [], {"blocksize": 2}),
+    ("DepthToSpace", [], {"blocksize": 2}),
+    ("InstanceNormalization", [(4,), (4,)], {}),
+]
+
+
+@pytest.mark.parametrize(("op", "weights", "own"), OF_IMAGES)
+def test_a_batch_of_no_images(op, weights, own):
+    for batch in (0, 2):
+        arrays = [np.ones((batch, 4, 80, 6), np.float32)]
+        arrays += [np.ones(shape, np.float32) for shape in weights]
+        options = dict(own)
+        outputs = options.pop("outputs", ["y"])
+        node = onnx.helper.make_node(op, ["x", "w", "b"][: len(arrays)], outputs, **options)
+        assert compare(node, arrays)
+
+
+def test_no_rows_have_a_norm_of_groups():
+    """ONNX Runtime refuses them."""
+    node = onnx.helper.make_node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2)
+    arrays = {"x": np.ones((0, 4, 6, 6)), "s": np.ones(4), "b": np.ones(4)}
+    (y,) = gru_native.onnx.run_node(node, arrays, opset_version=21)
+    assert y.shape == (0, 4, 6, 6)
+
+
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "LpPool"])
 def test_pools(op):
     rng, tried = np.random.default_rng(1), 0

@@ -79,21 +79,21 @@ def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
     depth, each = channels // groups * prod(w.kernel), len(weight) // groups
     matrix = weight.reshape(groups, each, depth)
     if w.moves_only:
-        y: Array = np.matmul(matrix, x.reshape(batch, groups, depth, -1))
+        y: Array = np.matmul(matrix, x.reshape(batch, groups, depth, prod(w.out)))
         return y.reshape(batch, len(weight), *w.out)
     of_windows = views(x, w)
     first = 2 + len(w.kernel)  # the axis of the output that is cut
     rows = max(1, _PIECE // max(1, batch * groups * depth * prod(w.out[1:])))
     if rows >= w.out[0]:
-        columns = of_windows.reshape(batch, groups, depth, -1)
+        columns = of_windows.reshape(batch, groups, depth, prod(w.out))
         y = np.matmul(matrix, columns)
         return y.reshape(batch, len(weight), *w.out)
     y = np.empty((batch, groups, each, *w.out), x.dtype)
     for at in range(0, w.out[0], rows):
         piece = of_windows[(slice(None),) * first + (slice(at, at + rows),)]
         room(piece.shape, x.dtype)
-        columns = np.matmul(matrix, piece.reshape(batch, groups, depth, -1))
-        y[:, :, :, at : at + rows] = columns.reshape(batch, groups, each, -1, *w.out[1:])
+        columns = np.matmul(matrix, piece.reshape(batch, groups, depth, prod(piece.shape[first:])))
+        y[:, :, :, at : at + rows] = columns.reshape(batch, groups, each, *piece.shape[first:])
     return y.reshape(batch, len(weight), *w.out)
 
 
@@ -288,7 +288,7 @@ def _conv_transpose(
     room([len(x), groups * each, *out], x.dtype)
     room([len(x), groups * each, *kernel, *x.shape[2:]], x.dtype)
     matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
-    columns = np.matmul(matrix, x.reshape(len(x), groups, len(weight) // groups, -1))
+    columns = np.matmul(matrix, x.reshape(len(x), groups, len(weight) // groups, prod(x.shape[2:])))
     columns = columns.reshape(len(x), groups * each, *kernel, *x.shape[2:])
     whole = np.zeros(
         (len(x), groups * each, *(max(f, b + o) for f, b, o in zip(full, begin, out, strict=True))),

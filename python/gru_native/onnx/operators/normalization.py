@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def _group(node: Node, x: Array, scale: Array, bias: Array) -> Sequence[Array]:
         raise ValueError(f"num_groups is {groups} for x of shape {x.shape}")
     if len(scale) == groups:  # before opset 21
         scale, bias = (np.repeat(a, x.shape[1] // groups) for a in (scale, bias))
-    grouped = x.reshape(x.shape[0], groups, -1)
+    grouped = x.reshape(x.shape[0], groups, prod(x.shape[1:]) // groups)
     centred, _, variance = moments(grouped, (2,))
     centred /= np.sqrt(variance + x.dtype.type(node.attributes.get("epsilon", 1e-5)))
     y = centred.reshape(x.shape)

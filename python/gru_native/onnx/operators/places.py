@@ -159,7 +159,7 @@ def _blocks(node: Node, x: Array) -> Sequence[Array]:
         cut = x.reshape(batch, channels, height // size, size, width // size, size)
         dcr = node.attributes.get("mode", "DCR") == "DCR"
         cut = cut.transpose(0, 3, 5, 1, 2, 4) if dcr else cut.transpose(0, 1, 3, 5, 2, 4)
-        return [cut.reshape(batch, -1, height // size, width // size)]
+        return [cut.reshape(batch, channels * size**2, height // size, width // size)]
     inner = channels // size**2
     if node.attributes.get("mode", "DCR") == "DCR":
         cut = x.reshape(batch, size, size, inner, height, width).transpose(0, 3, 4, 1, 5, 2)

@@ -34,12 +34,11 @@ def _along_axes(x: Array, w: Windows, join: np.ufunc) -> Array:
             for other in others[1:]:
                 join(y, other, out=y)
         else:
-            moved = np.moveaxis(x, 2 + axis, -1)[None, None]
-            moved = moved.reshape(1, -1, moved.shape[-1])
+            outer = x.shape[: 2 + axis] + x.shape[3 + axis :]
+            moved = np.moveaxis(x, 2 + axis, -1).reshape(1, prod(outer), x.shape[2 + axis])
             one = Windows(*([part[axis]] for part in w))  # type: ignore[arg-type]
             y = join.reduce(views(moved, one), 2)
-            outer = x.shape[: 2 + axis] + x.shape[3 + axis :]
-            y = np.moveaxis(y.reshape(*outer, -1), -1, 2 + axis)
+            y = np.moveaxis(y.reshape(*outer, w.out[axis]), -1, 2 + axis)
         x = y
     return x
 
@@ -72,7 +71,7 @@ def prepared_max(node: Node, x: Array) -> Callable[[Array], Array] | None:
 def _places(node: Node, x: Array, source: Array, w: Windows) -> Array:
     """Where in x each maximum is, counted through all of x."""
     room([*x.shape[:2], prod(w.kernel), *w.out], np.dtype(np.int64))
-    every = views(source, w).reshape(*x.shape[:2], -1, *w.out)
+    every = views(source, w).reshape(*x.shape[:2], prod(w.kernel), *w.out)
     chosen = np.unravel_index(np.argmax(every, 2), w.kernel)
     count = len(w.kernel)
     at = []
