@@ -79,3 +79,14 @@ def test_repeated_axes():
     loaded = gru_native.onnx.load(model_of("agi,gih->agh", a, b, True, np.float32))
     for _ in range(3):
         np.testing.assert_array_equal(loaded(a), np.full((2, 4, 5), 3, np.float32))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("shapes", [((2, 4, 0), (4, 0, 5)), ((0, 4, 3), (4, 3, 5))])
+def test_axes_of_no_elements(shapes, constant):
+    """Sums of nothing are 0."""
+    a, b = (np.ones(shape, np.float32) for shape in shapes)
+    loaded = gru_native.onnx.load(model_of("agi,gih->agh", a, b, constant, np.float32))
+    for _ in range(4):
+        y = loaded(a) if constant else loaded(a, b)
+        np.testing.assert_array_equal(y, np.zeros((len(a), 4, 5)))

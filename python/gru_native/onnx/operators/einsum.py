@@ -28,6 +28,8 @@ def prepared_einsum(
     terms = (*given.split(","), result)
     if not all(term.isalpha() and len({*term}) == len(term) for term in terms) or not y.size:
         return None
+    if not a.size:  # sums of nothing
+        return None
     of_a, of_b, _ = terms
     sizes = dict(zip(of_a, a.shape, strict=True))
     both = [c for c in of_b if c in sizes]
