@@ -17,6 +17,8 @@ py::array numbers_argument(const char* name, const py::object& value) {
   return as_array<T>(name, value);
 }
 
+constexpr std::int64_t max_beside = 1 << 20;  // zeros, or dots
+
 // Whether all of it can be read as T.
 template <class T>
 bool lies_on_numbers(const py::array& a) {
@@ -57,17 +59,28 @@ Array<T> image_argument(const char* name, const py::object& value, const Shape& 
 }
 
 template <class T>
-py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish, std::int64_t down,
-                    std::int64_t across) {
+py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
+                    const std::pair<std::int64_t, std::int64_t>& zeros, const py::tuple& repeats) {
+  const auto [down, across] = zeros;
+  if (down < 0 || across < 0 || down > max_beside || across > max_beside)
+    throw py::value_error("zeros has " + std::to_string(down) + " and " + std::to_string(across) +
+                          "; expected numbers from 0 on");
   const OperationSpec& spec = o.layer->spec();
   if (!std::holds_alternative<Conv2dSpec>(spec.kind)) throw py::type_error("this block is no convolution of images");
   std::vector<py::array> arrays;
   ImageParts<T> parts;
-  std::int64_t channels = 0;
+  std::int64_t channels = 0, batch = -1, height = -1, width = -1;
   for (const py::handle each : given) {
     py::array image = numbers_argument<T>("parts", py::reinterpret_borrow<py::object>(each));
-    const auto of = [&](int axis) { return arrays.empty() ? std::int64_t(-1) : std::int64_t(arrays[0].shape(axis)); };
-    check_shape("parts", image, {{"batch", of(0)}, {"channels", -1}, {"height", of(2)}, {"width", of(3)}});
+    std::pair<std::int64_t, std::int64_t> times{1, 1};
+    if (repeats.size() > 0) times = repeats[arrays.size()].cast<std::pair<std::int64_t, std::int64_t>>();
+    const auto [high, broad] = times;
+    const bool divides = high > 0 && broad > 0 && (arrays.empty() || (height % high == 0 && width % broad == 0));
+    if (!divides || high > max_beside || broad > max_beside)
+      throw py::value_error("repeats has " + std::to_string(high) + " and " + std::to_string(broad) +
+                            "; expected divisors of an image's sides");
+    const std::int64_t own = arrays.empty() ? -1 : height / high, own_width = arrays.empty() ? -1 : width / broad;
+    check_shape("parts", image, {{"batch", batch}, {"channels", -1}, {"height", own}, {"width", own_width}});
     if (image.size() == 0)
       throw py::value_error("parts has shape " + shape_text(image) + "; expected at least one dot");
     if (!lies_on_numbers<T>(image)) image = image.attr("copy")();
@@ -77,23 +90,26 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
     };
     const Index wide = image.shape(1), channel = stride(1, 1), dot = stride(2, wide);
     const Index row = stride(0, image.shape(2) * dot), step = stride(3, image.shape(0) * row);
-    parts.push_back({static_cast<const T*>(image.data()), wide, step, row, dot, channel});
-    channels += image.shape(1);
+    parts.push_back({static_cast<const T*>(image.data()), wide, step, row, dot, channel, high, broad});
+    batch = image.shape(0);
+    height = image.shape(2) * high;
+    width = image.shape(3) * broad;
+    channels += wide;
     arrays.push_back(std::move(image));
   }
   if (channels != input_channels(spec))
     throw py::value_error("parts has " + std::to_string(channels) + " channels; expected " +
                           std::to_string(input_channels(spec)));
   OperationForwardCall<T> call;
-  call.seq_len = arrays[0].shape(3);
-  call.batch = arrays[0].shape(0);
+  call.seq_len = width;
+  call.batch = batch;
   call.channels = channels;
-  call.input_size = arrays[0].shape(2) * channels;
+  call.input_size = height * channels;
   const std::int64_t outputs = spec.output_size(call.input_size, channels), out = spec.output_channels(channels);
   if (outputs < 1 || call.seq_len < least_len(spec))
     throw py::value_error("parts has shape " + shape_text(arrays[0]) + "; expected images that a window fits in");
-  const std::int64_t steps = spec.output_len(call.seq_len), height = outputs / out + 2 * down, column = height * out;
-  const Array<T> y = empty_array<T>({steps + 2 * across, call.batch, height, out});
+  const std::int64_t steps = spec.output_len(call.seq_len), tall = outputs / out + 2 * down, column = tall * out;
+  const Array<T> y = empty_array<T>({steps + 2 * across, call.batch, tall, out});
   T* const numbers = const_cast<T*>(y.data());
   const Index sides = across * call.batch * column;
   std::fill_n(numbers, sides, T(0));
@@ -152,8 +168,10 @@ bool lies_as_image(const py::object& value, bool ragged) {
   return array.ndim() == 4 && (ragged || !(array.flags() & py::array::c_style));
 }
 
-template py::object of_parts(const PyOperation<float>&, const py::tuple&, bool, std::int64_t, std::int64_t);
-template py::object of_parts(const PyOperation<double>&, const py::tuple&, bool, std::int64_t, std::int64_t);
+template py::object of_parts(const PyOperation<float>&, const py::tuple&, bool,
+                             const std::pair<std::int64_t, std::int64_t>&, const py::tuple&);
+template py::object of_parts(const PyOperation<double>&, const py::tuple&, bool,
+                             const std::pair<std::int64_t, std::int64_t>&, const py::tuple&);
 template Array<float> image_argument(const char*, const py::object&, std::int64_t);
 template Array<double> image_argument(const char*, const py::object&, std::int64_t);
 template Array<float> image_argument(const char*, const py::object&, const Shape&);

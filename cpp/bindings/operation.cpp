@@ -360,7 +360,8 @@ void register_operation(py::module_& m) {
    }))
       .def("__call__", &call<T>, py::arg("x"), py::arg("lengths") = py::none(), py::arg("batch_first") = false)
       .def("swish", &swish<T>, py::arg("x"))
-      .def("of_parts", &of_parts<T>, py::arg("parts"), py::arg("swish"), py::arg("down") = 0, py::arg("across") = 0)
+      .def("of_parts", &of_parts<T>, py::arg("parts"), py::arg("swish"),
+           py::arg("zeros") = std::pair<std::int64_t, std::int64_t>(0, 0), py::arg("repeats") = py::tuple())
       .def("of_whole_numbers", &of_whole_numbers<T>, py::arg("x"), py::arg("scale"), py::arg("bias"), py::arg("swish"))
       .def("forward", &forward<T>, py::arg("x"), py::arg("lengths"), py::arg("batch_first"), py::arg("training"))
       .def("statistics", &statistics<T>, py::arg("tape"))

@@ -49,24 +49,27 @@ std::vector<Run> PackedConvolution<T>::runs_at(Index step) const {
   return runs;
 }
 
-// A dot of all parts, whose numbers of a tap are one run for each part.
+// A dot of some parts, whose numbers of a tap are one run for each part; first: where these begin in k.
 template <class T>
-std::vector<Run> PackedConvolution<T>::runs_of(const ImageParts<T>& parts) const {
+std::vector<Run> PackedConvolution<T>::runs_of(const ImagePart<T>* begin, const ImagePart<T>* end, Index first) const {
   std::vector<Run> runs;
-  Index first = 0;
-  for (std::size_t i = 0; i < parts.size(); first += parts[i++].channels)
-    add_tap(runs, {behind_first(parts, i), first, parts[i].channels}, true);
+  for (const ImagePart<T>* part = begin; part != end; first += part++->channels)
+    add_tap(runs, {distance(*begin, *part), first, part->channels}, true);
   return runs;
 }
 
-// Where the windows are single dots that lie evenly in all parts, their distance; 0: they are to be copied.
+// Where the windows are single dots that lie evenly in all parts, their distance; 0: they are to be copied. The first
+// part may be repeated: sums begin as those over it, which are made for each of its own dots.
 template <class T>
 Index PackedConvolution<T>::together(const ImageParts<T>& parts, const Padded& padded, Index batch,
                                      Index height) const {
   if (taps_ > 1 || own_.groups > 1 || padded.pads()) return 0;
-  for (const ImagePart<T>& part : parts)
-    if (weight_.front().halves > 0 && part.channels % 2 != 0) return 0;
-  return common_dot(parts, batch, height);
+  const bool pairs = weight_.front().halves > 0, moves = own_.across.stride * own_.down.stride > 1;
+  const ImagePart<T>*const begin = parts.data(), *const end = begin + parts.size();
+  for (const ImagePart<T>* part = begin; part != end; ++part)
+    if ((pairs && part->channels % 2 != 0) || (part->repeats() && (pairs || moves || part != begin))) return 0;
+  if (begin->repeats() && common_dot(begin, begin + 1, batch, height / begin->down) == 0) return 0;
+  return common_dot(begin + begin->repeats(), end, batch, height);
 }
 
 template <class T>
@@ -116,14 +119,17 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
   const Padded padded(own_.across, own_.down, channels, call.inputs / channels, call.in);
   if (parts && parts->size() == 1 && is_dense(parts->front(), call.in.batch, call.inputs / channels)) parts = nullptr;
   const Index dot = parts ? together(*parts, padded, call.in.batch, call.inputs / channels) : channels;
-  if (parts) x = {parts->front().data, call.inputs / channels * dot, nullptr};
+  const ImagePart<T>* const repeated = parts && dot > 0 && parts->front().repeats() ? parts->data() : nullptr;
+  const ImagePart<T>* const first_part = parts ? parts->data() + (repeated ? 1 : 0) : nullptr;
+  if (parts) x = {first_part->data, call.inputs / channels * dot, nullptr};
   // Where its columns of dots lie evenly, and have no zeros above or below, x itself is the image but for its ends. A
   // tape has a copy of its own.
   const bool even = own_.across.taps == 1 || (!x.offset && !call.in.ragged());
   const bool copies =
       kept || dot == 0 || padded.pads_down() || !even || (padded.pads() && (x.offset || call.in.ragged()));
   const std::vector<Run> runs =
-      parts && !copies ? runs_of(*parts) : runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
+      parts && !copies ? runs_of(first_part, parts->data() + parts->size(), repeated ? repeated->channels : 0)
+                       : runs_at(copies ? padded.height * channels : call.in.batch * x.stride);
   const Edges edges(own_.across, call.in.seq_len, call.out.seq_len);
   const Share before{0, edges.first_whole}, behind{edges.end_whole, call.out.seq_len};
   T* const copy = call.arena->template take<T>(copies ? padded.numbers() : 0);
@@ -151,7 +157,21 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
   if (call.bias) {
     T* const bias = call.arena->template take_zeroed<T>(own_.out_channels - out_ + weight_.back().matrix.columns());
     std::copy_n(static_cast<const T*>(call.bias), own_.out_channels, bias);
-    sums.start = bias;
+    sums.start = {bias, 0, nullptr};
+  }
+  // Sums over a repeated part: one row for each of its own dots, at which those over all parts begin.
+  const std::vector<Run> repeated_runs = repeated ? runs_of(repeated, repeated + 1, 0) : std::vector<Run>();
+  Taps<T> repeated_sums = sums.with(repeated_runs);
+  const Index own_height = repeated ? high / repeated->down : 0;
+  const Index own_rows = repeated ? call.in.rows / repeated->across * own_height : 0;
+  const Matrix<T> begun{call.arena->template take<T>(own_rows * sums.columns()), sums.columns()};
+  if (repeated) {
+    Index* const at = call.arena->template take<Index>(rows);
+    for (Index row = 0; row < call.out.rows; ++row) {
+      const Index batch = call.in.batch, step = row / batch / repeated->across * batch + row % batch;
+      for (Index h = 0; h < high; ++h) at[row * high + h] = (step * own_height + h / repeated->down) * begun.stride;
+    }
+    sums.start = {begun.base, 0, at};
   }
   const bool in_place = sums.columns() == own_.out_channels;
   const bool dense = high == 1 || y.stride == call.outputs;  // else there is something between the columns of y
@@ -172,6 +192,9 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
       edges.copy(before, x, call.in.batch, call.inputs, image_before);
       edges.copy(behind, x, call.in.batch, call.inputs, image_behind);
     }
+    if (repeated)
+      repeated_sums.each_sum({repeated->data, repeated->dot, nullptr}, share_of(own_rows, 1, rank, team.size()),
+                             rows_of(begun), [](Index, Index) {});
     all.barrier(rank);
     const Share mine = share_of(rows, 1, rank, team.size());
     if (mine.begin == mine.end) return;

@@ -46,9 +46,9 @@ class PackedConvolution final : public PackedOperation<T> {
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
   std::vector<Run> runs_at(Index step) const;
-  std::vector<Run> runs_of(const ImageParts<T>& parts) const;
+  std::vector<Run> runs_of(const ImagePart<T>* begin, const ImagePart<T>* end, Index first) const;
   Index together(const ImageParts<T>& parts, const Padded& padded, Index batch, Index height) const;
-  Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, bias_.data()}; }
+  Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, {bias_.data(), 0, nullptr}}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;
   void sum_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs, T* dw, T* dweight,

@@ -290,7 +290,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     }
     for (const auto& places : spread.places) {
       const Share mine = share_of(places.end - places.begin, 1, rank, team.size());
-      const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, zeros};
+      const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, {zeros, 0, nullptr}};
       if (sums.columns() == own_.in_channels) {
         sums.each_sum(places.windows, mine, places.dx, [](Index, Index) {});
         continue;

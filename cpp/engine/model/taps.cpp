@@ -51,17 +51,17 @@ void fill_taps(PackedTaps<T>& taps, Index columns, const T* rows) {
 }
 
 template <class T>
-void Taps<T>::sum(Rows<const T> x, Rows<T> y, Share rows) const {
+void Taps<T>::sum(Rows<const T> x, Rows<const T> first, Rows<T> y, Share rows) const {
   const Kernels<T>& kernels = kernels_for<T>();
   Index group = 0;  // in this order: a last panel runs into the columns of the next group
   for (const PackedTaps<T>& taps : weight) {
     const PackedMatrix<T>& w = taps.matrix;
     const Rows<const T> windows = from_column(x, group * in);
     const Rows<T> acc = from_column(y, group * out);
-    const T* const begin = start + group * out;
+    const Rows<const T> begin = from_column(first, group * out);
     ++group;
     if (rows.end - rows.begin == 1 && taps.halves == 0) {
-      sum_of_row(w, runs, windows, begin, acc, rows.begin);
+      sum_of_row(w, runs, windows, row_at(begin, rows.begin), acc, rows.begin);
       continue;
     }
     TapsProduct<T> p{};
@@ -72,7 +72,7 @@ void Taps<T>::sum(Rows<const T> x, Rows<T> y, Share rows) const {
     p.a = windows;
     p.runs = runs.data();
     p.run_count = static_cast<Index>(runs.size());
-    p.start = {begin, 0, nullptr};
+    p.start = begin;
     p.acc = acc;
     p.row_begin = rows.begin;
     p.row_end = rows.end;

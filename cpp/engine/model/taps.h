@@ -35,10 +35,12 @@ struct Taps {
   const std::vector<PackedTaps<T>>& weight;  // [group]
   const std::vector<Run>& runs;
   Index in, out;                             // channels of a group
-  const T* start;                            // where sums begin, in whole panels
+  Rows<const T> start;  // where sums begin, in whole panels; of pairs (see TapsProduct) all rows alike
 
   // y = the sums of some rows. In x and y groups lie side by side.
-  void sum(Rows<const T> x, Rows<T> y, Share rows) const;
+  void sum(Rows<const T> x, Rows<T> y, Share rows) const { sum(x, start, y, rows); }
+
+  Taps with(const std::vector<Run>& others) const { return {weight, others, in, out, start}; }
 
   // Numbers of a row that sum() writes.
   Index columns() const { return (static_cast<Index>(weight.size()) - 1) * out + weight.back().columns(); }
@@ -51,8 +53,7 @@ struct Taps {
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
     const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
     each_block(rows, [&](Index begin, Index count) {
-      sum({x.offset ? x.base : x.base + begin * x.stride, x.stride, x.offset ? x.offset + begin : nullptr},
-          rows_of(sums), {0, count});
+      sum(behind(x, begin), behind(start, begin), rows_of(sums), {0, count});
       f(begin, count, sums);
     });
   }
@@ -66,6 +67,11 @@ struct Taps {
   }
 
  private:
+  void sum(Rows<const T> x, Rows<const T> first, Rows<T> y, Share rows) const;
+  static Rows<const T> behind(const Rows<const T>& rows, Index begin) {
+    if (rows.offset) return {rows.base, rows.stride, rows.offset + begin};
+    return {rows.base + begin * rows.stride, rows.stride, nullptr};
+  }
   template <class F>
   static void each_block(Share rows, const F& f) {
     for (Index begin = rows.begin; begin < rows.end; begin += rows_at_once)

@@ -44,6 +44,7 @@ class Direct(NamedTuple):
     call: Call
     arguments: tuple[Any, ...]
     convolution: Convolution | None = None  # whose call it is
+    repeats: tuple[int, int] = (1, 1)  # each dot of an image so often, below and beside each other
 
 
 def bind(
@@ -184,7 +185,7 @@ def _max_pool(
     return None if made is None else Direct(made, (0,))
 
 
-def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:
+def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Direct | None:
     """Of images whose dots are copied: which ones is the same in each call."""
     x, own = inputs[0], node.attributes
     copies = own.get("mode", "nearest") == "nearest" and all(known[1:])
@@ -202,12 +203,18 @@ def _resize(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) 
 
     down, across = places(2), places(3)
 
-    def resize(x: Array, *_: Any) -> Array:
+    def resize(x: Array) -> Array:
         if x.flags.c_contiguous:
             return x.take(down, 2).take(across, 3)
         return x.transpose(IMAGE).take(across, 0).take(down, 2).transpose(BACK)
 
-    return resize
+    def times(places: Array, size: int) -> int:
+        """How often each place is taken; 0: not all alike."""
+        n = len(places) // size
+        return n if np.array_equal(places, np.arange(size).repeat(n)) else 0
+
+    both = times(down, x.shape[2]), times(across, x.shape[3])
+    return Direct(resize, (0,), repeats=both if all(both) else (1, 1))
 
 
 def _power(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) -> Call | None:

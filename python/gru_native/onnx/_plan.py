@@ -56,6 +56,7 @@ class Plan:
         self._steps: list[Bound] = []
         self._owners: dict[int, int] = {}  # the new array that a value is, or is a view of
         self._convolutions: dict[int, Convolution] = {}  # by the values that they make
+        self._repeats: dict[int, tuple[int, int]] = {}  # of images of repeated dots
         self._checks = False  # whether some call asks how large a result may be
         self.inputs = []
         slots: dict[str, int] = {"": 0}
@@ -113,6 +114,8 @@ class Plan:
         if isinstance(call, Direct):
             if call.convolution is not None:
                 self._convolutions[own[0]] = call.convolution
+            if call.repeats != (1, 1):
+                self._repeats[own[0]] = call.repeats
             given = [reads[a] if type(a) is int else self._slot(a, True) for a in call.arguments]
             call, reads, new = call.call, tuple(given), True
         if new:
@@ -177,7 +180,7 @@ class Plan:
             if known and slot not in self.inputs
         }
         kinds = [(getattr(v, "dtype", None), np.shape(v)) for v in self._values]
-        self._steps = joined(self._steps, self.outputs, self._convolutions, kinds)
+        self._steps = joined(self._steps, self.outputs, self._convolutions, self._repeats, kinds)
         new = {slot for slot, owner in self._owners.items() if slot == owner}
         self._steps = in_place(self._steps, self.outputs, new, kinds)
         self._values, self._convolutions = [], {}

@@ -40,14 +40,17 @@ def joined(
     steps: Sequence[Bound],
     outputs: Sequence[int],
     convolutions: Mapping[int, Convolution],
+    repeats: Mapping[int, tuple[int, int]],
     kinds: Sequence[Kind],
 ) -> list[Bound]:
     """The steps with what is before and behind convolutions as a part of these.
 
-    convolutions: by the values that they make.
+    convolutions, repeats: by the values that they make; kinds: of all values.
     """
     left, made = _with_functions(steps, outputs, convolutions)
-    return _with_zeros(_without_concats(left, outputs, made, kinds), outputs, made)
+    left = _without_concats(left, outputs, made, kinds)
+    left = _without_repeats(left, outputs, made, repeats)
+    return _with_zeros(left, outputs, made)
 
 
 def _with_functions(
@@ -115,11 +118,44 @@ def _without_concats(
     return [step._replace(inputs=parts.get(step.inputs[0], step.inputs)) for step in left]
 
 
+def _without_repeats(
+    steps: Sequence[Bound],
+    outputs: Sequence[int],
+    made: dict[int, Convolution],
+    repeats: Mapping[int, tuple[int, int]],
+) -> list[Bound]:
+    """The steps, where sums over a first part of repeated dots are made once for each dot."""
+    readers, gone = _readers(steps), set()
+    for y in repeats:
+        users = readers.get(y, ())
+        firsts = (
+            len(user.inputs) > 1
+            and user.inputs.index(y) == 0
+            and user.inputs.count(y) == 1
+            and user.outputs[0] in made
+            and made[user.outputs[0]].moves_only
+            for user in users
+        )
+        if y not in outputs and all(firsts):
+            gone.add(y)
+    sources = {step.outputs[0]: step.inputs[0] for step in steps if step.outputs[0] in gone}
+    left = []
+    for step in steps:
+        first = step.inputs[0] if step.inputs else 0
+        if first in gone:
+            factors = [repeats[first]] + [(1, 1)] * (len(step.inputs) - 1)
+            made[step.outputs[0]] = made[step.outputs[0]].of_repeated(factors)
+            step = step._replace(inputs=(sources[first], *step.inputs[1:]))
+        if step.outputs[0] not in gone:
+            left.append(step)
+    return left
+
+
 def _with_zeros(
-    steps: Sequence[Bound], outputs: Sequence[int], convolutions: Mapping[int, Convolution]
+    steps: Sequence[Bound], outputs: Sequence[int], made: dict[int, Convolution]
 ) -> list[Bound]:
     """The steps, where convolutions write the zeros that all those behind them need around x."""
-    made, readers = dict(convolutions), _readers(steps)
+    readers = _readers(steps)
     for step in steps:
         y = step.outputs[0]
         behind_it = [reader for reader in readers.get(y, ()) if len(reader.inputs) == 1]

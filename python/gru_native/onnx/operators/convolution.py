@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from itertools import product
 from math import prod
 from typing import Any
@@ -101,32 +102,37 @@ class Convolution:
     """Conv for arrays of one shape, by a block of the core; see ``prepared``.
 
     Results lie in memory as the core has images, (width, batch, height, channels), where the next
-    convolution finds them without moving them. activation: by its name in the core, or "swish".
-    zeros: how many the results have around them, above and below, and on the left and right.
-    parts: whether ``call`` takes any number of images whose channels lie side by side in x; only
-    then there may be zeros.
+    convolution finds them without moving them. parts: whether ``call`` takes any number of images
+    whose channels lie side by side in x; only these have what is below.
     """
 
-    def __init__(
-        self,
-        w: Windows,
-        x: tuple[int, ...],
-        weight: Array,
-        bias: Array | None,
-        activation: Any = "identity",
-        zeros: tuple[int, ...] = (0, 0),
-        block: Conv1d | Conv2d | None = None,
-    ) -> None:
+    _activation: Any = "identity"  # by its name in the core, or "swish"
+    _zeros: tuple[int, ...] = (0, 0)
+    _repeats: tuple[tuple[int, int], ...] = ()
+
+    def __init__(self, w: Windows, x: tuple[int, ...], weight: Array, bias: Array | None) -> None:
         self._own = w, x, weight, bias
-        self._activation, self._zeros = activation, zeros
         self.parts = len(w.kernel) == 2 and w.begin == w.end
-        self._block = block or self._made("identity" if activation == "swish" else activation)
+        self._block = self._made()
         self.call: Callable[..., Array] = self._bound()
+
+    def _changed(self, **attributes: Any) -> Convolution:
+        other = copy(self)
+        vars(other).update(attributes)
+        if "_own" in attributes or attributes.get("_activation", "swish") != "swish":
+            other._block = other._made()
+        other.call = other._bound()
+        return other
 
     @property
     def padding(self) -> tuple[int, ...]:
         """The zeros that its windows need around x."""
         return self._own[0].begin
+
+    @property
+    def moves_only(self) -> bool:
+        """Whether its windows are single dots, and all of them."""
+        return self._own[0].moves_only
 
     def of_whole_numbers(self, scale: float, bias: Array | None) -> OfWholeNumbers:
         """The same, rounded; see OfWholeNumbers."""
@@ -134,23 +140,30 @@ class Convolution:
 
     def then(self, activation: Any) -> Convolution | None:
         """The same with a function behind it."""
-        same = self._block if activation == "swish" else None
-        return Convolution(*self._own, activation, block=same)
+        return self._changed(_activation=activation)
 
     def with_zeros(self, zeros: tuple[int, ...]) -> Convolution:
-        """The same, whose results have zeros around them."""
-        return Convolution(*self._own, self._activation, zeros, self._block)
+        """The same with zeros around its results: above and below, and on the left and right."""
+        return self._changed(_zeros=zeros)
 
     def of_padded(self) -> Convolution:
         """The same for images that have their zeros around them."""
-        w, x, weight, bias = self._own
-        w = w._replace(begin=(0, 0), end=(0, 0))
-        return Convolution(w, x, weight, bias, self._activation, self._zeros)
+        w, *others = self._own
+        return self._changed(_own=(w._replace(begin=(0, 0), end=(0, 0)), *others))
 
-    def _made(self, activation: Any) -> Conv1d | Conv2d:
+    def of_repeated(self, repeats: Sequence[tuple[int, int]]) -> Convolution:
+        """The same for parts of which each dot is so many, below and beside each other."""
+        return self._changed(_repeats=tuple(repeats))
+
+    def _made(self) -> Conv1d | Conv2d:
         w, shape, weight, bias = self._own
         zeros = w.begin if w.begin == w.end else (0,) * len(w.begin)
-        named = {"bias": bias is not None, "activation": activation, "dtype": weight.dtype}
+        activation = "identity" if self._activation == "swish" else self._activation
+        named: dict[str, Any] = {
+            "bias": bias is not None,
+            "activation": activation,
+            "dtype": weight.dtype,
+        }
         block: Conv1d | Conv2d
         if len(w.kernel) == 1:
             block = Conv1d(
@@ -171,8 +184,8 @@ class Convolution:
         core, swish = self._block._core, self._activation == "swish"
         if not self.parts:
             return self._bound_to(core.swish if swish else core)
-        zeros = self._zeros
-        return lambda *images: core.of_parts(images, swish, *zeros)
+        around = self._zeros, self._repeats
+        return lambda *images: core.of_parts(images, swish, *around)
 
     def _bound_to(self, core: Callable[[Array], Array]) -> Callable[[Array], Array]:
         w, shape, weight, _ = self._own
