@@ -262,13 +262,12 @@ def test_export_of_int8(name, tmp_path):
 
 
 def test_what_has_no_operator(tmp_path):
-    cases = {"GRU of int8": GRU(3, 4).quantize("int8"), "RNN of int8": RNN(3, 4).quantize("int8")}
-    cases["LSTM of bf16"] = LSTM(3, 4).quantize("bf16")
-    cases["Dense of bf16"] = Chain([GRU(3, 4), Dense(4, 2).quantize("bf16")])
+    cases = {"a GRU of int8": GRU(3, 4).quantize("int8")}
+    cases["an RNN of int8"] = RNN(3, 4).quantize("int8")
+    cases["an LSTM of bf16"] = LSTM(3, 4).quantize("bf16")
+    cases["a Dense of bf16"] = Chain([GRU(3, 4), Dense(4, 2).quantize("bf16")])
     for text, layer in cases.items():
-        with pytest.raises(
-            ValueError, match=rf"layer has a {text}, for which ONNX has no operator"
-        ):
+        with pytest.raises(ValueError, match=rf"layer has {text}, for which ONNX has no operator"):
             gru_native.onnx.export(layer, tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
