@@ -73,7 +73,7 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
   for (const py::handle each : given) {
     py::array image = numbers_argument<T>("parts", py::reinterpret_borrow<py::object>(each));
     std::pair<std::int64_t, std::int64_t> times{1, 1};
-    if (repeats.size() > 0) times = repeats[arrays.size()].cast<std::pair<std::int64_t, std::int64_t>>();
+    if (!repeats.empty()) times = repeats[arrays.size()].cast<std::pair<std::int64_t, std::int64_t>>();
     const auto [high, broad] = times;
     const bool divides = high > 0 && broad > 0 && (arrays.empty() || (height % high == 0 && width % broad == 0));
     if (!divides || high > max_beside || broad > max_beside)
