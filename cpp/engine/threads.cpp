@@ -73,8 +73,11 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members) {
   return batch >= least_rows * members || spec.hidden_size <= kernels_for<float>().lanes * (members - 1);
 }
 
-bool shares_rest(Index panels, Index batch, int members) {
-  return panels % members != 0 && panels > members && panels <= most_panels && batch >= least_rows * members;
+PanelShare share_of_panels(Index blocks, Index granule, Index batch, int member, int members) {
+  const Index panels = divide_up(blocks, granule), each = panels / members * granule;
+  const bool pays = panels % members != 0 && each > 0 && panels <= most_panels && batch >= least_rows * members;
+  if (!pays) return {share_of(blocks, granule, member, members), {blocks, blocks}};
+  return {{member * each, (member + 1) * each}, {members * each, blocks}};
 }
 
 bool recurs_alone(const LayerSpec& spec, Index rows, Index steps) {

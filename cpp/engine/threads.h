@@ -1,7 +1,7 @@
 // How many threads a call uses: as many as are worth it, by its multiply-adds and by how often its members wait for
 // each other. runtime/team.h has the threads themselves.
 #pragma once
-#include "simd/index.h"
+#include "engine/matrix/shares.h"
 
 namespace gru_native {
 
@@ -29,9 +29,13 @@ bool shares_rows(const LayerSpec& spec, Index batch, int members);
 // Where rows are too few for that: whether one member goes through the steps alone, for units are so few that to wait
 // at every step would take longer than it saves. The others then help with the products before and after.
 bool recurs_alone(const LayerSpec& spec, Index rows, Index steps);
-// Of units: whether panels that are over, where members cannot have as many each, are shared out by rows. Of few rows,
-// weights would be read too often for that, and of many panels one more is little.
-bool shares_rest(Index panels, Index batch, int members);
+// Of units, in panels of so many blocks: those that are one member's, of which all have as many, and those that are
+// over and shared out by rows. None are over where that does not pay: of few rows, weights would be read too often for
+// it, and of many panels one more is little.
+struct PanelShare {
+  Share own, over;
+};
+PanelShare share_of_panels(Index blocks, Index granule, Index batch, int member, int members);
 int useful_threads(const DenseSpec& spec, Index rows);
 // With `forced` outputs no step waits for another; else each sequence is one member's.
 int useful_threads(const OutputRnnSpec& spec, Index rows, Index batch, bool forced);

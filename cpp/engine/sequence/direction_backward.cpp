@@ -194,11 +194,11 @@ typename DirectionBackward<T>::Part DirectionBackward<T>::part_of(int member, in
 template <class T>
 void DirectionBackward<T>::leave_rest(Part& mine, int members) const {
   if (projects_ || has_candidate_ || zones_ || norm_ || dpeephole_ || cell_.recurrent_gates > 0) return;
-  const Index panels = divide_up(blocks_, granule), each = panels / members * granule;
-  if (!shares_rest(panels, time_.batch, members)) return;
-  mine.blocks = mine.state_blocks = {mine.member * each, (mine.member + 1) * each};
+  const PanelShare share = share_of_panels(blocks_, granule, time_.batch, mine.member, members);
+  if (share.over.begin == share.over.end) return;
+  mine.blocks = mine.state_blocks = share.own;
   mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
-  mine.rest = {members * each, blocks_};
+  mine.rest = share.over;
   mine.rest_rows = rows_of_member(time_, mine.member, members);
 }
 

@@ -18,13 +18,13 @@ bool DirectionForward<T>::is_uneven(int members) const {
 // rows.
 template <class T>
 void DirectionForward<T>::leave_rest(Part& mine, int members) const {
-  const Index panels = divide_up(blocks_, granule_), each = panels / members;
-  if (!shares_rest(panels, time_.batch, members)) return;
   if (wide_ || norm_ || zoneout_.h.active() || zoneout_.c.active()) return;
-  mine.blocks = {mine.member * each * granule_, (mine.member + 1) * each * granule_};
+  const PanelShare share = share_of_panels(blocks_, granule_, time_.batch, mine.member, members);
+  if (share.over.begin == share.over.end) return;
+  mine.blocks = share.own;
   mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
   if (!projects_) mine.output_blocks = mine.blocks;
-  mine.rest = {members * each * granule_, blocks_};
+  mine.rest = share.over;
 }
 
 template <class T>
