@@ -1,7 +1,5 @@
 #include "bindings/images.h"
 
-#include <algorithm>
-
 #include "bindings/without_gil.h"
 #include "engine/model/largest.h"
 #include "engine/model/operation.h"
@@ -18,6 +16,7 @@ py::array numbers_argument(const char* name, const py::object& value) {
 }
 
 constexpr std::int64_t max_beside = 1 << 20;  // zeros, or dots
+constexpr Index max_window = Index(1) << 40;   // as in ONNX's attributes (onnx/operators/windows.py)
 
 // Whether all of it can be read as T.
 template <class T>
@@ -64,9 +63,12 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
   const auto [down, across] = zeros;
   if (down < 0 || across < 0 || down > max_beside || across > max_beside)
     throw py::value_error("zeros has " + std::to_string(down) + " and " + std::to_string(across) +
-                          "; expected numbers from 0 on");
+                          "; expected numbers from 0 to " + std::to_string(max_beside));
   const OperationSpec& spec = o.layer->spec();
   if (!std::holds_alternative<Conv2dSpec>(spec.kind)) throw py::type_error("this block is no convolution of images");
+  if (!repeats.empty() && repeats.size() != given.size())
+    throw py::value_error("repeats has " + std::to_string(repeats.size()) + " entries; expected one for each of " +
+                          std::to_string(given.size()) + " parts");
   std::vector<py::array> arrays;
   ImageParts<T> parts;
   std::int64_t channels = 0, batch = -1, height = -1, width = -1;
@@ -111,16 +113,13 @@ py::object of_parts(const PyOperation<T>& o, const py::tuple& given, bool swish,
   const std::int64_t steps = spec.output_len(call.seq_len), tall = outputs / out + 2 * down, column = tall * out;
   const Array<T> y = empty_array<T>({steps + 2 * across, call.batch, tall, out});
   T* const numbers = const_cast<T*>(y.data());
-  const Index sides = across * call.batch * column;
-  std::fill_n(numbers, sides, T(0));
-  std::fill_n(numbers + y.size() - sides, sides, T(0));
-  for (T* to = numbers + sides; down > 0 && to < numbers + y.size() - sides; to += column) {
-    std::fill_n(to, down * out, T(0));
-    std::fill_n(to + column - down * out, down * out, T(0));
-  }
+  const Index sides = across * call.batch * column, ends = down * out;
   call.x = {parts[0].data, call.batch * call.input_size, call.input_size};
-  call.y = {numbers + sides + down * out, call.batch * column, column};
-  without_gil([&] { forward_of_parts(*o.layer, call, parts, swish); });
+  call.y = {numbers + sides + ends, call.batch * column, column};
+  without_gil([&] {
+    clear_around(numbers, steps * call.batch, column, sides, ends);
+    forward_of_parts(*o.layer, call, parts, swish);
+  });
   return as_image(y);
 }
 
@@ -129,12 +128,16 @@ py::object largest_of_windows(const py::object& x, const py::tuple& taps, const 
   const auto side = [&](std::size_t i) {
     const auto number = [&](const char* name, const py::tuple& given, Index least) {
       const Index n = given.size() == 2 ? given[i].cast<Index>() : -1;
-      if (n < least)
-        throw py::value_error(std::string(name) + " are not two numbers from " + std::to_string(least) + " on");
+      if (n < least || n > max_window)
+        throw py::value_error(std::string(name) + " are not two numbers from " + std::to_string(least) + " to " +
+                              std::to_string(max_window));
       return n;
     };
-    return LargestSide{number("taps", taps, 1), number("strides", strides, 1), number("before", before, 0),
-                       number("outputs", outputs, 1)};
+    const LargestSide w{number("taps", taps, 1), number("strides", strides, 1), number("before", before, 0),
+                        number("outputs", outputs, 1)};
+    if (w.outputs - 1 > (Index(1) << 60) / w.stride)
+      throw py::value_error("outputs are " + std::to_string(w.outputs) + "; expected windows that can be counted");
+    return w;
   };
   const LargestSide down = side(0), across = side(1);
   return with_dtype_of(x, [&](auto zero) {

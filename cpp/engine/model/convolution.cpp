@@ -165,19 +165,23 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
   const Index own_height = repeated ? high / repeated->down : 0;
   const Index own_rows = repeated ? call.in.rows / repeated->across * own_height : 0;
   const Matrix<T> begun{call.arena->template take<T>(own_rows * sums.columns()), sums.columns()};
+  const auto offsets = [&](const auto& of_dot) {
+    Index* const made = call.arena->template take<Index>(rows);
+    for (Index row = 0; row < call.out.rows; ++row)
+      for (Index h = 0; h < high; ++h) made[row * high + h] = of_dot(row, h);
+    return made;
+  };
   if (repeated) {
-    Index* const at = call.arena->template take<Index>(rows);
-    for (Index row = 0; row < call.out.rows; ++row) {
-      const Index batch = call.in.batch, step = row / batch / repeated->across * batch + row % batch;
-      for (Index h = 0; h < high; ++h) at[row * high + h] = (step * own_height + h / repeated->down) * begun.stride;
-    }
-    sums.start = {begun.base, 0, at};
+    const Index batch = call.in.batch;
+    sums.start = {begun.base, 0, offsets([&](Index row, Index h) {
+                    const Index own_row = row / batch / repeated->across * batch + row % batch;
+                    return (own_row * own_height + h / repeated->down) * begun.stride;
+                  })};
   }
   const bool in_place = sums.columns() == own_.out_channels;
   const bool dense = high == 1 || y.stride == call.outputs;  // else there is something between the columns of y
-  Index* const y_offset = in_place && !dense ? call.arena->template take<Index>(rows) : nullptr;
-  for (Index row = 0; row < call.out.rows && y_offset; ++row)
-    for (Index h = 0; h < high; ++h) y_offset[row * high + h] = row * y.stride + h * own_.out_channels;
+  const auto in_y = [&](Index row, Index h) { return row * y.stride + h * own_.out_channels; };
+  Index* const y_offset = in_place && !dense ? offsets(in_y) : nullptr;
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   for (T*& own : scratch) own = call.arena->template take<T>(in_place ? 0 : sums.scratch_size());
   Crew all(team);
@@ -199,7 +203,7 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
     const Share mine = share_of(rows, 1, rank, team.size());
     if (mine.begin == mine.end) return;
     Progress progress;
-    const auto place = [&](Index row) { return y.base + row / high * y.stride + row % high * own_.out_channels; };
+    const auto place = [&](Index row) { return y.base + in_y(row / high, row % high); };
     const auto finish_block = [&](Index begin, Index count) {
       if (y.stride == call.outputs) finish(place(begin), count * own_.out_channels, call.swish);
       else

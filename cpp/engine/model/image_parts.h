@@ -97,4 +97,16 @@ void copy_parts(const ImageParts<T>& parts, Index row, Share steps, Index height
     }
 }
 
+// Zeros around `columns` columns of numbers, which lie side by side: so many before and behind all of them, and at both
+// ends of each.
+template <class T>
+void clear_around(T* image, Index columns, Index column, Index sides, Index ends) {
+  T* to = std::fill_n(image, sides, T(0));
+  for (Index i = 0; i < columns && ends > 0; ++i) {
+    std::fill_n(to + i * column, ends, T(0));
+    std::fill_n(to + (i + 1) * column - ends, ends, T(0));
+  }
+  std::fill_n(to + columns * column, sides, T(0));
+}
+
 }  // namespace gru_native

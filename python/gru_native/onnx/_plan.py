@@ -183,7 +183,7 @@ class Plan:
         self._steps = joined(self._steps, self.outputs, self._convolutions, self._repeats, kinds)
         new = {slot for slot, owner in self._owners.items() if slot == owner}
         self._steps = in_place(self._steps, self.outputs, new, kinds)
-        self._values, self._convolutions = [], {}
+        self._values, self._convolutions, self._repeats = [], {}, {}
         self._straight = Straight(self._steps, self.inputs, self.outputs, own, constants)
         only_layers = (DENSE, *RECURRENT, *WHOLE_VIEWS)
         self._quiet = all(step.node.op in only_layers for step in self._steps)

@@ -71,9 +71,18 @@ def test_errors_name_the_argument():
         ("strides", (1, 0)),
         ("before", (0, -1)),
         ("outputs", (1,)),
+        ("taps", (1, 1 << 62)),
+        ("strides", (1 << 62, 1)),
+        ("before", (1 << 62, 0)),
     ]:
         with pytest.raises(ValueError, match=name):
             _core.largest_of_windows(x, **{**usual, name: wrong})
+    with pytest.raises(ValueError, match="outputs"):
+        _core.largest_of_windows(
+            x, **{**usual, "strides": (1 << 39,) * 2, "outputs": (1 << 39,) * 2}
+        )
+    far = _core.largest_of_windows(x, **{**usual, "strides": (1 << 39,) * 2, "outputs": (1, 1)})
+    assert far.shape == (1, 2, 1, 1)
     with pytest.raises(ValueError, match="x has"):
         _core.largest_of_windows(x[0], **usual)
     with pytest.raises(ValueError, match="x has"):

@@ -241,7 +241,13 @@ def test_errors_name_the_argument():
     ]:
         with pytest.raises(error, match="parts"):
             core.of_parts(wrong, False)
-    for wrong in (((0, 1), (1, 1)), ((1, 1), (4, 1)), ((1, 1 << 40), (1, 1)), ((1, 1), (1, -1))):
+    for wrong in (
+        ((0, 1), (1, 1)),
+        ((1, 1), (4, 1)),
+        ((1, 1 << 40), (1, 1)),
+        ((1, 1), (1, -1)),
+        ((1, 1),),
+    ):
         with pytest.raises(ValueError, match="repeats"):
             core.of_parts((part, part), False, (0, 0), wrong)
     for zeros in ((-1, 0), (0, 1 << 40)):
