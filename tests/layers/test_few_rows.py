@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from checks import on_threads
 from gru_native import Chain, Dense
 from helpers import assert_close, assert_same_bits
 
@@ -27,14 +28,6 @@ BACK = {
 
 def numbers(*shape):
     return np.random.default_rng(list(shape)).standard_normal(shape)
-
-
-def on_threads(threads, run):
-    results = []
-    for count in (1, 2, 3, 5):
-        threads(count)
-        results.append(run())
-    return results
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

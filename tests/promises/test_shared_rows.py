@@ -7,6 +7,7 @@ directions, projections, weights of few bits, streams of a batch, sessions.
 import numpy as np
 import pytest
 
+from checks import on_threads
 from helpers import (
     CELLS_AND_OPTIONS,
     assert_same_bits,
@@ -24,14 +25,6 @@ def lengths_of(kind, rng):
     if kind == "one":
         return None
     return [0, *rng.integers(1, STEPS + 1, BATCH - 2), STEPS]
-
-
-def on_threads(threads, run):
-    results = []
-    for count in (1, 2, 3, 5):
-        threads(count)
-        results.append(run())
-    return results
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -29,6 +29,15 @@ def run(layer, case):
     return y, final, gradient_arrays(layer.backward(tape, case.dy, case.dstate))
 
 
+def on_threads(threads, run):
+    """What run() returns on one thread and on more."""
+    results = []
+    for count in (1, 2, 3, 5):
+        threads(count)
+        results.append(run())
+    return results
+
+
 def on_any_threads(run, threads):
     """y, final state and gradients of run() on one thread. On more, their bits are the same."""
     threads(1)
