@@ -5,7 +5,7 @@
 #include <exception>
 #include <vector>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/interruption.h"

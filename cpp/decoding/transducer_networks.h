@@ -3,8 +3,8 @@
 #include <optional>
 #include <vector>
 
-#include "engine/matrix/shares.h"
 #include "engine/model/session_pool.h"
+#include "engine/shares.h"
 #include "gru_native/transducer_decoding.h"
 #include "runtime/interruption.h"
 #include "runtime/memory.h"

@@ -1,7 +1,7 @@
 // How many threads a call uses: as many as are worth it, by its multiply-adds and by how often its members wait for
 // each other. runtime/team.h has the threads themselves.
 #pragma once
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 
 namespace gru_native {
 

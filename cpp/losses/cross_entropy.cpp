@@ -3,7 +3,7 @@
 #include <numeric>
 #include <vector>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "engine/threads.h"
 #include "losses/rows.h"
 #include "runtime/denormals.h"

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 
 namespace gru_native {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "engine/threads.h"
 #include "runtime/denormals.h"
 #include "runtime/dispatch.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 
 namespace gru_native {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "engine/threads.h"
 #include "kernels/table.h"
 #include "runtime/interruption.h"

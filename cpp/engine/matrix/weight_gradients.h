@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "runtime/interruption.h"
 
 namespace gru_native {

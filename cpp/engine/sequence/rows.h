@@ -2,9 +2,9 @@
 #pragma once
 #include <algorithm>
 
-#include "engine/matrix/shares.h"
 #include "engine/sequence/step_rows.h"
 #include "engine/sequence/timeline.h"
+#include "engine/shares.h"
 #include "engine/threads.h"
 #include "runtime/interruption.h"
 #include "runtime/memory.h"

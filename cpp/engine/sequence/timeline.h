@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 #include "gru_native/layer.h"
 #include "kernels/table.h"
 

@@ -1,8 +1,8 @@
 // Zoneout (Krueger et al. 2017): s(t) = m s(t-1) + (1 - m) s, s being what the cell makes of the state h or c. In
 // training m is 1 with probability p, else 0, each unit by itself; in inference it is p.
 #pragma once
-#include "engine/matrix/shares.h"
 #include "engine/sequence/timeline.h"
+#include "engine/shares.h"
 #include "gru_native/layer.h"
 
 namespace gru_native {

@@ -1,4 +1,4 @@
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 
 #include <algorithm>
 #include <numeric>

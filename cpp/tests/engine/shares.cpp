@@ -1,5 +1,5 @@
 // How a product is shared out: each part of it is one member's, and members have nearly as much to do.
-#include "engine/matrix/shares.h"
+#include "engine/shares.h"
 
 #include <algorithm>
 #include <vector>
