@@ -36,6 +36,22 @@ struct TapsProduct {
   GRU_NATIVE_COUNTING(Work work; Index columns;)  // which are no padding
 };
 
+// acc[row][channel] = start[row][channel] + sum over runs of a[row][from + channel] * weights[first][channel], in the
+// order of the runs, which are of one k each.
+template <class T>
+struct DepthwiseProduct {
+  const T* weights;
+  Index stride;           // of k, in whole vectors
+  Rows<const T> a;
+  const Run* runs;
+  Index run_count;
+  Rows<const T> start;
+  Rows<T> acc;
+  Index channels;         // no others are read or written
+  Index row_begin, row_end;
+  GRU_NATIVE_COUNTING(Work work;)
+};
+
 // dw[output][column] = sum over rows 0 to row_end of d[row][output] * x[row][column], rows in their order. Sums of rows
 // before row_begin are in dw.
 template <class T>
@@ -48,10 +64,26 @@ struct TapsGradient {
   Index dw_stride;
 };
 
+// dw[run][channel] = sum over rows 0 to row_end of d[row][channel] * x[row][from of the run + channel], rows in their
+// order. Sums of rows before row_begin are in dw.
+template <class T>
+struct DepthwiseGradient {
+  Index row_begin, row_end;
+  Rows<const T> x, d;
+  const Run* runs;
+  Index run_count;
+  Index channel_begin, channel_end;  // whole vectors are read and written
+  T* dw;
+  Index dw_stride;
+  GRU_NATIVE_COUNTING(Index channels;)  // which are no padding
+};
+
 template <class T>
 struct TapsKernels {
   void (*product)(const TapsProduct<T>&);
+  void (*depthwise)(const DepthwiseProduct<T>&);
   void (*gradient)(const TapsGradient<T>&);
+  void (*depthwise_gradient)(const DepthwiseGradient<T>&);
   // See kernels/levels.h.
   void (*range)(const T* a, Index n, T* low, T* high);
   void (*to_levels)(const T* a, Index n, T step, T most, T factor, T* y);

@@ -32,10 +32,9 @@ PackedConvolution<T>::PackedConvolution(const OperationSpec& spec, const Convolu
       taps_(own.across.taps * own.down.taps),
       depth_(in_ * taps_),
       line_(own.down.taps == 1 ? runs_at(own.in_channels) : std::vector<Run>()),
-      rows_(own.out_channels * depth_) {
-  for (Index g = 0; g < own.groups; ++g) weight_.push_back(empty_taps<T>(out_, depth_, in_));
-  bias_ = Buffer<T>(own.out_channels - out_ + weight_.back().matrix.columns());
-}
+      weight_(empty_taps<T>(own.groups, in_, out_, depth_)),
+      rows_(own.out_channels * depth_),
+      bias_(weight_.start_columns()) {}
 
 // Of images whose columns of dots are so many numbers apart.
 template <class T>
@@ -64,7 +63,7 @@ template <class T>
 Index PackedConvolution<T>::together(const ImageParts<T>& parts, const Padded& padded, Index batch,
                                      Index height) const {
   if (taps_ > 1 || own_.groups > 1 || padded.pads()) return 0;
-  const bool pairs = weight_.front().halves > 0, moves = own_.across.stride * own_.down.stride > 1;
+  const bool pairs = weight_.in_pairs(), moves = own_.across.stride * own_.down.stride > 1;
   const ImagePart<T>*const begin = parts.data(), *const end = begin + parts.size();
   for (const ImagePart<T>* part = begin; part != end; ++part)
     if ((pairs && part->channels % 2 != 0) || (part->repeats() && (pairs || moves || part != begin))) return 0;
@@ -78,8 +77,7 @@ void PackedConvolution<T>::fill(const std::vector<Weight<const T>>& weights) {
     for (Index tap = 0; tap < taps_; ++tap)
       for (Index c = 0; c < in_; ++c)
         rows_.data()[row * depth_ + tap * in_ + c] = weights[0].data[row * depth_ + torch_place(own_, tap, c)];
-  for (Index g = 0; g < own_.groups; ++g)
-    fill_taps(weight_[static_cast<std::size_t>(g)], out_, rows_.data() + g * out_ * depth_);
+  fill_taps(weight_, depth_, rows_.data());
   if (own_.bias) std::copy_n(weights[1].data, own_.out_channels, bias_.data());
 }
 
@@ -102,7 +100,7 @@ double PackedConvolution<T>::macs_of_row(Index inputs) const {
 // Where a row is a row of the product, the last panel of the last group may be wider than the group.
 template <class T>
 Index PackedConvolution<T>::columns_written(Index outputs) const {
-  return outputs > own_.out_channels ? outputs : outputs - out_ + weight_.back().columns();
+  return outputs > own_.out_channels ? outputs : weight_.columns();
 }
 
 template <class T>
@@ -155,7 +153,7 @@ void PackedConvolution<T>::forward(const OperationRows& call, Rows<const T> x, M
   }
   Taps<T> sums = taps(runs);
   if (call.bias) {
-    T* const bias = call.arena->template take_zeroed<T>(own_.out_channels - out_ + weight_.back().matrix.columns());
+    T* const bias = call.arena->template take_zeroed<T>(weight_.start_columns());
     std::copy_n(static_cast<const T*>(call.bias), own_.out_channels, bias);
     sums.start = {bias, 0, nullptr};
   }

@@ -41,18 +41,20 @@ class PackedConvolution final : public PackedOperation<T> {
   struct Phase {
     Index across, down;
     std::vector<Index> back_across, back_down;
-    std::vector<PackedTaps<T>> weight;  // [group]: rows are channels of x, k are taps and their channels of y
+    GroupedTaps<T> weight;  // rows are channels of x, k are taps and their channels of y
   };
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
   std::vector<Run> runs_at(Index step) const;
   std::vector<Run> runs_of(const ImagePart<T>* begin, const ImagePart<T>* end, Index first) const;
   Index together(const ImageParts<T>& parts, const Padded& padded, Index batch, Index height) const;
-  Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, in_, out_, {bias_.data(), 0, nullptr}}; }
+  Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, {bias_.data(), 0, nullptr}}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;
   void sum_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs, T* dw, T* dweight,
                      int member, int members) const;
+  void sum_depthwise_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs, T* dw,
+                               T* dweight, int member, int members) const;
   void gradient_of_sums(const T* y, const T* dy, T* da, Index n) const;
   static Index whole_vectors(Index columns);
   static Index columns_of(const std::vector<Run>& runs);  // of gradients of weights, those of each run in whole vectors
@@ -60,7 +62,7 @@ class PackedConvolution final : public PackedOperation<T> {
   const ConvolutionOptions own_;
   const Index in_, out_, taps_, depth_;  // channels of a group, taps, in_ * taps
   const std::vector<Run> line_;  // of images of height 1
-  std::vector<PackedTaps<T>> weight_;  // [group]: k runs over taps, down and then across, in each over channels
+  GroupedTaps<T> weight_;  // k runs over taps, down and then across, in each over channels
   Buffer<T> rows_;  // [out][tap][channel of the group]
   Buffer<T> bias_;  // zeros where there is none
   Lazily<std::vector<Phase>> phases_;

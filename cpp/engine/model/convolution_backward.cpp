@@ -10,6 +10,8 @@
 namespace gru_native {
 namespace {
 
+constexpr Index numbers_at_once = 8192;  // of x and d, read again for each tile of gradients
+
 // Taps of one phase along one side, the farthest back first.
 struct SidePhase {
   Index phase;
@@ -35,20 +37,19 @@ std::vector<typename PackedConvolution<T>::Phase> PackedConvolution<T>::make_pha
   std::vector<T> rows;
   for (const SidePhase& across : phases_of(own_.across))
     for (const SidePhase& down : phases_of(own_.down)) {
-      Phase& made = all.emplace_back(Phase{across.phase, down.phase, across.back, down.back, {}});
       const Index depth = static_cast<Index>(across.taps.size() * down.taps.size()) * out_;
-      rows.resize(static_cast<std::size_t>(in_ * depth));
-      for (Index g = 0; g < own_.groups; ++g) {
-        T* to = rows.data();
+      Phase& made = all.emplace_back(
+          Phase{across.phase, down.phase, across.back, down.back, empty_taps<T>(own_.groups, out_, in_, depth)});
+      GRU_NATIVE_COUNTING(made.weight.set_work(Work::mac_inputs));
+      rows.resize(static_cast<std::size_t>(own_.in_channels * depth));
+      T* to = rows.data();
+      for (Index g = 0; g < own_.groups; ++g)
         for (Index c = 0; c < in_; ++c)
           for (const Index a : across.taps)
             for (const Index d : down.taps)
               for (Index k = 0; k < out_; ++k)
                 *to++ = rows_.data()[(g * out_ + k) * depth_ + (a * own_.down.taps + d) * in_ + c];
-        PackedTaps<T>& packed = made.weight.emplace_back(empty_taps<T>(in_, depth, out_));
-        GRU_NATIVE_COUNTING(packed.matrix.work = Work::mac_inputs);
-        fill_taps(packed, in_, rows.data());
-      }
+      fill_taps(made.weight, depth, rows.data());
     }
   return all;
 }
@@ -169,7 +170,8 @@ struct PackedConvolution<T>::Spread {
 template <class T>
 void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, Rows<const T> d, Index rows, const std::vector<Run>& runs,
                                          T* dw, T* dweight, int member, int members) const {
-  constexpr Index numbers_at_once = 8192, outputs_of_a_tile = 4;
+  if (weight_.is_depthwise()) return sum_depthwise_gradients(kept, d, rows, runs, dw, dweight, member, members);
+  constexpr Index outputs_of_a_tile = 4;
   const Share mine = share_of(out_, outputs_of_a_tile, member, members);
   const Index at_once = std::max<Index>(16, std::min<Index>(256, numbers_at_once / (in_ + out_)));
   Progress progress;
@@ -201,6 +203,34 @@ void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, Rows<const T> d, I
       made += out_ * stride;
     }
   }
+}
+
+// The same; dw: [tap][channel, in whole vectors].
+template <class T>
+void PackedConvolution<T>::sum_depthwise_gradients(const Kept<T>& kept, Rows<const T> d, Index rows,
+                                                   const std::vector<Run>& runs, T* dw, T* dweight, int member,
+                                                   int members) const {
+  const Share mine = share_of(own_.out_channels, kernels_for<T>().lanes, member, members);
+  DepthwiseGradient<T> g{};
+  g.x = {kept.rows.base, 0, kept.offset};
+  g.d = d;
+  g.runs = runs.data();
+  g.run_count = taps_;
+  g.channel_begin = mine.begin, g.channel_end = mine.end;
+  g.dw = dw;
+  g.dw_stride = weight_.depthwise_stride;
+  GRU_NATIVE_COUNTING(g.channels = own_.out_channels);
+  const Index at_once = std::max<Index>(16, std::min<Index>(256, numbers_at_once / own_.out_channels));
+  Progress progress;
+  for (g.row_begin = 0; g.row_begin < rows && mine.begin < mine.end; g.row_begin = g.row_end) {
+    g.row_end = std::min(g.row_begin + at_once, rows);
+    kernels_for<T>().taps.depthwise_gradient(g);
+    progress.add(static_cast<double>((g.row_end - g.row_begin) * taps_) * static_cast<double>(mine.end - mine.begin));
+  }
+  for (Index channel = mine.begin; channel < mine.end; ++channel)
+    for (Index tap = 0; tap < taps_; ++tap)
+      dweight[channel * taps_ + tap % own_.down.taps * own_.across.taps + tap / own_.down.taps] =
+          dw[tap * g.dw_stride + channel];
 }
 
 template <class T>
@@ -243,11 +273,11 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
   Index* const at = arena.template take<Index>(listed ? call.out.rows * high : 0);
   const T* const first = spread.d + spread.at(0, spread.before, 0);
   const Rows<const T> gradients = listed ? Rows<const T>{spread.d, 0, at} : Rows<const T>{first, channels, nullptr};
-  T* const dw = arena.template take<T>(dweights.empty() ? 0 : channels * columns_of(runs));
+  const Index sums = weight_.is_depthwise() ? taps_ * weight_.depthwise_stride : channels * columns_of(runs);
+  T* const dw = arena.template take<T>(dweights.empty() ? 0 : sums);
   T* const db = arena.template take_zeroed<T>(whole_vectors(channels));
   Index widest = 0;
-  for (const Phase& phase : phases)
-    widest = std::max(widest, own_.in_channels - in_ + phase.weight.back().matrix.columns());
+  for (const Phase& phase : phases) widest = std::max(widest, phase.weight.start_columns());
   const T* const zeros = arena.template take_zeroed<T>(widest);
   std::vector<T*> scratch(static_cast<std::size_t>(team.size()));
   for (T*& own : scratch)
@@ -290,7 +320,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     }
     for (const auto& places : spread.places) {
       const Share mine = share_of(places.end - places.begin, 1, rank, team.size());
-      const Taps<T> sums{phases[places.phase].weight, places.runs, out_, in_, {zeros, 0, nullptr}};
+      const Taps<T> sums{phases[places.phase].weight, places.runs, {zeros, 0, nullptr}};
       if (sums.columns() == own_.in_channels) {
         sums.each_sum(places.windows, mine, places.dx, [](Index, Index) {});
         continue;

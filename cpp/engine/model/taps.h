@@ -23,27 +23,50 @@ struct PackedTaps {
   // Numbers of a row that a product writes.
   Index columns() const { return halves > 0 ? halves * kernels_for<T>().lanes / 2 : matrix.columns(); }
 };
-// Without its weights. depth: of taps that have `channels` numbers each.
+
+// Those of all groups, which lie side by side in x and y. Where each is one channel (depthwise), a vector holds the
+// channels' weights of one k.
 template <class T>
-PackedTaps<T> empty_taps(Index columns, Index depth, Index channels);
-// rows: those of all columns, one after the other.
+struct GroupedTaps {
+  Index groups, in, out;              // and the channels of one
+  std::vector<PackedTaps<T>> packed;  // [group]; none of depthwise ones
+  Buffer<T> depthwise;                // [k][channel, in whole vectors]
+  Index depthwise_stride = 0;
+
+  // Numbers of a row that a product writes.
+  Index columns() const { return is_depthwise() ? groups : (groups - 1) * out + packed.back().columns(); }
+  // Numbers of its start that a product reads.
+  Index start_columns() const { return is_depthwise() ? groups : (groups - 1) * out + packed.back().matrix.columns(); }
+  bool is_depthwise() const { return packed.empty(); }
+  // Whether they are in pairs; see TapsProduct.
+  bool in_pairs() const { return !is_depthwise() && packed.front().halves > 0; }
+#if defined(GRU_NATIVE_COUNT)
+  Work depthwise_work = Work::mac_forward;
+  void set_work(Work work) {
+    depthwise_work = work;
+    for (PackedTaps<T>& taps : packed) taps.matrix.work = work;
+  }
+#endif
+};
+// Without weights. depth: of all taps of a group.
 template <class T>
-void fill_taps(PackedTaps<T>& taps, Index columns, const T* rows);
+GroupedTaps<T> empty_taps(Index groups, Index in, Index out, Index depth);
+// rows: those of all columns of all groups, one after the other, each of `depth` numbers.
+template <class T>
+void fill_taps(GroupedTaps<T>& taps, Index depth, const T* rows);
 
 template <class T>
 struct Taps {
-  const std::vector<PackedTaps<T>>& weight;  // [group]
+  const GroupedTaps<T>& weight;
   const std::vector<Run>& runs;
-  Index in, out;                             // channels of a group
-  Rows<const T> start;  // where sums begin, in whole panels; of pairs (see TapsProduct) all rows alike
+  Rows<const T> start;  // where sums begin, start_columns() of each row; of pairs all rows alike
 
-  // y = the sums of some rows. In x and y groups lie side by side.
+  // y = the sums of some rows.
   void sum(Rows<const T> x, Rows<T> y, Share rows) const { sum(x, start, y, rows); }
 
-  Taps with(const std::vector<Run>& others) const { return {weight, others, in, out, start}; }
+  Taps with(const std::vector<Run>& others) const { return {weight, others, start}; }
 
-  // Numbers of a row that sum() writes.
-  Index columns() const { return (static_cast<Index>(weight.size()) - 1) * out + weight.back().columns(); }
+  Index columns() const { return weight.columns(); }
 
   static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
   Index scratch_size() const { return rows_at_once * padded_stride(columns(), sizeof(T)); }

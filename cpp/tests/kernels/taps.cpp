@@ -1,5 +1,5 @@
-// The products of convolutions of every ISA, the gradients of their weights and levels of 8 bits against plain ones in
-// long double, and that cuts of k, of rows and of panels change no bit.
+// The products of convolutions of every ISA, depthwise ones too, the gradients of their weights and levels of 8 bits
+// against plain ones in long double, and that cuts of k, of rows, of panels and of channels change no bit.
 #include <algorithm>
 #include <cmath>
 
@@ -150,6 +150,82 @@ void check_gradients(const Kernels<T>& kernels, const char* isa) {
     }
 }
 
+// Runs of one k in another order than in memory; x ends behind the last channel of the last row.
+template <class T>
+void check_depthwise(const Kernels<T>& kernels, const char* isa) {
+  const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-12;
+  const std::vector<Run> runs{{50, 1, 1}, {0, 0, 1}, {7, 2, 1}, {23, 10, 1}, {24, 9, 1}, {49, 3, 1},
+                              {2, 4, 1},  {9, 5, 1}, {9, 7, 1}, {11, 6, 1},  {12, 8, 1}};
+  for (const Index rows : {1, 2, 7, 8, 9, 150})
+    for (const Index channels : {Index(1), Index(3), kernels.lanes, 2 * kernels.lanes + 1, 4 * kernels.lanes - 1}) {
+      const Index stride = (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes, step = 3;
+      const auto x = random_numbers<T>(static_cast<std::size_t>((rows - 1) * step + 50 + channels), 1);
+      const auto start = random_numbers<T>(static_cast<std::size_t>(channels), 2);
+      const auto weight = random_numbers<T>(static_cast<std::size_t>(11 * stride), 3);
+      std::vector<T> acc(static_cast<std::size_t>(rows * channels + 8), T(7)), cut = acc;
+      DepthwiseProduct<T> p{};
+      p.weights = weight.data();
+      p.stride = stride;
+      p.a = {x.data(), step, nullptr};
+      p.runs = runs.data();
+      p.run_count = static_cast<Index>(runs.size());
+      p.start = {start.data(), 0, nullptr};
+      p.acc = {acc.data(), channels, nullptr};
+      p.channels = channels;
+      p.row_end = rows;
+      kernels.taps.depthwise(p);
+      const auto x_at = [&](Index row, const Run& run, Index c) {
+        return static_cast<long double>(x[static_cast<std::size_t>(row * step + run.from + c)]);
+      };
+      for (Index row = 0; row < rows; ++row)
+        for (Index c = 0; c < channels; ++c) {
+          long double sum = start[static_cast<std::size_t>(c)];
+          for (const Run& run : runs)
+            sum += x_at(row, run, c) * weight[static_cast<std::size_t>(run.first * stride + c)];
+          CHECK(std::fabs(static_cast<double>(acc[static_cast<std::size_t>(row * channels + c)] - sum)) <= tolerance,
+                "%s %td rows, %td channels: depthwise [%td][%td]", isa, rows, channels, row, c);
+        }
+      CHECK(acc.back() == 7, "%s %td rows, %td channels: written behind them", isa, rows, channels);
+      p.acc.base = cut.data();
+      for (Index row = rows; row-- > 0;) p.row_begin = row, p.row_end = row + 1, kernels.taps.depthwise(p);
+      CHECK(cut == acc, "%s %td rows, %td channels: other bits alone", isa, rows, channels);
+
+      const auto long_x = random_numbers<T>(static_cast<std::size_t>(rows * step + 50 + stride), 4);
+      const auto d = random_numbers<T>(static_cast<std::size_t>((rows + 1) * stride), 5);
+      std::vector<T> dw(static_cast<std::size_t>(11 * stride), T(NAN)), parts = dw;
+      DepthwiseGradient<T> g{};
+      g.x = {long_x.data(), step, nullptr};
+      g.d = {d.data(), channels, nullptr};
+      g.runs = runs.data();
+      g.run_count = p.run_count;
+      g.row_end = rows;
+      g.channel_end = channels;
+      g.dw = dw.data();
+      g.dw_stride = stride;
+      GRU_NATIVE_COUNTING(g.channels = channels);
+      kernels.taps.depthwise_gradient(g);
+      for (std::size_t i = 0; i < runs.size(); ++i)
+        for (Index c = 0; c < channels; ++c) {
+          long double sum = 0;
+          for (Index row = 0; row < rows; ++row)
+            sum += static_cast<long double>(d[static_cast<std::size_t>(row * channels + c)]) *
+                   long_x[static_cast<std::size_t>(row * step + runs[i].from + c)];
+          const T got = dw[i * static_cast<std::size_t>(stride) + static_cast<std::size_t>(c)];
+          CHECK(std::fabs(static_cast<double>(got - sum)) <= tolerance,
+                "%s %td rows, %td channels: gradient [%zu][%td]", isa, rows, channels, i, c);
+        }
+      g.dw = parts.data();
+      for (g.channel_begin = 0; g.channel_begin < channels; g.channel_begin += kernels.lanes) {
+        g.channel_end = std::min(channels, g.channel_begin + kernels.lanes);
+        for (const Index begin : {Index(0), rows / 2}) {
+          g.row_begin = begin, g.row_end = begin == 0 && rows > 1 ? rows / 2 : rows;
+          kernels.taps.depthwise_gradient(g);
+        }
+      }
+      CHECK(parts == dw, "%s %td rows, %td channels: other bits in parts", isa, rows, channels);
+    }
+}
+
 void check_levels(const Kernels<float>& kernels, const char* isa) {
   for (Index n = 1; n < 40; ++n) {
     const auto a = random_numbers<float>(static_cast<std::size_t>(n), static_cast<unsigned>(n));
@@ -177,6 +253,8 @@ int main() {
     check_pairs(isa->f32, isa->name);
     check_gradients(isa->f32, isa->name);
     check_gradients(isa->f64, isa->name);
+    check_depthwise(isa->f32, isa->name);
+    check_depthwise(isa->f64, isa->name);
     check_levels(isa->f32, isa->name);
   }
   return done("taps");
