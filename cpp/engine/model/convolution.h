@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "engine/matrix/lazily.h"
-#include "engine/model/images.h"
 #include "engine/model/operation.h"
 #include "engine/model/taps.h"
 #include "spec/convolution.h"
@@ -43,11 +42,12 @@ class PackedConvolution final : public PackedOperation<T> {
     std::vector<Index> back_across, back_down;
     GroupedTaps<T> weight;  // rows are channels of x, k are taps and their channels of y
   };
+  struct Source;  // where the windows of a call lie
+  struct Begun;   // at what their sums begin
+  struct Sink;    // where these go
   struct Spread;  // gradients of y with zeros around them, and which of x's rows are sums over them
 
   std::vector<Run> runs_at(Index step) const;
-  std::vector<Run> runs_of(const ImagePart<T>* begin, const ImagePart<T>* end, Index first) const;
-  Index together(const ImageParts<T>& parts, const Padded& padded, Index batch, Index height) const;
   Taps<T> taps(const std::vector<Run>& runs) const { return {weight_, runs, {bias_.data(), 0, nullptr}}; }
   void finish(T* y, Index numbers, bool swish) const;
   std::vector<Phase> make_phases() const;

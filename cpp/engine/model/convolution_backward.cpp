@@ -321,7 +321,7 @@ void PackedConvolution<T>::backward(const OperationRows& call, const Kept<T>& ke
     for (const auto& places : spread.places) {
       const Share mine = share_of(places.end - places.begin, 1, rank, team.size());
       const Taps<T> sums{phases[places.phase].weight, places.runs, {zeros, 0, nullptr}};
-      if (sums.columns() == own_.in_channels) {
+      if (sums.weight.columns() == own_.in_channels) {
         sums.each_sum(places.windows, mine, places.dx, [](Index, Index) {});
         continue;
       }

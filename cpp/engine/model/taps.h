@@ -64,17 +64,13 @@ struct Taps {
   // y = the sums of some rows.
   void sum(Rows<const T> x, Rows<T> y, Share rows) const { sum(x, start, y, rows); }
 
-  Taps with(const std::vector<Run>& others) const { return {weight, others, start}; }
-
-  Index columns() const { return weight.columns(); }
-
   static constexpr Index rows_at_once = 8 * whole_tiles;  // whose sums stay in the cache
-  Index scratch_size() const { return rows_at_once * padded_stride(columns(), sizeof(T)); }
+  static Index scratch_size(const GroupedTaps<T>& w) { return rows_at_once * padded_stride(w.columns(), sizeof(T)); }
 
   // f(first row, how many, their sums) for some rows.
   template <class F>
   void each_sum(Rows<const T> x, Share rows, T* scratch, const F& f) const {
-    const Matrix<T> sums{scratch, padded_stride(columns(), sizeof(T))};
+    const Matrix<T> sums{scratch, padded_stride(weight.columns(), sizeof(T))};
     each_block(rows, [&](Index begin, Index count) {
       sum(behind(x, begin), behind(start, begin), rows_of(sums), {0, count});
       f(begin, count, sums);
