@@ -163,6 +163,7 @@ class Convolution:
             "bias": bias is not None,
             "activation": activation,
             "dtype": weight.dtype,
+            "groups": shape[1] // weight.shape[1],
         }
         block: Conv1d | Conv2d
         if len(w.kernel) == 1:
@@ -224,9 +225,9 @@ class OfWholeNumbers(Convolution):
 
 def prepared(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Convolution | None:
     """What computes Conv for arrays of x's shape; None for those that it does not do."""
-    groups, kernel = _checked(node, x, weight)
+    _, kernel = _checked(node, x, weight)
     w = windows(node, x.shape[2:], kernel)
-    if groups != 1 or x.dtype != weight.dtype or x.dtype.name not in ("float32", "float64"):
+    if x.dtype != weight.dtype or x.dtype.name not in ("float32", "float64"):
         return None
     if 0 in x.shape or 0 in w.out or len(kernel) > 2:
         return None
