@@ -244,7 +244,7 @@ def test_a_damaged_stream_of_a_decoder_is_an_error_that_says_what(change, text):
     stream = stream_of(decoder_of())
     stream([1, 2, 3])
     names = ("decoder", "memory", "memory_lengths", "state", "attention")
-    text = f"pickle of a DecoderStream cannot be read: .*{text}"
+    text = f"pickled DecoderStream cannot be read: .*{text}"
     with pytest.raises(pickle.UnpicklingError, match=text):
         altered(stream, names, change)
 
@@ -280,7 +280,7 @@ def test_a_damaged_stream_of_a_transducer_is_an_error_that_says_what(change, tex
     stream = joint_of(np.float64).stream(3)
     stream(encoded_of(np.float64, 5, 3))
     names = ("joint", "batch_size", "max_symbols", "state")
-    text = f"pickle of a TransducerStream cannot be read: .*{text}"
+    text = f"pickled TransducerStream cannot be read: .*{text}"
     with pytest.raises(pickle.UnpicklingError, match=text):
         altered(stream, names, change)
 

@@ -172,7 +172,7 @@ def test_options_cannot_be_assigned(kind):
     before = repr(layer)
     for name in (p.name for p in parameters(kind)):
         value = getattr(layer, name)
-        text = f"{name} is fixed when a {kind.__name__} is made"
+        text = f"{name} is fixed when its {kind.__name__} is made"
         with pytest.raises(AttributeError, match=text):
             setattr(layer, name, value)
         with pytest.raises(AttributeError, match=text):
@@ -184,13 +184,13 @@ def test_options_cannot_be_assigned(kind):
 def test_what_a_chain_is_made_of_cannot_be_assigned():
     chain = gru_native.Chain([gru_native.GRU(3, 4), gru_native.Dense(4, 2)])
     for name in ("blocks", "dtype", "input_size", "output_size", "batch_first"):
-        with pytest.raises(AttributeError, match=f"{name} is fixed when a Chain is made"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when its Chain is made"):
             setattr(chain, name, getattr(chain, name))
     dense = gru_native.Dense(3, 3, seed=1)
     for made in (gru_native.Residual(dense, "multiply"), gru_native.Parallel([dense], "add")):
         kind = type(made).__name__
         for name in made._options:
-            with pytest.raises(AttributeError, match=f"{name} is fixed when a {kind} is made"):
+            with pytest.raises(AttributeError, match=f"{name} is fixed when its {kind} is made"):
                 setattr(made, name, getattr(made, name))
 
 
@@ -206,7 +206,7 @@ def test_what_transducers_are_made_of_cannot_be_assigned():
     joint = gru_native.decoding.TransducerJoint(prediction, output)
     names = ("prediction", "output", "embedding", "join", "activation", "encoded_size", "blank")
     for name in (*names, "classes", "dtype"):
-        with pytest.raises(AttributeError, match=f"{name} is fixed when a TransducerJoint is made"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when its TransducerJoint is made"):
             setattr(joint, name, getattr(joint, name))
     with pytest.raises(ValueError, match="read-only"):
         joint.embedding[0] = 1
@@ -222,7 +222,7 @@ def test_options_of_optimizers_are_attributes_that_cannot_be_assigned(kind):
         "weight_decay",
         "betas" if "Adam" in kind else "eps" if kind != "SGD" else "momentum",
     ):
-        with pytest.raises(AttributeError, match=f"{name} is fixed when a {kind} is made"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed when its {kind} is made"):
             setattr(own, name, getattr(own, name))
     own.lr = 0.5  # as a schedule does
     assert own.lr == 0.5
@@ -245,5 +245,5 @@ def test_attributes_of_a_subclass_are_free():
     layer(np.zeros((2, 1, 3), np.float32))
     assert (layer.tag, layer.note, layer.calls) == ("second", "new", 1)
     del layer.note
-    with pytest.raises(AttributeError, match="dropout is fixed when a Tagged is made"):
+    with pytest.raises(AttributeError, match="dropout is fixed when its Tagged is made"):
         layer.dropout = 0.9

@@ -213,7 +213,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize(("change", "text"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_state_is_an_error_that_says_what(change, text):
-    with pytest.raises(pickle.UnpicklingError, match=f"pickle of a GRU cannot be read: .*{text}"):
+    with pytest.raises(pickle.UnpicklingError, match=f"pickled GRU cannot be read: .*{text}"):
         altered(GRU(3, 4, seed=1), change)
 
 
@@ -234,7 +234,7 @@ def test_a_checksum_finds_what_would_pass(change):
 def test_a_state_of_another_kind(state):
     for kind in (GRU, Dense, Chain, gru_native.GatedGraph):
         twin = kind.__new__(kind)
-        with pytest.raises(pickle.UnpicklingError, match=f"pickle of a {kind.__name__} cannot"):
+        with pytest.raises(pickle.UnpicklingError, match=f"pickled {kind.__name__} cannot"):
             twin.__setstate__(state)
         with pytest.raises((TypeError, AttributeError)):
             twin.weights  # noqa: B018

@@ -31,7 +31,7 @@ class Fixed:
 
 def fixed(made: object, name: str) -> AttributeError:
     kind = type(made).__name__
-    return AttributeError(f"{name} is fixed when a {kind} is made; make another {kind}")
+    return AttributeError(f"{name} is fixed when its {kind} is made; make another {kind}")
 
 
 F = TypeVar("F", bound=Fixed)

@@ -125,4 +125,4 @@ def reading(kind: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise pickle.UnpicklingError(f"this pickle of a {kind} cannot be read: {error}") from error
+        raise pickle.UnpicklingError(f"this pickled {kind} cannot be read: {error}") from error

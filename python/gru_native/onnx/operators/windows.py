@@ -51,7 +51,8 @@ def numbers(node: Node, name: str, count: int, usual: int | None, least: int) ->
         raise ValueError(f"{name} is {found!r}; expected {count} whole numbers")
     if len(found) != count or not all(isinstance(n, int) and least <= n < _LARGEST for n in found):
         raise ValueError(
-            f"{name} is {str(list(found))[:80]}; expected {count} whole numbers from {least} on"
+            f"{name} is {str(list(found))[:80]}; expected {count} whole numbers from {least} to "
+            f"{_LARGEST - 1}"
         )
     return tuple(found)
 
