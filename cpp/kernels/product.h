@@ -94,10 +94,12 @@ template <class T, int width>
 inline constexpr bool is_packed_numbers<Full<T>, PackedStrides<Full<T>, width>> = true;
 
 // Rows [row, row + R) of panels [panel, panel + P), k in [k, k + depth). k = 0 begins at p.start, later ones at p.acc.
-template <class Form, int R, int P, int width, class Strides>
-EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index panel, Index row, Index k, Index depth) {
+// Of one panel, C of its vectors from `first` on; else all.
+template <class Form, int R, int P, int width, class Strides, int C = P * width>
+EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index panel, Index row, Index k, Index depth,
+                               int first = 0) {
+  static_assert(P == 1 || C == P * width);
   using T = typename Form::Number;
-  constexpr int C = P * width;
   constexpr Index lanes = Lanes<T>::size;
   const Source<Form> from(p, panel, k, depth);
   const typename Form::Activation* a[R];
@@ -109,8 +111,8 @@ EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index pa
     start[r] = k == 0 ? row_at(p.start, row + r) + panel * p.acc_panel_step : acc[r];
   }
   Index vectors[C];
-  for (int c = 0; c < C; ++c) vectors[c] = c / width * p.acc_panel_step + p.acc_vector[c % width];
-  GRU_NATIVE_COUNTING(const Index column = panel * width * lanes);
+  for (int c = 0; c < C; ++c) vectors[c] = c / width * p.acc_panel_step + p.acc_vector[first + c % width];
+  GRU_NATIVE_COUNTING(const Index column = (panel * width + first) * lanes);
   GRU_NATIVE_COUNTING(count_tile(p, row, R, column, C * lanes, k, depth));
   GRU_NATIVE_COUNTING(if (Form::integer && k == 0)
                           count_work(Work::dequantize, R * needed_columns(p, column, C * lanes)));
@@ -121,10 +123,10 @@ EIGEN_DONT_INLINE void tile_at(const Product<typename Form::Number>& p, Index pa
 #pragma GCC unroll 32
     for (int c = 0; c < C; ++c) sum[r][c] = from.begin(start[r] + vectors[c], c * lanes);
   const auto add_all = [&] {
-    tile<Form, R, P, width>(sum, a, from.weights, from.panel_stride, strides_of(p, Strides{}),
+    tile<Form, R, P, C / P>(sum, a, from.weights + first * lanes, from.panel_stride, strides_of(p, Strides{}),
                             (depth + Form::group - 1) / Form::group);
   };
-  if constexpr (is_packed_numbers<Form, Strides>) {
+  if constexpr (is_packed_numbers<Form, Strides> && C == P * width) {
     if (p.sums == 2) tile_in_two_sums<P, width>(sum, a, from.weights, from.panel_stride, depth);
     else add_all();
   } else {
@@ -154,11 +156,20 @@ EIGEN_ALWAYS_INLINE void single_row(const Product<typename Form::Number>& p, Ind
   }
 }
 
-// Rows of one panel, in tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1.
+// Rows of one panel, in tiles of nearly equal height: 7 rows are 3 + 2 + 2, not 3 + 3 + 1. Where tiles of 6 would be 4
+// + 3 or 4 + 4, all rows are one tile of half a panel, and then one of the other half: the first of two tiles would
+// wait for the weights, which the second then finds in the cache.
 template <class Form, int width, class Strides>
 EIGEN_ALWAYS_INLINE void rows_of_panel(const Product<typename Form::Number>& p, Index panel, Index begin, Index end,
                                        Index k, Index depth) {
   constexpr int most = form_rows<Form, width>;
+  if constexpr (width == 4 && most == 6 && is_packed_numbers<Form, Strides>) {
+    const auto in_halves = [&](auto rows) {
+      for (const int first : {0, 2}) tile_at<Form, rows.value, 1, width, Strides, 2>(p, panel, begin, k, depth, first);
+    };
+    if (p.sums != 2 && end - begin == 7) return in_halves(Height<7>{});
+    if (p.sums != 2 && end - begin == 8) return in_halves(Height<8>{});
+  }
   const Index tiles = (end - begin + most - 1) / most, height = (end - begin) / tiles, higher = (end - begin) % tiles;
   Index row = begin;
   for (Index n = 0; n < tiles; ++n) {

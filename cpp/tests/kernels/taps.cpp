@@ -156,9 +156,10 @@ void check_depthwise(const Kernels<T>& kernels, const char* isa) {
   const double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-12;
   const std::vector<Run> runs{{50, 1, 1}, {0, 0, 1}, {7, 2, 1}, {23, 10, 1}, {24, 9, 1}, {49, 3, 1},
                               {2, 4, 1},  {9, 5, 1}, {9, 7, 1}, {11, 6, 1},  {12, 8, 1}};
+  const Index lanes = kernels.lanes, step = 3;
   for (const Index rows : {1, 2, 7, 8, 9, 150})
-    for (const Index channels : {Index(1), Index(3), kernels.lanes, 2 * kernels.lanes + 1, 4 * kernels.lanes - 1}) {
-      const Index stride = (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes, step = 3;
+    for (const Index channels : {Index(1), Index(3), lanes, 2 * lanes + 1, 4 * lanes - 1}) {
+      const Index stride = (channels + lanes - 1) / lanes * lanes;
       const auto x = random_numbers<T>(static_cast<std::size_t>((rows - 1) * step + 50 + channels), 1);
       const auto start = random_numbers<T>(static_cast<std::size_t>(channels), 2);
       const auto weight = random_numbers<T>(static_cast<std::size_t>(11 * stride), 3);
@@ -215,8 +216,8 @@ void check_depthwise(const Kernels<T>& kernels, const char* isa) {
                 "%s %td rows, %td channels: gradient [%zu][%td]", isa, rows, channels, i, c);
         }
       g.dw = parts.data();
-      for (g.channel_begin = 0; g.channel_begin < channels; g.channel_begin += kernels.lanes) {
-        g.channel_end = std::min(channels, g.channel_begin + kernels.lanes);
+      for (g.channel_begin = 0; g.channel_begin < channels; g.channel_begin += lanes) {
+        g.channel_end = std::min(channels, g.channel_begin + lanes);
         for (const Index begin : {Index(0), rows / 2}) {
           g.row_begin = begin, g.row_end = begin == 0 && rows > 1 ? rows / 2 : rows;
           kernels.taps.depthwise_gradient(g);
