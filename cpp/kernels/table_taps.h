@@ -87,6 +87,7 @@ struct TapsKernels {
   // See kernels/levels.h.
   void (*range)(const T* a, Index n, T* low, T* high);
   void (*to_levels)(const T* a, Index n, T step, T most, T factor, T* y);
+  void (*larger)(const T* a, const T* b, Index n, T* y);  // see kernels/largest.h
 };
 
 }  // namespace gru_native
