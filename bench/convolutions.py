@@ -38,6 +38,14 @@ CASES: dict[str, tuple[Any, tuple[int, ...]]] = {
         (2, 32, 40, 50),
     ),
     "Conv2d 48 -> 24, 1 x 1": (Conv2d(48, 24, 1, seed=0), (2, 48, 40, 50)),
+    "Conv1d 64, depthwise, 9 taps": (
+        Conv1d(64, 64, 9, padding=4, groups=64, seed=0),
+        (500, 8, 64),
+    ),
+    "Conv2d 64, depthwise, 3 x 3": (
+        Conv2d(64, 64, 3, padding=1, groups=64, seed=0),
+        (2, 64, 40, 50),
+    ),
 }
 
 
