@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     reduce,
     resize,
     shape,
+    transposed,
     values,
 )
 from .registry import compute, find, is_known, names, why_not
