@@ -206,7 +206,9 @@ def test_what_transducers_are_made_of_cannot_be_assigned():
     joint = gru_native.decoding.TransducerJoint(prediction, output)
     names = ("prediction", "output", "embedding", "join", "activation", "encoded_size", "blank")
     for name in (*names, "classes", "dtype"):
-        with pytest.raises(AttributeError, match=f"{name} is fixed when its TransducerJoint is made"):
+        with pytest.raises(
+            AttributeError, match=f"{name} is fixed when its TransducerJoint is made"
+        ):
             setattr(joint, name, getattr(joint, name))
     with pytest.raises(ValueError, match="read-only"):
         joint.embedding[0] = 1

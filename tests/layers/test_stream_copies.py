@@ -223,9 +223,7 @@ STREAM_DAMAGES = {
 
 @pytest.mark.parametrize(("change", "text"), STREAM_DAMAGES.values(), ids=STREAM_DAMAGES)
 def test_a_damaged_stream_is_an_error_that_says_what(change, text):
-    with pytest.raises(
-        pickle.UnpicklingError, match=f"pickled Stream cannot be read: .*({text})"
-    ):
+    with pytest.raises(pickle.UnpicklingError, match=f"pickled Stream cannot be read: .*({text})"):
         altered_stream(change)
 
 
@@ -265,9 +263,7 @@ RTRL_DAMAGES = {
 
 @pytest.mark.parametrize(("change", "text"), RTRL_DAMAGES.values(), ids=RTRL_DAMAGES)
 def test_a_damaged_rtrl_is_an_error_that_says_what(change, text):
-    with pytest.raises(
-        pickle.UnpicklingError, match=f"pickled RTRL cannot be read: .*({text})"
-    ):
+    with pytest.raises(pickle.UnpicklingError, match=f"pickled RTRL cannot be read: .*({text})"):
         altered_rtrl(change)
 
 

@@ -16,6 +16,7 @@ from .operators.convolution import Convolution, prepared, whole_image, whole_ker
 from .operators.einsum import prepared_einsum
 from .operators.parts import slices
 from .operators.pooling import prepared_max
+from .operators.transposed import prepared_transpose
 from .operators.windows import BACK, IMAGE
 
 Call: TypeAlias = Callable[..., Any]  # of the node's inputs; returns its one output
@@ -277,6 +278,13 @@ def _conv(node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array) ->
     return None if made is None else Direct(made.call, (0,), made)
 
 
+def _conv_transpose(
+    node: Node, inputs: Sequence[Any], known: Sequence[bool], y: Array
+) -> Direct | None:
+    made = prepared_transpose(node, *inputs) if all(known[1:]) else None
+    return None if made is None else Direct(made.call, (0,), made)
+
+
 def bind_split(outputs: Sequence[Array], axis: int) -> Call:
     """Split into parts of these shapes; gives all of them."""
     ends = np.cumsum([part.shape[axis] for part in outputs]).tolist()
@@ -344,6 +352,7 @@ _MAKERS: dict[str, Callable[..., Call | Direct | None]] = {
     "Resize": _resize,
     "Upsample": _resize,
     "ConvInteger": _conv_integer,
+    "ConvTranspose": _conv_transpose,
     "Einsum": _einsum,
     "Pow": _power,
     "Relu": _relu,

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-import gru_native.onnx
-from onnx_builder import Builder
+import gru_native.onnx  # noqa: E402
+from onnx_builder import Builder  # noqa: E402
 
 # groups, channels and outputs of one, kernel, attributes
 CASES = [
@@ -24,7 +24,7 @@ CASES = [
 @pytest.mark.parametrize("behind", ["Relu", "Swish", "Identity"])
 @pytest.mark.parametrize(("groups", "each", "outs", "kernel", "options"), CASES)
 def test_against_onnx_runtime(groups, each, outs, kernel, options, behind):
-    rng, b = np.random.default_rng(list(kernel) + [groups]), Builder(17)
+    rng, b = np.random.default_rng([*kernel, groups]), Builder(17)
     weight = rng.standard_normal((groups * outs, each, *kernel), np.float32)
     bias = b.tensor(rng.standard_normal(groups * outs, np.float32))
     y = b.node("Conv", "x", b.tensor(weight), bias, group=groups, **options)
@@ -40,11 +40,9 @@ def test_against_onnx_runtime(groups, each, outs, kernel, options, behind):
         np.testing.assert_allclose(loaded(x), session.run(None, {"x": x})[0], 1e-4, 1e-4)
 
 
-@pytest.mark.parametrize(("groups", "each", "outs", "kernel", "options"), CASES)
+@pytest.mark.parametrize(("groups", "each", "outs", "kernel", "options"), CASES[:-1])
 def test_whole_numbers(groups, each, outs, kernel, options):
-    if "auto_pad" in options:
-        pytest.skip("ConvInteger of ONNX Runtime")
-    rng, b = np.random.default_rng(list(kernel) + [groups]), Builder(17)
+    rng, b = np.random.default_rng([*kernel, groups]), Builder(17)
     weight = rng.integers(-128, 128, (groups * outs, each, *kernel)).astype(np.int8)
     levels, step, zero = b.node("DynamicQuantizeLinear", "x", outputs=3)
     w, w_zero = b.tensor(weight), b.tensor(np.int8(0))
