@@ -28,6 +28,7 @@ constexpr int calls_of_chance = 256, calls_between_held_up = 512, often = 100;
 // Calls on one thread, to know what it takes: the first of them fetches the weights. Long calls are not made longer
 // without a reason, which is that they have become slow.
 constexpr int calls_of_look = 3, calls_between_looks = 1024;
+constexpr int calls_to_judge = 8;
 constexpr double longest_look = 100e6;
 constexpr float suspicious = 2;
 
@@ -107,7 +108,8 @@ void Pace::took(int members, std::int64_t ns, double units, std::int64_t now) {
     learn(0, looked_);
     looked_ = 0;
     settled_ = false;
-    if (time_[level_] > slow * time_[best_below()]) fall(now);  // as it has been from the start
+    // As it has been for long. One call is no reason: the first ones of a program fetch memory, too.
+    if (calls_ >= calls_to_judge && time_[level_] > slow * time_[best_below()]) fall(now);
     return;
   }
   if (members != at(level_)) return;

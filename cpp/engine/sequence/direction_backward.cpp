@@ -199,7 +199,7 @@ void DirectionBackward<T>::leave_rest(Part& mine, int members) const {
   mine.blocks = mine.state_blocks = share.own;
   mine.units = units_of(mine.blocks, lanes_, spec_.hidden_size);
   mine.rest = share.over;
-  mine.rest_rows = rows_of_member(time_, mine.member, members);
+  mine.rest_rows = rows_of_member(time_, {0, time_.seq_len}, mine.member, members);
 }
 
 template <class T>
@@ -297,7 +297,7 @@ void DirectionBackward<T>::run(const Io& io, int member, Crew& crew) {
   const bool by_rows = !dpeephole_ && shares_rows(spec_, time_.batch, crew.size());
   if (by_rows || recurs_alone(spec_, time_.rows, time_.seq_len)) {
     Part mine = part_of(0, 1);
-    if (by_rows) mine.rows = rows_of_member(time_, member, crew.size());
+    if (by_rows) mine.rows = rows_of_member(time_, {0, time_.seq_len}, member, crew.size());
     Crew alone;
     if (by_rows || member == 0) steps(io, mine, alone);
   } else {

@@ -352,12 +352,15 @@ void DirectionForward<T>::run(const Io& io, Index begin, Index end, int member, 
   }
   mine = part_of(0, 1);
   mine.member = member;
-  if (by_rows) mine.rows = rows_of_member(time_, member, crew.size());
-  else if (member > 0) mine.rows.begin = time_.batch;
+  if (by_one && member > 0) mine.rows.begin = time_.batch;
   if (by_one || is_uneven(crew.size())) mine.all = &crew;
   Crew alone;
   for (Index at = begin; at < end; at += chunk_steps_) {
-    run_part(io, at, std::min(at + chunk_steps_, end), mine, alone);
+    const Index next = std::min(at + chunk_steps_, end);
+    // All wait at the end of a chunk, so it is in each that members are to have as many steps.
+    const Share steps = reverse_ ? Share{time_.seq_len - next, time_.seq_len - at} : Share{at, next};
+    if (by_rows) mine.rows = rows_of_member(time_, steps, member, crew.size());
+    run_part(io, at, next, mine, alone);
     crew.barrier(member);  // where a member's rows lie in gates_ and places_ is not the same in the next chunk
   }
 }

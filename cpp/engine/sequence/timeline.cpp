@@ -66,11 +66,14 @@ Timeline::Timeline(Index user_len, Index batch, const std::int64_t* lengths, con
   }
 }
 
-Share rows_of_member(const Timeline& time, int member, int members) {
+Share rows_of_member(const Timeline& time, Share steps, int member, int members) {
   if (!time.ragged()) return share_of(time.batch, 1, member, members);
+  Index all = 0;
+  for (Index t = steps.begin; t < steps.end; ++t) all += time.alive(t);
   const auto edge = [&](int m) {
     Index row = 0;
-    for (Index steps = 0; row < time.batch && steps < time.rows * m / members; ++row) steps += time.length[row];
+    for (Index before = 0; row < time.batch && before < all * m / members; ++row)
+      before += std::max<Index>(0, std::min(time.length[row], steps.end) - steps.begin);
     return row;
   };
   return {edge(member), member + 1 == members ? time.batch : edge(member + 1)};

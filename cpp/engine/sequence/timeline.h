@@ -55,8 +55,8 @@ struct Timeline {
   void count_alive();
 };
 
-// Of the rows, those that fall to one member, in whole sequences: about as many steps as to the others.
-Share rows_of_member(const Timeline& time, int member, int members);
+// Of the rows, those that fall to one member in some steps: about as many of their steps as fall to the others.
+Share rows_of_member(const Timeline& time, Share steps, int member, int members);
 
 // The s-th step of a direction is time s, or, in reverse, time seq_len - 1 - s: rows then come alive at their own ends.
 inline Index time_of(Index seq_len, bool reverse, Index step) { return reverse ? seq_len - 1 - step : step; }

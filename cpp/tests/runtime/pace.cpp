@@ -83,6 +83,14 @@ void begins_in_a_bad_phase() {
   CHECK(calls.one(far) == 1, "still two");
 }
 
+// The first calls of a program fetch memory, whatever their threads.
+void first_calls_are_no_judge() {
+  Calls calls;
+  const Calls::Machine cold = [&](int members) { return calls.made < 2 ? 60e6 : members > 1 ? 9e6 : 15e6; };
+  calls.many(40, cold);
+  CHECK(calls.alone <= 3, "%d of 40 on one thread", calls.alone);
+}
+
 // What is as fast either way may go either way, but nothing costs 15 %.
 void costs_no_more_than_a_seventh(unsigned seed) {
   std::mt19937 random(seed);
@@ -248,6 +256,7 @@ int main() {
   stays_with_more_while_they_are_faster();
   falls_within_a_few_calls_and_comes_back();
   begins_in_a_bad_phase();
+  first_calls_are_no_judge();
   costs_no_more_than_a_seventh(7);
   calls_that_are_held_up_are_few();
   all_are_held_up_alike(3);
