@@ -119,12 +119,20 @@ def test_several_convolutions_of_one_join(widths):
 
 
 def test_convolutions_that_do_not_read_parts():
-    """Groups, and more zeros on one side."""
+    """Those with more zeros on one side."""
     b = Builder(17)
     y = b.node("Concat", image(b, "core", 4), image(b, "core", 4), axis=1)
-    uneven = conv(b, y, (8, 5), (2, 2), pads=[1, 1, 0, 0])
-    grouped = conv(b, b.node("Concat", y, y, axis=1), (8, 6), group=2)
-    assert_agrees(model(b, [uneven, grouped]), 2)
+    assert_agrees(model(b, conv(b, y, (8, 5), (2, 2), pads=[1, 1, 0, 0])), 1)
+
+
+@pytest.mark.parametrize("groups", [2, 4, 16])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 2)])
+def test_groups_read_parts(kernel, groups):
+    """A group may have channels of several parts."""
+    b = Builder(17)
+    widths = (6, 3, 7)
+    y = b.node("Concat", *(image(b, "core", n) for n in widths), axis=1)
+    assert_agrees(model(b, conv(b, y, (16 // groups, 16), kernel, group=groups)), 0)
 
 
 def test_a_constant_part():
