@@ -98,6 +98,30 @@ def _by_product(x: Array, weight: Array, w: Windows, groups: int) -> Array:
     return y.reshape(batch, len(weight), *w.out)
 
 
+def among_zeros(
+    call: Callable[[Array], Array],
+    shape: tuple[int, ...],
+    dtype: Any,
+    places: tuple[slice, ...],
+    part: tuple[slice, ...] | None = None,
+) -> Callable[[Array], Array]:
+    """The call of zeros of that shape, in memory as the core has them, with x at these places.
+
+    places, part: along the spatial axes; only that part of x is there, usually all of it.
+    """
+    order, back = (IMAGE, BACK) if len(places) == 2 else ((2, 0, 1), (1, 2, 0))
+    memory = tuple(shape[axis] for axis in order)
+    where = (slice(None), slice(None), *places)
+    of_x = (slice(None), slice(None), *(part or (slice(None),) * len(places)))
+
+    def of_whole(x: Array) -> Array:
+        source: Any = np.zeros(memory, dtype).transpose(back)
+        source[where] = x[of_x]
+        return call(source)
+
+    return of_whole
+
+
 class Convolution:
     """Conv for arrays of one shape, by a block of the core; see ``prepared``.
 
@@ -194,18 +218,9 @@ class Convolution:
         call = core if images else lambda x: core(x.transpose(2, 0, 1)).transpose(1, 2, 0)
         if w.begin == w.end:
             return call
-        order, back = (IMAGE, BACK) if images else ((2, 0, 1), (1, 2, 0))
         spatial = [b + n + e for b, n, e in zip(w.begin, shape[2:], w.end, strict=True)]
-        whole = (*shape[:2], *spatial)
-        memory = tuple(whole[axis] for axis in order)
         inner = tuple(slice(b, b + n) for b, n in zip(w.begin, shape[2:], strict=True))
-
-        def of_padded(x: Array) -> Array:
-            source = np.zeros(memory, weight.dtype).transpose(back)
-            source[(slice(None), slice(None), *inner)] = x
-            return call(source)
-
-        return of_padded
+        return among_zeros(call, (*shape[:2], *spatial), weight.dtype, inner)
 
 
 class OfWholeNumbers(Convolution):

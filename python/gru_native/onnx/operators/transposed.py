@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...layers._weights import Array
 from .._model import Node
 from .budget import room
-from .convolution import Convolution, checked
+from .convolution import Convolution, among_zeros, checked
 from .registry import operator
-from .windows import BACK, IMAGE, Windows, numbers
+from .windows import Windows, numbers
 
 _FEW_ZEROS = 4  # numbers for each number of x, with the zeros between them
 
@@ -101,34 +101,23 @@ class Transposed(Convolution):
             where = slice(first + least * s, max(0, first + (end - 1) * s + 1), s)
             sizes.append(size)
             places.append((slice(least, end), where if end > least else slice(0, 0)))
-        self._places = [tuple(part) for part in zip(*places, strict=True)]
-        shape = (*x.shape[:2], *sizes)
-        self._orders = (IMAGE, BACK) if len(kernel) == 2 else ((2, 0, 1), (1, 2, 0))
-        self._memory = tuple(shape[axis] for axis in self._orders[0])
+        self._of_x, self._of_z = (tuple(part) for part in zip(*places, strict=True))
         ones, zeros = (1,) * len(kernel), (0,) * len(kernel)
         turned = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
         turned = turned.reshape(-1, turned.shape[2], *kernel)
         turned = np.flip(turned, tuple(range(2, 2 + len(kernel))))
         super().__init__(
             Windows(kernel, ones, dilations, zeros, zeros, out),
-            shape,
+            (*x.shape[:2], *sizes),
             np.ascontiguousarray(turned),
             bias,
         )
         self.parts = False
 
     def _bound(self) -> Callable[..., Array]:
-        core, memory, back = self._block._core, self._memory, self._orders[1]
+        core, (_, shape, weight, _) = self._block._core, self._own
         conv = self._bound_to(core.swish if self._activation == "swish" else core)
-        dtype = self._own[2].dtype
-        of_x, of_z = ((slice(None), slice(None), *part) for part in self._places)
-
-        def call(x: Array) -> Array:
-            z: Any = np.zeros(memory, dtype).transpose(back)
-            z[of_z] = x[of_x]
-            return conv(z)
-
-        return call
+        return among_zeros(conv, shape, weight.dtype, self._of_z, self._of_x)
 
 
 def prepared_transpose(
