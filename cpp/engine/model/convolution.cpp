@@ -14,12 +14,6 @@ ConvolutionOptions options_of(const Conv2dSpec& s) {
   return {s.in_channels, s.out_channels, s.groups, windows_of(s), down_of(s), s.bias, s.activation};
 }
 
-// Where a weight of torch's (out, channel, height, width) lies, from that of its row; ours are
-// [width][height][channel].
-Index torch_place(const ConvolutionOptions& own, Index tap, Index channel) {
-  return channel * own.across.taps * own.down.taps + tap % own.down.taps * own.across.taps + tap / own.down.taps;
-}
-
 }  // namespace
 
 template <class T>

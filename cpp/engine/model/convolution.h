@@ -18,6 +18,12 @@ struct ConvolutionOptions {
   ActivationFunction activation;
 };
 
+// Where a weight of torch's (out, channel, height, width) lies, from that of its row; ours are
+// [width][height][channel].
+inline Index torch_place(const ConvolutionOptions& own, Index tap, Index channel) {
+  return channel * own.across.taps * own.down.taps + tap % own.down.taps * own.across.taps + tap / own.down.taps;
+}
+
 template <class T>
 class PackedConvolution final : public PackedOperation<T> {
  public:

@@ -195,10 +195,8 @@ void PackedConvolution<T>::sum_gradients(const Kept<T>& kept, Rows<const T> d, I
       for (Index k = mine.begin; k < mine.end; ++k) {
         T* const to = dweight + (g * out_ + k) * depth_;
         const T* from = made + k * stride;
-        for (Index tap = run.first / in_; tap < (run.first + run.depth) / in_; ++tap) {
-          T* const place = to + tap % own_.down.taps * own_.across.taps + tap / own_.down.taps;
-          for (Index c = 0; c < in_; ++c) place[c * taps_] = *from++;
-        }
+        for (Index tap = run.first / in_; tap < (run.first + run.depth) / in_; ++tap)
+          for (Index c = 0; c < in_; ++c) to[torch_place(own_, tap, c)] = *from++;
       }
       made += out_ * stride;
     }
@@ -229,8 +227,7 @@ void PackedConvolution<T>::sum_depthwise_gradients(const Kept<T>& kept, Rows<con
   }
   for (Index channel = mine.begin; channel < mine.end; ++channel)
     for (Index tap = 0; tap < taps_; ++tap)
-      dweight[channel * taps_ + tap % own_.down.taps * own_.across.taps + tap / own_.down.taps] =
-          dw[tap * g.dw_stride + channel];
+      dweight[channel * depth_ + torch_place(own_, tap, 0)] = dw[tap * g.dw_stride + channel];
 }
 
 template <class T>
